@@ -1,0 +1,44 @@
+"""Semantic deduplication of a data lake: SemDeDup as a PySpark and Delta Lake job.
+
+Importing this package starts nothing: Spark, torch and the rest load when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from semdedup_spark.config import JobConfig, load_config, parse_config
+    from semdedup_spark.pipeline import JobSummary, open_job, run_job
+    from semdedup_spark.session import open_session
+
+_HOMES = {
+    "JobConfig": "semdedup_spark.config",
+    "load_config": "semdedup_spark.config",
+    "parse_config": "semdedup_spark.config",
+    "JobSummary": "semdedup_spark.pipeline",
+    "open_job": "semdedup_spark.pipeline",
+    "run_job": "semdedup_spark.pipeline",
+    "open_session": "semdedup_spark.session",
+}
+
+__all__ = [
+    "JobConfig",
+    "JobSummary",
+    "__version__",
+    "load_config",
+    "open_job",
+    "open_session",
+    "parse_config",
+    "run_job",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,1 @@
+"""The demonstration: real text that every installation has, and a walk through the result."""

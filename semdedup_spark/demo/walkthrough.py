@@ -1,0 +1,73 @@
+"""``semdedup demo``: the main job on the docstring corpus, and what to learn from the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from semdedup_spark.config import load_config
+from semdedup_spark.demo.docstrings import collect_docstrings, write_corpus
+from semdedup_spark.pipeline import JobSummary, open_job, run_job
+from semdedup_spark.pipeline.summary import removed_examples
+from semdedup_spark.report.console import console_listener, print_examples
+from semdedup_spark.session import open_session
+
+if TYPE_CHECKING:
+    from semdedup_spark.pipeline import Job
+
+_JOB = """\
+output: {output}
+source: {{kind: text, format: jsonl, path: {corpus}, id: id, content: text}}
+embed: {{encoder: minilm, max_length: 128, commit_seconds: 10}}
+cluster: {{n_clusters: 64}}
+score: {{rank_by: low, eps_max: 0.3}}
+select: {{eps: 0.05}}
+"""
+_EXAMPLES = 5
+_MISTAKES = 3
+# Where sentences differ in one word that matters: opposite, yet nearly equal to the model.
+_LOOSE = (0.80, 0.93)
+
+
+def run_demo(
+    output: Path,
+    n_rows: int,
+    overrides: Sequence[str],
+    print_result: Callable[[Job, JobSummary], None],
+) -> None:
+    """Write the corpus and its job file under ``output``, run the job, show what it did."""
+    output = output.resolve()
+    rows = collect_docstrings(n_rows)
+    corpus = write_corpus(rows, output / "corpus")
+    click.echo(
+        f"{len(rows):,} docstrings of {len({row.library for row in rows})} libraries", err=True
+    )
+    job_file = output / "job.yml"
+    job_file.write_text(_JOB.format(output=output / "tables", corpus=corpus), encoding="utf-8")
+    config = load_config(job_file, overrides)
+    job = open_job(open_session(), config, listener=console_listener())
+    summary = run_job(job)
+    console = Console(highlight=False)
+    edge = 1 - summary.eps
+    removed = removed_examples(job, content="text", low=edge, high=1.0, n=_EXAMPLES)
+    print_examples(
+        console, f"removed (-) beside the row it duplicates (+), eps {summary.eps:g}", removed
+    )
+    loose = removed_examples(
+        job, content="text", low=_LOOSE[0], high=min(_LOOSE[1], edge), n=_MISTAKES
+    )
+    print_examples(
+        console,
+        f"what a loose eps would remove (up to {1 - _LOOSE[0]:g}): similar, but are they the same?",
+        loose,
+    )
+    console.print()
+    print_result(job, summary)
+    console.print(
+        f"\nthe job file is {job_file}; change a key and: semdedup run --config {job_file}",
+        soft_wrap=True,
+    )

@@ -1,0 +1,1 @@
+"""Pre-trained models behind one Protocol: payloads in, vectors out. No Spark, no storage."""

@@ -1,0 +1,57 @@
+"""One batch of payloads through an encoder: good vectors, and a reason for each of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from semdedup_spark.encoders.protocol import Encoder, RejectedPayload
+from semdedup_spark.kernels.vectors import FloatArray, unit_rows
+
+_WORDS = {
+    "non_finite_vector": "the vector holds NaN or infinity",
+    "zero_vector": "the vector has length zero, so no direction",
+}
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """``X``: (n, d) float32, unit rows, zeros where rejected (d is 0 when nothing was encoded);
+    ``reasons``, ``messages``: n entries, ``None`` where the row is good or was absent."""
+
+    X: FloatArray
+    reasons: list[str | None]
+    messages: list[str | None]
+
+
+def encode_payloads(encoder: Encoder, payloads: Sequence[Any]) -> EncodedBatch:
+    """Encode n payloads; an entry ``None`` (rejected before) stays without vector and reason."""
+    reasons: list[str | None] = [None] * len(payloads)
+    messages: list[str | None] = [None] * len(payloads)
+    rows, prepared = [], []
+    for row, payload in enumerate(payloads):
+        if payload is None:
+            continue
+        try:
+            prepared.append(encoder.prepare(payload))
+            rows.append(row)
+        except RejectedPayload as rejected:
+            reasons[row], messages[row] = rejected.reason, rejected.message
+    if not rows:
+        return EncodedBatch(np.zeros((len(payloads), 0), dtype=np.float32), reasons, messages)
+    unit = check_vectors(encoder.encode(prepared))
+    X = np.zeros((len(payloads), unit.X.shape[1]), dtype=np.float32)
+    X[rows] = unit.X
+    for position, row in enumerate(rows):
+        reasons[row], messages[row] = unit.reasons[position], unit.messages[position]
+    return EncodedBatch(X, reasons, messages)
+
+
+def check_vectors(X: FloatArray) -> EncodedBatch:
+    """Normalise ready-made vectors (n, d); those without a direction get a reason."""
+    unit = unit_rows(X)
+    messages = [None if reason is None else _WORDS[reason] for reason in unit.reasons]
+    return EncodedBatch(unit.X, unit.reasons, messages)

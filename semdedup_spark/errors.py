@@ -1,0 +1,78 @@
+"""Every error that a user can cause or meet. Each says what must be, what was got, the way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SemDedupError(Exception):
+    """Base of all errors raised on purpose.
+
+    ``exit_code``: what the command line returns; ``retryable``: whether the same command may
+    succeed later without any change, for schedulers.
+    """
+
+    exit_code = 1
+    retryable = False
+
+    def __init__(self, problem: str, *, hint: str = "") -> None:
+        super().__init__(f"{problem}\n  Hint: {hint}" if hint else problem)
+        self.problem = problem
+        self.hint = hint
+
+
+class ConfigError(SemDedupError, ValueError):
+    """Raised when a configuration key or value is wrong. Nothing was read or written."""
+
+    exit_code = 2
+
+
+class SourceError(SemDedupError, ValueError):
+    """Raised when the source cannot be read as configured. Nothing was written."""
+
+    exit_code = 2
+
+    @classmethod
+    def missing_column(cls, column: str, available: Iterable[str], *, key: str) -> SourceError:
+        """The column that config key ``key`` names is not in the source."""
+        names = sorted(available)
+        return cls(
+            f"{key} must name a column of the source. Got {column!r}; "
+            f"the columns are: {', '.join(names)}.",
+            hint=did_you_mean(column, names) or f"set {key} to one of these columns.",
+        )
+
+
+class StageOrderError(SemDedupError, RuntimeError):
+    """Raised when a stage runs alone and what it builds on is missing or was made otherwise."""
+
+    exit_code = 2
+
+
+class HorizonError(SemDedupError, ValueError):
+    """Raised when a threshold beyond ``score.eps_max`` is asked of a score table."""
+
+    exit_code = 2
+
+
+class EnvironmentProblem(SemDedupError, RuntimeError):
+    """Raised when Java, Spark, or an optional package is missing or unsuitable."""
+
+    exit_code = 2
+
+
+class SourceChangedError(SemDedupError, RuntimeError):
+    """Raised when the source's files changed while they were read."""
+
+    retryable = True
+
+
+class ReconciliationError(SemDedupError, RuntimeError):
+    """Raised when kept + removed + quarantined is not the number of rows read."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``"did you mean 'x'?"`` for the closest known word, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""Array arithmetic: numpy in, numpy out. Nothing here knows Spark, storage or configuration."""

@@ -1,0 +1,24 @@
+"""The stages of a job: read, transform, write, record.
+
+The only package that knows the transforms, the tables and the configuration at once.
+"""
+
+from semdedup_spark.pipeline.cluster import run_cluster
+from semdedup_spark.pipeline.embed import run_embed
+from semdedup_spark.pipeline.job import JobSummary, run_job
+from semdedup_spark.pipeline.score import run_score
+from semdedup_spark.pipeline.select import run_select
+from semdedup_spark.pipeline.stages import Job, Listener, Progress, open_job
+
+__all__ = [
+    "Job",
+    "JobSummary",
+    "Listener",
+    "Progress",
+    "open_job",
+    "run_cluster",
+    "run_embed",
+    "run_job",
+    "run_score",
+    "run_select",
+]

@@ -1,0 +1,160 @@
+"""Source rows to ``embeddings`` and ``quarantine``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import EmbedConfig, JobConfig
+from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.encoders.registry import encoder_identity
+from semdedup_spark.errors import ReconciliationError, SourceChangedError
+from semdedup_spark.kernels.pacing import next_rows
+from semdedup_spark.pipeline.stages import Job, Progress, StageResult, run_stage
+from semdedup_spark.sources.reading import absolute, file_fingerprint
+from semdedup_spark.sources.rows import SourceRows, open_source
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.tables.writes import (
+    Commit,
+    CommitMark,
+    append_rows,
+    newest_mark,
+    replace_table,
+)
+from semdedup_spark.transforms.embedding import END_OF_IDS, READY_MADE, embed_rows, id_position
+
+FIRST_BATCH = 0
+# Rows of the first commit of an encoder, to learn its speed; cheap encoders start large.
+_FIRST_COMMIT = {"minilm": 512, "pixels": 20_000, READY_MADE: 1_000_000}
+
+
+def embed_settings(config: JobConfig) -> dict[str, Any]:
+    """The settings that decide the embeddings."""
+    return {"source": config.source.identity(), "embed": config.embed.identity()}
+
+
+def run_embed(job: Job) -> StageRecord:
+    """Source rows to ``embeddings`` and ``quarantine``."""
+    spec = _encoder_spec(job.config.embed)
+    identity = encoder_identity(spec)  # a missing model is found before the source is read
+    source = open_source(job.spark, job.config.source)
+    inputs = {"source": source.fingerprint, "encoder": identity}
+
+    def compute(key: str) -> StageResult:
+        embedded = _embed_all(job, source, spec, key)
+        _refuse_changed_files(job, source)
+        rejected = _quarantine(job, source, spec, key, source.n_read - embedded.rows)
+        if embedded.rows + rejected.rows != source.n_read:
+            raise ReconciliationError(
+                f"embedded + quarantined must be the rows read. Got {embedded.rows} + "
+                f"{rejected.rows} for {source.n_read}.",
+                hint="the source may have changed while it was read; run the command again.",
+            )
+        return StageResult(
+            outputs={s.EMBEDDINGS: embedded.version, s.QUARANTINE: rejected.version},
+            counts={
+                "read": source.n_read,
+                "embedded": embedded.rows,
+                "quarantined": rejected.rows,
+                "has_id": int(source.has_id),
+            },
+        )
+
+    return run_stage(job, "embed", embed_settings(job.config), inputs, compute)
+
+
+def _embed_all(job: Job, source: SourceRows, spec: EncoderSpec, key: str) -> Commit:
+    """Embed in commits of about ``commit_seconds``, each a range of the hashed ids; continue after
+    the last commit that an interrupted run of the same result left."""
+    position, rows = _embedded_before(job, key)
+    begun, done = time.monotonic(), list[tuple[int, float]]()
+    wanted = _FIRST_COMMIT[spec.name]
+    while True:
+        width = wanted / max(source.n_read, 1) * END_OF_IDS
+        end = min(END_OF_IDS, position + max(1, int(width)))
+        clock = time.monotonic()
+        here = (id_position(F.col(s.ID)) >= position) & (id_position(F.col(s.ID)) < end)
+        embedded = embed_rows(_spread(job, source.rows.filter(here), spec), spec, batch=FIRST_BATCH)
+        good = embedded.filter(F.col(s.REASON).isNull()).drop(s.REASON, s.MESSAGE)
+        write = append_rows if position else replace_table
+        commit = write(good, job.root, s.EMBEDDINGS, CommitMark(job.run_id, "embed", key, end))
+        position, rows = end, rows + commit.rows
+        job.listener.progress(Progress("embed", rows, source.n_read, time.monotonic() - begun))
+        if position == END_OF_IDS:
+            return Commit(commit.version, rows)
+        done.append((commit.rows, time.monotonic() - clock))
+        wanted = next_rows(done, target_seconds=job.config.embed.commit_seconds)
+
+
+def _embedded_before(job: Job, key: str) -> tuple[int, int]:
+    """(place in the ids, rows) that an interrupted run of the same result reached."""
+    mark = newest_mark(job.spark, job.root, s.EMBEDDINGS)
+    if mark is None or (mark.stage, mark.result_key) != ("embed", key):
+        return 0, 0
+    if mark.progress == END_OF_IDS:  # complete, yet not reused: its tables were tampered with
+        return 0, 0
+    return mark.progress, read_table(job.spark, job.root, s.EMBEDDINGS).count()
+
+
+def _spread(job: Job, rows: DataFrame, spec: EncoderSpec) -> DataFrame:
+    """Give every task rows to encode; ready-made vectors stay where they are."""
+    if spec.name == READY_MADE:
+        return rows
+    tasks = job.spark.conf.get("spark.sql.shuffle.partitions", "200") or "200"
+    return rows.repartition(int(tasks) if tasks.isdigit() else 200, s.ID)
+
+
+def _quarantine(
+    job: Job, source: SourceRows, spec: EncoderSpec, key: str, n_missing: int
+) -> Commit:
+    """Rows that are not in ``embeddings``, each with its reason. Few, so they are simply looked at
+    again, rather than carried beside the good rows through every commit."""
+    rows = source.rows
+    if n_missing:
+        present = read_table(job.spark, job.root, s.EMBEDDINGS).select(s.ID)
+        absent = rows.filter(F.col(s.REASON).isNull()).join(present, s.ID, "left_anti")
+        rows = absent.unionByName(rows.filter(F.col(s.REASON).isNotNull()))
+        rows = embed_rows(rows, spec, batch=FIRST_BATCH)
+    else:
+        rows = rows.withColumn(s.BATCH, F.lit(FIRST_BATCH)).limit(0)
+    rejected = rows.select(
+        s.ID,
+        F.lit("embed").alias(s.STAGE),
+        F.coalesce(F.col(s.REASON), F.lit("unstable_payload")).alias(s.REASON),
+        F.coalesce(F.col(s.MESSAGE), F.lit("failed at first, embedded when tried again")).alias(
+            s.MESSAGE
+        ),
+        s.BATCH,
+        s.SOURCE,
+    )
+    mark = CommitMark(job.run_id, "embed", key)
+    return replace_table(rejected, job.root, s.QUARANTINE, mark)
+
+
+def _refuse_changed_files(job: Job, source: SourceRows) -> None:
+    config = job.config.source
+    if source.fingerprint.startswith("files:"):
+        now = file_fingerprint(job.spark, absolute(config.path or ""))
+        if now != source.fingerprint:
+            raise SourceChangedError(
+                f"the files of source.path must not change while they are read. They did: "
+                f"{source.fingerprint} before, {now} after.",
+                hint="run the command again when the writer is done.",
+            )
+
+
+def _encoder_spec(embed: EmbedConfig) -> EncoderSpec:
+    return EncoderSpec(
+        name=embed.encoder,
+        model=embed.model,
+        max_length=embed.max_length,
+        image_size=embed.image_size,
+        precision=embed.precision,
+        device=embed.device,
+        batch_size=embed.batch_size,
+    )

@@ -1,0 +1,103 @@
+"""Progress and results on a terminal, or as plain lines in a log."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from semdedup_spark.pipeline.stages import Listener, Progress
+from semdedup_spark.pipeline.summary import Example
+from semdedup_spark.tables.runs import StageRecord
+
+_NOTES = Console(stderr=True, highlight=False)
+_SHOWN_LINES = 4
+
+
+def console_listener() -> Listener:
+    """Tells, on standard error, which stage runs and why, and how far it is."""
+    return Listener(progress=_show_progress, started=_show_start, finished=_show_end)
+
+
+def _show_start(stage: str, why: str) -> None:
+    _NOTES.print(f"{stage}: computing, because {why}", markup=False, soft_wrap=True)
+
+
+def _show_end(record: StageRecord) -> None:
+    if record.reused:
+        _NOTES.print(f"{record.stage}: reused, {record.why}", markup=False, soft_wrap=True)
+    else:
+        counts = ", ".join(f"{name} {n:,}" for name, n in record.counts.items() if name != "has_id")
+        _NOTES.print(f"{record.stage}: done in {record.seconds:.1f} s ({counts})", markup=False)
+
+
+def _show_progress(at: Progress) -> None:
+    _NOTES.print(progress_line(at), markup=False, soft_wrap=True)
+
+
+def progress_line(at: Progress) -> str:
+    """``embed: 1,400 of 8,000 rows (17 %), 82 rows/s, 1 min 20 s left``."""
+    share = 100 * at.rows / max(at.total, 1)
+    rate = at.rows / max(at.seconds, 1e-9)
+    left = round(max(at.total - at.rows, 0) / max(rate, 1e-9))
+    eta = f", {left // 60} min {left % 60} s left" if at.rows < at.total else ""
+    return f"{at.stage}: {at.rows:,} of {at.total:,} rows ({share:.0f} %), {rate:,.0f} rows/s{eta}"
+
+
+def print_summary(
+    console: Console,
+    *,
+    counts: dict[str, int],
+    eps: float,
+    curve: Sequence[tuple[float, float]],
+    reasons: Sequence[tuple[str, int]],
+) -> None:
+    """The books, why rows were quarantined, and what other thresholds would keep."""
+    share = counts["kept"] / max(counts["kept"] + counts["removed"], 1)
+    rows = Table(box=None, show_header=False, pad_edge=False)
+    for name in ("read", "kept", "removed", "quarantined"):
+        note = f"{100 * share:.1f} % of the scored rows, at eps {eps:g}" if name == "kept" else ""
+        rows.add_row(f"rows {name}", f"{counts[name]:,}", note)
+    console.print(rows)
+    for reason, n in reasons:
+        console.print(f"  quarantined as {reason}: {n:,}", markup=False)
+    console.print("\nkept fraction by eps (a row goes when its max_similarity > 1 - eps)")
+    grid = Table(box=None, show_header=False, pad_edge=False)
+    for value, fraction in curve:
+        bar = "#" * round(40 * fraction)
+        grid.add_row(
+            f"  eps {value:g}", f"{100 * fraction:.1f} %", bar, "<" if value == eps else ""
+        )
+    console.print(grid)
+
+
+def print_examples(console: Console, title: str, examples: Sequence[Example]) -> None:
+    """Each removed row beside its survivor, texts cut to a few lines."""
+    console.print(f"\n{title}", markup=False)
+    if not examples:
+        console.print("  none", markup=False)
+    for example in examples:
+        body = Table.grid(expand=True, padding=(0, 2))
+        body.add_column(ratio=1)
+        body.add_column(ratio=1)
+        body.add_row(Text(f"- {example.id}"), Text(f"+ {example.survivor_id}"))
+        body.add_row(Text(_shorten(example.text)), Text(_shorten(example.survivor_text)))
+        console.print(Panel(body, title=f"similarity {example.similarity:.4f}", title_align="left"))
+
+
+def _shorten(text: str) -> str:
+    lines = [line for line in textwrap.dedent(text).strip().splitlines() if line.strip()]
+    return "\n".join(lines[:_SHOWN_LINES] + (["..."] if len(lines) > _SHOWN_LINES else []))
+
+
+def print_next(console: Console, places: dict[str, str], query: str) -> None:
+    """Where the tables are, and one query to type next."""
+    console.print("\ntables")
+    for table, place in places.items():
+        console.print(f"  {table:<13} {place}", markup=False, soft_wrap=True)
+    console.print("\nnext, in spark.sql:")
+    console.print(textwrap.indent(query, "  "), markup=False, soft_wrap=True)

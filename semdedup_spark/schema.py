@@ -1,0 +1,132 @@
+"""Every table and column of the output, once: names, types, and what they mean.
+
+Column comments travel into the Delta tables, so ``DESCRIBE`` explains them to whoever queries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+EMBEDDINGS = "embeddings"
+CENTROIDS = "centroids"
+SCORES = "scores"
+DEDUPLICATED = "deduplicated"
+DUPLICATES = "duplicates"
+QUARANTINE = "quarantine"
+RUNS = "runs"
+
+ID = "id"
+PAYLOAD = "payload"
+SOURCE = "source"
+BATCH = "batch"
+EMBEDDING = "embedding"
+CLUSTER_ID = "cluster_id"
+CENTROID = "centroid"
+CENTROID_SIMILARITY = "centroid_similarity"
+RANK_KEY = "rank_key"
+MAX_SIMILARITY = "max_similarity"
+NEIGHBOR_ID = "neighbor_id"
+EXHAUSTIVE = "exhaustive"
+SURVIVOR_ID = "survivor_id"
+SIMILARITY = "similarity"
+SURVIVOR_SIMILARITY = "survivor_similarity"
+COVERED = "covered"
+STAGE = "stage"
+REASON = "reason"
+MESSAGE = "message"
+N_ROWS = "n_rows"
+SAMPLE_ROWS = "sample_rows"
+MEAN_SIMILARITY = "mean_similarity"
+MIN_SIMILARITY = "min_similarity"
+MODEL_VERSION = "model_version"
+
+COMMENTS: dict[str, dict[str, str]] = {
+    EMBEDDINGS: {
+        ID: "Key of the source row, in the type it came in; a file's path for files",
+        EMBEDDING: "Embedding, float32, Euclidean length 1",
+        BATCH: "Number of the batch that brought the row; 0 is the first",
+        SOURCE: "The source row's own columns, unchanged",
+    },
+    CENTROIDS: {
+        CLUSTER_ID: "Cluster number, from 0",
+        CENTROID: "Mean direction of the cluster, float32, Euclidean length 1",
+        SAMPLE_ROWS: "Rows of the training sample in this cluster",
+        N_ROWS: "Rows of the whole table in this cluster; null until scored",
+        MEAN_SIMILARITY: "Mean cosine similarity of its rows to the centroid; null until scored",
+        MIN_SIMILARITY: "Least cosine similarity of its rows to the centroid; null until scored",
+        MODEL_VERSION: "Identity of the clustering: hash of settings, input and encoder",
+    },
+    SCORES: {
+        ID: "Key of the source row",
+        BATCH: "Number of the batch that brought the row; leads the rank order",
+        CLUSTER_ID: "Cluster of the nearest centroid",
+        CENTROID_SIMILARITY: "Cosine similarity to the own centroid",
+        RANK_KEY: "Rank order is ORDER BY batch, rank_key, id; earlier rows are preferred",
+        MAX_SIMILARITY: "Highest cosine similarity to any row that ranks before this one, "
+        "at least 0; the row is a duplicate at eps when it is > 1 - eps",
+        NEIGHBOR_ID: "The earlier row that attains max_similarity; null when it is 0",
+        EXHAUSTIVE: "Whether max_similarity is certified over all clusters up to eps_max",
+    },
+    DUPLICATES: {
+        ID: "Key of the removed row",
+        NEIGHBOR_ID: "Most similar earlier row, because of which this row was removed",
+        SURVIVOR_ID: "Kept row found by following neighbor_id",
+        SIMILARITY: "Cosine similarity to the neighbor",
+        SURVIVOR_SIMILARITY: "Cosine similarity to the survivor, computed directly",
+        COVERED: "Whether survivor_similarity is itself > 1 - eps",
+        CLUSTER_ID: "Cluster of the removed row",
+    },
+    QUARANTINE: {
+        ID: "Key of the rejected row, null where the key was null",
+        STAGE: "Stage that rejected it",
+        REASON: "Reason code, such as empty_text or undecodable_image",
+        MESSAGE: "What was wrong, in words",
+        BATCH: "Number of the batch that brought the row",
+        SOURCE: "The source row's own columns, unchanged",
+    },
+    RUNS: {
+        "run_id": "One for each invocation",
+        STAGE: "embed, cluster, score or select",
+        "started_at": "Start of the stage, UTC",
+        "seconds": "Wall time of the stage",
+        "reused": "Whether an earlier run's output was still valid and nothing was computed",
+        "why": "Why the stage was computed or reused, in words",
+        "config": "Settings that decide the result, as JSON",
+        "config_hash": "SHA-256 of config",
+        "result_key": "Identity of the output: hash of config and of everything it was made from",
+        "inputs": "What the stage read, and its version or fingerprint",
+        "outputs": "Tables written and their Delta versions afterwards",
+        "counts": "Row counts",
+        "metrics": "Measured numbers, such as the objective or eps",
+        "software": "Versions of the software that ran",
+    },
+}
+
+RUNS_DDL = (
+    "run_id string, stage string, started_at timestamp, seconds double, reused boolean, "
+    "why string, config string, config_hash string, result_key string, "
+    "inputs map<string,string>, outputs map<string,bigint>, counts map<string,bigint>, "
+    "metrics map<string,double>, software map<string,string>"
+)
+
+
+def with_comments(df: DataFrame, table: str) -> DataFrame:
+    """The same rows, each known column carrying its comment into the table."""
+    from pyspark.sql import functions as F
+
+    comments = COMMENTS.get(table, {})
+    return df.select(
+        *(
+            F.col(_quoted(name)).alias(name, metadata={"comment": comments[name]})
+            if name in comments
+            else F.col(_quoted(name))
+            for name in df.columns
+        )
+    )
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"

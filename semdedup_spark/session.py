@@ -1,0 +1,120 @@
+"""A SparkSession with Delta, for the command line and the tests.
+
+The library itself takes whatever session it is given and never changes it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from semdedup_spark.errors import EnvironmentProblem
+
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+_OLDEST_JAVA = 17
+
+
+def open_session(extra: Mapping[str, str] | None = None) -> SparkSession:
+    """The running session, or under ``spark-submit`` that of the cluster, else a local one.
+
+    ``extra``: more Spark settings for a local session. Raises :class:`EnvironmentProblem` when
+    there is no Java that Spark can use.
+    """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    if "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ:
+        return SparkSession.builder.appName("semdedup").getOrCreate()
+    return _local_session(extra or {})
+
+
+def _local_session(extra: Mapping[str, str]) -> SparkSession:
+    from delta import configure_spark_with_delta_pip
+
+    require_java()
+    # Workers must be this interpreter, also where no virtual environment is activated.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    cores = os.cpu_count() or 1
+    logging_file = Path(__file__).with_name("log4j2.properties").as_uri()
+    settings = {
+        **_DELTA,
+        "spark.sql.shuffle.partitions": str(2 * cores),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.memory": "4g",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging_file}",
+        # Images travel in these batches; 64 MiB is Spark's own bound where it has one (4.1).
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
+        **extra,
+    }
+    builder = SparkSession.builder.master(f"local[{cores}]").appName("semdedup")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    jars = _resolved_delta_jars()
+    if jars:
+        return builder.config("spark.jars", ",".join(jars)).getOrCreate()
+    return configure_spark_with_delta_pip(builder).getOrCreate()
+
+
+def _resolved_delta_jars() -> list[str] | None:
+    """Delta's jars where Ivy has put them before; ``None`` if any is missing.
+
+    Naming them directly skips dependency resolution: half of the start-up time, and no network.
+    """
+    delta, spark = version("delta-spark"), ".".join(version("pyspark").split(".")[:2])
+    folder = Path.home() / ".ivy2.5.2" / "jars"
+    patterns = (
+        f"io.delta_delta-spark_{spark}_2.13-{delta}.jar",
+        f"io.delta_delta-storage-{delta}.jar",
+        f"io.delta_delta-kernel-api-{delta}.jar",
+        f"io.delta_delta-kernel-defaults-{delta}.jar",
+        f"io.delta_delta-kernel-unitycatalog-{delta}.jar",
+        "io.unitycatalog_unitycatalog-client-*.jar",
+    )
+    found = [sorted(folder.glob(pattern)) for pattern in patterns]
+    return [str(jars[-1]) for jars in found] if all(found) else None
+
+
+def require_java() -> None:
+    """Raise :class:`EnvironmentProblem` unless Java 17 or newer is found."""
+    home = os.environ.get("JAVA_HOME")
+    java = os.path.join(home, "bin", "java") if home else shutil.which("java")
+    version = _java_version(java) if java else None
+    if version is None or version < _OLDEST_JAVA:
+        got = f"Java {version} at {java}" if version else "none (looked in JAVA_HOME and PATH)"
+        raise EnvironmentProblem(
+            f"Java must be {_OLDEST_JAVA} or newer. Got {got}.",
+            hint="install OpenJDK 17 (Debian: apt install openjdk-17-jre-headless; "
+            "macOS: brew install openjdk@17) or point JAVA_HOME at one.",
+        )
+
+
+def _java_version(java: str) -> int | None:
+    try:
+        shown = subprocess.run(
+            [java, "-XshowSettings:properties", "-version"], capture_output=True, text=True
+        ).stderr
+    except OSError:
+        return None
+    for line in shown.splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() == "java.specification.version":
+            return int(value.strip().removeprefix("1.").split(".")[0])
+    return None
+
+
+if __name__ == "__main__":
+    # Downloads Delta's jars the first time, so that no later command has to.
+    open_session().stop()

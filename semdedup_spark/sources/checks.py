@@ -1,0 +1,104 @@
+"""Schema checks that need no Spark job: the key, the content, the names Delta can store."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    ByteType,
+    DataType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    ShortType,
+    StringType,
+    StructType,
+)
+
+from semdedup_spark.config import CONTENT_HASH, SourceConfig
+from semdedup_spark.errors import SourceError
+
+_ID_TYPES = (StringType, LongType, IntegerType, ShortType, ByteType)
+_NOT_IN_DELTA = set(" ,;{}()\n\t=")
+
+
+def id_column(df: DataFrame, source: SourceConfig) -> str | None:
+    """Name of the key column; ``None`` where the key is made from the content."""
+    if source.format == "files":
+        return "path"
+    if source.id == CONTENT_HASH or source.id is None:
+        return None
+    field = _field(df, source.id, "source.id")
+    if not isinstance(field, _ID_TYPES):
+        raise SourceError(
+            f"source.id must be a string or whole-number column. "
+            f"Got {source.id!r} of type {field.simpleString()}.",
+            hint=f"cast it in a view, or set source.id to {CONTENT_HASH}.",
+        )
+    return source.id
+
+
+def payload_column(df: DataFrame, source: SourceConfig) -> Column:
+    """What the encoder gets: string, binary or array<float>, by ``source.kind``."""
+    if source.format == "files":
+        return F.col("content")
+    name = source.content or ""
+    field = _field(df, name, "source.content")
+    column = F.col(_quoted(name))
+    if source.kind == "text" and isinstance(field, StringType):
+        return column
+    if source.kind == "images" and isinstance(field, BinaryType):
+        return column
+    if source.kind == "images" and isinstance(field, StructType) and "bytes" in field.names:
+        return column["bytes"]
+    if source.kind == "vectors":
+        if isinstance(field, ArrayType) and isinstance(field.elementType, FloatType | DoubleType):
+            return column.cast("array<float>")
+        if field.typeName() == "udt" or "VectorUDT" in type(field).__name__:
+            from pyspark.ml.functions import vector_to_array
+
+            return vector_to_array(column, "float32")
+    raise _wrong_content(source, name, field)
+
+
+def own_columns(df: DataFrame, source: SourceConfig) -> list[str]:
+    """The source's columns that travel to the output. Files keep their description, not bytes."""
+    present = [c for c in df.columns if not (source.format == "files" and c == "content")]
+    for name in source.columns or []:
+        _field(df, name, "source.columns")
+    names = list(source.columns) if source.columns is not None else present
+    bad = sorted(name for name in names if _NOT_IN_DELTA & set(name))
+    if bad:
+        raise SourceError(
+            "source columns must have names that a Delta table can store, without spaces or any "
+            f"of , ; {{ }} ( ) =. Got {', '.join(map(repr, bad))}.",
+            hint="rename them in a view, or list the columns to keep in source.columns.",
+        )
+    return names
+
+
+def _field(df: DataFrame, name: str, key: str) -> DataType:
+    for field in df.schema.fields:
+        if field.name == name:
+            return field.dataType
+    raise SourceError.missing_column(name, df.columns, key=key)
+
+
+def _wrong_content(source: SourceConfig, name: str, field: DataType) -> SourceError:
+    wanted = {
+        "text": "a string column",
+        "images": "a binary column, or a struct with a binary field named bytes",
+        "vectors": "array<float>, array<double> or an MLlib vector",
+    }[source.kind]
+    return SourceError(
+        f"source.content must be {wanted} for kind {source.kind}. "
+        f"Got {name!r} of type {field.simpleString()}.",
+        hint="set source.content to another column, or source.kind to what this one holds.",
+    )
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"

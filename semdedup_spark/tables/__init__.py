@@ -1,0 +1,1 @@
+"""The output's tables: the only code that writes to storage or reads it back."""

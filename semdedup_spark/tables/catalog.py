@@ -1,0 +1,87 @@
+"""Names and places of the output's tables, and their versions."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+
+from semdedup_spark.errors import StageOrderError
+
+_CATALOG_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+# Commits that rearrange files or settings and leave the rows as they were.
+_MAINTENANCE = (
+    "OPTIMIZE",
+    "VACUUM START",
+    "VACUUM END",
+    "SET TBLPROPERTIES",
+    "UNSET TBLPROPERTIES",
+)
+
+
+@dataclass(frozen=True)
+class OutputRoot:
+    """A directory or URI, or ``catalog.schema``; all tables lie under it."""
+
+    location: str
+
+    @classmethod
+    def parse(cls, output: str) -> OutputRoot:
+        """``main.dedup`` is a catalog schema; anything else a path, local ones made absolute."""
+        if _CATALOG_SCHEMA.fullmatch(output) or "://" in output or output.startswith("dbfs:"):
+            return cls(output.rstrip("/"))
+        return cls(os.path.abspath(output))
+
+    @property
+    def is_catalog(self) -> bool:
+        """Whether tables are named in a catalog rather than found by path."""
+        return _CATALOG_SCHEMA.fullmatch(self.location) is not None
+
+    def name(self, table: str) -> str:
+        """The table as SQL writes it: ``delta.`/out/scores``` or ``main.dedup.scores``."""
+        if self.is_catalog:
+            return f"{self.location}.{table}"
+        return "delta.`" + self.path(table).replace("`", "``") + "`"
+
+    def path(self, table: str) -> str:
+        """The table's directory; only for a path root."""
+        return f"{self.location}/{table}"
+
+
+def table_version(spark: SparkSession, root: OutputRoot, table: str) -> int | None:
+    """Newest Delta version, ``None`` where there is no such table."""
+    try:
+        row = spark.sql(f"DESCRIBE HISTORY {root.name(table)} LIMIT 1").select("version").first()
+    except AnalysisException:
+        return None
+    return None if row is None else int(row[0])
+
+
+def changed_since(spark: SparkSession, root: OutputRoot, table: str, version: int) -> bool:
+    """Whether rows may have changed after ``version``; maintenance commits do not count."""
+    newest = table_version(spark, root, table)
+    if newest is None or newest < version:
+        return True
+    if newest == version:
+        return False
+    history = spark.sql(f"DESCRIBE HISTORY {root.name(table)} LIMIT {newest - version}")
+    return history.filter(~history.operation.isin(*_MAINTENANCE)).limit(1).count() > 0
+
+
+def read_table(
+    spark: SparkSession, root: OutputRoot, table: str, version: int | None = None
+) -> DataFrame:
+    """The table at a version (newest if ``None``). Raises :class:`StageOrderError` if missing."""
+    reader = spark.read if version is None else spark.read.option("versionAsOf", version)
+    try:
+        if root.is_catalog:
+            return reader.table(root.name(table))
+        return reader.format("delta").load(root.path(table))
+    except AnalysisException as error:
+        raise StageOrderError(
+            f"the table {table} must exist under {root.location}. It does not.",
+            hint="run `semdedup run`, or the stages embed, cluster, score, select in this order.",
+        ) from error

@@ -1,0 +1,126 @@
+"""From scores to kept and removed rows, and from each removed row to its survivor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.kernels.survivors import last_of_chain
+from semdedup_spark.kernels.vectors import paired_similarity
+from semdedup_spark.transforms.arrow import to_matrix
+
+_OTHER = "other"
+
+
+def is_removed(eps: float) -> Column:
+    """Whether a scored row is a duplicate: M strictly greater than 1 - eps."""
+    return F.col(s.MAX_SIMILARITY).cast("double") > F.lit(1.0) - F.lit(eps)
+
+
+def kept_fractions(scores: DataFrame, eps_grid: list[float]) -> DataFrame:
+    """One row: the share of rows kept at each eps, in one aggregation."""
+    return scores.agg(
+        *(F.avg((~is_removed(eps)).cast("int")).alias(f"{eps:g}") for eps in eps_grid)
+    )
+
+
+def eps_for_kept(scores: DataFrame, keep: float) -> DataFrame:
+    """One row, ``eps``: the smallest removal threshold that keeps at least ``keep`` of the rows.
+
+    The kept share at eps is the empirical CDF of M at 1 - eps, so eps is 1 minus a quantile of M:
+    exact, not interpolated. Rows that share one M are kept or removed together. Where the quantile
+    is M = 1 (more exact duplicates than may be removed would have to stay), eps 0 would be needed;
+    the largest M below 1 is taken instead, and fewer than ``keep`` are kept.
+    """
+    m = F.col(s.MAX_SIMILARITY).cast("double")
+    below_one = F.max(F.when(m < 1.0, m))
+    quantile = F.expr(f"percentile_disc({keep!r}) WITHIN GROUP (ORDER BY {s.MAX_SIMILARITY})")
+    both = scores.agg(quantile.cast("double").alias("quantile"), below_one.alias("below_one"))
+    threshold = F.when(F.col("quantile") < 1.0, F.col("quantile")).otherwise(F.col("below_one"))
+    return both.select((F.lit(1.0) - threshold).alias("eps"))
+
+
+def removed_rows(scores: DataFrame, embeddings: DataFrame, eps: float) -> DataFrame:
+    """The ``duplicates`` table. ``scores``: the score table; ``embeddings``: id, embedding."""
+    removed = scores.filter(is_removed(eps)).select(
+        s.ID, s.NEIGHBOR_ID, F.col(s.MAX_SIMILARITY).alias(s.SIMILARITY), s.CLUSTER_ID
+    )
+    with_survivor = _follow_neighbors(removed)
+    direct = F.col(s.SURVIVOR_ID) == F.col(s.NEIGHBOR_ID)
+    chained = with_survivor.filter(~direct)
+    measured = _pair_similarity(chained.select(s.ID, s.SURVIVOR_ID), embeddings)
+    similarity = F.coalesce(F.col(s.SURVIVOR_SIMILARITY), F.col(s.SIMILARITY))
+    return (
+        with_survivor.join(measured, s.ID, "left")
+        .withColumn(s.SURVIVOR_SIMILARITY, similarity)
+        .withColumn(
+            s.COVERED, F.col(s.SURVIVOR_SIMILARITY).cast("double") > F.lit(1.0) - F.lit(eps)
+        )
+        .select(
+            s.ID,
+            s.NEIGHBOR_ID,
+            s.SURVIVOR_ID,
+            s.SIMILARITY,
+            s.SURVIVOR_SIMILARITY,
+            s.COVERED,
+            s.CLUSTER_ID,
+        )
+    )
+
+
+def _follow_neighbors(removed: DataFrame) -> DataFrame:
+    # A neighbor lies in its row's own cluster, so a chain never leaves one.
+    id_type = removed.schema[s.ID].dataType.simpleString()
+    result = (
+        f"{s.ID} {id_type}, {s.NEIGHBOR_ID} {id_type}, {s.SIMILARITY} float, "
+        f"{s.CLUSTER_ID} int, {s.SURVIVOR_ID} {id_type}"
+    )
+    grouped = removed.groupBy(s.CLUSTER_ID)
+    if hasattr(grouped, "applyInArrow"):  # Spark 4
+        return grouped.applyInArrow(add_survivors, result)
+
+    def add_pandas(frame):  # type: ignore[no-untyped-def]
+        return add_survivors(pa.Table.from_pandas(frame, preserve_index=False)).to_pandas()
+
+    return grouped.applyInPandas(add_pandas, result)
+
+
+def add_survivors(removed: pa.Table) -> pa.Table:
+    """The UDF's body: all removed rows of a cluster, each with the kept row its chain ends at."""
+    ids = removed.column(s.ID).combine_chunks()
+    neighbors = removed.column(s.NEIGHBOR_ID).combine_chunks()
+    next_row = pc.fill_null(pc.index_in(neighbors, value_set=ids), -1).to_numpy().astype(np.int64)
+    survivors = neighbors.take(pa.array(last_of_chain(next_row)))
+    return removed.append_column(s.SURVIVOR_ID, survivors)
+
+
+def _pair_similarity(pairs: DataFrame, embeddings: DataFrame) -> DataFrame:
+    """(id, survivor_id) to (id, survivor_similarity), from the vectors themselves."""
+    own = embeddings.select(s.ID, s.EMBEDDING)
+    other = embeddings.select(F.col(s.ID).alias(s.SURVIVOR_ID), F.col(s.EMBEDDING).alias(_OTHER))
+    both = pairs.join(own, s.ID).join(other, s.SURVIVOR_ID).select(s.ID, s.EMBEDDING, _OTHER)
+
+    def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.num_rows:
+                A, B = to_matrix(batch.column(s.EMBEDDING)), to_matrix(batch.column(_OTHER))
+                yield pa.RecordBatch.from_arrays(
+                    [batch.column(s.ID), pa.array(paired_similarity(A, B))],
+                    names=[s.ID, s.SURVIVOR_SIMILARITY],
+                )
+
+    id_type = pairs.schema[s.ID].dataType.simpleString()
+    return both.mapInArrow(measure, f"{s.ID} {id_type}, {s.SURVIVOR_SIMILARITY} float")
+
+
+def kept_rows(embeddings: DataFrame, duplicates: DataFrame, *, with_id: bool) -> DataFrame:
+    """The ``deduplicated`` table: the source's own columns of every row that is not removed, and
+    the id where it is none of them."""
+    kept = embeddings.select(s.ID, s.SOURCE).join(duplicates.select(s.ID), s.ID, "left_anti")
+    return kept.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")

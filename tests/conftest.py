@@ -1,0 +1,48 @@
+"""One lazy SparkSession for the whole run, tuned for small data, and the places of real data."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("default")
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    from semdedup_spark.session import open_session
+
+    scratch = tmp_path_factory.mktemp("spark")
+    session = open_session(
+        {
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.catalogImplementation": "in-memory",
+            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+            "spark.local.dir": str(scratch / "local"),
+            "spark.driver.memory": "3g",
+            # A compiler that starts fast beats one that ends fast on queries of a second.
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
+            "-Dlog4j2.configurationFile="
+            + (Path(__file__).parents[1] / "semdedup_spark" / "log4j2.properties").as_uri(),
+        }
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of real data; tests skip, and say so, where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("real data is absent: ../shared/data does not exist beside the checkout")
+    return SHARED_DATA

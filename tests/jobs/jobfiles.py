@@ -1,0 +1,66 @@
+"""Small job configurations and inputs for whole-job tests."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from semdedup_spark import open_job, parse_config, run_job
+
+
+def vectors_job(output, source, **stages):
+    """A job over a Delta table of ready-made vectors with the key ``doc``."""
+    return parse_config(
+        {
+            "output": str(output),
+            "source": {
+                "kind": "vectors",
+                "format": "delta",
+                "path": str(source),
+                "id": "doc",
+                "content": "v",
+            },
+            "embed": {"encoder": "none"},
+            "cluster": {"n_clusters": 5},
+            **stages,
+        }
+    )
+
+
+def run(spark, config, **options):
+    return run_job(open_job(spark, config, **options))
+
+
+def near_duplicates(n=400, d=12, seed=0):
+    """(n, d) rows, of which a third are near copies and some exact ones."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d))
+    copies = np.arange(n) >= 2 * n // 3
+    X[copies] = X[rng.integers(0, n // 3, copies.sum())] + 0.1 * rng.standard_normal(
+        (copies.sum(), d)
+    )
+    X[5], X[7] = X[3], X[3]
+    return X
+
+
+def write_vectors(spark, path, X, *, files=1, order=None, ids=None):
+    ids = ids or [f"row-{i:05d}" for i in range(len(X))]
+    rows = [
+        (ids[i], [float(v) for v in X[i]], f"note {i}")
+        for i in (order if order is not None else range(len(X)))
+    ]
+    df = spark.createDataFrame(rows, "doc string, v array<double>, note string")
+    df.repartition(files).write.format("delta").mode("overwrite").save(str(path))
+
+
+def table(spark, output, name):
+    return spark.read.format("delta").load(f"{output}/{name}")
+
+
+def rows_of(spark, output, name, order="id"):
+    return sorted((tuple(r) for r in table(spark, output, name).collect()), key=str)
+
+
+def write_jsonl(path, rows):
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))

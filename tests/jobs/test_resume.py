@@ -1,0 +1,68 @@
+"""Interrupted runs continue; what they leave equals an undisturbed run."""
+
+import pytest
+from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
+
+import semdedup_spark.pipeline.embed as embed_stage
+from semdedup_spark.errors import ConfigError, SourceChangedError
+from semdedup_spark.pipeline import Listener, open_job, run_embed, run_job
+
+
+def test_a_killed_embedding_continues_where_it_stopped(spark, tmp_path, monkeypatch):
+    monkeypatch.setitem(embed_stage._FIRST_COMMIT, "none", 50)
+    X = near_duplicates(300)
+    X[2] = 0.0
+    write_vectors(spark, tmp_path / "source", X)
+    config = vectors_job(tmp_path / "out", tmp_path / "source")
+
+    class Killed(Exception):
+        pass
+
+    def die(progress):
+        raise Killed
+
+    with pytest.raises(Killed):
+        run_embed(open_job(spark, config, listener=Listener(progress=die)))
+    seen = []
+    summary = run_job(open_job(spark, config, listener=Listener(progress=seen.append)))
+    assert seen[0].rows > 60  # what was there is counted, not embedded again
+    assert (summary.read, summary.quarantined) == (300, 1)
+    calm = config.model_copy(update={"output": str(tmp_path / "calm")})
+    run(spark, calm)
+    for name in ("embeddings", "scores", "duplicates", "deduplicated", "quarantine"):
+        assert rows_of(spark, tmp_path / "out", name) == rows_of(spark, tmp_path / "calm", name)
+
+
+def test_changed_content_is_embedded_afresh(spark, tmp_path):
+    X = near_duplicates(60)
+    write_vectors(spark, tmp_path / "source", X)
+    config = vectors_job(tmp_path / "out", tmp_path / "source")
+    run(spark, config)
+    write_vectors(spark, tmp_path / "source", X[:50])
+    summary = run(spark, config)
+    assert summary.read == 50
+    assert summary.records[0].why == "its input source changed"
+    assert summary.records[1].why == "its input embeddings changed"
+
+
+def test_files_that_change_while_they_are_read_stop_the_run(spark, tmp_path, monkeypatch):
+    source = tmp_path / "source"
+    spark.createDataFrame([("a", [1.0, 0.0])], "doc string, v array<float>").write.parquet(
+        str(source)
+    )
+    config = vectors_job(tmp_path / "out", source)
+    config = config.model_copy(
+        update={"source": config.source.model_copy(update={"format": "parquet"})}
+    )
+    monkeypatch.setattr(embed_stage, "file_fingerprint", lambda *_: "files:2:0:0")
+    with pytest.raises(SourceChangedError) as caught:
+        run(spark, config)
+    assert caught.value.retryable
+
+
+def test_a_run_id_is_used_once(spark, tmp_path):
+    write_vectors(spark, tmp_path / "source", near_duplicates(30))
+    config = vectors_job(tmp_path / "out", tmp_path / "source")
+    run(spark, config, run_id="nightly-1")
+    with pytest.raises(ConfigError, match="nightly-1"):
+        run(spark, config, run_id="nightly-1")

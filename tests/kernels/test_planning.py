@@ -1,0 +1,57 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semdedup_spark.kernels.pacing import next_rows
+from semdedup_spark.kernels.planning import choose_n_clusters, plan_training, planned_cost
+from semdedup_spark.kernels.survivors import last_of_chain
+import numpy as np
+
+
+def test_small_tables_are_compared_all_with_all():
+    assert choose_n_clusters(1, 384, 256) == 1
+    assert choose_n_clusters(5_000, 384, 256) == 1
+
+
+def test_large_tables_get_about_the_square_root_of_their_rows():
+    assert 300 < choose_n_clusters(1_000_000, 384, 256) < 3_000
+
+
+@given(st.integers(1, 10**7), st.integers(1, 1000))
+def test_the_chosen_k_costs_no_more_than_one_cluster(n, d):
+    k = choose_n_clusters(n, d, 256)
+    assert 1 <= k <= max(n // 2, 1)
+    assert planned_cost(n, d, k, 256) <= planned_cost(n, d, 1, 256)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 2000), st.integers(1, 500), st.integers(1, 64))
+def test_a_training_plan_never_asks_for_more_than_there_is(n, d, k, memory):
+    plan = plan_training(n, d, n_clusters=k, sample_per_cluster=256, memory_mb=memory)
+    assert 1 <= plan.n_clusters <= min(n, k)
+    assert 0 < plan.share <= 1
+    assert plan.share * n >= plan.n_clusters * 0.999
+
+
+def test_commits_grow_to_the_wanted_seconds():
+    assert next_rows([(512, 10.0)], target_seconds=10) == 512
+    assert next_rows([(512, 1.0)], target_seconds=60) == 2048  # not more than fourfold
+
+
+def test_a_source_slow_to_scan_gets_larger_commits():
+    # 100 s fixed, 0.1 s a row: 60 s are not enough; a tenth of the commit may be fixed cost.
+    rows = next_rows([(100, 110.0), (400, 140.0)], target_seconds=60)
+    assert rows == 1600
+
+
+@given(st.lists(st.integers(-1, 30), max_size=31))
+def test_the_end_of_a_chain_is_found_by_walking(links):
+    chain = [min(link, j - 1) for j, link in enumerate(links)]  # neighbors rank earlier
+    reached = last_of_chain(np.array(chain, dtype=np.int64))
+    for j in range(len(chain)):
+        i = j
+        while chain[i] >= 0:
+            i = chain[i]
+        assert reached[j] == i
+
+
+def test_a_chain_of_ten_thousand_is_followed_in_logarithmic_rounds():
+    assert last_of_chain(np.arange(-1, 9_999)).max() == 0

@@ -1,0 +1,119 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.kernels.test_similarity import random_rows
+from tests.oracle import (
+    away_from_edge,
+    brute_force,
+    kept_by_components,
+    kept_by_m,
+    kept_greedily,
+)
+
+from semdedup_spark.kernels.packing import plan_units, route
+from semdedup_spark.kernels.scoring import UnitRowsInOrder, score_unit
+from semdedup_spark.kernels.vectors import hash_rows, unit_rows
+
+
+def score_through_units(X, labels, unit_rows, block=4):
+    """Plan, route and score as the job does, on arrays; rows are in rank order."""
+    k = int(labels.max()) + 1
+    plan = plan_units(np.bincount(labels, minlength=k), unit_rows=unit_rows)
+    routes = route(labels.astype(np.int32), hash_rows(X), plan)
+    M, neighbor = np.zeros(len(X)), np.full(len(X), -1)
+    for unit in np.unique(routes.unit):
+        here = np.flatnonzero(routes.unit == unit)
+        here = here[np.argsort(routes.row[here])]
+        rows = routes.row[here]
+        best = score_unit(
+            UnitRowsInOrder(
+                vectors=X[rows],
+                vector=np.arange(len(rows)),
+                labels=labels[rows].astype(np.int32),
+                slot=routes.slot[here],
+                across=routes.across[here],
+            ),
+            block=block,
+        )
+        for i, row in enumerate(rows):
+            found = (
+                best.max_similarity[i],
+                -rows[best.neighbor[i]] if best.neighbor[i] >= 0 else -len(X),
+            )
+            if found > (M[row], -neighbor[row] if neighbor[row] >= 0 else -len(X)):
+                M[row] = found[0]
+                neighbor[row] = rows[best.neighbor[i]] if best.neighbor[i] >= 0 else -1
+    return M, neighbor
+
+
+instances = st.tuples(
+    st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 5), st.integers(1, 6)
+)
+
+
+def make(seed, n, d, k):
+    rng = np.random.default_rng(seed)
+    X = random_rows(seed, n, d)
+    same = rng.random(n) < 0.3  # exact duplicates
+    X[same] = X[rng.integers(0, n, same.sum())]
+    labels = rng.integers(0, k, n)
+    labels = labels[[next(i for i in range(j + 1) if (X[i] == X[j]).all()) for j in range(n)]]
+    return X, labels
+
+
+@given(instances, st.integers(2, 50), st.integers(1, 9))
+def test_units_of_any_size_give_the_brute_force_scores(instance, unit_rows, block):
+    X, labels = make(*instance)
+    M, neighbor = score_through_units(X, labels, unit_rows, block)
+    expected, _ = brute_force(X, labels)
+    np.testing.assert_allclose(M, expected, atol=2e-6)
+    for j, i in enumerate(neighbor):
+        if i >= 0:
+            assert i < j
+            assert labels[i] == labels[j]
+            np.testing.assert_allclose(X[i] @ X[j], expected[j], atol=2e-6)
+
+
+@given(instances, st.integers(2, 50))
+def test_exact_duplicates_score_one_with_the_first_of_their_group(instance, unit_rows):
+    X, labels = make(*instance)
+    M, neighbor = score_through_units(X, labels, unit_rows)
+    for j in range(len(X)):
+        first = next(i for i in range(j + 1) if (X[i] == X[j]).all())
+        if first < j:
+            assert M[j] == 1.0
+            assert neighbor[j] == first
+
+
+@given(instances, st.sampled_from([0.01, 0.05, 0.2, 0.5]), st.sampled_from([0.02, 0.1]))
+def test_kept_sets_are_nested_and_lie_between_components_and_greedy(instance, eps, less):
+    X, labels = make(*instance)
+    M, _ = score_through_units(X, labels, 10)
+    kept = kept_by_m(M, eps)
+    assert kept <= kept_by_m(M, eps * less)
+    wide = X.astype(np.float64)
+    if away_from_edge(np.triu(wide @ wide.T, 1), eps):
+        assert kept_by_components(X, labels, eps) <= kept <= kept_greedily(X, labels, eps)
+        assert kept == kept_by_m(brute_force(X, labels)[0], eps)
+
+
+def test_a_row_exactly_at_the_threshold_stays():
+    assert kept_by_m(np.array([0.75]), 0.25) == {0}
+    assert kept_by_m(np.array([np.nextafter(0.75, 1)]), 0.25) == set()
+
+
+def test_many_copies_cost_one_row():
+    X = np.repeat(unit_rows([[1.0, 2.0], [2.0, 1.0]]).X, 50_000, axis=0)
+    M, neighbor = score_through_units(X[::25_000], np.zeros(4, int), 100)
+    assert M.tolist()[1:2] == [1.0]
+    rows = UnitRowsInOrder(
+        vectors=X[::50_000],
+        vector=np.repeat([0, 1], 50_000),
+        labels=np.zeros(100_000, np.int32),
+        slot=np.zeros(100_000, np.int64),
+        across=np.zeros(100_000, bool),
+    )
+    best = score_unit(rows)  # 10^10 products if copies were compared
+    assert (best.max_similarity == 1.0).sum() == 99_998
+    np.testing.assert_allclose(best.max_similarity[50_000], 0.8, atol=1e-6)
+    assert neighbor.shape == (4,)

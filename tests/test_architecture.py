@@ -1,0 +1,80 @@
+"""The house as ARCHITECTURE.md draws it; import-linter (in `make check`) holds the layers."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "semdedup_spark"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = ("pyspark", "torch", "transformers", "PIL", "delta", "pandas", "pyarrow")
+
+
+def names(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Name):
+            yield node.id
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_modules_are_small_and_functions_can_be_held_in_the_head(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            length = (body[-1].end_lineno - body[0].lineno + 1) if body else 0
+            assert length <= 40, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_module_uses_what_spark_connect_does_not_have(path):
+    used = set(names(ast.parse(path.read_text())))
+    assert not used & {"sparkContext", "rdd", "_jvm", "_jsparkSession", "toLocalIterator"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_tables_write_and_only_the_session_module_makes_sessions(path):
+    used = set(names(ast.parse(path.read_text())))
+    inside = path.relative_to(PACKAGE).parts[0]
+    if inside != "tables":
+        assert not used & {"write", "writeTo", "saveAsTable", "insertInto"}
+    if inside != "session.py":
+        assert "builder" not in used
+        assert not any(
+            isinstance(node, ast.Attribute)
+            and node.attr == "set"
+            and isinstance(node.value, ast.Attribute)
+            and node.value.attr == "conf"
+            for node in ast.walk(ast.parse(path.read_text()))
+        )
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["import semdedup_spark", "import semdedup_spark.cli", "import semdedup_spark.config"],
+)
+def test_importing_the_front_loads_nothing_heavy(command):
+    code = f"{command}, sys; print([m for m in {HEAVY!r} if m in sys.modules])".replace(
+        "import semdedup", "import semdedup", 1
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", ["kernels", "encoders"])
+def test_kernels_and_encoders_run_without_spark(package):
+    code = (
+        "import sys, pkgutil, importlib\n"
+        f"import semdedup_spark.{package} as p\n"
+        "for m in pkgutil.iter_modules(p.__path__): importlib.import_module(p.__name__ + '.' + m.name)\n"
+        "print([m for m in ('pyspark', 'delta', 'yaml') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # transformers itself may load yaml; our own code does not (import-linter)
+    assert "pyspark" not in out.stdout
+    assert "delta" not in out.stdout

@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from semdedup_spark.config import JobConfig, load_config, parse_config
+from semdedup_spark.errors import ConfigError
+
+TEXT = {"kind": "text", "format": "jsonl", "path": "x.jsonl", "id": "doc", "content": "text"}
+ROOT = Path(__file__).parents[1]
+
+
+def job(**changes):
+    return {"output": "out", "source": TEXT, **changes}
+
+
+def test_base_yml_states_every_key_with_its_default():
+    base = yaml.safe_load((ROOT / "conf" / "base.yml").read_text())
+    defaults = parse_config(job()).model_dump()
+    assert base.keys() == defaults.keys()
+    for stage in ("embed", "cluster", "score", "select"):
+        assert base[stage] == defaults[stage]
+    assert base["source"].keys() == defaults["source"].keys()
+
+
+@pytest.mark.parametrize("name", ["local.yml", "databricks.yml", "emr.yml"])
+def test_the_example_jobs_are_valid(name):
+    assert isinstance(load_config(ROOT / "conf" / name), JobConfig)
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        (job(scroe={}), ["scroe", "did you mean 'score'"]),
+        (job(score={"epsmax": 0.1}), ["score.epsmax", "did you mean 'eps_max'"]),
+        (job(score={"eps_max": 5}), ["score.eps_max", "less than 1", "5"]),
+        (job(select={"eps": 0.4}), ["select.eps", "score.eps_max", "0.4"]),
+        (job(select={"eps": 0.1, "keep": 0.5}), ["eps or keep, not both"]),
+        (job(select={"eps": 0}), ["select.eps", "greater than 0", "0"]),
+        (job(cluster={"n_clusters": "many"}), ["cluster.n_clusters", "'many'"]),
+        (job(embed={"encoder": "pixels"}), ["embed.encoder", "minilm", "'pixels'"]),
+        (job(embed={"encoder": "bert"}), ["embed.encoder", "'minilm'", "'bert'"]),
+        ({"source": TEXT}, ["output must be set"]),
+        (job(source={**TEXT, "table": "a.b"}), ["either path", "or table"]),
+        (job(source={k: v for k, v in TEXT.items() if k != "id"}), ["id column", "content_hash()"]),
+        (job(source={**TEXT, "format": "files"}), ["kind must be images"]),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_clear_message(tree, words):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(tree)
+    for word in words:
+        assert word in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_every_wrong_key_is_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        parse_config(job(score={"a": 1}, cluster={"b": 2}))
+    assert "score.a" in str(caught.value)
+    assert "cluster.b" in str(caught.value)
+
+
+def test_overrides_are_yaml_and_the_later_selection_rule_wins(tmp_path):
+    path = tmp_path / "job.yml"
+    path.write_text(yaml.safe_dump(job(select={"eps": 0.1})))
+    config = load_config(
+        path, ["select.keep=0.5", "cluster.n_clusters=7", "cluster.tolerance=1e-3"]
+    )
+    assert (config.select.eps, config.select.keep) == (None, 0.5)
+    assert config.cluster.n_clusters == 7
+    assert config.cluster.tolerance == 1e-3
+
+
+@pytest.mark.parametrize("override", ["select.eps", "=3", "output.x=1"])
+def test_a_malformed_override_is_refused(tmp_path, override):
+    path = tmp_path / "job.yml"
+    path.write_text(yaml.safe_dump(job()))
+    with pytest.raises(ConfigError, match="--set"):
+        load_config(path, [override])
+
+
+def test_a_missing_file_and_bad_yaml_are_config_errors(tmp_path):
+    with pytest.raises(ConfigError, match="readable YAML"):
+        load_config(tmp_path / "none.yml")
+    (tmp_path / "bad.yml").write_text("a: [")
+    with pytest.raises(ConfigError, match="valid YAML"):
+        load_config(tmp_path / "bad.yml")
+
+
+def test_settings_that_change_no_result_are_no_part_of_the_identity():
+    assert (
+        parse_config(job(embed={"batch_size": 7})).embed.identity()
+        == parse_config(job()).embed.identity()
+    )
+    assert (
+        parse_config(job(embed={"max_length": 64})).embed.identity()
+        != parse_config(job()).embed.identity()
+    )
