@@ -70,7 +70,9 @@ def embed(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
     """Rows of the source to the tables embeddings and quarantine."""
     from semdedup_spark.pipeline import run_embed
 
-    run_embed(_open(config, overrides, run_id))
+    job = _open(config, overrides, run_id)
+    run_embed(job)
+    job.ledger.flush()
 
 
 @cli.command()
@@ -79,7 +81,9 @@ def cluster(config: str, overrides: tuple[str, ...], run_id: str | None) -> None
     """Train k-means on the embeddings: the table centroids."""
     from semdedup_spark.pipeline import run_cluster
 
-    run_cluster(_open(config, overrides, run_id))
+    job = _open(config, overrides, run_id)
+    run_cluster(job)
+    job.ledger.flush()
 
 
 @cli.command()
@@ -88,7 +92,9 @@ def score(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
     """Compare the rows of each cluster: the table scores."""
     from semdedup_spark.pipeline import run_score
 
-    run_score(_open(config, overrides, run_id))
+    job = _open(config, overrides, run_id)
+    run_score(job)
+    job.ledger.flush()
 
 
 @cli.command()
@@ -97,7 +103,9 @@ def select(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
     """Apply a threshold to the scores: the tables deduplicated and duplicates."""
     from semdedup_spark.pipeline import run_select
 
-    run_select(_open(config, overrides, run_id))
+    job = _open(config, overrides, run_id)
+    run_select(job)
+    job.ledger.flush()
 
 
 @cli.command()

@@ -30,7 +30,11 @@ def spark(tmp_path_factory):
             "spark.sql.warehouse.dir": str(scratch / "warehouse"),
             "spark.local.dir": str(scratch / "local"),
             "spark.driver.memory": "3g",
-            # A compiler that starts fast beats one that ends fast on queries of a second.
+            "spark.databricks.delta.snapshotPartitions": "1",
+            # On a few hundred rows the compilers cost more than they save.
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            "spark.sql.adaptive.enabled": "false",
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
             "-Dlog4j2.configurationFile="
             + (Path(__file__).parents[1] / "semdedup_spark" / "log4j2.properties").as_uri(),

@@ -15,7 +15,7 @@ from semdedup_spark.tables.writes import CommitMark, replace_table
 from semdedup_spark.transforms.clustering import (
     Training,
     centroid_rows,
-    count_distinct_vectors,
+    count_vectors,
     fit_centroids,
     sample_rows,
 )
@@ -45,8 +45,8 @@ def run_cluster(job: Job, embed: StageRecord | None = None) -> StageRecord:
             memory_mb=settings.sample_memory_mb,
         )
         sample = sample_rows(rows, plan.share, settings.seed)
-        n_sample = sample.count() if plan.share < 1.0 else n
-        n_clusters = min(plan.n_clusters, count_distinct_vectors(sample))
+        n_sample, n_distinct = count_vectors(sample)
+        n_clusters = min(plan.n_clusters, n_distinct)
         training = Training(settings.seed, settings.max_iterations, settings.tolerance)
         fitted = fit_centroids(sample, n_sample, n_clusters, training)
         table = centroid_rows(job.spark.range(1), fitted, key)

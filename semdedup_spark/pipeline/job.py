@@ -30,6 +30,7 @@ def run_job(job: Job) -> JobSummary:
     cluster = run_cluster(job, embed)
     score = run_score(job, embed, cluster)
     select = run_select(job, embed, score)
+    job.ledger.flush()
     counts = select.counts
     return JobSummary(
         read=counts["read"],

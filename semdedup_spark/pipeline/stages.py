@@ -15,15 +15,8 @@ from pyspark.sql import SparkSession
 from semdedup_spark import __version__
 from semdedup_spark.config import JobConfig, canonical_json, fingerprint
 from semdedup_spark.errors import ConfigError, StageOrderError
-from semdedup_spark.tables.catalog import OutputRoot, table_version
-from semdedup_spark.tables.runs import (
-    StageRecord,
-    config_difference,
-    first_changed_output,
-    last_record,
-    run_id_exists,
-    write_record,
-)
+from semdedup_spark.tables.catalog import OutputRoot, unchanged_version
+from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
 
 # Part of every result's identity: raised when a stage starts to compute something else.
 _FORMAT = 1
@@ -57,6 +50,7 @@ class Job:
     config: JobConfig
     root: OutputRoot
     run_id: str
+    ledger: Ledger
     listener: Listener = field(default_factory=Listener)
 
 
@@ -79,13 +73,14 @@ def open_job(
     """A job on this session. ``run_id``: must be new to the ledger; made from the time if not given."""
     root = OutputRoot.parse(config.output)
     now = datetime.now(timezone.utc)
-    if run_id is not None and run_id_exists(spark, root, run_id):
+    ledger = Ledger(spark, root)
+    if run_id is not None and ledger.has_run(run_id):
         raise ConfigError(
             f"--run-id must be new to {root.location}. Got {run_id!r}, which the ledger holds.",
             hint="leave it out: the same command continues and reuses by itself.",
         )
     chosen = run_id or now.strftime("%Y%m%dT%H%M%S.%fZ")
-    return Job(spark, config, root, chosen, listener or Listener())
+    return Job(spark, config, root, chosen, ledger, listener or Listener())
 
 
 def result_key(settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
@@ -102,25 +97,21 @@ def run_stage(
 ) -> StageRecord:
     """Reuse the stage's last output if it is still valid, else ``compute(result_key)``; record it."""
     started, clock = datetime.now(timezone.utc), time.monotonic()
-    config, key = canonical_json(settings), result_key(settings, inputs)
-    last = last_record(job.spark, job.root, stage)
-    why = _why_not_reuse(job, last, key, config, inputs)
-    if last is not None and why is None:
+    last = job.ledger.last(stage)
+    why, versions = _still_valid(job, last, settings, inputs)
+    if last is not None and versions is not None:
         record = replace(
             last,
             run_id=job.run_id,
             started_at=started,
             seconds=time.monotonic() - clock,
             reused=True,
-            why="nothing that it depends on has changed",
-            # A later stage or maintenance may have made newer versions of the same rows.
-            outputs={
-                table: table_version(job.spark, job.root, table) or written
-                for table, written in last.outputs.items()
-            },
+            why=why,
+            outputs=versions,
         )
     else:
-        job.listener.started(stage, why or "")
+        job.listener.started(stage, why)
+        key = result_key(settings, inputs)
         result = compute(key)
         record = StageRecord(
             run_id=job.run_id,
@@ -128,8 +119,8 @@ def run_stage(
             started_at=started,
             seconds=time.monotonic() - clock,
             reused=False,
-            why=why or "",
-            config=config,
+            why=why,
+            config=canonical_json(settings),
             config_hash=fingerprint(settings),
             result_key=key,
             inputs=dict(inputs),
@@ -138,7 +129,7 @@ def run_stage(
             metrics=result.metrics,
             software=software_versions(),
         )
-    write_record(job.spark, job.root, record)
+    job.ledger.add(record)
     job.listener.finished(record)
     return record
 
@@ -146,7 +137,7 @@ def run_stage(
 def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRecord:
     """The record of a stage that must have run before. Raises :class:`StageOrderError` where it has
     not, was configured otherwise, or its tables were changed by another hand."""
-    last = last_record(job.spark, job.root, stage)
+    last = job.ledger.last(stage)
     if last is None:
         raise StageOrderError(
             f"stage {stage} must have run in {job.root.location}. The ledger does not know it.",
@@ -159,28 +150,44 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
             f"It was made with another: {', '.join(difference)}.",
             hint=f"run `semdedup {stage}` again, or `semdedup run`.",
         )
-    changed = first_changed_output(job.spark, job.root, last)
-    if changed:
+    changed, versions = _output_versions(job, last)
+    if versions is None:
         raise StageOrderError(
             f"the table {changed} must be as stage {stage} left it. It was changed or removed.",
             hint=f"run `semdedup {stage}` again, or `semdedup run`.",
         )
-    return last
+    return replace(last, outputs=versions)
 
 
-def _why_not_reuse(
-    job: Job, last: StageRecord | None, key: str, config: str, inputs: Mapping[str, str]
-) -> str | None:
+def _still_valid(
+    job: Job, last: StageRecord | None, settings: Mapping[str, Any], inputs: Mapping[str, str]
+) -> tuple[str, dict[str, int] | None]:
+    """(why, versions of the output tables if they may be reused)."""
     if last is None:
-        return "it has not run here before"
-    if last.result_key != key:
-        reasons = config_difference(last.config, config)
-        for name, value in inputs.items():
-            if last.inputs.get(name) != value:
-                reasons.append(f"its input {name} changed")
-        return "; ".join(reasons) or "this version of semdedup_spark computes it otherwise"
-    changed = first_changed_output(job.spark, job.root, last)
-    return f"the table {changed} was changed or removed since" if changed else None
+        return "it has not run here before", None
+    if last.result_key != result_key(settings, inputs):
+        reasons = config_difference(last.config, canonical_json(settings))
+        changed = [name for name, value in inputs.items() if last.inputs.get(name) != value]
+        reasons += [f"its input {name} changed" for name in changed]
+        return "; ".join(reasons) or "this version computes it otherwise", None
+    table, versions = _output_versions(job, last)
+    if versions is None:
+        return f"the table {table} was changed or removed since", None
+    return "nothing that it depends on has changed", versions
+
+
+def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int] | None]:
+    """Newest versions of a stage's tables, or the name of one that another hand has changed."""
+    versions = {}
+    for table in record.outputs:
+        recorded = job.ledger.newest_version(table)
+        newest = (
+            None if recorded is None else unchanged_version(job.spark, job.root, table, recorded)
+        )
+        if newest is None:
+            return table, None
+        versions[table] = newest
+    return "", versions
 
 
 def software_versions() -> dict[str, str]:

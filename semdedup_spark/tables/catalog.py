@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 
 from semdedup_spark.errors import StageOrderError
 
@@ -20,6 +20,7 @@ _MAINTENANCE = (
     "SET TBLPROPERTIES",
     "UNSET TBLPROPERTIES",
 )
+_LOOK_BACK = 100
 
 
 @dataclass(frozen=True)
@@ -51,24 +52,28 @@ class OutputRoot:
         return f"{self.location}/{table}"
 
 
-def table_version(spark: SparkSession, root: OutputRoot, table: str) -> int | None:
-    """Newest Delta version, ``None`` where there is no such table."""
-    try:
-        row = spark.sql(f"DESCRIBE HISTORY {root.name(table)} LIMIT 1").select("version").first()
-    except AnalysisException:
+def unchanged_version(
+    spark: SparkSession, root: OutputRoot, table: str, recorded: int
+) -> int | None:
+    """The newest version if its rows are those of version ``recorded``; ``None`` if rows may have
+    changed since or the table is gone. Maintenance commits change no rows."""
+    commits = history(spark, root, table, limit=_LOOK_BACK)
+    if not commits or commits[0]["version"] < recorded:
         return None
-    return None if row is None else int(row[0])
+    newest = int(commits[0]["version"])
+    since = [commit for commit in commits if commit["version"] > recorded]
+    if len(since) < newest - recorded:  # more commits than were looked at
+        return None
+    quiet = all(commit["operation"] in _MAINTENANCE for commit in since)
+    return newest if quiet else None
 
 
-def changed_since(spark: SparkSession, root: OutputRoot, table: str, version: int) -> bool:
-    """Whether rows may have changed after ``version``; maintenance commits do not count."""
-    newest = table_version(spark, root, table)
-    if newest is None or newest < version:
-        return True
-    if newest == version:
-        return False
-    history = spark.sql(f"DESCRIBE HISTORY {root.name(table)} LIMIT {newest - version}")
-    return history.filter(~history.operation.isin(*_MAINTENANCE)).limit(1).count() > 0
+def history(spark: SparkSession, root: OutputRoot, table: str, *, limit: int) -> list[Row]:
+    """The newest commits of a table, newest first; none where there is no such table."""
+    try:
+        return spark.sql(f"DESCRIBE HISTORY {root.name(table)} LIMIT {limit}").collect()
+    except AnalysisException:
+        return []
 
 
 def read_table(

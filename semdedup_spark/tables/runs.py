@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime, timezone
 from typing import Any
 
-from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.tables.catalog import OutputRoot, changed_since, read_table
+from semdedup_spark.errors import StageOrderError
+from semdedup_spark.tables.catalog import OutputRoot, read_table
 from semdedup_spark.tables.writes import CommitMark, append_rows
 
 
@@ -36,46 +36,66 @@ class StageRecord:
     software: dict[str, str] = field(default_factory=dict)
 
 
-def write_record(spark: SparkSession, root: OutputRoot, record: StageRecord) -> None:
-    """Append one row, once per run and stage."""
-    row = spark.createDataFrame([tuple(asdict(record).values())], schema=s.RUNS_DDL)
-    append_rows(row, root, s.RUNS, CommitMark(record.run_id, record.stage, record.result_key))
+class Ledger:
+    """The ``runs`` table as one invocation sees it: read once, appended to as stages end."""
+
+    def __init__(self, spark: SparkSession, root: OutputRoot) -> None:
+        self._spark = spark
+        self._root = root
+        self._last = _last_records(spark, root)
+        self._pending: list[StageRecord] = []
+
+    def last(self, stage: str) -> StageRecord | None:
+        """The newest row of a stage."""
+        return self._last.get(stage)
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether the table holds anything of this run."""
+        if not self._last:
+            return False
+        rows = read_table(self._spark, self._root, s.RUNS).filter(F.col("run_id") == run_id)
+        return rows.limit(1).count() > 0
+
+    def add(self, record: StageRecord) -> None:
+        """Note a row. What was computed is written at once; mere reuse waits for :meth:`flush`."""
+        self._last[record.stage] = record
+        self._pending.append(record)
+        if not record.reused:
+            self.flush()
+
+    def flush(self) -> None:
+        """Append the rows noted since the last time, in one commit."""
+        if not self._pending:
+            return
+        newest = self._pending[-1]
+        rows = [tuple(asdict(record).values()) for record in self._pending]
+        frame = self._spark.createDataFrame(rows, schema=s.RUNS_DDL).coalesce(1)
+        mark = CommitMark(newest.run_id, newest.stage, newest.result_key)
+        append_rows(frame, self._root, s.RUNS, mark)
+        self._pending.clear()
+
+    def newest_version(self, table: str) -> int | None:
+        """The version of ``table`` that the ledger recorded last.
+
+        A later stage may write the table of an earlier one again (scoring fills in the centroids'
+        statistics); each stage's newest row is enough to know.
+        """
+        writers = [record for record in self._last.values() if table in record.outputs]
+        newest = max(writers, key=lambda record: record.started_at, default=None)
+        return None if newest is None else newest.outputs[table]
 
 
-def last_record(spark: SparkSession, root: OutputRoot, stage: str) -> StageRecord | None:
-    """The newest row of a stage."""
-    ledger = _ledger(spark, root)
-    if ledger is None:
-        return None
-    row = ledger.filter(F.col(s.STAGE) == stage).orderBy(F.desc("started_at")).first()
-    if row is None:
-        return None
-    values: dict[str, Any] = row.asDict()
-    return StageRecord(**{f.name: values[f.name] for f in fields(StageRecord)})
-
-
-def run_id_exists(spark: SparkSession, root: OutputRoot, run_id: str) -> bool:
-    """Whether the ledger holds anything of this run."""
-    ledger = _ledger(spark, root)
-    return ledger is not None and ledger.filter(F.col("run_id") == run_id).limit(1).count() > 0
-
-
-def first_changed_output(spark: SparkSession, root: OutputRoot, record: StageRecord) -> str | None:
-    """Name of an output of ``record`` that another hand has changed since, if there is one.
-
-    A later stage may write the same table again (scoring fills in the centroids' statistics), so
-    the version to compare with is the newest one in the ledger.
-    """
-    ledger = _ledger(spark, root)
-    if ledger is None:
-        return next(iter(record.outputs), None)
-    versions = ledger.select("started_at", F.explode("outputs").alias("table", "version"))
-    newest = versions.groupBy("table").agg(F.max_by("version", "started_at").alias("version"))
-    known = {row["table"]: int(row["version"]) for row in newest.collect()}  # one per table
-    for table in record.outputs:
-        if table not in known or changed_since(spark, root, table, known[table]):
-            return table
-    return None
+def _last_records(spark: SparkSession, root: OutputRoot) -> dict[str, StageRecord]:
+    try:
+        ledger = read_table(spark, root, s.RUNS)
+    except StageOrderError:  # the first run here
+        return {}
+    newest = ledger.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
+    rows = newest.select("record.*").collect()  # one per stage
+    names = [f.name for f in fields(StageRecord)]
+    records = [StageRecord(**{name: row[name] for name in names}) for row in rows]
+    # Spark hands timestamps over as local time without a zone.
+    return {r.stage: replace(r, started_at=r.started_at.astimezone(timezone.utc)) for r in records}
 
 
 def config_difference(old: str, new: str) -> list[str]:
@@ -96,12 +116,3 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def _ledger(spark: SparkSession, root: OutputRoot) -> DataFrame | None:
-    from semdedup_spark.errors import StageOrderError
-
-    try:
-        return read_table(spark, root, s.RUNS)
-    except (StageOrderError, AnalysisException):
-        return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark.schema import with_comments
-from semdedup_spark.tables.catalog import OutputRoot
+from semdedup_spark.tables.catalog import OutputRoot, history
+
+_NEAR, _FAR = 3, 1000
 
 
 @dataclass(frozen=True)
@@ -66,21 +67,19 @@ def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mod
 
 def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
     """The newest commit that carries exactly this mark."""
-    history = spark.sql(f"DESCRIBE HISTORY {root.name(table)}")
-    mine = history.filter(history.userMetadata == json.dumps(asdict(mark)))
-    row = mine.orderBy(history.version.desc()).select("version", "operationMetrics").first()
-    if row is None:
-        raise RuntimeError(f"the write to {table} left no commit; its history lacks {mark}")
-    return Commit(int(row["version"]), int(row["operationMetrics"]["numOutputRows"]))
+    wanted = json.dumps(asdict(mark))
+    for limit in (_NEAR, _FAR):  # other writers may have committed since
+        for commit in history(spark, root, table, limit=limit):
+            if commit["userMetadata"] == wanted:
+                rows = int(commit["operationMetrics"]["numOutputRows"])
+                return Commit(int(commit["version"]), rows)
+    raise RuntimeError(f"the write to {table} left no commit; its history lacks {mark}")
 
 
 def newest_mark(spark: SparkSession, root: OutputRoot, table: str) -> CommitMark | None:
     """The mark of the newest commit; ``None`` where there is no table or another hand wrote it."""
+    commits = history(spark, root, table, limit=1)
     try:
-        row = spark.sql(f"DESCRIBE HISTORY {root.name(table)} LIMIT 1").first()
-    except AnalysisException:
-        return None
-    try:
-        return CommitMark(**json.loads(row["userMetadata"])) if row is not None else None
+        return CommitMark(**json.loads(commits[0]["userMetadata"])) if commits else None
     except (TypeError, ValueError):
         return None

@@ -44,10 +44,11 @@ def sample_rows(rows: DataFrame, share: float, seed: int) -> DataFrame:
     return rows.filter(position < int(share * _SHARES))
 
 
-def count_distinct_vectors(rows: DataFrame) -> int:
-    """Number of different embeddings (by 64-bit hash): more clusters than that cannot be filled."""
-    row = rows.agg(F.count_distinct(F.xxhash64(s.EMBEDDING))).first()
-    return int(row[0]) if row is not None else 0
+def count_vectors(rows: DataFrame) -> tuple[int, int]:
+    """(rows, different embeddings by 64-bit hash); more clusters than those cannot be filled."""
+    measures = F.count(F.lit(1)), F.count_distinct(F.xxhash64(s.EMBEDDING))
+    row = rows.agg(*measures).first()
+    return (int(row[0]), int(row[1])) if row is not None else (0, 0)
 
 
 def fit_centroids(
