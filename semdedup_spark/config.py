@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, mode
 
 from semdedup_spark.errors import ConfigError, did_you_mean
 
-_OPERATIONAL = {"operational": True}
+_OPERATIONAL: dict[str, Any] = {"operational": True}
 CONTENT_HASH = "content_hash()"
 
 # YAML 1.1 reads 1e-4 (no dot) as a string; numbers therefore also come as text.

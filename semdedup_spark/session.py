@@ -104,7 +104,10 @@ def require_java() -> None:
 def _java_version(java: str) -> int | None:
     try:
         shown = subprocess.run(
-            [java, "-XshowSettings:properties", "-version"], capture_output=True, text=True
+            [java, "-XshowSettings:properties", "-version"],
+            capture_output=True,
+            text=True,
+            check=False,
         ).stderr
     except OSError:
         return None

@@ -71,7 +71,8 @@ def test_kernels_and_encoders_run_without_spark(package):
     code = (
         "import sys, pkgutil, importlib\n"
         f"import semdedup_spark.{package} as p\n"
-        "for m in pkgutil.iter_modules(p.__path__): importlib.import_module(p.__name__ + '.' + m.name)\n"
+        "for m in pkgutil.iter_modules(p.__path__):\n"
+        "    importlib.import_module(p.__name__ + '.' + m.name)\n"
         "print([m for m in ('pyspark', 'delta', 'yaml') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

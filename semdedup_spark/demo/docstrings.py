@@ -55,7 +55,8 @@ def collect_docstrings(n_rows: int, libraries: tuple[str, ...] = LIBRARIES) -> l
 
 def write_corpus(rows: list[Docstring], directory: Path) -> Path:
     """Write ``docstrings.jsonl.gz`` into ``directory``; equal rows give an equal file, and a file
-    that is already equal is left untouched, so that a job on it sees no change."""
+    that is already equal is left untouched, so that a job on it sees no change.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "docstrings.jsonl.gz"
     lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)

@@ -12,7 +12,7 @@ from rich.console import Console
 from semdedup_spark.config import load_config
 from semdedup_spark.demo.docstrings import collect_docstrings, write_corpus
 from semdedup_spark.pipeline import JobSummary, open_job, run_job
-from semdedup_spark.pipeline.summary import removed_examples
+from semdedup_spark.pipeline.summary import kept_neighbors, removed_examples
 from semdedup_spark.report.console import console_listener, print_examples
 from semdedup_spark.session import open_session
 
@@ -28,9 +28,10 @@ score: {{rank_by: low, eps_max: 0.3}}
 select: {{eps: 0.05}}
 """
 _EXAMPLES = 5
-_MISTAKES = 3
-# Where sentences differ in one word that matters: opposite, yet nearly equal to the model.
-_LOOSE = (0.80, 0.93)
+# Opposites that differ in one word: nearly equal to the model, and a mistake to remove.
+_OPPOSITES = r"\.(as_ordered|cot|nsmallest|lstrip|isna|cummax)$"
+_MISTAKES = 4
+_LOOSE_EPS = 0.2
 
 
 def run_demo(
@@ -52,22 +53,24 @@ def run_demo(
     job = open_job(open_session(), config, listener=console_listener())
     summary = run_job(job)
     console = Console(highlight=False)
-    edge = 1 - summary.eps
-    removed = removed_examples(job, content="text", low=edge, high=1.0, n=_EXAMPLES)
     print_examples(
-        console, f"removed (-) beside the row it duplicates (+), eps {summary.eps:g}", removed
-    )
-    loose = removed_examples(
-        job, content="text", low=_LOOSE[0], high=min(_LOOSE[1], edge), n=_MISTAKES
+        console,
+        f"removed (-) beside its survivor (+), at eps {summary.eps:g}",
+        removed_examples(job, content="text", n=_EXAMPLES),
     )
     print_examples(
         console,
-        f"what a loose eps would remove (up to {1 - _LOOSE[0]:g}): similar, but are they the same?",
-        loose,
+        f"kept, but an eps of {_LOOSE_EPS} would remove them: alike to the model, not the same",
+        kept_neighbors(
+            job,
+            content="text",
+            ids_like=_OPPOSITES,
+            low=1 - _LOOSE_EPS,
+            high=1 - summary.eps,
+            n=_MISTAKES,
+        ),
     )
     console.print()
     print_result(job, summary)
-    console.print(
-        f"\nthe job file is {job_file}; change a key and: semdedup run --config {job_file}",
-        soft_wrap=True,
-    )
+    again = f"change a key in {job_file} and: semdedup run --config {job_file}"
+    console.print(f"\n{again}", soft_wrap=True, markup=False)

@@ -20,7 +20,8 @@ _WORDS = {
 @dataclass(frozen=True)
 class EncodedBatch:
     """``X``: (n, d) float32, unit rows, zeros where rejected (d is 0 when nothing was encoded);
-    ``reasons``, ``messages``: n entries, ``None`` where the row is good or was absent."""
+    ``reasons``, ``messages``: n entries, ``None`` where the row is good or was absent.
+    """
 
     X: FloatArray
     reasons: list[str | None]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as hf_logging
 
 from semdedup_spark.encoders.minilm_files import minilm_directory
 from semdedup_spark.encoders.protocol import EncoderSpec
@@ -24,7 +24,9 @@ class MiniLM:
 
     def __init__(self, spec: EncoderSpec) -> None:
         directory = str(minilm_directory(spec.model))
-        logging.getLogger("transformers").setLevel(logging.ERROR)
+        hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        # A bar for each worker would hide our own lines.
+        hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         self._device = select_device(spec.device)
         self._batch_size = spec.batch_size

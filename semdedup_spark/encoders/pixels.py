@@ -32,7 +32,8 @@ class Pixels:
         image = decode_image(payload)
         if image.size != self._size:
             image = image.resize(self._size, Image.Resampling.BILINEAR)
-        return np.asarray(image, dtype=np.float32).reshape(-1) / np.float32(255.0)
+        flat: FloatArray = np.asarray(image, dtype=np.float32).reshape(-1) / np.float32(255.0)
+        return flat
 
     def encode(self, prepared: Sequence[FloatArray]) -> FloatArray:
         """(n, 3 * size * size) float32."""

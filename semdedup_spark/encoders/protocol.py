@@ -13,9 +13,9 @@ from semdedup_spark.kernels.vectors import FloatArray
 class EncoderSpec:
     """All that a worker needs to load an encoder; small, hashable and picklable.
 
-    ``model``: a local directory, a hub id, or ``None`` for the encoder's own; ``max_length``:
-    tokens; ``image_size``: pixels a side; ``precision``: dtype of the model's arithmetic;
-    ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``; ``batch_size``: payloads a forward pass.
+    ``model``: a local directory, or ``None`` for the encoder's own; ``max_length``: tokens;
+    ``image_size``: pixels a side; ``precision``: dtype of the model's arithmetic; ``device``:
+    ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``; ``batch_size``: payloads a forward pass.
     """
 
     name: str

@@ -10,7 +10,8 @@ from semdedup_spark.encoders.protocol import Encoder, EncoderSpec
 @lru_cache(maxsize=2)
 def load_encoder(spec: EncoderSpec) -> Encoder:
     """The encoder for ``spec``. The cache lives in this module, which workers import, so a model
-    is loaded once per worker process and not once per task."""
+    is loaded once per worker process and not once per task.
+    """
     if spec.name == "minilm":
         from semdedup_spark.encoders.minilm import MiniLM
 

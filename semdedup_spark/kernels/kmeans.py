@@ -45,7 +45,7 @@ def assign(X: FloatArray, centroids: FloatArray) -> Assignment:
 
 def _nearest(X: FloatArray, centroids: FloatArray) -> LabelArray:
     products = X @ centroids.T  # (b, d) x (d, k) -> (b, k)
-    labels = products.argmax(axis=1).astype(np.int32)
+    labels: LabelArray = products.argmax(axis=1).astype(np.int32)
     best = products[np.arange(len(X)), labels]
     rivals = np.count_nonzero(products >= (best - _FLOAT32_NOISE)[:, None], axis=1) > 1
     for row in np.flatnonzero(rivals):
@@ -102,7 +102,8 @@ class ArrayData:
 class Clustering:
     """``centroids``: (k, d) float32, unit rows, none empty; ``counts``: (k,) int64 rows in each;
     ``objective``: mean similarity to the own centroid after each iteration, the last one being
-    that of ``centroids``."""
+    that of ``centroids``.
+    """
 
     centroids: FloatArray
     counts: npt.NDArray[np.int64]

@@ -32,7 +32,8 @@ _LARGEST_TARGET = 4e8
 @dataclass(frozen=True)
 class UnitPlan:
     """``first_unit``, ``slots``: (k,) int64. A cluster with one slot lies wholly in its
-    ``first_unit``; one with s > 1 slots owns the s * (s + 1) / 2 units from ``first_unit`` on."""
+    ``first_unit``; one with s > 1 slots owns the s * (s + 1) / 2 units from ``first_unit`` on.
+    """
 
     first_unit: SizeArray
     slots: SizeArray
@@ -47,7 +48,8 @@ class UnitPlan:
 @dataclass(frozen=True)
 class Routes:
     """One entry per (row, unit it visits). ``row``: position in the input; ``unit``; ``slot``:
-    the row's slot; ``across``: whether the unit compares two slots and not a slot with itself."""
+    the row's slot; ``across``: whether the unit compares two slots and not a slot with itself.
+    """
 
     row: IndexArray
     unit: IndexArray
@@ -97,7 +99,8 @@ def _pack_small(
 
 def route(labels: LabelArray, hashes: HashArray, plan: UnitPlan) -> Routes:
     """The units that each row visits. ``labels``: (n,) int32; ``hashes``: (n,) uint64, equal for
-    equal vectors, so that exact duplicates share a slot."""
+    equal vectors, so that exact duplicates share a slot.
+    """
     slots = plan.slots[labels]
     slot = (hashes % slots.astype(np.uint64)).astype(np.int64)
     row = np.repeat(np.arange(len(labels), dtype=np.int64), slots)

@@ -50,7 +50,8 @@ def plan_training(
     n: int, dimension: int, *, n_clusters: int | None, sample_per_cluster: int, memory_mb: int
 ) -> TrainingPlan:
     """Settle k (chosen where ``None``, never more than the n rows) and the training sample:
-    ``sample_per_cluster`` rows a cluster, as far as ``memory_mb`` MiB of vectors go, at least k."""
+    ``sample_per_cluster`` rows a cluster, as far as ``memory_mb`` MiB of vectors go, at least k.
+    """
     k = min(n, n_clusters or choose_n_clusters(n, dimension, sample_per_cluster))
     in_memory = memory_mb * 2**20 // (4 * dimension)
     wanted = max(k, min(sample_per_cluster * k, in_memory))

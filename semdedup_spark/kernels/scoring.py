@@ -46,8 +46,8 @@ def score_unit(rows: UnitRowsInOrder, *, block: int = 1024) -> EarlierSimilarity
     # One stable sort groups the unit by cluster and by kind of tile, keeping the rank order.
     group = rows.labels.astype(np.int64) * 2 + rows.across
     order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(group[order]) != 0]) if n else []
-    for members in np.split(order, starts[1:]) if n else []:
+    borders = np.flatnonzero(np.diff(group[order])) + 1
+    for members in np.split(order, borders) if n else []:
         score = _score_across if rows.across[members[0]] else _score_within
         score(rows, members, distinct, similarity, neighbor, block)
     return EarlierSimilarity(similarity, neighbor)

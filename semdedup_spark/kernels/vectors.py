@@ -40,14 +40,14 @@ def unit_rows(X: npt.ArrayLike) -> UnitRows:
     wide = np.asarray(X, dtype=np.float64)
     if wide.ndim != 2:
         raise ValueError(f"vectors must be a 2-D array (n, d). Got shape {wide.shape}.")
-    finite = np.isfinite(wide).all(axis=1)
+    finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(wide).all(axis=1))
     safe = np.where(finite[:, None], wide, 0.0)
     # Dividing by the largest entry first keeps 1e200 from overflowing when it is squared.
     largest = np.abs(safe).max(axis=1, initial=0.0)
     scale = np.where(largest > 0, largest, 1.0)
     safe = safe / scale[:, None]
-    norms = np.sqrt((safe * safe).sum(axis=1))
-    nonzero = norms * scale > _SMALLEST_NORM
+    norms: npt.NDArray[np.float64] = np.sqrt((safe * safe).sum(axis=1))
+    nonzero: npt.NDArray[np.bool_] = np.asarray(norms * scale > _SMALLEST_NORM)
     unit = np.zeros(wide.shape, dtype=np.float32)
     np.divide(
         safe,
@@ -78,14 +78,16 @@ def hash_rows(X: FloatArray) -> HashArray:
     positions = np.arange(1, words.shape[1] + 1, dtype=np.uint64)
     with np.errstate(over="ignore"):
         multipliers = _mix(positions * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
-        return _mix(words @ multipliers)
+        sums: HashArray = words @ multipliers
+        return _mix(sums)
 
 
 def _mix(h: HashArray) -> HashArray:
     # The finaliser of MurmurHash3 (Appleby, public domain).
     h = (h ^ (h >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     h = (h ^ (h >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return h ^ (h >> np.uint64(33))
+    mixed: HashArray = h ^ (h >> np.uint64(33))
+    return mixed
 
 
 def first_of_equal_rows(X: FloatArray, hashes: HashArray) -> IndexArray:

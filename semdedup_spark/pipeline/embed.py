@@ -17,7 +17,7 @@ from semdedup_spark.kernels.pacing import next_rows
 from semdedup_spark.pipeline.stages import Job, Progress, StageResult, run_stage
 from semdedup_spark.sources.reading import absolute, file_fingerprint
 from semdedup_spark.sources.rows import SourceRows, open_source
-from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.catalog import history, read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import (
     Commit,
@@ -70,35 +70,37 @@ def run_embed(job: Job) -> StageRecord:
 
 def _embed_all(job: Job, source: SourceRows, spec: EncoderSpec, key: str) -> Commit:
     """Embed in commits of about ``commit_seconds``, each a range of the hashed ids; continue after
-    the last commit that an interrupted run of the same result left."""
-    position, rows = _embedded_before(job, key)
+    the last commit that an interrupted run of the same result left.
+    """
+    position, rows, version = _embedded_before(job, key)
     begun, done = time.monotonic(), list[tuple[int, float]]()
     wanted = _FIRST_COMMIT[spec.name]
-    while True:
+    while position < END_OF_IDS:
         width = wanted / max(source.n_read, 1) * END_OF_IDS
         end = min(END_OF_IDS, position + max(1, int(width)))
         clock = time.monotonic()
         here = (id_position(F.col(s.ID)) >= position) & (id_position(F.col(s.ID)) < end)
         embedded = embed_rows(_spread(job, source.rows.filter(here), spec), spec, batch=FIRST_BATCH)
         good = embedded.filter(F.col(s.REASON).isNull()).drop(s.REASON, s.MESSAGE)
-        write = append_rows if position else replace_table
-        commit = write(good, job.root, s.EMBEDDINGS, CommitMark(job.run_id, "embed", key, end))
-        position, rows = end, rows + commit.rows
+        store = append_rows if position else replace_table
+        commit = store(good, job.root, s.EMBEDDINGS, CommitMark(job.run_id, "embed", key, end))
+        position, rows, version = end, rows + commit.rows, commit.version
         job.listener.progress(Progress("embed", rows, source.n_read, time.monotonic() - begun))
-        if position == END_OF_IDS:
-            return Commit(commit.version, rows)
         done.append((commit.rows, time.monotonic() - clock))
         wanted = next_rows(done, target_seconds=job.config.embed.commit_seconds)
+    return Commit(version, rows)
 
 
-def _embedded_before(job: Job, key: str) -> tuple[int, int]:
-    """(place in the ids, rows) that an interrupted run of the same result reached."""
+def _embedded_before(job: Job, key: str) -> tuple[int, int, int]:
+    """(place in the ids, rows, version) that an interrupted run of the same result reached."""
     mark = newest_mark(job.spark, job.root, s.EMBEDDINGS)
     if mark is None or (mark.stage, mark.result_key) != ("embed", key):
-        return 0, 0
-    if mark.progress == END_OF_IDS:  # complete, yet not reused: its tables were tampered with
-        return 0, 0
-    return mark.progress, read_table(job.spark, job.root, s.EMBEDDINGS).count()
+        return 0, 0, 0
+    last = job.ledger.last("embed")
+    if last is not None and last.result_key == key:  # finished, and changed by another hand since
+        return 0, 0, 0
+    rows = read_table(job.spark, job.root, s.EMBEDDINGS).count()
+    return mark.progress, rows, history(job.spark, job.root, s.EMBEDDINGS, limit=1)[0]["version"]
 
 
 def _spread(job: Job, rows: DataFrame, spec: EncoderSpec) -> DataFrame:
@@ -113,7 +115,8 @@ def _quarantine(
     job: Job, source: SourceRows, spec: EncoderSpec, key: str, n_missing: int
 ) -> Commit:
     """Rows that are not in ``embeddings``, each with its reason. Few, so they are simply looked at
-    again, rather than carried beside the good rows through every commit."""
+    again, rather than carried beside the good rows through every commit.
+    """
     rows = source.rows
     if n_missing:
         present = read_table(job.spark, job.root, s.EMBEDDINGS).select(s.ID)

@@ -13,13 +13,16 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from semdedup_spark import __version__
+from semdedup_spark import schema as s
 from semdedup_spark.config import JobConfig, canonical_json, fingerprint
-from semdedup_spark.errors import ConfigError, StageOrderError
+from semdedup_spark.errors import RunIdUsedError, StageOrderError
 from semdedup_spark.tables.catalog import OutputRoot, unchanged_version
 from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
 
 # Part of every result's identity: raised when a stage starts to compute something else.
 _FORMAT = 1
+# Scoring fills in the centroids' statistics; killed before it could note that, it did no harm.
+_HARMLESS = {s.CENTROIDS: '"stage": "score"'}
 _LISTED_SOFTWARE = ("pyspark", "delta-spark", "numpy", "pyarrow", "torch", "transformers", "pillow")
 
 
@@ -38,7 +41,7 @@ class Listener:
     """What the caller wants to hear; by default nothing."""
 
     progress: Callable[[Progress], None] = lambda _: None
-    started: Callable[[str, str], None] = lambda stage, why: None
+    started: Callable[[str, str], None] = lambda _stage, _why: None
     finished: Callable[[StageRecord], None] = lambda _: None
 
 
@@ -70,12 +73,12 @@ def open_job(
     run_id: str | None = None,
     listener: Listener | None = None,
 ) -> Job:
-    """A job on this session. ``run_id``: must be new to the ledger; made from the time if not given."""
+    """A job on this session. ``run_id``: new to the ledger; by default made from the time."""
     root = OutputRoot.parse(config.output)
     now = datetime.now(timezone.utc)
     ledger = Ledger(spark, root)
     if run_id is not None and ledger.has_run(run_id):
-        raise ConfigError(
+        raise RunIdUsedError(
             f"--run-id must be new to {root.location}. Got {run_id!r}, which the ledger holds.",
             hint="leave it out: the same command continues and reuses by itself.",
         )
@@ -95,7 +98,7 @@ def run_stage(
     inputs: Mapping[str, str],
     compute: Callable[[str], StageResult],
 ) -> StageRecord:
-    """Reuse the stage's last output if it is still valid, else ``compute(result_key)``; record it."""
+    """Reuse the stage's last output if it is still valid, else ``compute(result_key)``."""
     started, clock = datetime.now(timezone.utc), time.monotonic()
     last = job.ledger.last(stage)
     why, versions = _still_valid(job, last, settings, inputs)
@@ -136,7 +139,8 @@ def run_stage(
 
 def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRecord:
     """The record of a stage that must have run before. Raises :class:`StageOrderError` where it has
-    not, was configured otherwise, or its tables were changed by another hand."""
+    not, was configured otherwise, or its tables were changed by another hand.
+    """
     last = job.ledger.last(stage)
     if last is None:
         raise StageOrderError(
@@ -182,7 +186,11 @@ def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int]
     for table in record.outputs:
         recorded = job.ledger.newest_version(table)
         newest = (
-            None if recorded is None else unchanged_version(job.spark, job.root, table, recorded)
+            None
+            if recorded is None
+            else unchanged_version(
+                job.spark, job.root, table, recorded, harmless=_HARMLESS.get(table, "")
+            )
         )
         if newest is None:
             return table, None

@@ -1,9 +1,10 @@
-"""What a person wants to see when a job is done, as plain data; bounded, whatever the table size."""
+"""What a person wants to see when a job is done, as plain data; bounded for any table size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
@@ -41,26 +42,45 @@ def quarantine_reasons(job: Job) -> list[tuple[str, int]]:
     return [(row[s.REASON], int(row["count"])) for row in top]
 
 
-def removed_examples(job: Job, *, content: str, low: float, high: float, n: int) -> list[Example]:
-    """``n`` rows whose M lies in (low, high], beside their neighbor; the same ones each time.
+def removed_examples(job: Job, *, content: str, n: int) -> list[Example]:
+    """``n`` removed rows beside their survivors; the same ones each time.
 
-    ``content``: name of the source's column to show. The table is scanned for 2 n rows.
+    ``content``: name of the source's column to show.
+    """
+    removed = read_table(job.spark, job.root, s.DUPLICATES)
+    similarity = F.col(s.SURVIVOR_SIMILARITY).alias(s.SIMILARITY)
+    pairs = removed.select(s.ID, s.SURVIVOR_ID, similarity).orderBy(F.xxhash64(s.ID), s.ID)
+    return _with_texts(job, pairs.limit(n), content)
+
+
+def kept_neighbors(
+    job: Job, *, content: str, ids_like: str, low: float, high: float, n: int
+) -> list[Example]:
+    """Rows whose id matches the regular expression ``ids_like`` and whose M lies in (low, high],
+    beside their neighbor: what a threshold between would remove.
     """
     m = F.col(s.MAX_SIMILARITY)
-    scores = read_table(job.spark, job.root, s.SCORES).filter((m > low) & (m <= high))
-    chosen = scores.orderBy(F.xxhash64(s.ID), s.ID).limit(n)
-    pairs = chosen.select(s.ID, s.NEIGHBOR_ID, s.MAX_SIMILARITY).collect()
-    wanted = {row[s.ID] for row in pairs} | {row[s.NEIGHBOR_ID] for row in pairs}
+    scores = read_table(job.spark, job.root, s.SCORES)
+    near = scores.filter((m > low) & (m <= high) & F.col(s.ID).cast("string").rlike(ids_like))
+    pairs = near.select(
+        s.ID, F.col(s.NEIGHBOR_ID).alias(s.SURVIVOR_ID), m.alias(s.SIMILARITY)
+    ).orderBy(F.desc(s.SIMILARITY), s.ID)
+    return _with_texts(job, pairs.limit(n), content)
+
+
+def _with_texts(job: Job, few_pairs: DataFrame, content: str) -> list[Example]:
+    pairs = few_pairs.collect()
+    wanted = {row[s.ID] for row in pairs} | {row[s.SURVIVOR_ID] for row in pairs}
     rows = read_table(job.spark, job.root, s.EMBEDDINGS).filter(F.col(s.ID).isin(list(wanted)))
     shown = rows.select(s.ID, F.col(f"{s.SOURCE}.`{content}`").cast("string").alias("text"))
     texts = {row[s.ID]: row["text"] for row in shown.collect()}
     return [
         Example(
-            str(row[s.ID]),
-            texts.get(row[s.ID], ""),
-            str(row[s.NEIGHBOR_ID]),
-            texts.get(row[s.NEIGHBOR_ID], ""),
-            float(row[s.MAX_SIMILARITY]),
+            id=str(row[s.ID]),
+            text=texts.get(row[s.ID], ""),
+            survivor_id=str(row[s.SURVIVOR_ID]),
+            survivor_text=texts.get(row[s.SURVIVOR_ID], ""),
+            similarity=float(row[s.SIMILARITY]),
         )
         for row in pairs
     ]

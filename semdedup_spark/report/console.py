@@ -32,7 +32,8 @@ def _show_end(record: StageRecord) -> None:
         _NOTES.print(f"{record.stage}: reused, {record.why}", markup=False, soft_wrap=True)
     else:
         counts = ", ".join(f"{name} {n:,}" for name, n in record.counts.items() if name != "has_id")
-        _NOTES.print(f"{record.stage}: done in {record.seconds:.1f} s ({counts})", markup=False)
+        done = f"{record.stage}: done in {record.seconds:.1f} s ({counts})"
+        _NOTES.print(done, markup=False, soft_wrap=True)
 
 
 def _show_progress(at: Progress) -> None:
@@ -82,8 +83,8 @@ def print_examples(console: Console, title: str, examples: Sequence[Example]) ->
         console.print("  none", markup=False)
     for example in examples:
         body = Table.grid(expand=True, padding=(0, 2))
-        body.add_column(ratio=1)
-        body.add_column(ratio=1)
+        body.add_column(ratio=1, overflow="fold")
+        body.add_column(ratio=1, overflow="fold")
         body.add_row(Text(f"- {example.id}"), Text(f"+ {example.survivor_id}"))
         body.add_row(Text(_shorten(example.text)), Text(_shorten(example.survivor_text)))
         console.print(Panel(body, title=f"similarity {example.similarity:.4f}", title_align="left"))

@@ -23,7 +23,8 @@ _DEFAULT_OPTIONS = {
 @dataclass(frozen=True)
 class RawSource:
     """``df``: the source's rows and columns; ``fingerprint``: equal for equal content, as far as
-    can be told without reading it (Delta version, or names, sizes and times of files)."""
+    can be told without reading it (Delta version, or names, sizes and times of files).
+    """
 
     df: DataFrame
     fingerprint: str

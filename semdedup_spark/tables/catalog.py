@@ -12,7 +12,6 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from semdedup_spark.errors import StageOrderError
 
 _CATALOG_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
-# Commits that rearrange files or settings and leave the rows as they were.
 _MAINTENANCE = (
     "OPTIMIZE",
     "VACUUM START",
@@ -53,10 +52,13 @@ class OutputRoot:
 
 
 def unchanged_version(
-    spark: SparkSession, root: OutputRoot, table: str, recorded: int
+    spark: SparkSession, root: OutputRoot, table: str, recorded: int, *, harmless: str = ""
 ) -> int | None:
     """The newest version if its rows are those of version ``recorded``; ``None`` if rows may have
-    changed since or the table is gone. Maintenance commits change no rows."""
+    changed since or the table is gone.
+
+    Maintenance commits change no rows, nor do those whose user metadata contains ``harmless``.
+    """
     commits = history(spark, root, table, limit=_LOOK_BACK)
     if not commits or commits[0]["version"] < recorded:
         return None
@@ -64,8 +66,16 @@ def unchanged_version(
     since = [commit for commit in commits if commit["version"] > recorded]
     if len(since) < newest - recorded:  # more commits than were looked at
         return None
-    quiet = all(commit["operation"] in _MAINTENANCE for commit in since)
+    quiet = all(
+        is_maintenance(commit) or (harmless and harmless in (commit["userMetadata"] or ""))
+        for commit in since
+    )
     return newest if quiet else None
+
+
+def is_maintenance(commit: Row) -> bool:
+    """Whether a commit rearranged files or settings and left the rows as they were."""
+    return commit["operation"] in _MAINTENANCE
 
 
 def history(spark: SparkSession, root: OutputRoot, table: str, *, limit: int) -> list[Row]:

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
+from semdedup_spark.errors import RunIdUsedError
 from semdedup_spark.schema import with_comments
-from semdedup_spark.tables.catalog import OutputRoot, history
+from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
 
 _NEAR, _FAR = 3, 1000
 
@@ -47,6 +48,7 @@ def append_rows(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -
 
 
 def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mode: str) -> Commit:
+    before = history(df.sparkSession, root, table, limit=1)
     writer = (
         with_comments(df, table)
         .write.format("delta")
@@ -62,7 +64,15 @@ def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mod
         writer.saveAsTable(root.name(table))
     else:
         writer.save(root.path(table))
-    return _commit_of(df.sparkSession, root, table, mark)
+    commit = _commit_of(df.sparkSession, root, table, mark)
+    if before and commit.version < before[0]["version"]:
+        # Delta skips a transaction that it has seen, even where other commits came in between.
+        raise RunIdUsedError(
+            f"--run-id must be new. {mark.run_id!r} wrote {table} before, in version "
+            f"{commit.version}, and another run has changed it since.",
+            hint="give another --run-id, or none.",
+        )
+    return commit
 
 
 def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
@@ -77,9 +87,13 @@ def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMa
 
 
 def newest_mark(spark: SparkSession, root: OutputRoot, table: str) -> CommitMark | None:
-    """The mark of the newest commit; ``None`` where there is no table or another hand wrote it."""
-    commits = history(spark, root, table, limit=1)
-    try:
-        return CommitMark(**json.loads(commits[0]["userMetadata"])) if commits else None
-    except (TypeError, ValueError):
-        return None
+    """The mark of the newest commit that changed rows; ``None`` where there is no table, or where
+    that commit was made by another hand.
+    """
+    for commit in history(spark, root, table, limit=_FAR):
+        if not is_maintenance(commit):
+            try:
+                return CommitMark(**json.loads(commit["userMetadata"]))
+            except (TypeError, ValueError):
+                return None
+    return None

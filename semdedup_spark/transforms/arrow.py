@@ -16,7 +16,7 @@ def to_matrix(column: pa.Array | pa.ChunkedArray) -> FloatArray:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     flat = column.flatten()  # .values would ignore a slice
-    values = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    values: FloatArray = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     return values.reshape(len(column), -1)
 
 

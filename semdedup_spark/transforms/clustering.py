@@ -1,8 +1,8 @@
-"""k-means on a sample: MLlib finds the first centroids, spherical Lloyd in one task refines them."""
+"""k-means on a sample: MLlib finds the first centroids, spherical Lloyd in one task refines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +56,8 @@ def fit_centroids(
 ) -> Clustering:
     """Train on ``sample`` (id, embedding; n_rows of them). Runs Spark jobs; brings back only the
     centroids (k x d) and their counts. The same rows and seed give the same centroids, however the
-    rows are partitioned."""
+    rows are partitioned.
+    """
     start = None
     if 1 < n_clusters <= _LARGEST_MLLIB_K:
         part = sample_rows(sample, n_clusters * _MLLIB_ROWS_PER_CLUSTER / n_rows, training.seed + 1)
@@ -66,7 +67,7 @@ def fit_centroids(
 
 def _mllib_centroids(rows: DataFrame, n_clusters: int, seed: int) -> FloatArray:
     # MLlib's result depends on which rows lie in which partition, and in which order.
-    fixed = rows.select(s.ID, array_to_vector(s.EMBEDDING).alias("features"))
+    fixed = rows.select(s.ID, array_to_vector(F.col(s.EMBEDDING)).alias("features"))
     fixed = fixed.repartition(_MLLIB_PARTITIONS, s.ID).sortWithinPartitions(s.ID)
     estimator = KMeans(
         k=n_clusters,
@@ -78,7 +79,8 @@ def _mllib_centroids(rows: DataFrame, n_clusters: int, seed: int) -> FloatArray:
     )
     centers = np.array(estimator.fit(fixed).clusterCenters())
     # Partitions may be summed in any order; rounding drops the bits that the order decides.
-    return centers.round(6).astype(np.float32)
+    rounded: FloatArray = centers.round(6).astype(np.float32)
+    return rounded
 
 
 def _refine(
@@ -86,7 +88,7 @@ def _refine(
 ) -> Clustering:
     start_bytes = None if start is None else pack(start)
 
-    def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         table = pa.Table.from_batches(batches)
         yield refine_table(table, n_clusters, start_bytes, training)
 
@@ -124,11 +126,12 @@ def refine_table(
 
 def centroid_rows(one_row: DataFrame, clustering: Clustering, model_version: str) -> DataFrame:
     """The ``centroids`` table's rows before scoring. ``one_row``: any DataFrame of one row, whose
-    session makes the result."""
+    session makes the result.
+    """
     packed, d = pack(clustering.centroids), clustering.centroids.shape[1]
     counts = [int(count) for count in clustering.counts]
 
-    def emit(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def emit(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _ in batches:
             centroids = unpack(packed, d)
             yield pa.RecordBatch.from_arrays(

@@ -69,7 +69,7 @@ def _pandas_udf(spec: EncoderSpec) -> Callable[[Column], Column]:
             yield pd.DataFrame({f.name: encoded.field(f.name).to_pandas() for f in encoded.type})
 
     embed.__annotations__ = {"columns": Iterator[pd.Series], "return": Iterator[pd.DataFrame]}
-    return F.pandas_udf(embed, _RESULT).asNondeterministic()  # type: ignore[no-any-return]
+    return F.pandas_udf(embed, _RESULT).asNondeterministic()  # type: ignore
 
 
 def encode_column(column: pa.Array, spec: EncoderSpec) -> pa.StructArray:

@@ -7,7 +7,7 @@ costs more than multiplying them; packed, they cross the shuffle as a few large 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +52,7 @@ def route_rows(
         columns.append(F.xxhash64(F.lit(seed), F.col(s.ID)).alias(_RANDOM_KEY))
     packed_centroids, d = pack(centroids), centroids.shape[1]
 
-    def route_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def route_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         matrix = unpack(packed_centroids, d)
         for batch in batches:
             if batch.num_rows:

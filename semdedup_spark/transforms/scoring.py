@@ -34,7 +34,8 @@ def score_rows(
     packed: DataFrame, *, dimension: int, n_units: int, has_tiles: bool, rank_by: str
 ) -> DataFrame:
     """Packed rows (see :mod:`semdedup_spark.transforms.routing`) to one scored row per source row:
-    id, batch, cluster_id, centroid_similarity, rank_key, max_similarity, neighbor_id."""
+    id, batch, cluster_id, centroid_similarity, rank_key, max_similarity, neighbor_id.
+    """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
     partial = _grouped_map(
         packed.repartition(min(n_units, _MOST_TASKS), UNIT),

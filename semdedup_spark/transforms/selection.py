@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -85,7 +86,7 @@ def _follow_neighbors(removed: DataFrame) -> DataFrame:
     if hasattr(grouped, "applyInArrow"):  # Spark 4
         return grouped.applyInArrow(add_survivors, result)
 
-    def add_pandas(frame):  # type: ignore[no-untyped-def]
+    def add_pandas(frame: Any) -> Any:
         return add_survivors(pa.Table.from_pandas(frame, preserve_index=False)).to_pandas()
 
     return grouped.applyInPandas(add_pandas, result)
@@ -106,7 +107,7 @@ def _pair_similarity(pairs: DataFrame, embeddings: DataFrame) -> DataFrame:
     other = embeddings.select(F.col(s.ID).alias(s.SURVIVOR_ID), F.col(s.EMBEDDING).alias(_OTHER))
     both = pairs.join(own, s.ID).join(other, s.SURVIVOR_ID).select(s.ID, s.EMBEDDING, _OTHER)
 
-    def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def measure(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             if batch.num_rows:
                 A, B = to_matrix(batch.column(s.EMBEDDING)), to_matrix(batch.column(_OTHER))
@@ -121,6 +122,7 @@ def _pair_similarity(pairs: DataFrame, embeddings: DataFrame) -> DataFrame:
 
 def kept_rows(embeddings: DataFrame, duplicates: DataFrame, *, with_id: bool) -> DataFrame:
     """The ``deduplicated`` table: the source's own columns of every row that is not removed, and
-    the id where it is none of them."""
+    the id where it is none of them.
+    """
     kept = embeddings.select(s.ID, s.SOURCE).join(duplicates.select(s.ID), s.ID, "left_anti")
     return kept.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")

@@ -1,9 +1,9 @@
 """What is wrong with a row is written down; the job goes on and nothing is lost."""
 
 import numpy as np
-from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_jsonl
 
 from semdedup_spark import parse_config
+from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_jsonl
 
 
 def reasons(spark, output):

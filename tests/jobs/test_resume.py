@@ -1,11 +1,11 @@
 """Interrupted runs continue; what they leave equals an undisturbed run."""
 
 import pytest
-from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
 import semdedup_spark.pipeline.embed as embed_stage
-from semdedup_spark.errors import ConfigError, SourceChangedError
+from semdedup_spark.errors import RunIdUsedError, SourceChangedError
 from semdedup_spark.pipeline import Listener, open_job, run_embed, run_job
+from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
 
 def test_a_killed_embedding_continues_where_it_stopped(spark, tmp_path, monkeypatch):
@@ -64,5 +64,44 @@ def test_a_run_id_is_used_once(spark, tmp_path):
     write_vectors(spark, tmp_path / "source", near_duplicates(30))
     config = vectors_job(tmp_path / "out", tmp_path / "source")
     run(spark, config, run_id="nightly-1")
-    with pytest.raises(ConfigError, match="nightly-1"):
+    with pytest.raises(RunIdUsedError, match="nightly-1"):
         run(spark, config, run_id="nightly-1")
+
+
+def test_an_embedding_killed_after_its_last_commit_is_not_done_again(spark, tmp_path, monkeypatch):
+    write_vectors(spark, tmp_path / "source", near_duplicates(60))
+    config = vectors_job(tmp_path / "out", tmp_path / "source")
+    monkeypatch.setattr(embed_stage, "_quarantine", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_embed(open_job(spark, config))
+    monkeypatch.undo()
+    seen = []
+    record = run_embed(open_job(spark, config, listener=Listener(progress=seen.append)))
+    assert seen == []
+    assert record.counts["embedded"] == 60
+
+
+def test_a_run_killed_between_its_writes_and_its_ledger_row_leaves_no_orphan(
+    spark, tmp_path, monkeypatch
+):
+    from semdedup_spark.tables.runs import Ledger
+
+    write_vectors(spark, tmp_path / "source", near_duplicates(60))
+    config = vectors_job(tmp_path / "out", tmp_path / "source")
+    add = Ledger.add
+
+    def die(self, record):
+        if record.stage == "score":
+            raise KeyboardInterrupt
+        add(self, record)
+
+    monkeypatch.setattr(Ledger, "add", die)
+    with pytest.raises(KeyboardInterrupt):
+        run(spark, config, run_id="killed")
+    monkeypatch.undo()
+    summary = run(spark, config, run_id="killed-again")
+    assert [r.reused for r in summary.records] == [True, True, False, False]
+    calm = config.model_copy(update={"output": str(tmp_path / "calm")})
+    run(spark, calm)
+    for name in ("scores", "duplicates", "deduplicated", "centroids"):
+        assert rows_of(spark, tmp_path / "out", name) == rows_of(spark, tmp_path / "calm", name)

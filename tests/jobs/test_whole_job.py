@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
-from tests.oracle import brute_force, kept_by_m, survivor
 
 from semdedup_spark.errors import HorizonError, StageOrderError
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, run_cluster, run_embed, run_score, run_select
+from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
+from tests.oracle import brute_force, kept_by_m, survivor
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_the_rank_order_low_prefers_rows_far_from_their_centroid(spark, done):
 
 
 def test_kept_and_duplicates_follow_the_strict_rule(spark, done):
-    output, config, summary, X = done
+    output, _, summary, X = done
     rows, ordered = scores_in_rank_order(spark, output, X)
     M, neighbor = brute_force(ordered, [r["cluster_id"] for r in rows])
     ids = [r["id"] for r in rows]
@@ -131,7 +131,7 @@ def test_a_second_run_reuses_every_stage_and_appends_nothing(spark, done):
 
 
 def test_a_changed_setting_recomputes_from_there_and_says_why(spark, done):
-    output, config, _, _ = done
+    _, config, _, _ = done
     changed = config.model_copy(update={"select": config.select.model_copy(update={"eps": 0.2})})
     summary = run(spark, changed)
     assert [r.reused for r in summary.records] == [True, True, True, False]
@@ -203,7 +203,7 @@ def test_the_result_does_not_depend_on_files_order_partitions_or_batch_size(spar
 def test_clusters_cut_into_tiles_give_the_same_scores(spark, done, tmp_path, monkeypatch):
     import semdedup_spark.pipeline.score as score_stage
 
-    _, config, _, X = done
+    _, config, _, _ = done
     run(spark, config)
     expected = rows_of(spark, config.output, "scores")
     whole = score_stage.plan_units
@@ -239,7 +239,7 @@ def test_a_kept_fraction_beyond_the_horizon_is_refused_with_the_way_out(spark, d
             "score": config.score.model_copy(update={"eps_max": 0.1}),
         }
     )
-    with pytest.raises(HorizonError, match="set score.eps_max above"):
+    with pytest.raises(HorizonError, match=r"set score\.eps_max above"):
         run(spark, greedy)
 
 

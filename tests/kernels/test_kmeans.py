@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,7 +63,7 @@ def test_the_objective_never_falls():
     rng = np.random.default_rng(1)
     X = unit_rows(rng.standard_normal((500, 4))).X
     history = spherical_lloyd(ArrayData(X), X[:20], max_iterations=15, tolerance=0.0).objective
-    assert all(b >= a - 1e-7 for a, b in zip(history, history[1:], strict=False))
+    assert all(b >= a - 1e-7 for a, b in pairwise(history))
 
 
 def test_an_empty_cluster_is_reseeded():

@@ -55,5 +55,5 @@ def test_units_of_uneven_clusters_cost_at_most_twice_the_target():
 
 
 def test_a_unit_of_one_row_is_refused():
-    with pytest.raises(ValueError, match="unit_rows must be >= 2. Got 1"):
+    with pytest.raises(ValueError, match=r"unit_rows must be >= 2\. Got 1"):
         plan_units([3], unit_rows=1)

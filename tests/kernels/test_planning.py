@@ -1,10 +1,10 @@
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from semdedup_spark.kernels.pacing import next_rows
 from semdedup_spark.kernels.planning import choose_n_clusters, plan_training, planned_cost
 from semdedup_spark.kernels.survivors import last_of_chain
-import numpy as np
 
 
 def test_small_tables_are_compared_all_with_all():

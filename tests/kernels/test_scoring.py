@@ -1,6 +1,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
+from semdedup_spark.kernels.packing import plan_units, route
+from semdedup_spark.kernels.scoring import UnitRowsInOrder, score_unit
+from semdedup_spark.kernels.vectors import hash_rows, unit_rows
 from tests.kernels.test_similarity import random_rows
 from tests.oracle import (
     away_from_edge,
@@ -9,10 +13,6 @@ from tests.oracle import (
     kept_by_m,
     kept_greedily,
 )
-
-from semdedup_spark.kernels.packing import plan_units, route
-from semdedup_spark.kernels.scoring import UnitRowsInOrder, score_unit
-from semdedup_spark.kernels.vectors import hash_rows, unit_rows
 
 
 def score_through_units(X, labels, unit_rows, block=4):

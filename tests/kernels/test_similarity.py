@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.oracle import brute_force
 
 from semdedup_spark.kernels.similarity import (
     max_earlier_similarity,
     max_earlier_similarity_across,
 )
 from semdedup_spark.kernels.vectors import unit_rows
+from tests.oracle import brute_force
 
 
 def random_rows(seed, n, d, near=0.3):
