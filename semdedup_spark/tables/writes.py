@@ -49,6 +49,8 @@ def append_rows(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -
 
 def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mode: str) -> Commit:
     before = history(df.sparkSession, root, table, limit=1)
+    if not before:
+        mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
     writer = (
         with_comments(df, table)
         .write.format("delta")
