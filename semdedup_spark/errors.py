@@ -80,5 +80,6 @@ class ReconciliationError(SemDedupError, RuntimeError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``"did you mean 'x'?"`` for the closest known word, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else ""
+    by_case = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), list(by_case), n=1, cutoff=0.5)
+    return f"did you mean {by_case[close[0]]!r}?" if close else ""

@@ -120,13 +120,14 @@ def with_comments(df: DataFrame, table: str) -> DataFrame:
     comments = COMMENTS.get(table, {})
     return df.select(
         *(
-            F.col(_quoted(name)).alias(name, metadata={"comment": comments[name]})
+            F.col(quoted(name)).alias(name, metadata={"comment": comments[name]})
             if name in comments
-            else F.col(_quoted(name))
+            else F.col(quoted(name))
             for name in df.columns
         )
     )
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """The name between backticks, as SQL and ``F.col`` take any name."""
     return "`" + name.replace("`", "``") + "`"

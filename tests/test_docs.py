@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from tests.jobs.jobfiles import near_duplicates, run, vectors_job, write_vectors
 
 from semdedup_spark.cli import cli
 from semdedup_spark.config import parse_config
+from tests.jobs.jobfiles import near_duplicates, run, vectors_job, write_vectors
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import version
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload
 from semdedup_spark.kernels.vectors import FloatArray
@@ -41,28 +43,61 @@ class Pixels:
 
 
 def decode_image(payload: bytes) -> Image.Image:
-    """The first frame as RGB, upright, transparency over white.
+    """The first frame as RGB, upright, transparency over white, 8 bits a channel.
 
     The bytes decide what the image is, whatever the file is called. Raises
     :class:`RejectedPayload` with reason ``undecodable_image`` or ``too_many_pixels``.
     """
     try:
-        with Image.open(io.BytesIO(payload)) as opened:
-            pixels = opened.width * opened.height
-            if pixels > MAX_PIXELS:
-                raise RejectedPayload(
-                    "too_many_pixels", f"{pixels} pixels, more than the limit of {MAX_PIXELS}"
-                )
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            if image.has_transparency_data:
-                rgba = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-            return image.convert("RGB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we check ourselves
+            return _decode(payload)
     except RejectedPayload:
         raise
+    except Image.DecompressionBombError as error:
+        raise RejectedPayload("too_many_pixels", str(error)) from error
+    except UnidentifiedImageError as error:
+        raise RejectedPayload("undecodable_image", "not an image that Pillow knows") from error
     except Exception as error:  # Pillow's decoders raise nearly every exception type there is
-        raise RejectedPayload(
-            "undecodable_image", f"{type(error).__name__}: {error}"[:500]
-        ) from error
+        message = f"{type(error).__name__}: {error}"[:500]
+        raise RejectedPayload("undecodable_image", message) from error
+
+
+def _decode(payload: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(payload), formats=_formats()) as opened:
+        pixels = opened.width * opened.height
+        if pixels > MAX_PIXELS:
+            raise RejectedPayload(
+                "too_many_pixels", f"{pixels} pixels, more than the limit of {MAX_PIXELS}"
+            )
+        image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith(("I", "F")):
+            image = _to_8_bits(image)
+        if image.has_transparency_data:
+            rgba = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        return image.convert("RGB")
+
+
+@lru_cache(maxsize=1)
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in Image.OPEN if name != "EPS"]  # EPS would start Ghostscript
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits or floating point: the top byte of the range that its values need, or
+    scaled; Pillow itself would cut them off at 255.
+    """
+    values = np.asarray(image)
+    if image.mode == "F":
+        if not np.isfinite(values).all():
+            raise RejectedPayload("undecodable_image", "a pixel is not a finite number")
+        top = max(float(values.max(initial=0.0)), 1.0)
+        scale = 1.0 if 1.0 < top <= 255.0 else 255.0 / top
+        return Image.fromarray((np.clip(values, 0, top) * scale).round().astype(np.uint8))
+    wide = np.clip(values.astype(np.int64), 0, None)
+    wanted = max(8, int(wide.max(initial=0)).bit_length())
+    bits = 16 if image.mode.startswith("I;16") else wanted
+    shift = 0 if bits == 8 else 8 if bits <= 16 else 24
+    return Image.fromarray((wide >> shift).astype(np.uint8))

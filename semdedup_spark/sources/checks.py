@@ -20,6 +20,7 @@ from pyspark.sql.types import (
 
 from semdedup_spark.config import CONTENT_HASH, SourceConfig
 from semdedup_spark.errors import SourceError
+from semdedup_spark.schema import quoted
 
 _ID_TYPES = (StringType, LongType, IntegerType, ShortType, ByteType)
 _NOT_IN_DELTA = set(" ,;{}()\n\t=")
@@ -47,7 +48,7 @@ def payload_column(df: DataFrame, source: SourceConfig) -> Column:
         return F.col("content")
     name = source.content or ""
     field = _field(df, name, "source.content")
-    column = F.col(_quoted(name))
+    column = F.col(quoted(name))
     if source.kind == "text" and isinstance(field, StringType):
         return column
     if source.kind == "images" and isinstance(field, BinaryType):
@@ -70,6 +71,16 @@ def own_columns(df: DataFrame, source: SourceConfig) -> list[str]:
     for name in source.columns or []:
         _field(df, name, "source.columns")
     names = list(source.columns) if source.columns is not None else present
+    if len({name.lower() for name in names}) < len(names):
+        raise SourceError(
+            f"source columns must have different names, whatever their case. Got {names}.",
+            hint="list the columns to keep in source.columns, each once.",
+        )
+    if source.id == CONTENT_HASH and "id" in {name.lower() for name in names}:
+        raise SourceError(
+            f"source.id: {CONTENT_HASH} adds a column id, so the source must have none. It has.",
+            hint="name it in source.id, or leave it out of source.columns.",
+        )
     bad = sorted(name for name in names if _NOT_IN_DELTA & set(name))
     if bad:
         raise SourceError(
@@ -98,7 +109,3 @@ def _wrong_content(source: SourceConfig, name: str, field: DataType) -> SourceEr
         f"Got {name!r} of type {field.simpleString()}.",
         hint="set source.content to another column, or source.kind to what this one holds.",
     )
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -11,7 +11,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.sources.checks import id_column, own_columns, payload_column
-from semdedup_spark.sources.reading import CORRUPT_RECORD, read_raw
+from semdedup_spark.sources.reading import CORRUPT_RECORD, hash_of, read_raw
 
 _ORDER = "__order"
 
@@ -41,17 +41,17 @@ def open_source(spark: SparkSession, source: SourceConfig) -> SourceRows:
     payload = payload_column(raw.df, source)
     own = own_columns(raw.df, source)
     content = [] if source.format == "files" else [payload]
-    order = F.xxhash64(*content, *(_hashable(raw.df, name) for name in own))
+    columns = [*content, *(_hashable(raw.df, name) for name in own)]
     rows = raw.df.select(
-        (_content_hash(payload, source) if key is None else F.col(f"`{key}`")).alias(s.ID),
+        (_content_hash(payload, source) if key is None else F.col(s.quoted(key))).alias(s.ID),
         payload.alias(s.PAYLOAD),
-        F.struct(*(F.col(f"`{name}`") for name in own)).alias(s.SOURCE),
-        order.alias(_ORDER),
+        F.struct(*(F.col(s.quoted(name)) for name in own)).alias(s.SOURCE),
+        hash_of(columns).alias(_ORDER),
         _corrupt(raw.df).alias(s.REASON),
     )
     opened = SourceRows(
         rows=rows,
-        fingerprint=raw.fingerprint,
+        fingerprint=raw.fingerprint(),
         n_read=0,
         has_id=key is not None and key in own,
         own_columns=[name for name in own if name != CORRUPT_RECORD],
@@ -152,7 +152,7 @@ def _content_hash(payload: Column, source: SourceConfig) -> Column:
 
 
 def _hashable(df: DataFrame, name: str) -> Column:
-    column = F.col(f"`{name}`")
+    column = F.col(s.quoted(name))
     return F.to_json(F.struct(column)) if _has_map(df.schema[name].dataType) else column
 
 

@@ -1,6 +1,7 @@
 """The same job where Spark is older, and where tables have names rather than paths."""
 
 from pyspark.sql import functions as F
+
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
 

@@ -1,0 +1,115 @@
+"""The embedding UDF's body: each payload's vector or reason stands in the payload's own row."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.encoders.registry import load_encoder
+from semdedup_spark.transforms.embedding import encode_column, task_device
+
+READY_MADE = EncoderSpec("none")
+PIXELS = EncoderSpec("pixels", image_size=2, device="cpu")
+VECTORS = pa.list_(pa.float32())
+RESULT = pa.struct(
+    [("embedding", pa.list_(pa.float32())), ("reason", pa.string()), ("message", pa.string())]
+)
+
+
+def png(colour):
+    buffer = io.BytesIO()
+    Image.new("RGB", (3, 3), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def encode(payloads, kind, spec):
+    """(embeddings, reasons) after the checks that hold for every result."""
+    column = payloads if isinstance(payloads, pa.Array) else pa.array(payloads, kind)
+    encoded = encode_column(column, spec)
+    encoded.validate(full=True)
+    assert encoded.type == RESULT
+    assert len(encoded) == len(column)
+    assert encoded.null_count == 0
+    rows = encoded.to_pylist()
+    for payload, row in zip(column.to_pylist(), rows, strict=True):
+        assert (row["reason"] is None) == (row["message"] is None)
+        if payload is None:  # rejected before: its reason is in another column
+            assert row == {"embedding": None, "reason": None, "message": None}
+        else:
+            assert (row["embedding"] is None) == (row["reason"] is not None)
+    return [row["embedding"] for row in rows], [row["reason"] for row in rows]
+
+
+def test_ready_made_vectors_come_out_with_unit_length_or_a_reason():
+    rows = [[3.0, 4.0], None, [0.0, -0.0], [float("nan"), 1.0], [1.0, float("inf")], [0.0, 5.0]]
+    embeddings, reasons = encode(rows, VECTORS, READY_MADE)
+    bad = [None, "zero_vector", "non_finite_vector", "non_finite_vector"]
+    assert reasons == [None, *bad, None]
+    np.testing.assert_allclose(embeddings[0], [0.6, 0.8], atol=1e-7)
+    assert embeddings[1:5] == [None] * 4
+    assert embeddings[5] == [0.0, 1.0]
+
+
+def test_a_null_entry_of_a_vector_is_not_finite():
+    _, reasons = encode([[1.0, None], [None, None], [1.0, 2.0]], VECTORS, READY_MADE)
+    assert reasons == ["non_finite_vector", "non_finite_vector", None]
+
+
+def test_a_slice_of_a_column_is_encoded_as_itself():
+    rows = [[9.0, 9.0], None, [3.0, 4.0], [0.0, 0.0], None, [8.0, 6.0], [9.0, 9.0]]
+    column = pa.array(rows, VECTORS)
+    for start, stop in ((1, 6), (2, 4), (4, 7), (0, 7)):
+        sliced = encode(column[start:stop], VECTORS, READY_MADE)
+        assert sliced == encode(rows[start:stop], VECTORS, READY_MADE), (start, stop)
+
+
+def test_a_slice_of_images_is_encoded_as_itself():
+    column = pa.array([png("white"), b"no image", None, png("red"), png("blue")], pa.binary())
+    embeddings, reasons = encode(column[1:4], pa.binary(), PIXELS)
+    assert reasons == ["undecodable_image", None, None]
+    np.testing.assert_allclose(embeddings[2], np.tile([0.5, 0, 0], 4), atol=1e-6)
+
+
+def test_images_keep_their_places_among_bad_and_absent_ones():
+    payloads = [None, png("red"), b"", png("black"), b"no image", None, png("red")]
+    embeddings, reasons = encode(payloads, pa.binary(), PIXELS)
+    bad, black = "undecodable_image", "zero_vector"
+    assert reasons == [None, None, bad, black, bad, None, None]
+    assert embeddings[1] == embeddings[6]
+    assert len(embeddings[1]) == 12
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [(VECTORS, READY_MADE), (pa.binary(), PIXELS), (pa.string(), EncoderSpec("minilm"))],
+)
+def test_empty_columns_and_columns_of_nulls_keep_the_type(kind, spec):
+    assert encode([], kind, spec) == ([], [])
+    assert encode([None, None], kind, spec) == ([None, None], [None, None])
+
+
+def test_a_column_of_bad_payloads_only_has_reasons_only():
+    assert encode([b"a", b"b"], pa.binary(), PIXELS)[1] == ["undecodable_image"] * 2
+    assert encode([[0.0], [0.0]], VECTORS, READY_MADE)[1] == ["zero_vector"] * 2
+
+
+def test_texts_are_encoded_in_place():
+    spec = EncoderSpec("minilm", device="cpu")
+    embeddings, reasons = encode(["a cat", None, "a dog", "a cat"], pa.string(), spec)
+    assert reasons == [None] * 4
+    assert embeddings[0] == embeddings[3] != embeddings[2]
+    assert [len(v) for v in embeddings if v] == [384] * 3
+    np.testing.assert_allclose(np.linalg.norm(embeddings[0]), 1, atol=1e-6)
+
+
+def test_a_model_is_loaded_once_and_kept():
+    assert load_encoder(PIXELS) is load_encoder(EncoderSpec("pixels", image_size=2, device="cpu"))
+
+
+def test_outside_a_task_the_device_is_the_configured_one():
+    assert [task_device(device) for device in ("auto", "cpu")] == ["auto", "cpu"]
