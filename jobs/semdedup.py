@@ -9,5 +9,5 @@ from semdedup_spark.cli import main
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    is_option = bool(arguments) and arguments[0].startswith("-") and arguments[0] != "--help"
-    main(["run", *arguments] if is_option else arguments)
+    is_run = arguments[:1] in (["--config"], ["--set"], ["--run-id"])
+    main(["run", *arguments] if is_run else arguments)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from semdedup_spark.pipeline import Job, JobSummary
 
 
+_EXTRAS = {"pyspark": "spark", "delta": "spark", "PIL": "images", "torch": "text"}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``semdedup``, ``python -m semdedup_spark`` and ``jobs/``."""
     try:
@@ -26,6 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SemDedupError as error:
         click.echo(f"semdedup: {error}", err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        click.echo(
+            f"semdedup: the package {error.name} must be installed. It is not.\n"
+            f"  Hint: pip install 'semdedup-spark[{extra}]'",
+            err=True,
+        )
+        sys.exit(2)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -54,6 +54,10 @@ class SourceConfig(_Strict):
             raise ValueError("must have either path (with format) or table, and not both")
         if self.table is not None and self.format is not None:
             raise ValueError("format goes with path; a table knows its own format")
+        if self.columns is not None and len(set(self.columns)) != max(len(self.columns), 1):
+            raise ValueError("columns must name at least one column, and each once")
+        if self.options.get("mode", "").upper() == "DROPMALFORMED":
+            raise ValueError("options.mode DROPMALFORMED would lose rows; leave it to quarantine")
         if self.path is not None and self.format is None:
             raise ValueError("path needs format: delta, parquet, jsonl, csv or files")
         if self.format == "files":
@@ -86,7 +90,7 @@ class ClusterConfig(_Strict):
     """How vectors are grouped."""
 
     n_clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     sample_per_cluster: int = Field(default=256, ge=1)
     sample_memory_mb: int = Field(default=1024, ge=1)
     max_iterations: int = Field(default=20, ge=0)
@@ -99,7 +103,7 @@ class ScoreConfig(_Strict):
     rank_by: Literal["low", "high", "random"] = "low"
     recall: Literal["cluster"] = "cluster"
     eps_max: Number = Field(default=0.3, gt=0, lt=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     unit_memory_mb: int = Field(default=256, ge=1, json_schema_extra=_OPERATIONAL)
 
 
@@ -156,9 +160,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"--config must be a readable YAML file. Got {str(path)!r}: {error.strerror}.",
+            f"--config must be a readable YAML file in UTF-8. Got {str(path)!r}: {error}.",
             hint="conf/local.yml is an example to start from.",
         ) from error
     try:
@@ -208,7 +212,10 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         if not isinstance(child, dict):
             raise ConfigError(f"--set {key}: {parent} holds the value {child!r}, not keys.")
         node = child
-    node[leaf] = yaml.safe_load(value)
+    try:
+        node[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {key} must have a YAML value. Got {value!r}.") from error
     if leaf in ("eps", "keep") and parents == ["select"]:  # the later of the two rules wins
         node.pop({"eps": "keep", "keep": "eps"}[leaf], None)
 

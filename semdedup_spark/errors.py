@@ -62,12 +62,6 @@ class EnvironmentProblem(SemDedupError, RuntimeError):
     exit_code = 2
 
 
-class RunIdUsedError(SemDedupError, ValueError):
-    """Raised when a run id is given that an earlier run has used."""
-
-    exit_code = 2
-
-
 class SourceChangedError(SemDedupError, RuntimeError):
     """Raised when the source's files changed while they were read."""
 

@@ -42,6 +42,8 @@ SAMPLE_ROWS = "sample_rows"
 MEAN_SIMILARITY = "mean_similarity"
 MIN_SIMILARITY = "min_similarity"
 MODEL_VERSION = "model_version"
+# Spark's JSON and CSV readers put what they cannot parse here.
+CORRUPT_RECORD = "_corrupt_record"
 
 COMMENTS: dict[str, dict[str, str]] = {
     EMBEDDINGS: {

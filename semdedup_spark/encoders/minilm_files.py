@@ -48,15 +48,20 @@ def _packaged_directory() -> Path:
 
 
 def minilm_identity(spec: EncoderSpec) -> str:
-    """Encoder, weights, pooling, length and dtype, in one line."""
-    weights = _sha256(minilm_directory(spec.model) / "model.safetensors")
-    return f"minilm sha256:{weights} mean-pooling max_length={spec.max_length} {spec.precision}"
+    """Encoder, model files, pooling, length and dtype, in one line."""
+    directory = minilm_directory(spec.model)
+    files = tuple(directory / name for name in _NEEDED)
+    stats = [file.stat() for file in files]
+    digest = _sha256(files, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
+    return f"minilm sha256:{digest} mean-pooling max_length={spec.max_length} {spec.precision}"
 
 
 @lru_cache(maxsize=4)
-def _sha256(path: Path) -> str:
+def _sha256(files: tuple[Path, ...], _seen: tuple[tuple[int, int], ...]) -> str:
+    """Of the files' bytes, one after the other; read again when their times or sizes change."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+    for path in files:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
     return digest.hexdigest()

@@ -37,10 +37,12 @@ def assign(X: FloatArray, centroids: FloatArray) -> Assignment:
     close to call, the choice is made again in float64.
     """
     labels = np.empty(len(X), dtype=np.int32)
+    similarity = np.empty(len(X), dtype=np.float32)
     for start in range(0, len(X), _BLOCK_ROWS):
-        rows = X[start : start + _BLOCK_ROWS]
-        labels[start : start + len(rows)] = _nearest(rows, centroids)
-    return Assignment(labels, paired_similarity(X, centroids[labels]))
+        block = slice(start, start + _BLOCK_ROWS)
+        labels[block] = _nearest(X[block], centroids)
+        similarity[block] = paired_similarity(X[block], centroids[labels[block]])
+    return Assignment(labels, similarity)
 
 
 def _nearest(X: FloatArray, centroids: FloatArray) -> LabelArray:

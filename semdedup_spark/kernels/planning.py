@@ -12,6 +12,9 @@ _TRAINING_OVERHEAD = 2.5e11
 _LLOYD_ITERATIONS = 10
 # Real clusters are uneven: k * sum(n_c^2) / n^2 is about 2 on text and image embeddings.
 _IMBALANCE = 2.0
+# So that a sample chosen by hash is never empty.
+_SMALLEST_SAMPLE = 1024
+_NEARLY_ALL = 0.95
 
 
 def planned_cost(n: int, dimension: int, n_clusters: int, sample_per_cluster: int) -> float:
@@ -54,7 +57,7 @@ def plan_training(
     """
     k = min(n, n_clusters or choose_n_clusters(n, dimension, sample_per_cluster))
     in_memory = memory_mb * 2**20 // (4 * dimension)
-    wanted = max(k, min(sample_per_cluster * k, in_memory))
+    wanted = max(k, _SMALLEST_SAMPLE, min(sample_per_cluster * k, in_memory))
     # Hash sampling gives a binomial number of rows; a share this near to 1 is taken whole.
     share = wanted / n
-    return TrainingPlan(k, 1.0 if share > 0.95 else share)
+    return TrainingPlan(k, 1.0 if share > _NEARLY_ALL else share)

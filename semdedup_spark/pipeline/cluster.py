@@ -39,8 +39,8 @@ def _train(job: Job, rows: DataFrame, counts: dict[str, int], key: str) -> Stage
     first = rows.select(F.size(s.EMBEDDING)).first()
     if first is None:
         raise SemDedupError(
-            f"at least one row must have an embedding. All {counts['read']} rows that were read "
-            "are in quarantine.",
+            f"at least one row must have an embedding. {counts['read']} rows were read, and "
+            f"{counts['quarantined']} are in quarantine.",
             hint=f"SELECT reason, count(*) FROM {job.root.name(s.QUARANTINE)} GROUP BY reason",
         )
     plan = plan_training(

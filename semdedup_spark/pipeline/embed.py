@@ -83,11 +83,21 @@ def _embed_all(job: Job, source: SourceRows, spec: EncoderSpec, key: str) -> Com
         embedded = embed_rows(_spread(job, source.rows.filter(here), spec), spec, batch=FIRST_BATCH)
         good = embedded.filter(F.col(s.REASON).isNull()).drop(s.REASON, s.MESSAGE)
         store = append_rows if position else replace_table
-        commit = store(good, job.root, s.EMBEDDINGS, CommitMark(job.run_id, "embed", key, end))
+        commit = store(
+            good, job.root, s.EMBEDDINGS, CommitMark(job.run_id, "embed", key, end, END_OF_IDS)
+        )
+        covered = max(1, round((end - position) / END_OF_IDS * source.n_read))
+        done.append((covered, time.monotonic() - clock))
         position, rows, version = end, rows + commit.rows, commit.version
         job.listener.progress(Progress("embed", rows, source.n_read, time.monotonic() - begun))
-        done.append((commit.rows, time.monotonic() - clock))
         wanted = next_rows(done, target_seconds=job.config.embed.commit_seconds)
+    stored = read_table(job.spark, job.root, s.EMBEDDINGS).count()
+    if stored != rows:
+        raise ReconciliationError(
+            f"embeddings must hold what this run embedded, {rows} rows. It holds {stored}: another "
+            "run writes to the same output.",
+            hint="let one run finish, then run the command again.",
+        )
     return Commit(version, rows)
 
 

@@ -9,7 +9,6 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import HorizonError, ReconciliationError
 from semdedup_spark.pipeline.embed import embed_settings
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
-from semdedup_spark.sources.reading import CORRUPT_RECORD
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table
@@ -31,7 +30,7 @@ def run_select(
         removed = replace_table(removed_rows(scores, embeddings, eps), job.root, s.DUPLICATES, mark)
         duplicates = read_table(job.spark, job.root, s.DUPLICATES, removed.version)
         with_id = not embed.counts["has_id"]
-        clean = kept_rows(embeddings, duplicates, with_id=with_id).drop(CORRUPT_RECORD)
+        clean = kept_rows(embeddings, duplicates, with_id=with_id).drop(s.CORRUPT_RECORD)
         kept = replace_table(clean, job.root, s.DEDUPLICATED, mark)
         read, quarantined = embed.counts["read"], embed.counts["quarantined"]
         if kept.rows + removed.rows + quarantined != read:
@@ -59,7 +58,7 @@ def _chosen_eps(job: Job, scores: DataFrame) -> float:
     select, horizon = job.config.select, job.config.score.eps_max
     if select.eps is not None:
         return select.eps
-    row = eps_for_kept(scores, select.keep or 1.0).first()
+    row = eps_for_kept(scores, select.keep or 1.0, horizon).first()
     eps = float(row["eps"]) if row is not None and row["eps"] is not None else 1.0
     if eps > horizon:
         raise HorizonError(

@@ -15,14 +15,15 @@ from pyspark.sql import SparkSession
 from semdedup_spark import __version__
 from semdedup_spark import schema as s
 from semdedup_spark.config import JobConfig, canonical_json, fingerprint
-from semdedup_spark.errors import RunIdUsedError, StageOrderError
-from semdedup_spark.tables.catalog import OutputRoot, unchanged_version
+from semdedup_spark.errors import StageOrderError
+from semdedup_spark.tables.catalog import OutputRoot, history
 from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
+from semdedup_spark.tables.writes import newest_mark
 
 # Part of every result's identity: raised when a stage starts to compute something else.
 _FORMAT = 1
-# Scoring fills in the centroids' statistics; killed before it could note that, it did no harm.
-_HARMLESS = {s.CENTROIDS: '"stage": "score"'}
+# Scoring fills in the statistics of the centroids, whose result stays that of clustering.
+_LATER_WRITER = {("cluster", s.CENTROIDS): "score"}
 _LISTED_SOFTWARE = ("pyspark", "delta-spark", "numpy", "pyarrow", "torch", "transformers", "pillow")
 
 
@@ -73,17 +74,12 @@ def open_job(
     run_id: str | None = None,
     listener: Listener | None = None,
 ) -> Job:
-    """A job on this session. ``run_id``: new to the ledger; by default made from the time."""
+    """A job on this session. ``run_id``: its name in the ledger; by default made from the time. A
+    run that is tried again may keep its name.
+    """
     root = OutputRoot.parse(config.output)
-    now = datetime.now(timezone.utc)
-    ledger = Ledger(spark, root)
-    if run_id is not None and ledger.has_run(run_id):
-        raise RunIdUsedError(
-            f"--run-id must be new to {root.location}. Got {run_id!r}, which the ledger holds.",
-            hint="leave it out: the same command continues and reuses by itself.",
-        )
-    chosen = run_id or now.strftime("%Y%m%dT%H%M%S.%fZ")
-    return Job(spark, config, root, chosen, ledger, listener or Listener())
+    chosen = run_id or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+    return Job(spark, config, root, chosen, Ledger(spark, root), listener or Listener())
 
 
 def result_key(settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
@@ -181,20 +177,20 @@ def _still_valid(
 
 
 def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int] | None]:
-    """Newest versions of a stage's tables, or the name of one that another hand has changed."""
+    """Newest versions of a stage's tables, or the name of one that no longer holds its result.
+
+    The newest commit that changed rows must carry the result's mark. Version numbers would not do:
+    they start again when a table is removed and made anew.
+    """
     versions = {}
     for table in record.outputs:
-        recorded = job.ledger.newest_version(table)
-        newest = (
-            None
-            if recorded is None
-            else unchanged_version(
-                job.spark, job.root, table, recorded, harmless=_HARMLESS.get(table, "")
-            )
-        )
-        if newest is None:
+        later = _LATER_WRITER.get((record.stage, table), "")
+        mark = newest_mark(job.spark, job.root, table, not_by=later)
+        if mark is None or (mark.stage, mark.result_key) != (record.stage, record.result_key):
             return table, None
-        versions[table] = newest
+        if mark.progress < mark.goal:
+            return table, None
+        versions[table] = int(history(job.spark, job.root, table, limit=1)[0]["version"])
     return "", versions
 
 

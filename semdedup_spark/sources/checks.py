@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -13,14 +15,16 @@ from pyspark.sql.types import (
     FloatType,
     IntegerType,
     LongType,
+    MapType,
     ShortType,
     StringType,
+    StructField,
     StructType,
 )
 
 from semdedup_spark.config import CONTENT_HASH, SourceConfig
 from semdedup_spark.errors import SourceError
-from semdedup_spark.schema import quoted
+from semdedup_spark.schema import CORRUPT_RECORD, quoted
 
 _ID_TYPES = (StringType, LongType, IntegerType, ShortType, ByteType)
 _NOT_IN_DELTA = set(" ,;{}()\n\t=")
@@ -76,19 +80,45 @@ def own_columns(df: DataFrame, source: SourceConfig) -> list[str]:
             f"source columns must have different names, whatever their case. Got {names}.",
             hint="list the columns to keep in source.columns, each once.",
         )
-    if source.id == CONTENT_HASH and "id" in {name.lower() for name in names}:
+    if id_column(df, source) not in names and "id" in {name.lower() for name in names}:
         raise SourceError(
-            f"source.id: {CONTENT_HASH} adds a column id, so the source must have none. It has.",
-            hint="name it in source.id, or leave it out of source.columns.",
+            f"source.columns must hold the key, or no column id, since one is added. Got {names} "
+            f"and source.id {source.id!r}.",
+            hint="name the column id in source.id, or leave it out of source.columns.",
         )
-    bad = sorted(name for name in names if _NOT_IN_DELTA & set(name))
+    if CORRUPT_RECORD in df.columns and CORRUPT_RECORD not in names:
+        names.append(CORRUPT_RECORD)  # quarantine must hold what could not be read
+    _refuse_unstorable([field for field in df.schema.fields if field.name in names])
+    return names
+
+
+def _refuse_unstorable(fields: list[StructField]) -> None:
+    bad = sorted({name for field in fields for name in _unstorable(field)})
     if bad:
         raise SourceError(
-            "source columns must have names that a Delta table can store, without spaces or any "
-            f"of , ; {{ }} ( ) =. Got {', '.join(map(repr, bad))}.",
+            "source columns must have types, and names, that a Delta table can store: no interval "
+            "or variant, and in a name no space or any of , ; { } ( ) =. "
+            f"Got {', '.join(map(repr, bad))}.",
             hint="rename them in a view, or list the columns to keep in source.columns.",
         )
-    return names
+
+
+def _unstorable(field: StructField) -> Iterator[str]:
+    """Names, also nested ones, that Delta refuses, and columns of types that it cannot keep."""
+    if _NOT_IN_DELTA & set(field.name):
+        yield field.name
+    kinds: list[DataType] = [field.dataType]
+    while kinds:
+        kind = kinds.pop()
+        if isinstance(kind, StructType):
+            for inner in kind.fields:
+                yield from _unstorable(inner)
+        elif isinstance(kind, ArrayType):
+            kinds.append(kind.elementType)
+        elif isinstance(kind, MapType):
+            kinds += [kind.keyType, kind.valueType]
+        elif "interval" in kind.typeName() or kind.typeName() in ("variant", "calendarinterval"):
+            yield f"{field.name} of type {kind.simpleString()}"
 
 
 def _field(df: DataFrame, name: str, key: str) -> DataType:

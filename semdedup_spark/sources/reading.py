@@ -14,7 +14,6 @@ from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
 from semdedup_spark.schema import quoted
 
-CORRUPT_RECORD = "_corrupt_record"
 _READERS = {"parquet": "parquet", "jsonl": "json", "csv": "csv", "files": "binaryFile"}
 _DEFAULT_OPTIONS = {
     "csv": {"header": "true", "escape": '"'},
@@ -72,6 +71,7 @@ def absolute(path: str) -> str:
 def _read_table(spark: SparkSession, source: SourceConfig) -> RawSource:
     name = source.table or ""
     df = spark.table(name)
+    _ = df.schema  # Spark Connect looks only now
     try:
         return _read_delta(spark, name, source)
     except AnalysisException:  # a view, or a table that is not Delta: its content is its version
@@ -107,6 +107,7 @@ def _read_files(spark: SparkSession, source: SourceConfig) -> RawSource:
     kind, path = source.format or "", absolute(source.path or "")
     options = {**_DEFAULT_OPTIONS.get(kind, {}), **source.options}
     df = spark.read.format(_READERS[kind]).options(**options).load(path)
+    _ = df.schema
     return RawSource(df, lambda: file_fingerprint(spark, path))
 
 

@@ -11,7 +11,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.sources.checks import id_column, own_columns, payload_column
-from semdedup_spark.sources.reading import CORRUPT_RECORD, hash_of, read_raw
+from semdedup_spark.sources.reading import hash_of, read_raw
 
 _ORDER = "__order"
 
@@ -54,7 +54,7 @@ def open_source(spark: SparkSession, source: SourceConfig) -> SourceRows:
         fingerprint=raw.fingerprint(),
         n_read=0,
         has_id=key is not None and key in own,
-        own_columns=[name for name in own if name != CORRUPT_RECORD],
+        own_columns=[name for name in own if name != s.CORRUPT_RECORD],
         unique_ids=source.format == "files",
         dimension=None,
     )
@@ -82,22 +82,23 @@ def _count(opened: SourceRows, source: SourceConfig) -> SourceRows:
 
 
 def _checked(opened: SourceRows, *, made_id: bool) -> DataFrame:
-    keyed = opened.rows.filter(F.col(s.ID).isNotNull())
+    # No filter on a bare column here: Spark would push it into the JSON parser, which then drops
+    # a record that it could read only in part, from both sides of the filter.
+    rows, no_id = opened.rows, F.col(s.ID).isNull()
+    reason = F.coalesce(F.col(s.REASON), F.when(no_id, F.lit("null_id")))
     if not opened.unique_ids:
         # Of rows with one id a good one wins, and of good ones the one whose columns hash lowest:
         # the same one on every run, however the rows are spread.
-        same_id = Window.partitionBy(s.ID).orderBy(F.col(s.REASON).isNotNull(), _ORDER)
-        keyed = keyed.withColumn("__copy", F.row_number().over(same_id))
+        same_id = Window.partitionBy(s.ID, F.when(no_id, F.col(_ORDER)))
+        ranked = same_id.orderBy(F.col(s.REASON).isNotNull(), _ORDER)
+        rows = rows.withColumn("__copy", F.row_number().over(ranked))
+        again = F.col("__copy") > 1
         if made_id:  # equal content is no error: number the copies
             numbered = F.concat_ws("-", F.col(s.ID), F.col("__copy") - 1)
-            first = F.col("__copy") == 1
-            keyed = keyed.withColumn(s.ID, F.when(first, F.col(s.ID)).otherwise(numbered))
+            rows = rows.withColumn(s.ID, F.when(again, numbered).otherwise(F.col(s.ID)))
         else:
-            copy = F.when(F.col("__copy") > 1, F.lit("duplicate_id"))
-            keyed = keyed.withColumn(s.REASON, F.coalesce(F.col(s.REASON), copy))
-    keyless = opened.rows.filter(F.col(s.ID).isNull())
-    keyless = keyless.withColumn(s.REASON, F.coalesce(F.col(s.REASON), F.lit("null_id")))
-    rows = keyed.select(*opened.rows.columns).unionByName(keyless)
+            reason = F.coalesce(reason, F.when(again, F.lit("duplicate_id")))
+    rows = rows.withColumn(s.REASON, reason)
     return rows.select(
         s.ID,
         F.when(F.col(s.REASON).isNull(), F.col(s.PAYLOAD)).alias(s.PAYLOAD),
@@ -112,8 +113,8 @@ def _content_reason(source: SourceConfig, dimension: int | None) -> Column:
     if source.kind == "text":
         return (
             F.when(payload.isNull(), "null_text")
+            .when(~_is_utf8(payload), "invalid_utf8")
             .when(payload.rlike(r"^[\s\p{Z}]*$"), "empty_text")
-            .otherwise(None)
         )
     if source.kind == "images":
         return F.when(payload.isNull(), "null_image").when(F.length(payload) == 0, "empty_image")
@@ -122,12 +123,20 @@ def _content_reason(source: SourceConfig, dimension: int | None) -> Column:
     )
 
 
+def _is_utf8(text: Column) -> Column:
+    if hasattr(F, "is_valid_utf8"):  # Spark 4
+        return F.is_valid_utf8(text)
+    as_bytes = text.cast("binary")  # decoding replaces what is malformed
+    return F.encode(F.decode(as_bytes, "UTF-8"), "UTF-8") == as_bytes
+
+
 def _message(reason: Column, dimension: int | None) -> Column:
     words = {
         "unreadable_record": "the reader could not parse the record; source holds its text",
         "null_id": "the id is null",
         "duplicate_id": "another row has this id; the row whose columns hash lowest is kept",
         "null_text": "the text is null",
+        "invalid_utf8": "the text is not valid UTF-8",
         "empty_text": "the text is empty or only white space",
         "null_image": "the image is null",
         "empty_image": "the image has no bytes",
@@ -141,9 +150,9 @@ def _message(reason: Column, dimension: int | None) -> Column:
 
 
 def _corrupt(df: DataFrame) -> Column:
-    if CORRUPT_RECORD not in df.columns:
+    if s.CORRUPT_RECORD not in df.columns:
         return F.lit(None).cast("string")
-    return F.when(F.col(CORRUPT_RECORD).isNotNull(), "unreadable_record")
+    return F.when(F.col(s.CORRUPT_RECORD).isNotNull(), "unreadable_record")
 
 
 def _content_hash(payload: Column, source: SourceConfig) -> Column:

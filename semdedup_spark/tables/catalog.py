@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, Row, SparkSession
 
-from semdedup_spark.errors import StageOrderError
+from semdedup_spark.errors import ConfigError, StageOrderError
+from semdedup_spark.schema import quoted
 
-_CATALOG_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+_PART = r"([A-Za-z_]\w*|`[^`]+`)"
+_CATALOG_SCHEMA = re.compile(rf"{_PART}\.{_PART}")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _MAINTENANCE = (
     "OPTIMIZE",
     "VACUUM START",
@@ -19,7 +22,6 @@ _MAINTENANCE = (
     "SET TBLPROPERTIES",
     "UNSET TBLPROPERTIES",
 )
-_LOOK_BACK = 100
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,13 @@ class OutputRoot:
     @classmethod
     def parse(cls, output: str) -> OutputRoot:
         """``main.dedup`` is a catalog schema; anything else a path, local ones made absolute."""
-        if _CATALOG_SCHEMA.fullmatch(output) or "://" in output or output.startswith("dbfs:"):
+        if _CATALOG_SCHEMA.fullmatch(output) or _URI.match(output):
             return cls(output.rstrip("/"))
+        if "." in output.strip(".") and "/" not in output:
+            raise ConfigError(
+                f"output must be a path, a URI, or catalog.schema. Got {output!r}.",
+                hint=f"./{output} is a directory; `my-catalog`.schema quotes a part of a name.",
+            )
         return cls(os.path.abspath(output))
 
     @property
@@ -44,33 +51,11 @@ class OutputRoot:
         """The table as SQL writes it: ``delta.`/out/scores``` or ``main.dedup.scores``."""
         if self.is_catalog:
             return f"{self.location}.{table}"
-        return "delta.`" + self.path(table).replace("`", "``") + "`"
+        return f"delta.{quoted(self.path(table))}"
 
     def path(self, table: str) -> str:
         """The table's directory; only for a path root."""
         return f"{self.location}/{table}"
-
-
-def unchanged_version(
-    spark: SparkSession, root: OutputRoot, table: str, recorded: int, *, harmless: str = ""
-) -> int | None:
-    """The newest version if its rows are those of version ``recorded``; ``None`` if rows may have
-    changed since or the table is gone.
-
-    Maintenance commits change no rows, nor do those whose user metadata contains ``harmless``.
-    """
-    commits = history(spark, root, table, limit=_LOOK_BACK)
-    if not commits or commits[0]["version"] < recorded:
-        return None
-    newest = int(commits[0]["version"])
-    since = [commit for commit in commits if commit["version"] > recorded]
-    if len(since) < newest - recorded:  # more commits than were looked at
-        return None
-    quiet = all(
-        is_maintenance(commit) or (harmless and harmless in (commit["userMetadata"] or ""))
-        for commit in since
-    )
-    return newest if quiet else None
 
 
 def is_maintenance(commit: Row) -> bool:
@@ -93,8 +78,11 @@ def read_table(
     reader = spark.read if version is None else spark.read.option("versionAsOf", version)
     try:
         if root.is_catalog:
-            return reader.table(root.name(table))
-        return reader.format("delta").load(root.path(table))
+            df = reader.table(root.name(table))
+        else:
+            df = reader.format("delta").load(root.path(table))
+        _ = df.schema  # Spark Connect looks only now
+        return df
     except AnalysisException as error:
         raise StageOrderError(
             f"the table {table} must exist under {root.location}. It does not.",

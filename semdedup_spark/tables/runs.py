@@ -49,13 +49,6 @@ class Ledger:
         """The newest row of a stage."""
         return self._last.get(stage)
 
-    def has_run(self, run_id: str) -> bool:
-        """Whether the table holds anything of this run."""
-        if not self._last:
-            return False
-        rows = read_table(self._spark, self._root, s.RUNS).filter(F.col("run_id") == run_id)
-        return rows.limit(1).count() > 0
-
     def add(self, record: StageRecord) -> None:
         """Note a row. What was computed is written at once; mere reuse waits for :meth:`flush`."""
         self._last[record.stage] = record
@@ -73,16 +66,6 @@ class Ledger:
         mark = CommitMark(newest.run_id, newest.stage, newest.result_key)
         append_rows(frame, self._root, s.RUNS, mark)
         self._pending.clear()
-
-    def newest_version(self, table: str) -> int | None:
-        """The version of ``table`` that the ledger recorded last.
-
-        A later stage may write the table of an earlier one again (scoring fills in the centroids'
-        statistics); each stage's newest row is enough to know.
-        """
-        writers = [record for record in self._last.values() if table in record.outputs]
-        newest = max(writers, key=lambda record: record.started_at, default=None)
-        return None if newest is None else newest.outputs[table]
 
 
 def _last_records(spark: SparkSession, root: OutputRoot) -> dict[str, StageRecord]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
-from semdedup_spark.errors import RunIdUsedError
 from semdedup_spark.schema import with_comments
 from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
 
@@ -16,17 +16,17 @@ _NEAR, _FAR = 3, 1000
 
 @dataclass(frozen=True)
 class CommitMark:
-    """Travels in the commit's user metadata.
+    """Travels in the commit's user metadata, and makes repetition safe.
 
-    ``result_key``: identity of what is written; ``progress``: a number that grows with each commit
-    of one result (how far the embedding got; 0 for a table written at once); ``rows``: counts so
-    far, for whoever continues.
+    ``result_key``: identity of what is written; ``progress``: how far this commit brings it (the
+    embedding's place in the ids), complete at ``goal``; both 0 for a table written at once.
     """
 
     run_id: str
     stage: str
     result_key: str
     progress: int = 0
+    goal: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,19 @@ class Commit:
 
 
 def replace_table(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
-    """Replace all rows and the schema, in one commit."""
+    """Replace all rows and the schema, in one commit. Repeated, it leaves the same rows."""
     return _write(df, root, table, mark, mode="overwrite")
 
 
 def append_rows(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
-    """Append rows, once: repeated with the same run, stage, result and progress, does nothing."""
+    """Append rows in one commit. Whoever repeats it must first ask :func:`newest_mark` how far the
+    table has come.
+    """
     return _write(df, root, table, mark, mode="append")
 
 
 def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mode: str) -> Commit:
-    before = history(df.sparkSession, root, table, limit=1)
-    if not before:
+    if not history(df.sparkSession, root, table, limit=1):
         mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
     writer = (
         with_comments(df, table)
@@ -57,8 +58,11 @@ def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mod
         .mode(mode)
         .option("compression", "zstd")
         .option("userMetadata", json.dumps(asdict(mark)))
-        .option("txnAppId", f"{mark.run_id}/{mark.stage}/{table}/{mark.result_key}")
-        .option("txnVersion", mark.progress)
+        # Repetition is made safe by the mark, not by these: Delta would silently skip a version
+        # that it has seen, also where another run has replaced the rows since. A version that
+        # grows makes it commit even an empty result, and stop one of two writers at once.
+        .option("txnAppId", f"semdedup/{mark.stage}/{table}")
+        .option("txnVersion", time.time_ns() // 1000)
     )
     if mode == "overwrite":
         writer = writer.option("overwriteSchema", "true")
@@ -66,15 +70,7 @@ def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mod
         writer.saveAsTable(root.name(table))
     else:
         writer.save(root.path(table))
-    commit = _commit_of(df.sparkSession, root, table, mark)
-    if before and commit.version < before[0]["version"]:
-        # Delta skips a transaction that it has seen, even where other commits came in between.
-        raise RunIdUsedError(
-            f"--run-id must be new. {mark.run_id!r} wrote {table} before, in version "
-            f"{commit.version}, and another run has changed it since.",
-            hint="give another --run-id, or none.",
-        )
-    return commit
+    return _commit_of(df.sparkSession, root, table, mark)
 
 
 def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
@@ -88,14 +84,19 @@ def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMa
     raise RuntimeError(f"the write to {table} left no commit; its history lacks {mark}")
 
 
-def newest_mark(spark: SparkSession, root: OutputRoot, table: str) -> CommitMark | None:
-    """The mark of the newest commit that changed rows; ``None`` where there is no table, or where
-    that commit was made by another hand.
+def newest_mark(
+    spark: SparkSession, root: OutputRoot, table: str, *, not_by: str = ""
+) -> CommitMark | None:
+    """The mark of the newest commit that changed rows, other than those of stage ``not_by``;
+    ``None`` where there is no table, or where that commit was made by another hand.
     """
     for commit in history(spark, root, table, limit=_FAR):
-        if not is_maintenance(commit):
-            try:
-                return CommitMark(**json.loads(commit["userMetadata"]))
-            except (TypeError, ValueError):
-                return None
+        if is_maintenance(commit):
+            continue
+        try:
+            mark = CommitMark(**json.loads(commit["userMetadata"]))
+        except (TypeError, ValueError):
+            return None
+        if mark.stage != not_by:
+            return mark
     return None

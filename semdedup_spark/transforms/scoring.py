@@ -63,7 +63,9 @@ def _grouped_map(packed: DataFrame, dimension: int, result: str) -> DataFrame:
 
     def score_pandas(frame: Any) -> Any:
         # Few rows with large values: through pandas they cost hardly more than through Arrow.
-        return score_table(pa.Table.from_pandas(frame, preserve_index=False), dimension).to_pandas()
+        # Integers stay integers beside nulls: as floats, ids beyond 2**53 would change.
+        table = score_table(pa.Table.from_pandas(frame, preserve_index=False), dimension)
+        return table.to_pandas(integer_object_nulls=True)
 
     return grouped.applyInPandas(score_pandas, result)
 

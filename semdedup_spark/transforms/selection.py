@@ -31,20 +31,21 @@ def kept_fractions(scores: DataFrame, eps_grid: list[float]) -> DataFrame:
     )
 
 
-def eps_for_kept(scores: DataFrame, keep: float) -> DataFrame:
+def eps_for_kept(scores: DataFrame, keep: float, eps_max: float) -> DataFrame:
     """One row, ``eps``: the smallest removal threshold that keeps at least ``keep`` of the rows.
 
     The kept share at eps is the empirical CDF of M at 1 - eps, so eps is 1 minus a quantile of M:
     exact, not interpolated. Rows that share one M are kept or removed together. Where the quantile
-    is M = 1 (more exact duplicates than may be removed would have to stay), eps 0 would be needed;
-    the largest M below 1 is taken instead, and fewer than ``keep`` are kept.
+    is M = 1, only eps 0 would keep enough, since the exact duplicates alone are too many; the
+    largest eps up to ``eps_max`` that removes nothing but them is taken, and fewer are kept.
     """
     m = F.col(s.MAX_SIMILARITY).cast("double")
-    below_one = F.max(F.when(m < 1.0, m))
+    below_one = F.coalesce(F.max(F.when(m < 1.0, m)), F.lit(0.0))
     quantile = F.expr(f"percentile_disc({keep!r}) WITHIN GROUP (ORDER BY {s.MAX_SIMILARITY})")
     both = scores.agg(quantile.cast("double").alias("quantile"), below_one.alias("below_one"))
-    threshold = F.when(F.col("quantile") < 1.0, F.col("quantile")).otherwise(F.col("below_one"))
-    return both.select((F.lit(1.0) - threshold).alias("eps"))
+    only_copies = F.least(F.lit(1.0) - F.col("below_one"), F.lit(eps_max))
+    reached = F.lit(1.0) - F.col("quantile")
+    return both.select(F.when(F.col("quantile") < 1.0, reached).otherwise(only_copies).alias("eps"))
 
 
 def removed_rows(scores: DataFrame, embeddings: DataFrame, eps: float) -> DataFrame:
@@ -87,7 +88,8 @@ def _follow_neighbors(removed: DataFrame) -> DataFrame:
         return grouped.applyInArrow(add_survivors, result)
 
     def add_pandas(frame: Any) -> Any:
-        return add_survivors(pa.Table.from_pandas(frame, preserve_index=False)).to_pandas()
+        table = add_survivors(pa.Table.from_pandas(frame, preserve_index=False))
+        return table.to_pandas(integer_object_nulls=True)
 
     return grouped.applyInPandas(add_pandas, result)
 

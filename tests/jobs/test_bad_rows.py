@@ -60,6 +60,7 @@ def test_bad_texts_and_broken_json_are_quarantined(spark, tmp_path):
             {"key": "c", "body": None},
             {"key": "d", "body": ""},
             "{this is not json",
+            '{"key": "g", "bo',
             {"key": "e", "body": "the cat sat on the mat"},
             {"key": "f", "body": "quarterly revenue rose by four percent"},
         ],
@@ -77,7 +78,7 @@ def test_bad_texts_and_broken_json_are_quarantined(spark, tmp_path):
         }
     )
     summary = run(spark, config)
-    assert (summary.read, summary.kept, summary.removed, summary.quarantined) == (7, 2, 1, 4)
+    assert (summary.read, summary.kept, summary.removed, summary.quarantined) == (8, 2, 1, 5)
     assert reasons(spark, tmp_path / "out") == {
         ("b", "empty_text"),
         ("c", "null_text"),
@@ -85,10 +86,9 @@ def test_bad_texts_and_broken_json_are_quarantined(spark, tmp_path):
         (None, "unreadable_record"),
     }
     assert table(spark, tmp_path / "out", "deduplicated").columns == ["body", "key"]
-    broken = (
-        table(spark, tmp_path / "out", "quarantine").filter("reason = 'unreadable_record'").first()
-    )
-    assert broken["source"]["_corrupt_record"] == "{this is not json"
+    broken = table(spark, tmp_path / "out", "quarantine").filter("id IS NULL").collect()
+    texts = {row["source"]["_corrupt_record"] for row in broken}
+    assert texts == {"{this is not json", '{"key": "g", "bo'}
     # two equal texts have equal vectors
     assert table(spark, tmp_path / "out", "duplicates").first()["similarity"] == 1.0
 
@@ -167,3 +167,30 @@ def test_a_content_hash_gives_every_row_an_id(spark, tmp_path):
     assert np.unique(
         [len(r["id"].split("-")[0]) for r in table(spark, tmp_path / "out", "scores").collect()]
     ) == [64]
+
+
+def test_text_that_is_not_utf8_is_quarantined(spark, tmp_path):
+    rows = spark.sql(
+        "SELECT 'a' AS doc, cast(X'C328' AS string) AS body UNION ALL SELECT 'b', 'plain'"
+    )
+    rows.write.format("parquet").save(str(tmp_path / "source"))
+    source = {"kind": "text", "format": "parquet", "path": str(tmp_path / "source")}
+    config = parse_config(
+        {"output": str(tmp_path / "out"), "source": {**source, "id": "doc", "content": "body"}}
+    )
+    summary = run(spark, config)
+    assert (summary.read, summary.kept, summary.quarantined) == (2, 1, 1)
+    assert reasons(spark, tmp_path / "out") == {("a", "invalid_utf8")}
+
+
+def test_keep_with_more_exact_copies_than_may_go_removes_only_the_copies(spark, tmp_path):
+    X = near_duplicates(40, 6)
+    X[16:] = X[0]
+    from tests.jobs.jobfiles import write_vectors
+
+    write_vectors(spark, tmp_path / "source", X)
+    stages = {"select": {"keep": 0.9}, "score": {"eps_max": 0.001}}
+    summary = run(spark, vectors_job(tmp_path / "out", tmp_path / "source", **stages))
+    copies = 40 - len({tuple(x) for x in X.tolist()})
+    assert summary.removed == copies
+    assert 0 < summary.eps <= 0.001

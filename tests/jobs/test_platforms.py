@@ -2,19 +2,27 @@
 
 from pyspark.sql import functions as F
 
+import semdedup_spark.pipeline.score as score_stage
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
 
 def test_the_ways_of_older_spark_give_the_same_tables(spark, tmp_path, monkeypatch):
     X = near_duplicates(120)
     X[4] = 0.0
-    write_vectors(spark, tmp_path / "source", X)
-    run(spark, vectors_job(tmp_path / "new", tmp_path / "source"))
+    # ids that a float64 would round, and clusters cut into tiles
+    rows = [(2**62 + i, x.tolist(), "") for i, x in enumerate(X)]
+    frame = spark.createDataFrame(rows, "doc long, v array<double>, note string")
+    frame.write.format("delta").save(str(tmp_path / "source"))
+    whole = score_stage.plan_units
+    cut = {"unit_rows": 20}
+    monkeypatch.setattr(score_stage, "plan_units", lambda sizes, **_: whole(sizes, **cut))
+    stages = {"score": {"rank_by": "random"}}
+    run(spark, vectors_job(tmp_path / "new", tmp_path / "source", **stages))
     monkeypatch.delattr(F, "arrow_udf")  # Spark 4.1
     grouped = type(spark.range(1).groupBy("id"))
     owner = next(c for c in grouped.__mro__ if "applyInArrow" in vars(c))
     monkeypatch.delattr(owner, "applyInArrow")  # Spark 4.0
-    run(spark, vectors_job(tmp_path / "old", tmp_path / "source"))
+    run(spark, vectors_job(tmp_path / "old", tmp_path / "source", **stages))
     for name in ("embeddings", "scores", "duplicates", "deduplicated", "quarantine"):
         assert rows_of(spark, tmp_path / "old", name) == rows_of(spark, tmp_path / "new", name)
 

@@ -1,9 +1,11 @@
 """Interrupted runs continue; what they leave equals an undisturbed run."""
 
+import shutil
+
 import pytest
 
 import semdedup_spark.pipeline.embed as embed_stage
-from semdedup_spark.errors import RunIdUsedError, SourceChangedError
+from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline import Listener, open_job, run_embed, run_job
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
@@ -60,12 +62,44 @@ def test_files_that_change_while_they_are_read_stop_the_run(spark, tmp_path, mon
     assert caught.value.retryable
 
 
-def test_a_run_id_is_used_once(spark, tmp_path):
+def test_a_run_that_is_tried_again_keeps_its_name_and_its_rows(spark, tmp_path):
     write_vectors(spark, tmp_path / "source", near_duplicates(30))
     config = vectors_job(tmp_path / "out", tmp_path / "source")
-    run(spark, config, run_id="nightly-1")
-    with pytest.raises(RunIdUsedError, match="nightly-1"):
-        run(spark, config, run_id="nightly-1")
+    first = run(spark, config, run_id="nightly-1")
+    spark.sql(f"DELETE FROM delta.`{tmp_path}/out/deduplicated`")
+    again = run(spark, config, run_id="nightly-1")
+    assert again.records[3].reused is False
+    assert len(rows_of(spark, tmp_path / "out", "deduplicated")) == first.kept
+
+
+def test_a_removed_table_is_made_anew_also_when_killed_in_between(spark, tmp_path, monkeypatch):
+    write_vectors(spark, tmp_path / "source", near_duplicates(60))
+    config = vectors_job(tmp_path / "out", tmp_path / "source")
+    first = run(spark, config)
+    shutil.rmtree(tmp_path / "out" / "embeddings")
+    monkeypatch.setitem(embed_stage._FIRST_COMMIT, "none", 20)
+
+    def die(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_embed(open_job(spark, config, listener=Listener(progress=die)))
+    again = run(spark, config)  # the table has the recorded version again, yet not its rows
+    assert again.records[0].reused is False
+    assert (again.read, again.kept) == (first.read, first.kept)
+
+
+def test_another_writer_of_the_same_output_is_noticed(spark, tmp_path, monkeypatch):
+    write_vectors(spark, tmp_path / "source", near_duplicates(60))
+    config = vectors_job(tmp_path / "out", tmp_path / "source")
+    monkeypatch.setitem(embed_stage._FIRST_COMMIT, "none", 20)
+    place = f"delta.`{tmp_path}/out/embeddings`"
+
+    def intrude(progress):
+        spark.sql(f"INSERT INTO {place} SELECT * FROM {place} LIMIT 1")
+
+    with pytest.raises(ReconciliationError, match="another run writes"):
+        run_embed(open_job(spark, config, listener=Listener(progress=intrude)))
 
 
 def test_an_embedding_killed_after_its_last_commit_is_not_done_again(spark, tmp_path, monkeypatch):

@@ -154,7 +154,7 @@ def test_the_fingerprint_of_files_changes_when_one_is_added_or_changed(spark, fr
 def view_fingerprint(spark, rows):
     table = view(spark, "texts_to_compare", rows, SCHEMA)
     source = SourceConfig(kind="text", table=table, id="id", content="text")
-    return read_raw(spark, source).fingerprint
+    return read_raw(spark, source).fingerprint()
 
 
 def test_the_fingerprint_of_a_view_is_its_content(spark):

@@ -105,7 +105,7 @@ def test_a_struct_without_bytes_is_no_image(spark):
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_missing_path_is_named(spark, tmp_path, form):
     place = tmp_path / "nowhere"
-    way_out = "check the name, the format"
+    way_out = "check the path, the format"
     problem = refusal(
         spark, key="source.path", got=f"'{place}'", way_out=way_out, format=form, path=str(place)
     )
@@ -114,7 +114,7 @@ def test_a_missing_path_is_named(spark, tmp_path, form):
 
 
 def test_a_missing_folder_of_files_is_named(spark, tmp_path):
-    got, way_out = f"'{tmp_path}/nowhere'", "check the name, the format"
+    got, way_out = f"'{tmp_path}/nowhere'", "check the path, the format"
     path = str(tmp_path / "nowhere")
     refusal(spark, key="source.path", got=got, way_out=way_out, path=path, **FILES)
 
@@ -128,7 +128,7 @@ def test_a_pattern_that_matches_nothing_is_named(spark, tmp_path):
 
 @pytest.mark.parametrize("name", ["nowhere", "no_schema.nowhere", "no name"])
 def test_a_missing_table_is_named(spark, name):
-    way_out = "check the path"
+    way_out = "check the name"
     refusal(spark, key="source.table", got=f"'{name}'", way_out=way_out, table=name)
 
 
