@@ -92,21 +92,24 @@ def test_similar_sentences_are_near_as_people_judged_them(shared_data):
 
 
 def test_the_identity_names_the_weights_and_what_else_decides_the_numbers():
-    weights = (minilm_directory(None) / "model.safetensors").read_bytes()
+    names = ("config.json", "model.safetensors", "tokenizer.json")
+    content = b"".join((minilm_directory(None) / name).read_bytes() for name in names)
     identity = minilm_identity(CPU)
-    assert hashlib.sha256(weights).hexdigest() in identity
+    assert hashlib.sha256(content).hexdigest() in identity
     assert encoder_identity(CPU) == identity
     assert minilm_identity(EncoderSpec("minilm", max_length=128)) != identity
     assert minilm_identity(EncoderSpec("minilm", precision="bfloat16")) != identity
     assert minilm_identity(EncoderSpec("minilm", batch_size=1, device="auto")) == identity
 
 
-def test_other_weights_in_a_local_directory_have_another_identity(tmp_path):
-    for name in ("config.json", "tokenizer.json"):
-        (tmp_path / name).write_bytes((minilm_directory(None) / name).read_bytes())
-    (tmp_path / "model.safetensors").write_bytes(b"other weights")
-    identity = minilm_identity(EncoderSpec("minilm", model=str(tmp_path)))
-    assert hashlib.sha256(b"other weights").hexdigest() in identity
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_another_file_in_a_local_directory_is_another_identity(tmp_path, name):
+    for each in ("config.json", "model.safetensors", "tokenizer.json"):
+        (tmp_path / each).write_bytes((minilm_directory(None) / each).read_bytes())
+    here = EncoderSpec("minilm", model=str(tmp_path))
+    assert minilm_identity(here) == minilm_identity(CPU)
+    (tmp_path / name).write_bytes(b"something else")  # in the same place, in the same process
+    assert minilm_identity(here) != minilm_identity(CPU)
 
 
 @pytest.mark.parametrize("look", [encoder_identity, load_encoder])
