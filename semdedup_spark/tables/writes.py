@@ -90,13 +90,14 @@ def newest_mark(
     """The mark of the newest commit that changed rows, other than those of stage ``not_by``;
     ``None`` where there is no table, or where that commit was made by another hand.
     """
-    for commit in history(spark, root, table, limit=_FAR):
-        if is_maintenance(commit):
-            continue
-        try:
-            mark = CommitMark(**json.loads(commit["userMetadata"]))
-        except (TypeError, ValueError):
-            return None
-        if mark.stage != not_by:
-            return mark
+    for limit in (_NEAR, _FAR):
+        for commit in history(spark, root, table, limit=limit):
+            if is_maintenance(commit):
+                continue
+            try:
+                mark = CommitMark(**json.loads(commit["userMetadata"]))
+            except (TypeError, ValueError):
+                return None
+            if mark.stage != not_by:
+                return mark
     return None
