@@ -41,14 +41,8 @@ def encode_payloads(encoder: Encoder, payloads: Sequence[Any]) -> EncodedBatch:
             rows.append(row)
         except RejectedPayload as rejected:
             reasons[row], messages[row] = rejected.reason, rejected.message
-    if not rows:
-        return EncodedBatch(np.zeros((len(payloads), 0), dtype=np.float32), reasons, messages)
-    unit = check_vectors(encoder.encode(prepared))
-    X = np.zeros((len(payloads), unit.X.shape[1]), dtype=np.float32)
-    X[rows] = unit.X
-    for position, row in enumerate(rows):
-        reasons[row], messages[row] = unit.reasons[position], unit.messages[position]
-    return EncodedBatch(X, reasons, messages)
+    encoded = check_vectors(encoder.encode(prepared)) if rows else None
+    return spread(encoded, rows, reasons, messages)
 
 
 def check_vectors(X: FloatArray) -> EncodedBatch:
@@ -56,3 +50,21 @@ def check_vectors(X: FloatArray) -> EncodedBatch:
     unit = unit_rows(X)
     messages = [None if reason is None else _WORDS[reason] for reason in unit.reasons]
     return EncodedBatch(unit.X, unit.reasons, messages)
+
+
+def spread(
+    encoded: EncodedBatch | None,
+    rows: Sequence[int],
+    reasons: list[str | None],
+    messages: list[str | None],
+) -> EncodedBatch:
+    """A batch of n rows of which ``rows`` were encoded (``None``: none was) and the others have the
+    n ``reasons`` and ``messages`` given.
+    """
+    d = 0 if encoded is None else encoded.X.shape[1]
+    X = np.zeros((len(reasons), d), dtype=np.float32)
+    if encoded is not None:
+        X[rows] = encoded.X
+        for position, row in enumerate(rows):
+            reasons[row], messages[row] = encoded.reasons[position], encoded.messages[position]
+    return EncodedBatch(X, reasons, messages)

@@ -17,14 +17,14 @@ from semdedup_spark.kernels.pacing import next_rows
 from semdedup_spark.pipeline.stages import Job, Progress, StageResult, run_stage
 from semdedup_spark.sources.reading import absolute, file_fingerprint
 from semdedup_spark.sources.rows import SourceRows, open_source
-from semdedup_spark.tables.catalog import history, read_table
+from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import (
     Commit,
     CommitMark,
     append_rows,
-    newest_mark,
     replace_table,
+    table_state,
 )
 from semdedup_spark.transforms.embedding import END_OF_IDS, READY_MADE, embed_rows, id_position
 
@@ -103,14 +103,14 @@ def _embed_all(job: Job, source: SourceRows, spec: EncoderSpec, key: str) -> Com
 
 def _embedded_before(job: Job, key: str) -> tuple[int, int, int]:
     """(place in the ids, rows, version) that an interrupted run of the same result reached."""
-    mark = newest_mark(job.spark, job.root, s.EMBEDDINGS)
-    if mark is None or (mark.stage, mark.result_key) != ("embed", key):
+    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    if state is None or not state.holds("embed", key):
         return 0, 0, 0
     last = job.ledger.last("embed")
     if last is not None and last.result_key == key:  # finished, and changed by another hand since
         return 0, 0, 0
     rows = read_table(job.spark, job.root, s.EMBEDDINGS).count()
-    return mark.progress, rows, history(job.spark, job.root, s.EMBEDDINGS, limit=1)[0]["version"]
+    return state.mark.progress, rows, state.version
 
 
 def _spread(job: Job, rows: DataFrame, spec: EncoderSpec) -> DataFrame:

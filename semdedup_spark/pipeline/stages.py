@@ -16,9 +16,9 @@ from semdedup_spark import __version__
 from semdedup_spark import schema as s
 from semdedup_spark.config import JobConfig, canonical_json, fingerprint
 from semdedup_spark.errors import StageOrderError
-from semdedup_spark.tables.catalog import OutputRoot, history
+from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
-from semdedup_spark.tables.writes import newest_mark
+from semdedup_spark.tables.writes import table_state
 
 # Part of every result's identity: raised when a stage starts to compute something else.
 _FORMAT = 1
@@ -97,7 +97,8 @@ def run_stage(
     """Reuse the stage's last output if it is still valid, else ``compute(result_key)``."""
     started, clock = datetime.now(timezone.utc), time.monotonic()
     last = job.ledger.last(stage)
-    why, versions = _still_valid(job, last, settings, inputs)
+    key = result_key(settings, inputs)
+    why, versions = _still_valid(job, last, key, settings, inputs)
     if last is not None and versions is not None:
         record = replace(
             last,
@@ -110,7 +111,6 @@ def run_stage(
         )
     else:
         job.listener.started(stage, why)
-        key = result_key(settings, inputs)
         result = compute(key)
         record = StageRecord(
             run_id=job.run_id,
@@ -160,12 +160,16 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
 
 
 def _still_valid(
-    job: Job, last: StageRecord | None, settings: Mapping[str, Any], inputs: Mapping[str, str]
+    job: Job,
+    last: StageRecord | None,
+    key: str,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, str],
 ) -> tuple[str, dict[str, int] | None]:
     """(why, versions of the output tables if they may be reused)."""
     if last is None:
         return "it has not run here before", None
-    if last.result_key != result_key(settings, inputs):
+    if last.result_key != key:
         reasons = config_difference(last.config, canonical_json(settings))
         changed = [name for name, value in inputs.items() if last.inputs.get(name) != value]
         reasons += [f"its input {name} changed" for name in changed]
@@ -185,12 +189,12 @@ def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int]
     versions = {}
     for table in record.outputs:
         later = _LATER_WRITER.get((record.stage, table), "")
-        mark = newest_mark(job.spark, job.root, table, not_by=later)
-        if mark is None or (mark.stage, mark.result_key) != (record.stage, record.result_key):
+        state = table_state(job.spark, job.root, table, not_by=later)
+        if state is None or not state.holds(record.stage, record.result_key):
             return table, None
-        if mark.progress < mark.goal:
+        if state.mark.progress < state.mark.goal:
             return table, None
-        versions[table] = int(history(job.spark, job.root, table, limit=1)[0]["version"])
+        versions[table] = state.version
     return "", versions
 
 

@@ -72,7 +72,7 @@ def _with_texts(job: Job, few_pairs: DataFrame, content: str) -> list[Example]:
     pairs = few_pairs.collect()
     wanted = {row[s.ID] for row in pairs} | {row[s.SURVIVOR_ID] for row in pairs}
     rows = read_table(job.spark, job.root, s.EMBEDDINGS).filter(F.col(s.ID).isin(list(wanted)))
-    shown = rows.select(s.ID, F.col(f"{s.SOURCE}.`{content}`").cast("string").alias("text"))
+    shown = rows.select(s.ID, F.col(f"{s.SOURCE}.{s.quoted(content)}").cast("string").alias("text"))
     texts = {row[s.ID]: row["text"] for row in shown.collect()}
     return [
         Example(

@@ -69,8 +69,10 @@ def payload_column(df: DataFrame, source: SourceConfig) -> Column:
     raise _wrong_content(source, name, field)
 
 
-def own_columns(df: DataFrame, source: SourceConfig) -> list[str]:
-    """The source's columns that travel to the output. Files keep their description, not bytes."""
+def own_columns(df: DataFrame, source: SourceConfig, key: str | None) -> list[str]:
+    """The source's columns that travel to the output; ``key``: from :func:`id_column`. Files keep
+    their description, not bytes.
+    """
     present = [c for c in df.columns if not (source.format == "files" and c == "content")]
     for name in source.columns or []:
         _field(df, name, "source.columns")
@@ -80,7 +82,7 @@ def own_columns(df: DataFrame, source: SourceConfig) -> list[str]:
             f"source columns must have different names, whatever their case. Got {names}.",
             hint="list the columns to keep in source.columns, each once.",
         )
-    if id_column(df, source) not in names and "id" in {name.lower() for name in names}:
+    if key not in names and "id" in {name.lower() for name in names}:
         raise SourceError(
             f"source.columns must hold the key, or no column id, since one is added. Got {names} "
             f"and source.id {source.id!r}.",

@@ -37,8 +37,7 @@ def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
         if source.table is not None:
             return _read_table(spark, source)
         if source.format == "delta":
-            path = absolute(source.path or "").replace("`", "``")
-            return _read_delta(spark, f"delta.`{path}`", source)
+            return _read_delta(spark, f"delta.{quoted(absolute(source.path or ''))}", source)
         return _read_files(spark, source)
     except SourceError:
         raise

@@ -39,7 +39,7 @@ def open_source(spark: SparkSession, source: SourceConfig) -> SourceRows:
     raw = read_raw(spark, source)
     key = id_column(raw.df, source)
     payload = payload_column(raw.df, source)
-    own = own_columns(raw.df, source)
+    own = own_columns(raw.df, source, key)
     content = [] if source.format == "files" else [payload]
     columns = [*content, *(_hashable(raw.df, name) for name in own)]
     rows = raw.df.select(

@@ -43,14 +43,14 @@ def replace_table(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark)
 
 
 def append_rows(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
-    """Append rows in one commit. Whoever repeats it must first ask :func:`newest_mark` how far the
+    """Append rows in one commit. Whoever repeats it must first ask :func:`table_state` how far the
     table has come.
     """
     return _write(df, root, table, mark, mode="append")
 
 
 def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mode: str) -> Commit:
-    if not history(df.sparkSession, root, table, limit=1):
+    if mode == "append" and not history(df.sparkSession, root, table, limit=1):
         mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
     writer = (
         with_comments(df, table)
@@ -84,14 +84,27 @@ def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMa
     raise RuntimeError(f"the write to {table} left no commit; its history lacks {mark}")
 
 
-def newest_mark(
+@dataclass(frozen=True)
+class TableState:
+    """``version``: the newest; ``mark``: of the newest commit that changed rows."""
+
+    version: int
+    mark: CommitMark
+
+    def holds(self, stage: str, result_key: str) -> bool:
+        """Whether the rows are, wholly or so far, this result of this stage."""
+        return (self.mark.stage, self.mark.result_key) == (stage, result_key)
+
+
+def table_state(
     spark: SparkSession, root: OutputRoot, table: str, *, not_by: str = ""
-) -> CommitMark | None:
-    """The mark of the newest commit that changed rows, other than those of stage ``not_by``;
-    ``None`` where there is no table, or where that commit was made by another hand.
+) -> TableState | None:
+    """What the table holds, by its marks, passing over the commits of stage ``not_by``; ``None``
+    where there is no table, or where another hand made the newest commit that changed rows.
     """
     for limit in (_NEAR, _FAR):
-        for commit in history(spark, root, table, limit=limit):
+        commits = history(spark, root, table, limit=limit)
+        for commit in commits:
             if is_maintenance(commit):
                 continue
             try:
@@ -99,5 +112,5 @@ def newest_mark(
             except (TypeError, ValueError):
                 return None
             if mark.stage != not_by:
-                return mark
+                return TableState(int(commits[0]["version"]), mark)
     return None

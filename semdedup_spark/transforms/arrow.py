@@ -1,9 +1,13 @@
-"""Between Arrow columns and numpy arrays, without copies where the layout allows."""
+"""Between Spark, Arrow columns and numpy arrays, without copies where the layout allows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import DataFrame
 
 from semdedup_spark.kernels.vectors import FloatArray
 
@@ -29,3 +33,19 @@ def to_lists(X: FloatArray, missing: np.ndarray | None = None) -> pa.ListArray:
     mask = None if missing is None else pa.array(missing)
     flat = pa.array(np.ascontiguousarray(X, dtype=np.float32).reshape(-1))
     return pa.ListArray.from_arrays(offsets, flat, mask=mask)
+
+
+def map_groups(
+    rows: DataFrame, key: str, body: Callable[[pa.Table], pa.Table], result: str
+) -> DataFrame:
+    """``body`` on each group of rows with one ``key``: the grouped-map UDF of this Spark."""
+    grouped = rows.groupBy(key)
+    if hasattr(grouped, "applyInArrow"):  # Spark 4
+        return grouped.applyInArrow(body, result)
+
+    def through_pandas(frame: Any) -> Any:
+        # Integers stay integers beside nulls: as floats, ids beyond 2**53 would change.
+        table = body(pa.Table.from_pandas(frame, preserve_index=False))
+        return table.to_pandas(integer_object_nulls=True)
+
+    return grouped.applyInPandas(through_pandas, result)

@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.encoders.batches import EncodedBatch, check_vectors, encode_payloads
+from semdedup_spark.encoders.batches import EncodedBatch, check_vectors, encode_payloads, spread
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.transforms.arrow import to_lists, to_matrix
@@ -92,17 +92,9 @@ def encode_column(column: pa.Array, spec: EncoderSpec) -> pa.StructArray:
 
 
 def _ready_made(column: pa.Array, present: np.ndarray) -> EncodedBatch:
-    n, rows = len(column), np.flatnonzero(present)
-    if len(rows) == 0:
-        return EncodedBatch(np.zeros((n, 0), dtype=np.float32), [None] * n, [None] * n)
-    checked = check_vectors(to_matrix(column.drop_null()))
-    X = np.zeros((n, checked.X.shape[1]), dtype=np.float32)
-    X[rows] = checked.X
-    reasons: list[str | None] = [None] * n
-    messages: list[str | None] = [None] * n
-    for position, row in enumerate(rows):
-        reasons[row], messages[row] = checked.reasons[position], checked.messages[position]
-    return EncodedBatch(X, reasons, messages)
+    rows = np.flatnonzero(present).tolist()
+    encoded = check_vectors(to_matrix(column.drop_null())) if rows else None
+    return spread(encoded, rows, [None] * len(column), [None] * len(column))
 
 
 def task_device(wanted: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +12,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.kernels.scoring import UnitRowsInOrder, score_unit
 from semdedup_spark.kernels.similarity import NO_NEIGHBOR, EarlierSimilarity
 from semdedup_spark.kernels.vectors import unpack
+from semdedup_spark.transforms.arrow import map_groups
 from semdedup_spark.transforms.routing import (
     ACROSS,
     ROW_COLUMNS,
@@ -37,9 +36,14 @@ def score_rows(
     id, batch, cluster_id, centroid_similarity, rank_key, max_similarity, neighbor_id.
     """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
-    partial = _grouped_map(
+
+    def score(table: pa.Table) -> pa.Table:
+        return score_table(table, dimension)
+
+    partial = map_groups(
         packed.repartition(min(n_units, _MOST_TASKS), UNIT),
-        dimension,
+        UNIT,
+        score,
         _partial_schema(id_type, rank_key_type(rank_by)),
     )
     return _merge(partial) if has_tiles else partial.drop(_NEIGHBOR_BATCH, _NEIGHBOR_RANK_KEY)
@@ -51,23 +55,6 @@ def _partial_schema(id_type: str, rank_type: str) -> str:
         f"{s.RANK_KEY} {rank_type}, {s.MAX_SIMILARITY} float, {_NEIGHBOR_BATCH} int, "
         f"{_NEIGHBOR_RANK_KEY} {rank_type}, {s.NEIGHBOR_ID} {id_type}"
     )
-
-
-def _grouped_map(packed: DataFrame, dimension: int, result: str) -> DataFrame:
-    def score(table: pa.Table) -> pa.Table:
-        return score_table(table, dimension)
-
-    grouped = packed.groupBy(UNIT)
-    if hasattr(grouped, "applyInArrow"):  # Spark 4
-        return grouped.applyInArrow(score, result)
-
-    def score_pandas(frame: Any) -> Any:
-        # Few rows with large values: through pandas they cost hardly more than through Arrow.
-        # Integers stay integers beside nulls: as floats, ids beyond 2**53 would change.
-        table = score_table(pa.Table.from_pandas(frame, preserve_index=False), dimension)
-        return table.to_pandas(integer_object_nulls=True)
-
-    return grouped.applyInPandas(score_pandas, result)
 
 
 def score_table(table: pa.Table, dimension: int) -> pa.Table:

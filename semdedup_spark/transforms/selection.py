@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +13,18 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.survivors import last_of_chain
 from semdedup_spark.kernels.vectors import paired_similarity
-from semdedup_spark.transforms.arrow import to_matrix
+from semdedup_spark.transforms.arrow import map_groups, to_matrix
 
 _OTHER = "other"
 
 
 def is_removed(eps: float) -> Column:
     """Whether a scored row is a duplicate: M strictly greater than 1 - eps."""
-    return F.col(s.MAX_SIMILARITY).cast("double") > F.lit(1.0) - F.lit(eps)
+    return _is_above(s.MAX_SIMILARITY, eps)
+
+
+def _is_above(similarity: str, eps: float) -> Column:
+    return F.col(similarity).cast("double") > F.lit(1.0) - F.lit(eps)
 
 
 def kept_fractions(scores: DataFrame, eps_grid: list[float]) -> DataFrame:
@@ -61,9 +64,7 @@ def removed_rows(scores: DataFrame, embeddings: DataFrame, eps: float) -> DataFr
     return (
         with_survivor.join(measured, s.ID, "left")
         .withColumn(s.SURVIVOR_SIMILARITY, similarity)
-        .withColumn(
-            s.COVERED, F.col(s.SURVIVOR_SIMILARITY).cast("double") > F.lit(1.0) - F.lit(eps)
-        )
+        .withColumn(s.COVERED, _is_above(s.SURVIVOR_SIMILARITY, eps))
         .select(
             s.ID,
             s.NEIGHBOR_ID,
@@ -83,15 +84,7 @@ def _follow_neighbors(removed: DataFrame) -> DataFrame:
         f"{s.ID} {id_type}, {s.NEIGHBOR_ID} {id_type}, {s.SIMILARITY} float, "
         f"{s.CLUSTER_ID} int, {s.SURVIVOR_ID} {id_type}"
     )
-    grouped = removed.groupBy(s.CLUSTER_ID)
-    if hasattr(grouped, "applyInArrow"):  # Spark 4
-        return grouped.applyInArrow(add_survivors, result)
-
-    def add_pandas(frame: Any) -> Any:
-        table = add_survivors(pa.Table.from_pandas(frame, preserve_index=False))
-        return table.to_pandas(integer_object_nulls=True)
-
-    return grouped.applyInPandas(add_pandas, result)
+    return map_groups(removed, s.CLUSTER_ID, add_survivors, result)
 
 
 def add_survivors(removed: pa.Table) -> pa.Table:
