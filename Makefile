@@ -37,7 +37,7 @@ test: check ## Everything that CI runs
 	$(BIN)/python -m pytest
 
 test-fast: install ## The tests that need no Spark: seconds
-	$(BIN)/python -m pytest tests/kernels tests/encoders tests/test_config.py tests/test_architecture.py
+	$(BIN)/python -m pytest tests/kernels tests/encoders tests/test_config.py tests/test_rank_by.py tests/test_architecture.py
 
 check: install ## Format, lint, types, architecture
 	$(BIN)/ruff format --check .

@@ -122,6 +122,19 @@ def select(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
 
 
 @cli.command()
+@_job_options
+def plan(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+    """Estimate what each choice of score.recall would cost; needs embed and cluster."""
+    from rich.console import Console
+
+    from semdedup_spark.pipeline import run_plan
+    from semdedup_spark.report.console import print_plan
+
+    job = _open(config, overrides, run_id)
+    print_plan(Console(highlight=False), run_plan(job))
+
+
+@cli.command()
 @click.option("--output", default="./out/demo", show_default=True, help="Directory for the tables.")
 @click.option("--rows", default=8000, show_default=True, help="Docstrings to read.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="As for run.")

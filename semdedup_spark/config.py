@@ -13,9 +13,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from semdedup_spark.errors import ConfigError, did_you_mean
+from semdedup_spark.rank_by import parse_rank_by
 
 _OPERATIONAL: dict[str, Any] = {"operational": True}
 CONTENT_HASH = "content_hash()"
@@ -97,14 +106,27 @@ class ClusterConfig(_Strict):
     tolerance: Number = Field(default=1e-4, ge=0)
 
 
+class ProbeBudget(_Strict):
+    """At most so many other clusters that a row visits, nearest border first."""
+
+    probes: int = Field(ge=0)
+
+
 class ScoreConfig(_Strict):
     """How rows are compared."""
 
-    rank_by: Literal["low", "high", "random"] = "low"
-    recall: Literal["cluster"] = "cluster"
+    rank_by: str = "low"
+    recall: Literal["cluster", "exact"] | ProbeBudget = "cluster"
     eps_max: Number = Field(default=0.3, gt=0, lt=1)
     seed: int = Field(default=0, ge=0)
     unit_memory_mb: int = Field(default=256, ge=1, json_schema_extra=_OPERATIONAL)
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=_OPERATIONAL)
+
+    @field_validator("rank_by")
+    @classmethod
+    def _check_rank_by(cls, rank_by: str) -> str:
+        parse_rank_by(rank_by)
+        return rank_by
 
 
 class SelectConfig(_Strict):

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "semdedup_spark"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = ("pyspark", "torch", "transformers", "PIL", "delta", "pandas", "pyarrow")
+HEAVY = ("pyspark", "torch", "transformers", "PIL", "delta", "pandas", "pyarrow", "sqlglot")
 
 
 def names(tree):

@@ -40,12 +40,13 @@ def assign(X: FloatArray, centroids: FloatArray) -> Assignment:
     similarity = np.empty(len(X), dtype=np.float32)
     for start in range(0, len(X), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
-        labels[block] = _nearest(X[block], centroids)
+        labels[block], _ = nearest(X[block], centroids)
         similarity[block] = paired_similarity(X[block], centroids[labels[block]])
     return Assignment(labels, similarity)
 
 
-def _nearest(X: FloatArray, centroids: FloatArray) -> LabelArray:
+def nearest(X: FloatArray, centroids: FloatArray) -> tuple[LabelArray, FloatArray]:
+    """(n,) labels as in :func:`assign`, and the (n, k) products that decided them."""
     products = X @ centroids.T  # (b, d) x (d, k) -> (b, k)
     labels: LabelArray = products.argmax(axis=1).astype(np.int32)
     best = products[np.arange(len(X)), labels]
@@ -54,7 +55,7 @@ def _nearest(X: FloatArray, centroids: FloatArray) -> LabelArray:
         candidates = np.flatnonzero(products[row] >= best[row] - _FLOAT32_NOISE)
         exact = (centroids[candidates].astype(np.float64) * X[row].astype(np.float64)).sum(axis=1)
         labels[row] = candidates[exact.argmax()]  # argmax keeps the first, hence the lower id
-    return labels
+    return labels, products
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Work units: which rows are compared together, planned from the cluster sizes alone.
 
 Small clusters are packed together up to a target cost. A cluster too big for one unit is cut into
-*slots* by a hash of the vector, and each pair of slots (i, j <= i) is a unit: the tile (i, i)
-compares a slot with itself, the tile (i, j) compares two slots. Every pair of rows of a cluster
-meets in exactly one unit, however wrong the sizes were; wrong sizes only cost balance.
+*tiles*, each a unit of its own. Its members fall into *slots* by a hash of the vector, its probes
+(rows of other clusters that visit it) into probe slots. Tile (i, i) compares a slot with itself,
+tile (i, j) two slots with each other, and one tile for each slot and probe slot the members with
+the probes. Every pair of members, and every probe and member, meet in exactly one unit, however
+wrong the sizes were; wrong sizes only cost balance.
 """
 
 from __future__ import annotations
@@ -14,10 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from semdedup_spark.kernels.kmeans import LabelArray
-from semdedup_spark.kernels.vectors import HashArray, IndexArray
-
 SizeArray = npt.NDArray[np.int64]
+_Costs = npt.NDArray[np.float64]
 
 # Comparing a row costs about this many multiply-adds per dimension before the first product.
 _ROW_OVERHEAD = 200.0
@@ -31,81 +31,59 @@ _LARGEST_TARGET = 4e8
 
 @dataclass(frozen=True)
 class UnitPlan:
-    """``first_unit``, ``slots``: (k,) int64. A cluster with one slot lies wholly in its
-    ``first_unit``; one with s > 1 slots owns the s * (s + 1) / 2 units from ``first_unit`` on.
+    """``first_unit``, ``slots``, ``probe_slots``: (k,) int64. A cluster with one slot and no probe
+    slot is whole: members and probes lie in its ``first_unit``, which other clusters may share.
+    One with s slots and p probe slots owns the s * (s + 1) / 2 + s * p units from there on.
     """
 
     first_unit: SizeArray
     slots: SizeArray
+    probe_slots: SizeArray
     n_units: int
 
     @property
     def has_tiles(self) -> bool:
         """Whether any cluster is cut, so that a row is scored in several units."""
-        return bool((self.slots > 1).any())
+        return bool(((self.slots > 1) | (self.probe_slots > 0)).any())
 
 
-@dataclass(frozen=True)
-class Routes:
-    """One entry per (row, unit it visits). ``row``: position in the input; ``unit``; ``slot``:
-    the row's slot; ``across``: whether the unit compares two slots and not a slot with itself.
-    """
-
-    row: IndexArray
-    unit: IndexArray
-    slot: IndexArray
-    across: npt.NDArray[np.bool_]
-
-
-def plan_units(sizes: npt.ArrayLike, *, unit_rows: int) -> UnitPlan:
+def plan_units(
+    sizes: npt.ArrayLike, *, unit_rows: int, probes: npt.ArrayLike | None = None
+) -> UnitPlan:
     """Plan the units for clusters of the given (perhaps estimated) sizes.
 
-    ``sizes``: (k,) rows of each cluster; ``unit_rows``: most rows that a unit may hold (memory).
+    ``sizes``: (k,) rows of each cluster; ``probes``: (k,) rows that visit it, ``None`` where none
+    do; ``unit_rows``: most rows that a unit may hold (memory).
     """
-    rows = np.maximum(np.asarray(sizes, dtype=np.float64), 1.0)
     if unit_rows < 2:
         raise ValueError(f"unit_rows must be >= 2. Got {unit_rows}.")
-    costs = rows * (rows / 2 + _ROW_OVERHEAD)
+    rows = np.maximum(np.asarray(sizes, dtype=np.float64), 1.0)
+    visitors = np.zeros_like(rows) if probes is None else np.asarray(probes, dtype=np.float64)
+    costs = rows * (rows / 2 + visitors + _ROW_OVERHEAD) + visitors * _ROW_OVERHEAD
     target = min(max(costs.sum() / _UNITS, _SMALLEST_TARGET), _LARGEST_TARGET)
     # A tile of two slots of r rows costs r * r products: r is bounded by cost and by memory.
     slot_rows = max(1.0, min(unit_rows / 2, math.sqrt(target)))
-    too_big = (rows > unit_rows) | (costs > 2 * target)
-    slots = np.where(too_big, np.ceil(rows / slot_rows), 1).astype(np.int64)
-    first_unit, n_units = _pack_small(rows, costs, slots, unit_rows, target)
-    cut = np.flatnonzero(slots > 1)
-    tiles = slots[cut] * (slots[cut] + 1) // 2
-    first_unit[cut] = n_units + np.r_[0, np.cumsum(tiles)[:-1]] if len(cut) else 0
-    return UnitPlan(first_unit, slots, n_units + int(tiles.sum()))
+    cut = (rows + visitors > unit_rows) | (costs > 2 * target)
+    slots = np.where(cut, np.ceil(rows / slot_rows), 1).astype(np.int64)
+    # Probes may turn up where the estimate saw none, so a cut cluster has a probe slot for them.
+    wanted = 0 if probes is None else np.maximum(np.ceil(visitors / slot_rows), 1)
+    probe_slots = np.where(cut, wanted, 0).astype(np.int64)
+    first_unit, n_units = _pack_whole(rows + visitors, costs, ~cut, unit_rows, target)
+    tiles = np.where(cut, slots * (slots + 1) // 2 + slots * probe_slots, 0)
+    first_unit = np.where(cut, n_units + np.cumsum(tiles) - tiles, first_unit)
+    return UnitPlan(first_unit, slots, probe_slots, n_units + int(tiles.sum()))
 
 
-def _pack_small(
-    rows: npt.NDArray[np.float64],
-    costs: npt.NDArray[np.float64],
-    slots: SizeArray,
-    unit_rows: int,
-    target: float,
+def _pack_whole(
+    rows: _Costs, costs: _Costs, whole: npt.NDArray[np.bool_], unit_rows: int, target: float
 ) -> tuple[SizeArray, int]:
     """Fill one unit after the other with uncut clusters, in order of their id."""
     first_unit = np.zeros(len(rows), dtype=np.int64)
     unit, unit_cost, filled = -1, math.inf, math.inf
-    for cluster in np.flatnonzero(slots == 1):
+    for cluster in np.flatnonzero(whole):
         if unit_cost + costs[cluster] > target or filled + rows[cluster] > unit_rows:
             unit, unit_cost, filled = unit + 1, 0.0, 0.0
         first_unit[cluster] = unit
         unit_cost += costs[cluster]
         filled += rows[cluster]
     return first_unit, unit + 1
-
-
-def route(labels: LabelArray, hashes: HashArray, plan: UnitPlan) -> Routes:
-    """The units that each row visits. ``labels``: (n,) int32; ``hashes``: (n,) uint64, equal for
-    equal vectors, so that exact duplicates share a slot.
-    """
-    slots = plan.slots[labels]
-    slot = (hashes % slots.astype(np.uint64)).astype(np.int64)
-    row = np.repeat(np.arange(len(labels), dtype=np.int64), slots)
-    # other: for each visit of a row, the slot met there: 0, 1, ..., slots - 1
-    other = np.arange(len(row)) - np.repeat(np.cumsum(slots) - slots, slots)
-    high, low = np.maximum(slot[row], other), np.minimum(slot[row], other)
-    unit = plan.first_unit[labels[row]] + high * (high + 1) // 2 + low
-    return Routes(row, unit, slot[row], high != low)

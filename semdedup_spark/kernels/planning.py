@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+
+from semdedup_spark.kernels.packing import UnitPlan
 
 # Multiply-adds that the fixed part of training (MLlib's jobs, a few seconds) is worth.
 _TRAINING_OVERHEAD = 2.5e11
@@ -15,6 +18,9 @@ _IMBALANCE = 2.0
 # So that a sample chosen by hash is never empty.
 _SMALLEST_SAMPLE = 1024
 _NEARLY_ALL = 0.95
+_PSEUDO_VISITS = 4.0
+# Reading a vector from Delta, or sending it to its unit: measured, see benchmarks.
+_BYTES_PER_CORE_SECOND = 1e8
 
 
 def planned_cost(n: int, dimension: int, n_clusters: int, sample_per_cluster: int) -> float:
@@ -39,6 +45,51 @@ def choose_n_clusters(n: int, dimension: int, sample_per_cluster: int) -> int:
     grid = np.unique(np.geomspace(1, largest, steps).round().astype(int))
     costs = [planned_cost(n, dimension, int(k), sample_per_cluster) for k in grid]
     return int(grid[int(np.argmin(costs))])
+
+
+def expected_probes(
+    seen: npt.ArrayLike, sizes: npt.ArrayLike, sample_rows: int
+) -> npt.NDArray[np.float64]:
+    """(k,) rows that will visit each cluster, from those of a sample.
+
+    ``seen``: (k,) visits by the ``sample_rows`` rows of the sample; ``sizes``: (k,) rows of each
+    cluster. Few visits say little of one cluster, so each is drawn towards what clusters of its
+    size get on average.
+    """
+    visits, rows = np.asarray(seen, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    usual = visits.sum() * rows / max(rows.sum(), 1.0)
+    drawn = usual * (visits + _PSEUDO_VISITS) / (usual + _PSEUDO_VISITS)
+    return np.asarray(drawn * rows.sum() / max(sample_rows, 1))
+
+
+@dataclass(frozen=True)
+class ComparisonCost:
+    """``probes``: visits to other clusters; ``comparisons``: pairs of rows compared;
+    ``copies``: vectors that travel to a unit; ``core_seconds``: of one core.
+    """
+
+    probes: float
+    comparisons: float
+    copies: float
+    core_seconds: float
+
+
+def comparison_cost(
+    sizes: npt.ArrayLike,
+    probes: npt.ArrayLike,
+    plan: UnitPlan,
+    *,
+    dimension: int,
+    flops_per_second: float,
+) -> ComparisonCost:
+    """What assigning and comparing rows will cost. ``sizes``, ``probes``: (k,), as planned."""
+    rows, visits = np.asarray(sizes, dtype=np.float64), np.asarray(probes, dtype=np.float64)
+    comparisons = float((rows * rows / 2 + rows * visits).sum())
+    copies = float((rows * (plan.slots + plan.probe_slots) + visits * plan.slots).sum())
+    products = rows.sum() * len(rows) + comparisons
+    seconds = 2 * dimension * products / flops_per_second
+    moving = 4 * dimension * (copies + rows.sum()) / _BYTES_PER_CORE_SECOND
+    return ComparisonCost(float(visits.sum()), comparisons, copies, float(seconds + moving))
 
 
 @dataclass(frozen=True)

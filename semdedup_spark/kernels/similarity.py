@@ -1,19 +1,28 @@
 """The score: each row's highest cosine similarity to a row that ranks before it.
 
-Rows come in rank order. Products are taken block by block, so memory is O(block^2 + block * d)
-whatever the number of rows, and only blocks that can hold an earlier row are multiplied.
+Rows come in rank order. A block of rows is multiplied with the rows before it, a panel at a time:
+memory is O(block * (panel + d)) whatever the number of rows, and only pairs in which one row can
+rank before the other are multiplied. The same source runs on numpy arrays and on torch tensors,
+on the CPU or a GPU, through the array API standard.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, device, to_device
 
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray
 
 NO_NEIGHBOR = -1
-_BLOCK = 1024
+# Rows compared at a time: a small block wastes little above the diagonal, a large one feeds BLAS.
+# Measured: 256 is within 1.1 to 1.3 of the bare product for 1,000 rows and more.
+BLOCK = 256
+_PANEL = 4096
+# Below every cosine, so that it never wins.
+_NEVER = -2.0
 
 
 @dataclass(frozen=True)
@@ -29,63 +38,87 @@ class EarlierSimilarity:
     neighbor: IndexArray
 
 
-def max_earlier_similarity(X: FloatArray, *, block: int = _BLOCK) -> EarlierSimilarity:
+def max_earlier_similarity(
+    X: Any, *, above: float = 0.0, block: int = BLOCK, panel: int = _PANEL
+) -> EarlierSimilarity:
     """Compare every row with all rows before it (SemDeDup, Abbas et al. 2023, algorithm 1).
 
-    ``X``: (n, d) float32, unit rows, in rank order. The upper triangle only: n * n / 2 products.
+    ``X``: (n, d) float32 array or tensor, unit rows, in rank order. About n * n / 2 products.
+    Similarities that are not greater than ``above`` count as none: 0, without neighbor.
     """
-    best = _Best(len(X))
-    for later in range(0, len(X), block):
-        columns = X[later : later + block].T  # (d, b)
-        for earlier in range(0, later + 1, block):
-            products = X[earlier : earlier + block] @ columns  # (b, d) x (d, b') -> (b, b')
-            if earlier == later:
-                products[np.tril_indices(len(products))] = 0.0
-            best.update(later, products, earlier)
-    return best.result()
+    rank = np.arange(len(X))
+    return _best_earlier(X, rank, X, rank, above, block, panel)
 
 
 def max_earlier_similarity_across(
-    A: FloatArray, rank_a: IndexArray, B: FloatArray, rank_b: IndexArray, *, block: int = _BLOCK
+    A: Any,
+    rank_a: IndexArray,
+    B: Any,
+    rank_b: IndexArray,
+    *,
+    above: float = 0.0,
+    block: int = BLOCK,
+    panel: int = _PANEL,
 ) -> tuple[EarlierSimilarity, EarlierSimilarity]:
     """Compare every row of ``A`` with every row of ``B``; the later of each pair is updated.
 
-    ``A``: (n, d), ``B``: (m, d), float32, unit rows; ``rank_a``, ``rank_b``: ascending positions
-    in one common rank order, no position in both. Returns one result for ``A``, whose ``neighbor``
-    holds positions in ``B``, and one for ``B`` with positions in ``A``.
+    ``A``: (n, d), ``B``: (m, d), float32 arrays or tensors, unit rows; ``rank_a``, ``rank_b``:
+    ascending positions in one common rank order, no position in both. Returns one result for
+    ``A``, whose ``neighbor`` holds positions in ``B``, and one for ``B`` with positions in ``A``.
     """
-    best_a, best_b = _Best(len(A)), _Best(len(B))
-    for i in range(0, len(A), block):
-        rows, rows_rank = A[i : i + block], rank_a[i : i + block]
-        for j in range(0, len(B), block):
-            columns_rank = rank_b[j : j + block]
-            products = rows @ B[j : j + block].T
-            if rows_rank[-1] < columns_rank[0]:
-                best_b.update(j, products, i)
-            elif columns_rank[-1] < rows_rank[0]:
-                best_a.update(i, products.T, j)
-            else:
-                a_first = rows_rank[:, None] < columns_rank[None, :]
-                best_b.update(j, np.where(a_first, products, 0.0), i)
-                best_a.update(i, np.where(a_first, 0.0, products).T, j)
-    return best_a.result(), best_b.result()
+    of_a = _best_earlier(A, rank_a, B, rank_b, above, block, panel)
+    return of_a, _best_earlier(B, rank_b, A, rank_a, above, block, panel)
+
+
+def _best_earlier(
+    A: Any, rank_a: IndexArray, B: Any, rank_b: IndexArray, above: float, block: int, panel: int
+) -> EarlierSimilarity:
+    """For each row of ``A`` the most similar row of ``B`` among those that rank before it."""
+    best = _Best(A, above)
+    for start in range(0, len(A), block):
+        rows = slice(start, min(start + block, len(A)))
+        # Ranks ascend: B[:surely] ranks before all rows of the block, B[end:] before none.
+        surely = int(np.searchsorted(rank_b, rank_a[rows.start]))
+        end = int(np.searchsorted(rank_b, rank_a[rows.stop - 1]))
+        for first in range(0, end, panel):
+            columns = slice(first, min(first + panel, end))
+            products = A[rows] @ B[columns].T  # (block, d) x (d, panel) -> (block, panel)
+            if columns.stop > surely:
+                part = slice(max(surely, first), columns.stop)
+                earlier = rank_b[part][None, :] < rank_a[rows][:, None]
+                _mask(products[:, part.start - first :], earlier)
+            best.update(rows, products, first)
+    return best.result()
+
+
+def _mask(products: Any, keep: np.ndarray) -> None:
+    if isinstance(products, np.ndarray):
+        np.copyto(products, _NEVER, where=~keep)
+    else:
+        xp = array_namespace(products)
+        products[xp.asarray(~keep, device=device(products))] = _NEVER
 
 
 class _Best:
     """Running maximum and its position; of equal maxima the one offered first stays."""
 
-    def __init__(self, n: int) -> None:
-        self._similarity = np.zeros(n, dtype=np.float32)
-        self._neighbor = np.full(n, NO_NEIGHBOR, dtype=np.int64)
+    def __init__(self, A: Any, above: float) -> None:
+        self._xp = array_namespace(A)
+        self._on = device(A)
+        self._similarity = self._xp.full(len(A), above, dtype=self._xp.float32, device=self._on)
+        self._neighbor = self._xp.full(len(A), NO_NEIGHBOR, dtype=self._xp.int64, device=self._on)
 
-    def update(self, first_column: int, products: FloatArray, first_row: int) -> None:
-        """``products``: (rows, columns); column c is the row to update, row r its candidate."""
-        row = products.argmax(axis=0)
-        value = products[row, np.arange(products.shape[1])]
-        columns = slice(first_column, first_column + len(value))
-        better = value > self._similarity[columns]
-        self._similarity[columns][better] = value[better]
-        self._neighbor[columns][better] = row[better] + first_row
+    def update(self, rows: slice, products: Any, first: int) -> None:
+        """``products``: (rows, columns), the similarity of each row to candidates ``first``..."""
+        # The maximum along contiguous memory: numpy's along the other axis is 30 times slower.
+        column = self._xp.argmax(products, axis=1)
+        value = products[self._xp.arange(len(products), device=self._on), column]
+        better = value > self._similarity[rows]
+        self._similarity[rows][better] = value[better]
+        self._neighbor[rows][better] = column[better] + first
 
     def result(self) -> EarlierSimilarity:
-        return EarlierSimilarity(np.minimum(self._similarity, np.float32(1.0)), self._neighbor)
+        similarity = np.asarray(to_device(self._similarity, "cpu"))
+        neighbor: IndexArray = np.asarray(to_device(self._neighbor, "cpu"))
+        found = np.where(neighbor == NO_NEIGHBOR, np.float32(0), np.minimum(similarity, 1.0))
+        return EarlierSimilarity(found.astype(np.float32), neighbor)

@@ -6,6 +6,7 @@ The only package that knows the transforms, the tables and the configuration at 
 from semdedup_spark.pipeline.cluster import run_cluster
 from semdedup_spark.pipeline.embed import run_embed
 from semdedup_spark.pipeline.job import JobSummary, run_job
+from semdedup_spark.pipeline.plan import Plan, run_plan
 from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.select import run_select
 from semdedup_spark.pipeline.stages import Job, Listener, Progress, open_job
@@ -14,11 +15,13 @@ __all__ = [
     "Job",
     "JobSummary",
     "Listener",
+    "Plan",
     "Progress",
     "open_job",
     "run_cluster",
     "run_embed",
     "run_job",
+    "run_plan",
     "run_score",
     "run_select",
 ]

@@ -27,6 +27,7 @@ from semdedup_spark.tables.writes import (
     table_state,
 )
 from semdedup_spark.transforms.embedding import END_OF_IDS, READY_MADE, embed_rows, id_position
+from semdedup_spark.transforms.ranking import check_rank_by
 
 FIRST_BATCH = 0
 # Rows of the first commit of an encoder, to learn its speed; cheap encoders start large.
@@ -42,7 +43,12 @@ def run_embed(job: Job) -> StageRecord:
     """Source rows to ``embeddings`` and ``quarantine``."""
     spec = _encoder_spec(job.config.embed)
     identity = encoder_identity(spec)  # a missing model is found before the source is read
-    source = open_source(job.spark, job.config.source)
+    rank_by = job.config.score.rank_by  # that it fits the source is known before rows are counted
+    source = open_source(
+        job.spark,
+        job.config.source,
+        check=lambda own, left_out: check_rank_by(own, rank_by, left_out),
+    )
     inputs = {"source": source.fingerprint, "encoder": identity}
 
     def compute(key: str) -> StageResult:

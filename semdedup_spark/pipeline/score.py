@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
+from semdedup_spark.config import ProbeBudget, ScoreConfig
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.packing import plan_units
+from semdedup_spark.kernels.planning import expected_probes
+from semdedup_spark.kernels.spreading import partition_keys
+from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.pipeline.embed import embed_settings
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.tables.writes import CommitMark, replace_table
-from semdedup_spark.transforms.clustering import centroid_matrix, with_statistics
-from semdedup_spark.transforms.routing import route_rows
-from semdedup_spark.transforms.scoring import score_rows
+from semdedup_spark.tables.writes import Commit, CommitMark, replace_table
+from semdedup_spark.transforms.clustering import centroid_matrix, sample_rows, with_statistics
+from semdedup_spark.transforms.ranking import check_rank_by
+from semdedup_spark.transforms.routing import Probing, Routing, route_rows
+from semdedup_spark.transforms.scoring import COMPARISONS, PROBES, compare_units, merge_units
+from semdedup_spark.transforms.selection import certified_shares
+from semdedup_spark.transforms.surveying import survey_borders
 
 # A unit needs its vectors, a copy in rank order and the products of a block pair.
 _COPIES_IN_UNIT = 3
+_MOST_TASKS = 10_000
+_SURVEY_ROWS = 20_000
+_SURVEY_PRODUCTS = 4 * 10**8
+_SURVEY_SEED = 7
 
 
 def run_score(
@@ -26,28 +40,16 @@ def run_score(
     """``embeddings`` and ``centroids`` to ``scores``."""
     embed = embed or require_stage(job, "embed", embed_settings(job.config))
     cluster = cluster or require_stage(job, "cluster", job.config.cluster.identity())
-    settings = job.config.score
+    settings, n = job.config.score, embed.counts["embedded"]
+    own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
+    check_rank_by(own, settings.rank_by)
 
     def compute(key: str) -> StageResult:
         embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
         centroids = read_table(job.spark, job.root, s.CENTROIDS)
-        model = centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS).collect()  # k rows
-        matrix = centroid_matrix([(row[0], row[1]) for row in model])
-        n, (k, d) = embed.counts["embedded"], matrix.shape
-        scale = n / max(sum(row[2] for row in model), 1)
-        unit_rows = max(2, settings.unit_memory_mb * 2**20 // (4 * d * _COPIES_IN_UNIT))
-        sizes = [row[2] * scale for row in sorted(model)]
-        plan = plan_units(sizes, unit_rows=unit_rows)
-        packed = route_rows(embeddings, matrix, plan, rank_by=settings.rank_by, seed=settings.seed)
-        scored = score_rows(
-            packed,
-            dimension=d,
-            n_units=plan.n_units,
-            has_tiles=plan.has_tiles,
-            rank_by=settings.rank_by,
-        ).withColumn(s.EXHAUSTIVE, F.lit(k == 1))
+        routing = plan_routing(embeddings, centroids, settings, n)
         mark = CommitMark(job.run_id, "score", key)
-        commit = replace_table(scored, job.root, s.SCORES, mark)
+        commit, counts = _write_scores(job, embeddings, routing, mark)
         if commit.rows != n:
             raise ReconciliationError(
                 f"every embedding must be scored once. {n} became {commit.rows}."
@@ -58,8 +60,75 @@ def run_score(
         )
         return StageResult(
             outputs={s.SCORES: commit.version, s.CENTROIDS: measured.version},
-            counts={"rows": n, "units": plan.n_units},
+            counts={"rows": n, "units": routing.plan.n_units, **counts},
+            metrics=_certified(scores, settings.eps_max) if routing.probing else {},
         )
 
     inputs = {s.EMBEDDINGS: embed.result_key, s.CENTROIDS: cluster.result_key}
     return run_stage(job, "score", settings.identity(), inputs, compute)
+
+
+def plan_routing(
+    embeddings: DataFrame, centroids: DataFrame, settings: ScoreConfig, n: int
+) -> Routing:
+    """Decide which clusters share a unit, and which are cut, before anything is compared."""
+    matrix, sizes = clusters(centroids, n)
+    probing, probes = probing_of(settings), None
+    if probing is not None:
+        survey = survey_borders(survey_sample(embeddings, n, matrix), matrix, [probing])
+        probes = expected_probes(survey.probes[0], sizes, survey.n_rows)
+    plan = plan_units(sizes, unit_rows=rows_in_unit(settings, matrix), probes=probes)
+    keys = partition_keys(plan.n_units, tasks(plan.n_units))
+    return Routing(matrix, plan, keys, settings.rank_by, probing)
+
+
+def clusters(centroids: DataFrame, n: int) -> tuple[FloatArray, npt.NDArray[np.float64]]:
+    """((k, d) centroids, (k,) their sizes among n rows, estimated from the training sample)."""
+    rows = sorted(centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS).collect())  # k rows
+    sample = np.array([row[2] for row in rows], dtype=np.float64)
+    return centroid_matrix([(row[0], row[1]) for row in rows]), sample * n / max(sample.sum(), 1)
+
+
+def survey_sample(embeddings: DataFrame, n: int, centroids: FloatArray) -> DataFrame:
+    """Some thousand rows, fewer where there are many clusters to compare each with."""
+    wanted = min(_SURVEY_ROWS, _SURVEY_PRODUCTS // len(centroids))
+    return sample_rows(embeddings, min(1.0, wanted / n), _SURVEY_SEED)
+
+
+def probing_of(settings: ScoreConfig) -> Probing | None:
+    """How far rows visit other clusters; ``None`` for the paper's way, not at all."""
+    if settings.recall == "cluster":
+        return None
+    budget = settings.recall.probes if isinstance(settings.recall, ProbeBudget) else None
+    return Probing(settings.eps_max, budget)
+
+
+def rows_in_unit(settings: ScoreConfig, centroids: FloatArray) -> int:
+    """Most vectors that fit in the memory of a unit."""
+    return max(
+        2, settings.unit_memory_mb * 2**20 // (4 * int(centroids.shape[1]) * _COPIES_IN_UNIT)
+    )
+
+
+def tasks(n_units: int) -> int:
+    """Spark tasks for so many units."""
+    return min(n_units, _MOST_TASKS)
+
+
+def _write_scores(
+    job: Job, embeddings: DataFrame, routing: Routing, mark: CommitMark
+) -> tuple[Commit, dict[str, int]]:
+    settings, units = job.config.score, routing.plan.n_units
+    packed = route_rows(embeddings, routing, seed=settings.seed)
+    partial = compare_units(packed, routing, n_tasks=tasks(units), device=settings.device)
+    totals = Observation()
+    sums = [F.sum(name).alias(name) for name in (COMPARISONS, PROBES)]
+    several = routing.plan.has_tiles or routing.probing is not None
+    scored = merge_units(partial.observe(totals, *sums), several=several)
+    commit = replace_table(scored, job.root, s.SCORES, mark)
+    return commit, {name: int(totals.get[name] or 0) for name in (COMPARISONS, PROBES)}
+
+
+def _certified(scores: DataFrame, eps_max: float) -> dict[str, float]:
+    row = certified_shares(scores, eps_max).first()
+    return {} if row is None else {name: float(row[name]) for name in row.asDict()}

@@ -12,7 +12,13 @@ from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table
-from semdedup_spark.transforms.selection import eps_for_kept, kept_rows, removed_rows
+from semdedup_spark.transforms.selection import (
+    eps_for_kept,
+    explained_rows,
+    kept_rows,
+    removed_rows,
+)
+from semdedup_spark.transforms.survivors import with_survivors
 
 
 def run_select(
@@ -27,7 +33,10 @@ def run_select(
         embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
         eps = _chosen_eps(job, scores)
         mark = CommitMark(job.run_id, "select", key)
-        removed = replace_table(removed_rows(scores, embeddings, eps), job.root, s.DUPLICATES, mark)
+        across = job.config.score.recall != "cluster"
+        with with_survivors(removed_rows(scores, eps), across=across) as followed:
+            explained = explained_rows(followed, embeddings, eps)
+            removed = replace_table(explained, job.root, s.DUPLICATES, mark)
         duplicates = read_table(job.spark, job.root, s.DUPLICATES, removed.version)
         with_id = not embed.counts["has_id"]
         clean = kept_rows(embeddings, duplicates, with_id=with_id).drop(s.CORRUPT_RECORD)
@@ -61,9 +70,12 @@ def _chosen_eps(job: Job, scores: DataFrame) -> float:
     row = eps_for_kept(scores, select.keep or 1.0, horizon).first()
     eps = float(row["eps"]) if row is not None and row["eps"] is not None else 1.0
     if eps > horizon:
+        known = eps < 1.0  # scores beyond the horizon may not have been stored
+        needs = f"eps {eps:.6g}" if known else "a larger one"
         raise HorizonError(
             f"select.keep must be reached at an eps of at most score.eps_max = {horizon}. "
-            f"Got {select.keep}, which needs eps {eps:.6g}.",
-            hint=f"set score.eps_max above {eps:.6g} and run again, or keep more rows.",
+            f"Got {select.keep}, which needs {needs}.",
+            hint=f"set score.eps_max above {eps if known else horizon:.6g} and run again, or keep "
+            "more rows.",
         )
     return eps

@@ -24,6 +24,8 @@ from semdedup_spark.tables.writes import table_state
 _FORMAT = 1
 # Scoring fills in the statistics of the centroids, whose result stays that of clustering.
 _LATER_WRITER = {("cluster", s.CENTROIDS): "score"}
+# Inputs that another stage makes.
+_MAKERS = {s.EMBEDDINGS: "embed", s.CENTROIDS: "cluster", s.SCORES: "score"}
 _LISTED_SOFTWARE = ("pyspark", "delta-spark", "numpy", "pyarrow", "torch", "transformers", "pillow")
 
 
@@ -135,7 +137,8 @@ def run_stage(
 
 def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRecord:
     """The record of a stage that must have run before. Raises :class:`StageOrderError` where it has
-    not, was configured otherwise, or its tables were changed by another hand.
+    not, was configured otherwise, worked on what has been made anew since, or its tables were
+    changed by another hand.
     """
     last = job.ledger.last(stage)
     if last is None:
@@ -150,6 +153,14 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
             f"It was made with another: {', '.join(difference)}.",
             hint=f"run `semdedup {stage}` again, or `semdedup run`.",
         )
+    for name, made_from in last.inputs.items():
+        maker = job.ledger.last(_MAKERS.get(name, ""))
+        if maker is not None and maker.result_key != made_from:
+            raise StageOrderError(
+                f"the output of stage {stage} must be made from the newest {name}. Stage "
+                f"{maker.stage} has run again since.",
+                hint=f"run `semdedup {stage}` again, or `semdedup run`.",
+            )
     changed, versions = _output_versions(job, last)
     if versions is None:
         raise StageOrderError(

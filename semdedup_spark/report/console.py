@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from semdedup_spark.pipeline.plan import Plan
 from semdedup_spark.pipeline.stages import Listener, Progress
 from semdedup_spark.pipeline.summary import Example
 from semdedup_spark.tables.runs import StageRecord
@@ -74,6 +75,38 @@ def print_summary(
             f"  eps {value:g}", f"{100 * fraction:.1f} %", bar, "<" if value == eps else ""
         )
     console.print(grid)
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """The choices side by side, and the one to take."""
+    console.print(f"{plan.n:,} rows in {plan.n_clusters:,} clusters, estimated from a sample")
+    grid = Table(box=None, pad_edge=False)
+    for name in ("recall", "eps_max", "probes/row", "comparisons", "of all pairs", "visits made"):
+        grid.add_column(name, justify="left" if name == "recall" else "right")
+    grid.add_column("core-seconds", justify="right")
+    grid.add_column("")
+    pairs = max(plan.n * (plan.n - 1) / 2, 1)
+    for place, choice in enumerate(plan.choices):
+        cost = choice.cost
+        grid.add_row(
+            choice.recall,
+            f"{choice.eps_max:g}",
+            f"{cost.probes / max(plan.n, 1):.2f}",
+            f"{cost.comparisons:.3g}",
+            f"{100 * cost.comparisons / pairs:.2f} %",
+            "" if choice.not_cut is None else f"{100 * choice.not_cut:.1f} %",
+            f"{cost.core_seconds:,.0f}",
+            "< recommended" if place == plan.recommended else "",
+        )
+    console.print(grid)
+    console.print(
+        "visits made: share of the rows that make all visits that proof demands. core-seconds: of "
+        "reading, moving and multiplying; Spark starts on top.",
+        soft_wrap=True,
+    )
+    best = plan.choices[plan.recommended]
+    options = f"--set score.recall='{best.recall}' --set score.eps_max={best.eps_max:g}"
+    console.print(f"\nrecommended: {options}\n  {plan.why}", markup=False, soft_wrap=True)
 
 
 def print_examples(console: Console, title: str, examples: Sequence[Example]) -> None:

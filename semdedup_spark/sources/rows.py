@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -34,18 +35,28 @@ class SourceRows:
     dimension: int | None
 
 
-def open_source(spark: SparkSession, source: SourceConfig) -> SourceRows:
-    """Check the schema, then count in one pass. Raises :class:`SourceError` before any job."""
+def open_source(
+    spark: SparkSession,
+    source: SourceConfig,
+    check: Callable[[DataFrame, list[str]], None] = lambda _own, _left_out: None,
+) -> SourceRows:
+    """Check the schema, then count in one pass. Raises :class:`SourceError` before any job.
+
+    ``check``: what else must hold; called before the count with the source's own columns and with
+    the names of those that ``source.columns`` leaves out.
+    """
     raw = read_raw(spark, source)
     key = id_column(raw.df, source)
     payload = payload_column(raw.df, source)
     own = own_columns(raw.df, source, key)
+    carried = [F.col(s.quoted(name)) for name in own]
+    check(raw.df.select(*carried), [name for name in raw.df.columns if name not in own])
     content = [] if source.format == "files" else [payload]
     columns = [*content, *(_hashable(raw.df, name) for name in own)]
     rows = raw.df.select(
         (_content_hash(payload, source) if key is None else F.col(s.quoted(key))).alias(s.ID),
         payload.alias(s.PAYLOAD),
-        F.struct(*(F.col(s.quoted(name)) for name in own)).alias(s.SOURCE),
+        F.struct(*carried).alias(s.SOURCE),
         hash_of(columns).alias(_ORDER),
         _corrupt(raw.df).alias(s.REASON),
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
 from semdedup_spark.kernels.vectors import FloatArray
@@ -49,3 +52,31 @@ def map_groups(
         return table.to_pandas(integer_object_nulls=True)
 
     return grouped.applyInPandas(through_pandas, result)
+
+
+def task_gpu() -> str | None:
+    """The GPU that Spark assigned to this task, as torch names it."""
+    context = TaskContext.get()
+    gpus = context.resources().get("gpu") if context is not None else None
+    return f"cuda:{gpus.addresses[0]}" if gpus else None
+
+
+def compute_device(wanted: str) -> str:
+    """``cpu`` or a GPU for products: ``auto`` takes the GPU that Spark assigned to this task, else
+    one where its driver is loaded; torch is not imported to find out that there is none.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    assigned = task_gpu()
+    if assigned or wanted == "cuda":
+        return assigned or "cuda"
+    return "cuda" if Path("/proc/driver/nvidia/version").exists() and _torch_sees_gpu() else "cpu"
+
+
+@functools.cache
+def _torch_sees_gpu() -> bool:
+    try:
+        import torch
+    except ImportError:
+        return False
+    return bool(torch.cuda.is_available())

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -15,7 +14,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.encoders.batches import EncodedBatch, check_vectors, encode_payloads, spread
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
-from semdedup_spark.transforms.arrow import to_lists, to_matrix
+from semdedup_spark.transforms.arrow import task_gpu, to_lists, to_matrix
 
 READY_MADE = "none"
 _RESULT = f"struct<{s.EMBEDDING}:array<float>,{s.REASON}:string,{s.MESSAGE}:string>"
@@ -99,6 +98,4 @@ def _ready_made(column: pa.Array, present: np.ndarray) -> EncodedBatch:
 
 def task_device(wanted: str) -> str:
     """The GPU that Spark assigned to this task, else what the configuration wants."""
-    context = TaskContext.get()
-    gpus = context.resources().get("gpu") if context is not None and wanted != "cpu" else None
-    return f"cuda:{gpus.addresses[0]}" if gpus else wanted
+    return wanted if wanted == "cpu" else task_gpu() or wanted

@@ -1,130 +1,159 @@
-"""First half of scoring: assign rows to clusters and send them, packed, to their work units.
-
-One row of the result stands for all rows of one Arrow batch that visit one unit: lists of their
-keys, and one binary matrix of their vectors, in which equal vectors appear once. Moving vectors
-costs more than multiplying them; packed, they cross the shuffle as a few large values.
-"""
+"""First half of scoring: assign rows to clusters and send them, packed, to their work units."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.kmeans import Assignment, assign
-from semdedup_spark.kernels.packing import Routes, UnitPlan, route
-from semdedup_spark.kernels.vectors import (
-    FloatArray,
-    IndexArray,
-    first_of_equal_rows,
-    hash_rows,
-    pack,
-    unpack,
-)
+from semdedup_spark.kernels.packing import UnitPlan
+from semdedup_spark.kernels.probing import Borders, Notices, Prober, notices_of
+from semdedup_spark.kernels.routes import Visits, home_units, route
+from semdedup_spark.kernels.vectors import FloatArray, IndexArray, first_of_equal_rows, hash_rows
 from semdedup_spark.transforms.arrow import to_matrix
+from semdedup_spark.transforms.packed import (
+    CUT,
+    NOTICE_DISTANCE,
+    NOTICE_HOME,
+    NOTICE_TILE,
+    ROLE,
+    TILE,
+    ByUnit,
+    Vectors,
+    pack_rows,
+    packed_schema,
+)
+from semdedup_spark.transforms.ranking import rank_key_type, rank_keys, with_rank_columns
 
-UNIT = "unit"
-SLOT = "slot"
-ACROSS = "across"
-VECTOR = "vector"
-VECTORS = "vectors"
-# Columns of a packed row that hold one entry per row of the source, in this order.
-ROW_COLUMNS = (s.ID, s.BATCH, s.CLUSTER_ID, s.CENTROID_SIMILARITY, s.RANK_KEY, SLOT, ACROSS, VECTOR)
-_RANDOM_KEY = "__random"
+
+@dataclass(frozen=True)
+class Probing:
+    """Rows visit every cluster whose border is near enough for a pair above ``1 - eps_max`` to
+    cross it; at most the ``budget`` nearest ones where there is one.
+    """
+
+    eps_max: float
+    budget: int | None = None
 
 
-def rank_key_type(rank_by: str) -> str:
-    """SQL type of ``rank_key``: a similarity, or for ``random`` a 64-bit hash."""
-    return "bigint" if rank_by == "random" else "float"
+@dataclass(frozen=True)
+class Routing:
+    """How to assign and pack. ``unit_keys``: for each unit the value of the column ``unit``;
+    ``probing``: ``None`` where rows are compared within their clusters only.
+    """
+
+    centroids: FloatArray
+    plan: UnitPlan
+    unit_keys: npt.NDArray[np.int32]
+    rank_by: str
+    probing: Probing | None = None
 
 
-def route_rows(
-    embeddings: DataFrame, centroids: FloatArray, plan: UnitPlan, *, rank_by: str, seed: int
-) -> DataFrame:
-    """Assign and pack. ``embeddings``: id, embedding, batch. Returns packed rows (see above)."""
+def route_rows(embeddings: DataFrame, routing: Routing, *, seed: int) -> DataFrame:
+    """Assign and pack. ``embeddings``: id, embedding, batch, source. Returns packed rows (see
+    :mod:`semdedup_spark.transforms.packed`).
+    """
     id_type = embeddings.schema[s.ID].dataType.simpleString()
-    columns = [F.col(s.ID), F.col(s.EMBEDDING), F.col(s.BATCH)]
-    if rank_by == "random":
-        columns.append(F.xxhash64(F.lit(seed), F.col(s.ID)).alias(_RANDOM_KEY))
-    packed_centroids, d = pack(centroids), centroids.shape[1]
+    rows = with_rank_columns(embeddings, routing.rank_by, seed)
 
     def route_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        matrix = unpack(packed_centroids, d)
+        router = Router(routing)
         for batch in batches:
             if batch.num_rows:
-                yield pack_batch(batch, matrix, plan, rank_by)
+                yield from router.route(batch)
 
-    return embeddings.select(*columns).mapInArrow(route_batches, _packed_schema(id_type, rank_by))
-
-
-def _packed_schema(id_type: str, rank_by: str) -> str:
-    types = {
-        s.ID: id_type,
-        s.BATCH: "int",
-        s.CLUSTER_ID: "int",
-        s.CENTROID_SIMILARITY: "float",
-        s.RANK_KEY: rank_key_type(rank_by),
-        SLOT: "int",
-        ACROSS: "boolean",
-        VECTOR: "int",
-    }
-    lists = ", ".join(f"{name} array<{types[name]}>" for name in ROW_COLUMNS)
-    return f"{UNIT} int, {lists}, {VECTORS} binary"
+    return rows.mapInArrow(route_batches, packed_schema(id_type, rank_key_type(routing.rank_by)))
 
 
-def pack_batch(
-    batch: pa.RecordBatch, centroids: FloatArray, plan: UnitPlan, rank_by: str
-) -> pa.RecordBatch:
+class Router:
     """The UDF's body: rows of one Arrow batch to packed rows, one for each unit visited."""
-    X = np.ascontiguousarray(to_matrix(batch.column(s.EMBEDDING)))
-    nearest = assign(X, centroids)
-    hashes = hash_rows(X)
-    routes = route(nearest.labels, hashes, plan)
-    order = np.argsort(routes.unit, kind="stable")
-    units, starts = np.unique(routes.unit[order], return_index=True)
-    distinct = first_of_equal_rows(X, hashes)
-    vector = np.empty(len(order), dtype=np.int32)
-    matrices = []
-    for start, end in zip(starts, np.r_[starts[1:], len(order)], strict=True):
-        rows, vector[start:end] = np.unique(
-            distinct[routes.row[order[start:end]]], return_inverse=True
+
+    def __init__(self, routing: Routing) -> None:
+        self._routing = routing
+        probing = routing.probing
+        self._prober = None
+        if probing is not None:
+            self._prober = Prober(routing.centroids, eps_max=probing.eps_max, budget=probing.budget)
+
+    def route(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """``batch``: id, embedding, batch and the columns of the rank; at least one row."""
+        X = np.ascontiguousarray(to_matrix(batch.column(s.EMBEDDING)))
+        borders, hashes = self._borders(X), hash_rows(X)
+        labels, plan = borders.assignment.labels, self._routing.plan
+        keys = self._keys(batch, borders.assignment)
+        distinct = first_of_equal_rows(X, hashes)
+        travels = _first_in_rank_order(keys, distinct)
+        routes = route(labels, hashes, plan, travels=travels, probes=borders.visits)
+        order = np.argsort(routes.unit, kind="stable")
+        row = routes.row[order]
+        visits = keys.take(pa.array(row))
+        visits = visits.append_column(TILE, pa.array(routes.tile[order]))
+        visits = visits.append_column(ROLE, pa.array(routes.role[order]))
+        visits = visits.append_column(CUT, pa.array(borders.is_cut()[row]))
+        by_unit = ByUnit(routes.unit[order], visits)
+        notices = _by_home_unit(notices_of(borders), plan)
+        vectors = Vectors(X, hashes)
+        yield from pack_rows(by_unit, distinct[row], notices, vectors, self._routing.unit_keys)
+
+    def _borders(self, X: FloatArray) -> Borders:
+        if self._prober is not None:
+            return self._prober(X)
+        none = Visits(np.empty(0, np.int64), np.empty(0, np.int32))
+        return Borders(assign(X, self._routing.centroids), none, none, np.empty(0, np.float32))
+
+    def _keys(self, batch: pa.RecordBatch, nearest: Assignment) -> pa.Table:
+        rank_key = rank_keys(batch, self._routing.rank_by, nearest.similarity)
+        return pa.table(
+            {
+                s.ID: batch.column(s.ID),
+                s.BATCH: batch.column(s.BATCH),
+                s.CLUSTER_ID: pa.array(nearest.labels),
+                s.CENTROID_SIMILARITY: pa.array(nearest.similarity),
+                s.RANK_KEY: rank_key,
+            }
         )
-        matrices.append(pack(X[rows]))
-    offsets = pa.array(np.r_[starts, len(order)].astype(np.int32))
-    flat = _flat_columns(batch, nearest, routes, order, vector, rank_by)
-    lists = [pa.ListArray.from_arrays(offsets, flat[name]) for name in ROW_COLUMNS]
-    return pa.RecordBatch.from_arrays(
-        [pa.array(units.astype(np.int32)), *lists, pa.array(matrices, pa.binary())],
-        names=[UNIT, *ROW_COLUMNS, VECTORS],
-    )
 
 
-def _flat_columns(
-    batch: pa.RecordBatch,
-    nearest: Assignment,
-    routes: Routes,
-    order: IndexArray,
-    vector: np.ndarray,
-    rank_by: str,
-) -> dict[str, pa.Array]:
-    row = routes.row[order]
-    take = pa.array(row)
-    if rank_by == "random":
-        rank_key = batch.column(_RANDOM_KEY).take(take)
-    else:
-        sign = np.float32(1 if rank_by == "low" else -1)
-        rank_key = pa.array(nearest.similarity[row] * sign)
-    return {
-        s.ID: batch.column(s.ID).take(take),
-        s.BATCH: batch.column(s.BATCH).take(take),
-        s.CLUSTER_ID: pa.array(nearest.labels[row]),
-        s.CENTROID_SIMILARITY: pa.array(nearest.similarity[row]),
-        s.RANK_KEY: rank_key,
-        SLOT: pa.array(routes.slot[order].astype(np.int32)),
-        ACROSS: pa.array(routes.across[order]),
-        VECTOR: pa.array(vector),
+def rank_order(keys: pa.Table) -> IndexArray:
+    """Positions in rank order. Ids are compared as SQL compares them, strings byte by byte.
+
+    ``keys``: batch, rank_key, id.
+    """
+    by = [(name, "ascending") for name in (s.BATCH, s.RANK_KEY, s.ID)]
+    order: IndexArray = pc.sort_indices(keys, sort_keys=by).to_numpy().astype(np.int64)
+    return order
+
+
+def _first_in_rank_order(keys: pa.Table, distinct: IndexArray) -> npt.NDArray[np.bool_]:
+    """(n,) whether a row ranks first among those of the batch with its vector. The others need not
+    travel: wherever they went, this one would stand for them.
+    """
+    n = len(distinct)
+    first = np.ones(n, dtype=bool)
+    if not np.array_equal(distinct, np.arange(n)):
+        order = rank_order(keys)
+        _, position = np.unique(distinct[order], return_index=True)
+        first[:] = False
+        first[order[position]] = True
+    return first
+
+
+def _by_home_unit(notices: Notices, plan: UnitPlan) -> ByUnit:
+    """Each notice goes where the members of the cluster that was not visited are at home."""
+    units = [home_units(int(cluster), plan) for cluster in notices.cluster]
+    entry = np.repeat(np.arange(len(units)), [len(some) for some in units]).astype(np.int64)
+    unit = np.concatenate([np.empty(0, np.int64), *units])
+    order = np.argsort(unit, kind="stable")
+    columns = {
+        NOTICE_HOME: pa.array(notices.home[entry[order]], pa.int32()),
+        NOTICE_TILE: pa.array(notices.cluster[entry[order]], pa.int32()),
+        NOTICE_DISTANCE: pa.array(notices.distance[entry[order]], pa.float32()),
     }
+    return ByUnit(unit[order], pa.table(columns))

@@ -2,124 +2,172 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.scoring import UnitRowsInOrder, score_unit
-from semdedup_spark.kernels.similarity import NO_NEIGHBOR, EarlierSimilarity
-from semdedup_spark.kernels.vectors import unpack
-from semdedup_spark.transforms.arrow import map_groups
-from semdedup_spark.transforms.routing import (
-    ACROSS,
-    ROW_COLUMNS,
-    SLOT,
+from semdedup_spark.kernels.probing import Notices, may_have_missed
+from semdedup_spark.kernels.routes import HOME, SECOND
+from semdedup_spark.kernels.scoring import UnitRowsInOrder, UnitScores, score_unit
+from semdedup_spark.kernels.similarity import NO_NEIGHBOR
+from semdedup_spark.kernels.vectors import FloatArray
+from semdedup_spark.transforms.arrow import compute_device, map_groups
+from semdedup_spark.transforms.packed import (
+    CUT,
+    KEY_COLUMNS,
+    NOTICE_DISTANCE,
+    NOTICE_HOME,
+    NOTICE_TILE,
+    ROLE,
+    TILE,
     UNIT,
     VECTOR,
-    VECTORS,
-    rank_key_type,
+    UnpackedUnit,
+    unpack_unit,
 )
+from semdedup_spark.transforms.ranking import rank_key_type
+from semdedup_spark.transforms.routing import Probing, Routing, rank_order
 
-_KEPT_COLUMNS = (s.ID, s.BATCH, s.CLUSTER_ID, s.CENTROID_SIMILARITY, s.RANK_KEY)
+COMPARISONS = "comparisons"
+PROBES = "probes"
 _NEIGHBOR_BATCH = "neighbor_batch"
 _NEIGHBOR_RANK_KEY = "neighbor_rank_key"
-_MOST_TASKS = 10_000
+_BEST = (s.MAX_SIMILARITY, _NEIGHBOR_BATCH, _NEIGHBOR_RANK_KEY, s.NEIGHBOR_ID)
 
 
-def score_rows(
-    packed: DataFrame, *, dimension: int, n_units: int, has_tiles: bool, rank_by: str
-) -> DataFrame:
-    """Packed rows (see :mod:`semdedup_spark.transforms.routing`) to one scored row per source row:
-    id, batch, cluster_id, centroid_similarity, rank_key, max_similarity, neighbor_id.
+def compare_units(packed: DataFrame, routing: Routing, *, n_tasks: int, device: str) -> DataFrame:
+    """Packed rows to partial scores: one line per row and unit where something was found, and one
+    line without id per unit, that holds its ``comparisons`` and ``probes``.
     """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
+    comparing = Comparing.of(routing, device)
 
-    def score(table: pa.Table) -> pa.Table:
-        return score_table(table, dimension)
+    def compare(table: pa.Table) -> pa.Table:
+        return comparing.compare(table)
 
-    partial = map_groups(
-        packed.repartition(min(n_units, _MOST_TASKS), UNIT),
-        UNIT,
-        score,
-        _partial_schema(id_type, rank_key_type(rank_by)),
+    units = packed.repartition(n_tasks, UNIT)
+    schema = _partial_schema(id_type, rank_key_type(routing.rank_by))
+    return map_groups(units, UNIT, compare, schema)
+
+
+def merge_units(partial: DataFrame, *, several: bool) -> DataFrame:
+    """One line per source row: id, batch, cluster_id, centroid_similarity, rank_key,
+    max_similarity, neighbor_id, exhaustive. ``several``: whether a row may have several lines; of
+    them the best counts, and of equal similarities the neighbor that ranks first.
+    """
+    rows = partial.filter(F.col(s.ID).isNotNull())
+    columns = (*KEY_COLUMNS, s.MAX_SIMILARITY, s.NEIGHBOR_ID, s.EXHAUSTIVE)
+    if not several:
+        return rows.select(*columns)
+    negative = (-F.col(s.MAX_SIMILARITY)).alias("negative")
+    best = F.min(F.struct(negative, *_BEST[1:])).alias("best")
+    # only the line from home knows whether the row is exhaustive; the keys are equal in all
+    merged = rows.groupBy(*KEY_COLUMNS).agg(best, F.max(s.EXHAUSTIVE).alias(s.EXHAUSTIVE))
+    return merged.select(
+        *KEY_COLUMNS,
+        F.abs(F.col("best.negative")).alias(s.MAX_SIMILARITY),
+        F.col(f"best.{s.NEIGHBOR_ID}").alias(s.NEIGHBOR_ID),
+        s.EXHAUSTIVE,
     )
-    return _merge(partial) if has_tiles else partial.drop(_NEIGHBOR_BATCH, _NEIGHBOR_RANK_KEY)
 
 
 def _partial_schema(id_type: str, rank_type: str) -> str:
     return (
         f"{s.ID} {id_type}, {s.BATCH} int, {s.CLUSTER_ID} int, {s.CENTROID_SIMILARITY} float, "
         f"{s.RANK_KEY} {rank_type}, {s.MAX_SIMILARITY} float, {_NEIGHBOR_BATCH} int, "
-        f"{_NEIGHBOR_RANK_KEY} {rank_type}, {s.NEIGHBOR_ID} {id_type}"
+        f"{_NEIGHBOR_RANK_KEY} {rank_type}, {s.NEIGHBOR_ID} {id_type}, {s.EXHAUSTIVE} boolean, "
+        f"{COMPARISONS} bigint, {PROBES} bigint"
     )
 
 
-def score_table(table: pa.Table, dimension: int) -> pa.Table:
-    """The UDF's body: the packed rows of one unit to its partial scores."""
-    rows = _unpack(table, dimension)
-    order = _rank_order(rows)
-    rows = rows.take(order)
-    best = score_unit(
-        UnitRowsInOrder(
-            vectors=_vectors(table, dimension),
-            vector=rows.column(VECTOR).to_numpy(),
-            labels=rows.column(s.CLUSTER_ID).to_numpy(),
-            slot=rows.column(SLOT).to_numpy(),
-            across=rows.column(ACROSS).to_numpy(),
+@dataclass(frozen=True)
+class Comparing:
+    """The UDF's body: the packed rows of one unit to its partial scores. ``centroids`` only where
+    a budget makes it necessary to know what may have been missed; they may be large.
+    """
+
+    dimension: int
+    n_clusters: int
+    probing: Probing | None = None
+    centroids: FloatArray | None = None
+    device: str = "cpu"
+
+    @classmethod
+    def of(cls, routing: Routing, device: str) -> Comparing:
+        """What the comparison needs of the routing."""
+        k, d = routing.centroids.shape
+        budgeted = routing.probing is not None and routing.probing.budget is not None
+        return cls(d, k, routing.probing, routing.centroids if budgeted else None, device)
+
+    def compare(self, table: pa.Table) -> pa.Table:
+        """One line per row and unit where something was found, then the line of the unit."""
+        unit = unpack_unit(table, self.dimension)
+        visits = unit.visits.take(pa.array(rank_order(unit.visits)))
+        rows = UnitRowsInOrder(
+            vectors=unit.vectors.X,
+            hashes=unit.vectors.hashes,
+            vector=visits.column(VECTOR).to_numpy(),
+            tile=visits.column(TILE).to_numpy(),
+            role=visits.column(ROLE).to_numpy(),
         )
-    )
-    return _with_scores(rows, best)
+        scores = score_unit(rows, above=self._above(), device=compute_device(self.device))
+        found = _lines(visits, scores, self._exhaustive(unit, visits, rows))
+        return pa.concat_tables([found, _unit_line(found.schema, visits, scores)])
+
+    def _above(self) -> float:
+        """Similarities up to the horizon are of no use where not all of them are known."""
+        if self.probing is None:
+            return 0.0
+        horizon = np.float32(1.0 - self.probing.eps_max)
+        return float(np.nextafter(horizon, np.float32(0)))
+
+    def _exhaustive(self, unit: UnpackedUnit, visits: pa.Table, rows: UnitRowsInOrder) -> pa.Array:
+        """Of each row at home, whether no pair above the horizon can have been missed."""
+        probing, n = self.probing, len(rows.role)
+        at_home = rows.role == HOME
+        if probing is None or self.centroids is None:
+            everything = probing is not None or self.n_clusters == 1
+            return pa.array(np.full(n, everything), mask=~at_home)
+        sure = at_home & ~visits.column(CUT).to_numpy(zero_copy_only=False)
+        notices = Notices(
+            *(
+                unit.notices.column(c).to_numpy()
+                for c in (NOTICE_HOME, NOTICE_TILE, NOTICE_DISTANCE)
+            )
+        )
+        for tile in np.unique(notices.cluster):
+            members = np.flatnonzero(sure & (rows.tile == tile))
+            X: FloatArray = rows.vectors[rows.vector[members]]
+            to_tile = notices.to(int(tile))
+            missed = may_have_missed(X, int(tile), to_tile, self.centroids, probing.eps_max)
+            sure[members[missed]] = False
+        return pa.array(sure, mask=~at_home)
 
 
-def _unpack(table: pa.Table, dimension: int) -> pa.Table:
-    """One line per source row. ``vector`` counts through the unit's matrices laid end to end."""
-    columns = {name: pc.list_flatten(table.column(name)) for name in ROW_COLUMNS}
-    matrix_rows = pc.binary_length(table.column(VECTORS)).to_numpy() // (4 * dimension)
-    list_sizes = pc.list_value_length(table.column(VECTOR)).to_numpy()
-    first = np.repeat(np.cumsum(matrix_rows) - matrix_rows, list_sizes)
-    columns[VECTOR] = pa.array(columns[VECTOR].to_numpy().astype(np.int64) + first)
-    return pa.table(columns)
-
-
-def _vectors(table: pa.Table, dimension: int) -> np.ndarray:
-    matrices = [unpack(value.as_buffer(), dimension) for value in table.column(VECTORS)]
-    return np.concatenate(matrices) if len(matrices) > 1 else matrices[0]
-
-
-def _rank_order(rows: pa.Table) -> pa.Array:
-    """Positions in rank order. Ids are compared as SQL compares them, strings byte by byte."""
-    keys = [(name, "ascending") for name in (s.BATCH, s.RANK_KEY, s.ID)]
-    return pc.sort_indices(rows, sort_keys=keys)
-
-
-def _with_scores(rows: pa.Table, best: EarlierSimilarity) -> pa.Table:
+def _lines(visits: pa.Table, scores: UnitScores, exhaustive: pa.Array) -> pa.Table:
+    best, at_home = scores.best, exhaustive.is_valid()
     found = best.neighbor != NO_NEIGHBOR
-    neighbors = rows.take(pa.array(best.neighbor, mask=~found))
-    columns = {name: rows.column(name) for name in _KEPT_COLUMNS}
+    neighbors = visits.take(pa.array(best.neighbor, mask=~found))
+    columns = {name: visits.column(name) for name in KEY_COLUMNS}
     columns[s.MAX_SIMILARITY] = pa.array(best.max_similarity)
     columns[_NEIGHBOR_BATCH] = neighbors.column(s.BATCH)
     columns[_NEIGHBOR_RANK_KEY] = neighbors.column(s.RANK_KEY)
     columns[s.NEIGHBOR_ID] = neighbors.column(s.ID)
-    return pa.table(columns)
+    columns[s.EXHAUSTIVE] = exhaustive
+    columns[COMPARISONS] = columns[PROBES] = pa.nulls(len(found), pa.int64())
+    lines = pa.table(columns)
+    shown = np.asarray(at_home) | found
+    return lines if shown.all() else lines.filter(pa.array(shown))
 
 
-def _merge(partial: DataFrame) -> DataFrame:
-    """Best over a row's units; of equal similarities the neighbor that ranks first."""
-    best = F.min(
-        F.struct(
-            (-F.col(s.MAX_SIMILARITY)).alias("negative"),
-            F.col(_NEIGHBOR_BATCH),
-            F.col(_NEIGHBOR_RANK_KEY),
-            F.col(s.NEIGHBOR_ID),
-        )
-    ).alias("best")
-    # batch, cluster and rank key are the same in all of a row's units
-    merged = partial.groupBy(*_KEPT_COLUMNS).agg(best)
-    return merged.select(
-        *_KEPT_COLUMNS,
-        F.abs(F.col("best.negative")).alias(s.MAX_SIMILARITY),
-        F.col(f"best.{s.NEIGHBOR_ID}").alias(s.NEIGHBOR_ID),
-    )
+def _unit_line(schema: pa.Schema, visits: pa.Table, scores: UnitScores) -> pa.Table:
+    foreign = visits.column(s.CLUSTER_ID).to_numpy() != visits.column(TILE).to_numpy()
+    second = visits.column(ROLE).to_numpy() == SECOND
+    line: dict[str, list[int | None]] = {name: [None] for name in schema.names}
+    line[COMPARISONS] = [scores.comparisons]
+    line[PROBES] = [int((foreign & second).sum())]
+    return pa.table(line, schema=schema)

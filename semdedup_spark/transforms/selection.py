@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.survivors import last_of_chain
 from semdedup_spark.kernels.vectors import paired_similarity
-from semdedup_spark.transforms.arrow import map_groups, to_matrix
+from semdedup_spark.transforms.arrow import to_matrix
 
 _OTHER = "other"
 
@@ -34,6 +31,19 @@ def kept_fractions(scores: DataFrame, eps_grid: list[float]) -> DataFrame:
     )
 
 
+def certified_shares(scores: DataFrame, eps: float) -> DataFrame:
+    """One row: ``exhaustive_share`` of the rows, and ``certified_share``, a lower bound of recall
+    at ``eps``: a row that was found is a true duplicate, and only a row that is not exhaustive can
+    be one that was not found.
+    """
+    found, exhaustive = is_removed(eps), F.col(s.EXHAUSTIVE)
+    n_found = F.sum(found.cast("int"))
+    n_maybe = F.sum((found | ~exhaustive).cast("int"))
+    bound = F.when(n_maybe > 0, n_found / n_maybe).otherwise(1.0)
+    share = F.avg(exhaustive.cast("int"))
+    return scores.agg(share.alias("exhaustive_share"), bound.alias("certified_share"))
+
+
 def eps_for_kept(scores: DataFrame, keep: float, eps_max: float) -> DataFrame:
     """One row, ``eps``: the smallest removal threshold that keeps at least ``keep`` of the rows.
 
@@ -51,12 +61,17 @@ def eps_for_kept(scores: DataFrame, keep: float, eps_max: float) -> DataFrame:
     return both.select(F.when(F.col("quantile") < 1.0, reached).otherwise(only_copies).alias("eps"))
 
 
-def removed_rows(scores: DataFrame, embeddings: DataFrame, eps: float) -> DataFrame:
-    """The ``duplicates`` table. ``scores``: the score table; ``embeddings``: id, embedding."""
-    removed = scores.filter(is_removed(eps)).select(
-        s.ID, s.NEIGHBOR_ID, F.col(s.MAX_SIMILARITY).alias(s.SIMILARITY), s.CLUSTER_ID
-    )
-    with_survivor = _follow_neighbors(removed)
+def removed_rows(scores: DataFrame, eps: float) -> DataFrame:
+    """Id, neighbor_id, similarity and cluster_id of the rows that are removed at ``eps``."""
+    similarity = F.col(s.MAX_SIMILARITY).alias(s.SIMILARITY)
+    removed = scores.filter(is_removed(eps))
+    return removed.select(s.ID, s.NEIGHBOR_ID, similarity, s.CLUSTER_ID)
+
+
+def explained_rows(with_survivor: DataFrame, embeddings: DataFrame, eps: float) -> DataFrame:
+    """The ``duplicates`` table. ``with_survivor``: removed rows and their survivor_id;
+    ``embeddings``: id, embedding.
+    """
     direct = F.col(s.SURVIVOR_ID) == F.col(s.NEIGHBOR_ID)
     chained = with_survivor.filter(~direct)
     measured = _pair_similarity(chained.select(s.ID, s.SURVIVOR_ID), embeddings)
@@ -75,25 +90,6 @@ def removed_rows(scores: DataFrame, embeddings: DataFrame, eps: float) -> DataFr
             s.CLUSTER_ID,
         )
     )
-
-
-def _follow_neighbors(removed: DataFrame) -> DataFrame:
-    # A neighbor lies in its row's own cluster, so a chain never leaves one.
-    id_type = removed.schema[s.ID].dataType.simpleString()
-    result = (
-        f"{s.ID} {id_type}, {s.NEIGHBOR_ID} {id_type}, {s.SIMILARITY} float, "
-        f"{s.CLUSTER_ID} int, {s.SURVIVOR_ID} {id_type}"
-    )
-    return map_groups(removed, s.CLUSTER_ID, add_survivors, result)
-
-
-def add_survivors(removed: pa.Table) -> pa.Table:
-    """The UDF's body: all removed rows of a cluster, each with the kept row its chain ends at."""
-    ids = removed.column(s.ID).combine_chunks()
-    neighbors = removed.column(s.NEIGHBOR_ID).combine_chunks()
-    next_row = pc.fill_null(pc.index_in(neighbors, value_set=ids), -1).to_numpy().astype(np.int64)
-    survivors = neighbors.take(pa.array(last_of_chain(next_row)))
-    return removed.append_column(s.SURVIVOR_ID, survivors)
 
 
 def _pair_similarity(pairs: DataFrame, embeddings: DataFrame) -> DataFrame:

@@ -208,7 +208,7 @@ def test_clusters_cut_into_tiles_give_the_same_scores(spark, done, tmp_path, mon
     expected = rows_of(spark, config.output, "scores")
     whole = score_stage.plan_units
     monkeypatch.setattr(
-        score_stage, "plan_units", lambda sizes, *, unit_rows: whole(sizes, unit_rows=30)
+        score_stage, "plan_units", lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=30)
     )
     run(spark, config.model_copy(update={"output": str(tmp_path / "out")}))
     found = rows_of(spark, tmp_path / "out", "scores")
@@ -254,6 +254,25 @@ def test_stages_one_by_one_equal_the_whole_run(spark, done, tmp_path):
     other = config.model_copy(update={"cluster": config.cluster.model_copy(update={"seed": 9})})
     with pytest.raises(StageOrderError, match="seed 0 -> 9"):
         run_score(open_job(spark, other))
+
+
+def test_a_stage_whose_input_was_made_anew_is_not_worked_on(spark, done, tmp_path):
+    _, config, _, X = done
+    write_vectors(spark, tmp_path / "source", X[:200])
+    config = config.model_copy(
+        update={
+            "output": str(tmp_path / "out"),
+            "source": config.source.model_copy(update={"path": str(tmp_path / "source")}),
+        }
+    )
+    run(spark, config)
+    write_vectors(spark, tmp_path / "source", X[:300])
+    run_embed(open_job(spark, config))
+    with pytest.raises(StageOrderError, match="made from the newest embeddings"):
+        run_select(open_job(spark, config))
+    run_cluster(open_job(spark, config))
+    with pytest.raises(StageOrderError, match="Stage embed has run again since"):
+        run_select(open_job(spark, config))
 
 
 def test_a_table_changed_by_another_hand_is_recomputed(spark, done, tmp_path):

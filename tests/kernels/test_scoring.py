@@ -2,9 +2,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semdedup_spark.kernels.packing import plan_units, route
+from semdedup_spark.kernels.packing import plan_units
+from semdedup_spark.kernels.routes import HOME, route
 from semdedup_spark.kernels.scoring import UnitRowsInOrder, score_unit
-from semdedup_spark.kernels.vectors import hash_rows, unit_rows
+from semdedup_spark.kernels.vectors import first_of_equal_rows, hash_rows, unit_rows
 from tests.kernels.test_similarity import random_rows
 from tests.oracle import (
     away_from_edge,
@@ -15,26 +16,28 @@ from tests.oracle import (
 )
 
 
-def score_through_units(X, labels, unit_rows, block=4):
+def score_through_units(X, labels, unit_rows, block=4, *, probes=None, above=0.0):
     """Plan, route and score as the job does, on arrays; rows are in rank order."""
-    k = int(labels.max()) + 1
-    plan = plan_units(np.bincount(labels, minlength=k), unit_rows=unit_rows)
-    routes = route(labels.astype(np.int32), hash_rows(X), plan)
+    k = int(max(labels.max(), -1 if probes is None else probes.cluster.max(initial=-1))) + 1
+    visitors = None if probes is None else np.bincount(probes.cluster, minlength=k)
+    sizes = np.bincount(labels, minlength=k)
+    plan = plan_units(sizes, unit_rows=unit_rows, probes=visitors)
+    hashes = hash_rows(X)
+    travels = first_of_equal_rows(X, hashes) == np.arange(len(X))
+    routes = route(labels.astype(np.int32), hashes, plan, travels=travels, probes=probes)
     M, neighbor = np.zeros(len(X)), np.full(len(X), -1)
     for unit in np.unique(routes.unit):
         here = np.flatnonzero(routes.unit == unit)
         here = here[np.argsort(routes.row[here])]
         rows = routes.row[here]
-        best = score_unit(
-            UnitRowsInOrder(
-                vectors=X[rows],
-                vector=np.arange(len(rows)),
-                labels=labels[rows].astype(np.int32),
-                slot=routes.slot[here],
-                across=routes.across[here],
-            ),
-            block=block,
+        unit_rows_in_order = UnitRowsInOrder(
+            vectors=X[rows],
+            hashes=hashes[rows],
+            vector=np.arange(len(rows)),
+            tile=routes.tile[here],
+            role=routes.role[here],
         )
+        best = score_unit(unit_rows_in_order, above=above, block=block).best
         for i, row in enumerate(rows):
             found = (
                 best.max_similarity[i],
@@ -108,12 +111,14 @@ def test_many_copies_cost_one_row():
     assert M.tolist()[1:2] == [1.0]
     rows = UnitRowsInOrder(
         vectors=X[::50_000],
+        hashes=hash_rows(X[::50_000]),
         vector=np.repeat([0, 1], 50_000),
-        labels=np.zeros(100_000, np.int32),
-        slot=np.zeros(100_000, np.int64),
-        across=np.zeros(100_000, bool),
+        tile=np.zeros(100_000, np.int32),
+        role=np.full(100_000, HOME, np.int8),
     )
-    best = score_unit(rows)  # 10^10 products if copies were compared
+    scored = score_unit(rows)  # 5 * 10^9 comparisons if copies were compared
+    assert scored.comparisons == 1
+    best = scored.best
     assert (best.max_similarity == 1.0).sum() == 99_998
     np.testing.assert_allclose(best.max_similarity[50_000], 0.8, atol=1e-6)
     assert neighbor.shape == (4,)

@@ -1,0 +1,114 @@
+"""What each choice of recall would cost, estimated from a sample before anyone pays it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import ProbeBudget, ScoreConfig
+from semdedup_spark.kernels.packing import plan_units
+from semdedup_spark.kernels.planning import ComparisonCost, comparison_cost, expected_probes
+from semdedup_spark.pipeline.embed import embed_settings
+from semdedup_spark.pipeline.score import clusters, probing_of, rows_in_unit, survey_sample
+from semdedup_spark.pipeline.stages import Job, require_stage
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.transforms.surveying import survey_borders
+
+_BUDGETS = (1, 2, 4, 8, 16)
+_HORIZONS = (0.00095, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
+# Proof is worth this much more than the paper's way.
+_WORTH = 2.0
+# Below a minute of one core nobody should think about it.
+_CHEAP_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to score. ``not_cut``: share of the sample that would make all its required visits,
+    ``None`` for recall cluster, which makes none.
+    """
+
+    recall: str
+    eps_max: float
+    cost: ComparisonCost
+    not_cut: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``n`` rows in ``n_clusters``; the choices, the place of the recommended one, and why."""
+
+    n: int
+    n_clusters: int
+    choices: list[Choice]
+    recommended: int
+    why: str
+
+
+def run_plan(job: Job) -> Plan:
+    """Estimate what scoring will cost. Reads ``embeddings`` and ``centroids``; writes nothing."""
+    embed = require_stage(job, "embed", embed_settings(job.config))
+    require_stage(job, "cluster", job.config.cluster.identity())
+    n = embed.counts["embedded"]
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+    matrix, sizes = clusters(read_table(job.spark, job.root, s.CENTROIDS), n)
+    ways = _ways(job.config.score, job.config.select.eps)
+    sample = survey_sample(embeddings, n, matrix)
+    survey = survey_borders(sample, matrix, [probing_of(way) for way in ways])
+    choices = []
+    for way, seen, cut in zip(ways, survey.probes, survey.cut, strict=True):
+        probing = probing_of(way)
+        probes = expected_probes(seen, sizes, survey.n_rows)
+        units = plan_units(
+            sizes, unit_rows=rows_in_unit(way, matrix), probes=None if probing is None else probes
+        )
+        cost = comparison_cost(
+            sizes,
+            probes,
+            units,
+            dimension=matrix.shape[1],
+            flops_per_second=survey.flops_per_second,
+        )
+        not_cut = None if probing is None else 1 - cut / max(survey.n_rows, 1)
+        choices.append(Choice(_label(way), way.eps_max, cost, not_cut))
+    best, why = recommend(choices, job.config.score.eps_max)
+    return Plan(n, len(matrix), choices, best, why)
+
+
+def _ways(settings: ScoreConfig, eps: float | None) -> list[ScoreConfig]:
+    """The paper's way, budgets, and exact for the configured and for tighter horizons."""
+    horizons = {settings.eps_max, *([eps] if eps else []), *_HORIZONS}
+    recalls: list[dict[str, Any]] = [{"recall": "cluster"}]
+    recalls += [{"recall": ProbeBudget(probes=t)} for t in _BUDGETS]
+    recalls += [
+        {"recall": "exact", "eps_max": horizon}
+        for horizon in sorted(horizons, reverse=True)
+        if horizon <= settings.eps_max
+    ]
+    return [settings.model_copy(update=update) for update in recalls]
+
+
+def _label(settings: ScoreConfig) -> str:
+    recall = settings.recall
+    return f"{{probes: {recall.probes}}}" if isinstance(recall, ProbeBudget) else recall
+
+
+def recommend(choices: list[Choice], eps_max: float) -> tuple[int, str]:
+    """(place of the choice to take, why): proved recall where it is worth its price, else as many
+    probes as are. ``choices``: the paper's way first.
+    """
+    paper = choices[0].cost.core_seconds
+    limit = max(_WORTH * paper, _CHEAP_SECONDS)
+    affordable = [i for i, choice in enumerate(choices) if choice.cost.core_seconds <= limit]
+    exact = [i for i in affordable if choices[i].recall == "exact"]
+    best = max(exact, key=lambda i: choices[i].eps_max, default=-1)
+    if best >= 0:
+        times = choices[best].cost.core_seconds / max(paper, 1e-9)
+        why = f"no pair is missed, for {times:.1f} times the cost of recall: cluster"
+        if choices[best].eps_max < eps_max:
+            why += (
+                f"; eps_max {eps_max:g} would cost more than {limit / max(paper, 1e-9):.1f} times"
+            )
+        return best, why
+    return affordable[-1], f"exact recall costs more than {_WORTH:g} times recall: cluster"

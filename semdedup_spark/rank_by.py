@@ -1,0 +1,126 @@
+"""What ``score.rank_by`` says: a built-in order, or an SQL ``ORDER BY`` list, read without Spark.
+
+Only the borders of the terms are read here. What stands between them goes to Spark as it was
+written, so whatever its SQL can express can rank rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+BUILT_IN = ("low", "high", "random")
+
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
+_IN_BACKTICKS = "a column of that name is written in backticks"
+# What Spark would accept and what would then rank rows by nothing, by other tables, or otherwise on
+# each run. Matched against the words of a term, in upper case, names and strings without content.
+_REFUSED = {
+    r"^(''|\d+)$": "a constant ranks nothing; a column's name is written bare or in backticks",
+    r"(^|[(,.] )\*": "* stands for no columns here; name them",
+    r"\bSELECT\b|(^|\( )(VALUES|TABLE) [^)]": f"it holds a query; {_IN_BACKTICKS}",
+    r"\b(CURRENT_(DATE|TIME|TIMESTAMP)|LOCALTIMESTAMP)\b|\b(NOW|CURDATE) \(|UNIX_TIMESTAMP \( \)": (
+        f"it reads the clock, so that no run repeats; {_IN_BACKTICKS}"
+    ),
+    r";": "; ends nothing here",
+}
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of an ``ORDER BY`` list; ``expression``: its SQL, as it was written."""
+
+    expression: str
+    descending: bool
+    nulls_first: bool
+
+
+@dataclass(frozen=True)
+class _Word:
+    """A token: what it is, in upper case, and its place, ``text[start:end]``."""
+
+    word: str
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=16)
+def parse_rank_by(text: str) -> tuple[Term, ...]:
+    """The terms of an SQL order; none where the whole text is a built-in order.
+
+    Without ``NULLS FIRST`` or ``NULLS LAST`` nulls come first in ascending and last in descending
+    order, as in Spark. Raises :class:`ValueError` that says what is wrong with the text.
+    """
+    if text in BUILT_IN:
+        return ()
+    try:
+        if text.strip().lower() in BUILT_IN:
+            raise ValueError(f"the built-in order is {text.strip().lower()}; {_IN_BACKTICKS}")
+        return tuple(_term(text, words) for words in _split(_words(text)))
+    except ValueError as why:
+        raise ValueError(
+            "must be low, high, random, or an SQL order such as 'quality DESC, length(text)'. "
+            f"Got {text!r}: {why}"
+        ) from None
+
+
+def _words(text: str) -> list[_Word]:
+    import sqlglot  # here, because only an SQL order needs it
+    from sqlglot.errors import TokenError
+
+    try:
+        tokens = sqlglot.tokenize(text, read="spark")
+    except TokenError:
+        raise ValueError("a quote, backtick or comment is not closed") from None
+    if not tokens:
+        raise ValueError("it is empty")
+    places = ((token.start, token.end + 1) for token in tokens)
+    return [_Word(text[start:end].upper(), start, end) for start, end in places]
+
+
+def _split(words: Sequence[_Word]) -> Iterator[list[_Word]]:
+    """The words of each term: what stands between the commas outside of brackets."""
+    term, opened = list[_Word](), list[_Word]()
+    for word in words:
+        if word.word == "," and not opened:
+            yield term
+            term = []
+            continue
+        term.append(word)
+        if word.word in _BRACKETS.values():
+            opened.append(word)
+        elif word.word in _BRACKETS and (not opened or opened.pop().word != _BRACKETS[word.word]):
+            raise ValueError(f"the {word.word} at character {word.start + 1} closes nothing")
+    if opened:
+        raise ValueError(f"the {opened[-1].word} at character {opened[-1].start + 1} is not closed")
+    yield term
+
+
+def _term(text: str, words: list[_Word]) -> Term:
+    body, nulls_first, descending = list(words), None, False
+    if [word.word for word in body[-2:]] in (["NULLS", "FIRST"], ["NULLS", "LAST"]):
+        nulls_first = body[-1].word == "FIRST"
+        del body[-2:]
+    # A field of a struct may be called desc.
+    if body and body[-1].word in ("ASC", "DESC") and [w.word for w in body[-2:-1]] != ["."]:
+        descending = body.pop().word == "DESC"
+    if not body:
+        only = " ".join(word.word for word in words)
+        raise ValueError(f"a term is only {only}" if words else "a term is empty")
+    shape = " ".join(_without_content(word.word) for word in body)
+    for pattern, why in _REFUSED.items():
+        if re.search(pattern, shape):
+            raise ValueError(why)
+    return Term(
+        expression=text[body[0].start : body[-1].end],
+        descending=descending,
+        nulls_first=not descending if nulls_first is None else nulls_first,
+    )
+
+
+def _without_content(word: str) -> str:
+    if word.startswith("`"):
+        return "``"
+    return "''" if word.endswith(("'", '"')) else word

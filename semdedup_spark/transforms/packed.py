@@ -1,0 +1,167 @@
+"""Packed rows: one for all rows of an Arrow batch that visit one unit.
+
+It holds lists of their keys, and one binary matrix of their vectors, in which equal vectors appear
+once. Moving vectors costs more than multiplying them; packed, they cross the shuffle as a few large
+values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from semdedup_spark import schema as s
+from semdedup_spark.kernels.vectors import FloatArray, HashArray, IndexArray, pack, unpack
+
+UNIT = "unit"
+TILE = "tile"
+ROLE = "role"
+CUT = "cut"
+VECTOR = "vector"
+VECTORS = "vectors"
+HASHES = "hashes"
+KEY_COLUMNS = (s.ID, s.BATCH, s.CLUSTER_ID, s.CENTROID_SIMILARITY, s.RANK_KEY)
+# Lists with one entry per visiting row, and lists of what clusters were not visited by whom.
+VISIT_COLUMNS = (*KEY_COLUMNS, TILE, ROLE, CUT)
+NOTICE_HOME, NOTICE_TILE, NOTICE_DISTANCE = "notice_home", "notice_tile", "notice_distance"
+NOTICE_COLUMNS = (NOTICE_HOME, NOTICE_TILE, NOTICE_DISTANCE)
+# Bytes of vectors in one Arrow batch: a row that visits many units is copied for each.
+_MOST_BYTES = 32 * 2**20
+
+
+def packed_schema(id_type: str, rank_type: str) -> str:
+    """The columns of a packed row, as DDL."""
+    types = {
+        s.ID: id_type,
+        s.BATCH: "int",
+        s.CLUSTER_ID: "int",
+        s.CENTROID_SIMILARITY: "float",
+        s.RANK_KEY: rank_type,
+        TILE: "int",
+        ROLE: "tinyint",
+        CUT: "boolean",
+        VECTOR: "int",
+        NOTICE_HOME: "int",
+        NOTICE_TILE: "int",
+        NOTICE_DISTANCE: "float",
+    }
+    lists = (*VISIT_COLUMNS, VECTOR, *NOTICE_COLUMNS)
+    columns = ", ".join(f"{name} array<{types[name]}>" for name in lists)
+    return f"{UNIT} int, {columns}, {VECTORS} binary, {HASHES} binary"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """``X``: (n, d) float32; ``hashes``: (n,) of its rows."""
+
+    X: FloatArray
+    hashes: HashArray
+
+
+@dataclass(frozen=True)
+class ByUnit:
+    """Lines in ascending order of ``unit``, (m,): visits or notices."""
+
+    unit: IndexArray
+    columns: pa.Table
+
+    def bounds(self, units: IndexArray) -> IndexArray:
+        """(len(units) + 1,) where the lines of each of the ascending ``units`` begin."""
+        starts = np.searchsorted(self.unit, units)
+        ends = np.searchsorted(self.unit, units[-1:], side="right")
+        return np.concatenate([starts, ends])
+
+
+def pack_rows(
+    visits: ByUnit,
+    vector: IndexArray,
+    notices: ByUnit,
+    vectors: Vectors,
+    unit_keys: npt.NDArray[np.int32],
+) -> Iterator[pa.RecordBatch]:
+    """Packed rows, in batches of bounded size.
+
+    ``vector``: for each visit the position of its vector in ``vectors``; ``unit_keys``: for each
+    unit the value of the column ``unit``.
+    """
+    units = np.union1d(visits.unit, notices.unit)
+    size = np.diff(visits.bounds(units)) * vectors.X.shape[1] * 4
+    group = np.cumsum(size) // _MOST_BYTES
+    for some in np.split(units, np.flatnonzero(np.diff(group)) + 1):
+        at = visits.bounds(some)
+        numbers, matrices, hashes = _matrices(vector, at, vectors)
+        yield pa.RecordBatch.from_arrays(
+            [
+                pa.array(unit_keys[some]),
+                *_lists(visits.columns, at),
+                pa.ListArray.from_arrays(pa.array(at - at[0], pa.int32()), numbers),
+                *_lists(notices.columns, notices.bounds(some)),
+                pa.array(matrices, pa.binary()),
+                pa.array(hashes, pa.binary()),
+            ],
+            names=[UNIT, *VISIT_COLUMNS, VECTOR, *NOTICE_COLUMNS, VECTORS, HASHES],
+        )
+
+
+def _lists(columns: pa.Table, at: IndexArray) -> list[pa.ListArray]:
+    here = columns.slice(at[0], at[-1] - at[0]).combine_chunks()
+    offsets = pa.array(at - at[0], pa.int32())
+    return [
+        pa.ListArray.from_arrays(offsets, _one_chunk(here.column(name)))
+        for name in columns.column_names
+    ]
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+
+
+def _matrices(
+    vector: IndexArray, at: IndexArray, vectors: Vectors
+) -> tuple[pa.Array, list[bytes], list[bytes]]:
+    """(number of each visit's vector in its unit's matrix, the matrices, their rows' hashes)."""
+    numbers = np.empty(at[-1] - at[0], dtype=np.int32)
+    matrices, hashes = [], []
+    for start, end in pairwise(at.tolist()):
+        rows, inverse = np.unique(vector[start:end], return_inverse=True)
+        numbers[start - at[0] : end - at[0]] = inverse.reshape(-1)
+        matrices.append(pack(vectors.X[rows]))
+        hashes.append(vectors.hashes[rows].astype("<u8").tobytes())
+    return pa.array(numbers), matrices, hashes
+
+
+@dataclass(frozen=True)
+class UnpackedUnit:
+    """All packed rows of one unit, laid end to end.
+
+    ``visits``: one line a visit, ``VISIT_COLUMNS`` and ``VECTOR``, which counts through
+    ``vectors``; ``notices``: one line each, ``NOTICE_COLUMNS``.
+    """
+
+    visits: pa.Table
+    notices: pa.Table
+    vectors: Vectors
+
+
+def unpack_unit(table: pa.Table, dimension: int) -> UnpackedUnit:
+    """``table``: packed rows of one unit; ``dimension``: of the vectors."""
+    visits = {name: pc.list_flatten(table.column(name)) for name in (*VISIT_COLUMNS, VECTOR)}
+    notices = {name: pc.list_flatten(table.column(name)) for name in NOTICE_COLUMNS}
+    matrix_rows = pc.binary_length(table.column(VECTORS)).to_numpy() // (4 * dimension)
+    list_sizes = pc.list_value_length(table.column(VECTOR)).to_numpy()
+    first = np.repeat(np.cumsum(matrix_rows) - matrix_rows, list_sizes)
+    visits[VECTOR] = pa.array(visits[VECTOR].to_numpy().astype(np.int64) + first)
+    matrices = [unpack(value.as_buffer(), dimension) for value in table.column(VECTORS)]
+    hashes = [np.frombuffer(value.as_buffer(), "<u8") for value in table.column(HASHES)]
+    vectors = Vectors(_joined(matrices), np.concatenate(hashes).astype(np.uint64, copy=False))
+    return UnpackedUnit(pa.table(visits), pa.table(notices), vectors)
+
+
+def _joined(matrices: list[FloatArray]) -> FloatArray:
+    return np.concatenate(matrices) if len(matrices) > 1 else matrices[0]

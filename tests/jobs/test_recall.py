@@ -1,0 +1,147 @@
+"""Whole jobs whose recall is proved: nothing depends on how the rows were clustered."""
+
+import numpy as np
+import pytest
+
+import semdedup_spark.pipeline.cluster as cluster_stage
+from semdedup_spark.kernels.kmeans import Clustering
+from semdedup_spark.kernels.vectors import unit_rows
+from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
+from tests.oracle import brute_force, kept_by_m, survivor
+
+EPS = 0.05
+
+
+@pytest.fixture(scope="module")
+def source(spark, tmp_path_factory):
+    """(folder, X): 600 rows in 8 dimensions, a third of them near copies, in chains."""
+    root = tmp_path_factory.mktemp("recall")
+    X = near_duplicates(600, 8)
+    for i in range(20, 99):  # a chain of small steps through several clusters
+        X[i + 1] = X[i] + 0.18 * np.random.default_rng(i).standard_normal(8)
+    write_vectors(spark, root / "source", X)
+    return root, X
+
+
+def job(root, *, k=7, seed=0, rank_by="random", recall="exact", output="out"):
+    return vectors_job(
+        root / output,
+        root / "source",
+        cluster={"n_clusters": k, "seed": seed},
+        score={"recall": recall, "rank_by": rank_by, "eps_max": 0.1, "unit_memory_mb": 1},
+        select={"eps": EPS},
+    )
+
+
+def truth(spark, output, X):
+    """(ids, M, neighbor) over all pairs, in the rank order that the scores say."""
+    rows = table(spark, output, "scores").orderBy("batch", "rank_key", "id").collect()
+    ids = [r["id"] for r in rows]
+    ordered = unit_rows(X.astype(np.float32)).X[[int(i.split("-")[1]) for i in ids]]
+    M, neighbor = brute_force(ordered)
+    assert not np.any(np.abs(M - 0.9) < 1e-5)
+    assert not np.any(np.abs(M - 0.95) < 1e-5)
+    return rows, ids, M, neighbor
+
+
+@pytest.mark.parametrize(
+    ("rank_by", "n_clusters"),
+    [("random", (1, 7, 50, 500)), ("length(note) DESC, v[0]", (1, 50))],
+)
+def test_exact_recall_keeps_the_same_rows_for_any_k_any_seed_and_untrained_centroids(
+    spark, source, monkeypatch, rank_by, n_clusters
+):
+    root, X = source
+    kept, scores = {}, {}
+
+    def note(name, config):
+        run(spark, config)
+        kept[name] = rows_of(spark, config.output, "deduplicated", "doc")
+        found = table(spark, config.output, "scores").collect()
+        scores[name] = {r["id"]: (r["neighbor_id"], r["max_similarity"]) for r in found}
+
+    for k in n_clusters:
+        note(f"k = {k}", job(root, k=k, rank_by=rank_by))
+    note("another seed", job(root, k=50, seed=99, rank_by=rank_by))
+
+    def random_directions(_sample, _n, k, _training):
+        rows = np.random.default_rng(5).standard_normal((k, X.shape[1]))
+        return Clustering(unit_rows(rows).X, np.full(k, len(X) // k), [0.0])
+
+    monkeypatch.setattr(cluster_stage, "fit_centroids", random_directions)
+    note("untrained", job(root, k=33, rank_by=rank_by))
+
+    _, ids, M, _ = truth(spark, root / "out", X)
+    expected = sorted(ids[j] for j in kept_by_m(M, EPS))
+    for name, rows in kept.items():
+        assert sorted(row[0] for row in rows) == expected, name
+    for name, found in scores.items():  # and so are all scores above the horizon, to rounding
+        for row, (neighbor, similarity) in found.items():
+            assert neighbor == scores["k = 1"][row][0], name
+            assert abs(similarity - scores["k = 1"][row][1]) < 2e-6, name
+
+
+def test_exact_scores_equal_brute_force_over_all_pairs_and_stop_at_the_horizon(spark, source):
+    root, X = source
+    summary = run(spark, job(root, k=50, rank_by="low"))
+    rows, ids, M, neighbor = truth(spark, root / "out", X)
+    found = np.array([r["max_similarity"] for r in rows])
+    np.testing.assert_allclose(found, np.where(M > 0.9, M, 0.0), atol=2e-6)
+    for j, r in enumerate(rows):
+        assert r["exhaustive"]
+        assert r["neighbor_id"] == (ids[neighbor[j]] if M[j] > 0.9 else None)
+    score = summary.records[2]
+    assert score.metrics == {"exhaustive_share": 1.0, "certified_share": 1.0}
+    assert 0 < score.counts["comparisons"] < len(X) ** 2 / 4
+    assert score.counts["probes"] > 0
+
+
+def test_a_survivor_is_found_through_chains_that_cross_clusters(spark, source):
+    root, X = source
+    run(spark, job(root, k=50, rank_by="note"))  # the chain in its order
+    rows, ids, M, neighbor = truth(spark, root / "out", X)
+    cluster = {r["id"]: r["cluster_id"] for r in rows}
+    place = {row: j for j, row in enumerate(ids)}
+    crossing = 0
+    for r in table(spark, root / "out", "duplicates").collect():
+        end = ids[survivor(place[r["id"]], neighbor, M, EPS)]
+        assert r["survivor_id"] == end
+        crossing += cluster[r["neighbor_id"]] != cluster[end]
+    assert crossing > 3  # some neighbors lie in another cluster than the survivor
+
+
+def test_a_budget_of_probes_raises_recall_and_certifies_less_than_it_reaches(spark, source):
+    root, X = source
+    recalls, certified = [], []
+    for t in (0, 1, 3, 50):
+        summary = run(spark, job(root, k=50, recall={"probes": t}))
+        rows, _, M, _ = truth(spark, root / "out", X)
+        found = np.array([r["max_similarity"] for r in rows])
+        recalls.append((found > 0.9).sum() / (M > 0.9).sum())
+        certified.append(summary.records[2].metrics["certified_share"])
+        for r, true in zip(rows, M, strict=True):
+            if r["exhaustive"]:
+                np.testing.assert_allclose(
+                    r["max_similarity"], true if true > 0.9 else 0, atol=2e-6
+                )
+    assert recalls == sorted(recalls)
+    assert recalls[0] < recalls[-1] == 1.0
+    assert all(low <= true for low, true in zip(certified, recalls, strict=True))
+    assert certified[0] < certified[-1] == 1.0
+
+
+def test_tiles_and_probe_tiles_of_cut_clusters_give_the_same_scores(spark, source, monkeypatch):
+    import semdedup_spark.pipeline.score as score_stage
+
+    root, X = source
+    whole = score_stage.plan_units
+    monkeypatch.setattr(
+        score_stage,
+        "plan_units",
+        lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=150, probes=probes),
+    )
+    summary = run(spark, job(root, k=7, rank_by="high", output="cut"))
+    assert summary.records[2].counts["units"] > 14
+    rows, _, M, _ = truth(spark, root / "cut", X)
+    found = np.array([r["max_similarity"] for r in rows])
+    np.testing.assert_allclose(found, np.where(M > 0.9, M, 0.0), atol=2e-6)
