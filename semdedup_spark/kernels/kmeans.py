@@ -18,7 +18,9 @@ LabelArray = npt.NDArray[np.int32]
 
 # Two float32 dot products of the same unit vectors, summed in different orders, differ by less.
 _FLOAT32_NOISE = 4e-6
+# Rows at a time, so that (rows x clusters) fits in memory also for 50,000 clusters.
 _BLOCK_ROWS = 2048
+_BLOCK_ENTRIES = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ def assign(X: FloatArray, centroids: FloatArray) -> Assignment:
     """
     labels = np.empty(len(X), dtype=np.int32)
     similarity = np.empty(len(X), dtype=np.float32)
-    for start in range(0, len(X), _BLOCK_ROWS):
-        block = slice(start, start + _BLOCK_ROWS)
+    size = max(1, min(_BLOCK_ROWS, _BLOCK_ENTRIES // max(len(centroids), 1)))
+    for start in range(0, len(X), size):
+        block = slice(start, start + size)
         labels[block], _ = nearest(X[block], centroids)
         similarity[block] = paired_similarity(X[block], centroids[labels[block]])
     return Assignment(labels, similarity)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.panel import Panel
@@ -81,27 +82,26 @@ def print_plan(console: Console, plan: Plan) -> None:
     """The choices side by side, and the one to take."""
     console.print(f"{plan.n:,} rows in {plan.n_clusters:,} clusters, estimated from a sample")
     grid = Table(box=None, pad_edge=False)
-    for name in ("recall", "eps_max", "probes/row", "comparisons", "of all pairs", "visits made"):
-        grid.add_column(name, justify="left" if name == "recall" else "right")
-    grid.add_column("core-seconds", justify="right")
-    grid.add_column("")
+    for name in ("", "recall", "eps_max", "probes/row", "pairs", "of all", "visits made", "core-s"):
+        align: Literal["left", "right"] = "left" if name in ("", "recall") else "right"
+        grid.add_column(name, justify=align, no_wrap=True)
     pairs = max(plan.n * (plan.n - 1) / 2, 1)
     for place, choice in enumerate(plan.choices):
         cost = choice.cost
         grid.add_row(
+            ">" if place == plan.recommended else "",
             choice.recall,
             f"{choice.eps_max:g}",
             f"{cost.probes / max(plan.n, 1):.2f}",
-            f"{cost.comparisons:.3g}",
+            f"{cost.comparisons:.2g}",
             f"{100 * cost.comparisons / pairs:.2f} %",
             "" if choice.not_cut is None else f"{100 * choice.not_cut:.1f} %",
             f"{cost.core_seconds:,.0f}",
-            "< recommended" if place == plan.recommended else "",
         )
     console.print(grid)
     console.print(
-        "visits made: share of the rows that make all visits that proof demands. core-seconds: of "
-        "reading, moving and multiplying; Spark starts on top.",
+        "visits made: share of the rows that make all visits that proof demands. core-s: seconds "
+        "of one core to read, move and multiply; divide by your cores.",
         soft_wrap=True,
     )
     best = plan.choices[plan.recommended]

@@ -6,6 +6,7 @@ import pytest
 import semdedup_spark.pipeline.cluster as cluster_stage
 from semdedup_spark.kernels.kmeans import Clustering
 from semdedup_spark.kernels.vectors import unit_rows
+from semdedup_spark.pipeline import open_job, run_plan
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
 from tests.oracle import brute_force, kept_by_m, survivor
 
@@ -145,3 +146,19 @@ def test_tiles_and_probe_tiles_of_cut_clusters_give_the_same_scores(spark, sourc
     rows, _, M, _ = truth(spark, root / "cut", X)
     found = np.array([r["max_similarity"] for r in rows])
     np.testing.assert_allclose(found, np.where(M > 0.9, M, 0.0), atol=2e-6)
+
+
+def test_the_plan_foretells_what_scoring_then_does_and_writes_nothing(spark, source):
+    root, X = source
+    config = job(root, k=50)
+    score = run(spark, config).records[2]
+    before = spark.sql(f"DESCRIBE HISTORY delta.`{root}/out/runs`").count()
+    plan = run_plan(open_job(spark, config))
+    assert spark.sql(f"DESCRIBE HISTORY delta.`{root}/out/runs`").count() == before
+    choice = next(c for c in plan.choices if (c.recall, c.eps_max) == ("exact", 0.1))
+    assert choice.cost.probes == pytest.approx(score.counts["probes"], rel=0.1)
+    assert choice.cost.comparisons == pytest.approx(score.counts["comparisons"], rel=0.3)
+    paper = plan.choices[0]
+    assert (paper.recall, paper.cost.probes, paper.not_cut) == ("cluster", 0, None)
+    assert plan.choices[plan.recommended].recall == "exact"  # on 600 rows it costs nothing
+    assert (plan.n, plan.n_clusters) == (len(X), table(spark, root / "out", "centroids").count())

@@ -3,7 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semdedup_spark.kernels.pacing import next_rows
-from semdedup_spark.kernels.planning import choose_n_clusters, plan_training, planned_cost
+from semdedup_spark.kernels.packing import plan_units
+from semdedup_spark.kernels.planning import (
+    choose_n_clusters,
+    comparison_cost,
+    expected_probes,
+    plan_training,
+    planned_cost,
+)
 from semdedup_spark.kernels.survivors import last_of_chain
 
 
@@ -55,3 +62,21 @@ def test_the_end_of_a_chain_is_found_by_walking(links):
 
 def test_a_chain_of_ten_thousand_is_followed_in_logarithmic_rounds():
     assert last_of_chain(np.arange(-1, 9_999)).max() == 0
+
+
+def test_expected_probes_scale_the_sample_and_draw_rare_counts_to_the_usual():
+    sizes = np.array([1000.0, 1000.0, 2000.0])
+    many = expected_probes([500, 1500, 2000], sizes, sample_rows=4000)
+    np.testing.assert_allclose(many, [500, 1500, 2000], rtol=0.02)
+    few = expected_probes([1, 0, 0], sizes, sample_rows=4)
+    assert few[0] < 2 * few[1]  # one visit is no evidence of a thousand
+    assert few[1] > 0
+
+
+def test_comparison_cost_counts_pairs_probes_and_copies_by_hand():
+    plan = plan_units([10, 20], unit_rows=1000, probes=[3, 0])
+    cost = comparison_cost([10, 20], [3, 0], plan, dimension=2, flops_per_second=1e9)
+    assert cost.comparisons == 10 * 10 / 2 + 20 * 20 / 2 + 10 * 3
+    assert cost.probes == 3
+    assert cost.copies == 30 + 3
+    assert cost.core_seconds > 2 * 2 * (30 * 2 + cost.comparisons) / 1e9
