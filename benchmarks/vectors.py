@@ -189,7 +189,8 @@ def _turned(X: FloatArray, base: FloatArray, random: np.random.Generator) -> Flo
 
 def _unit(X: npt.NDArray[np.floating]) -> FloatArray:
     lengths = np.linalg.norm(X, axis=1, keepdims=True)
-    return (X / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)
+    unit: FloatArray = (X / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)
+    return unit
 
 
 def write_source(spark: SparkSession, chunks: Iterable[FloatArray], path: Path) -> int:
