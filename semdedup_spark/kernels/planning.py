@@ -62,6 +62,15 @@ def expected_probes(
     return np.asarray(drawn * rows.sum() / max(sample_rows, 1))
 
 
+def cheaper_all_with_all(sizes: npt.ArrayLike, probes: npt.ArrayLike) -> bool:
+    """Whether comparing all pairs takes fewer comparisons than clusters with so many probes do.
+
+    ``sizes``, ``probes``: (k,) rows of each cluster, and rows that visit it.
+    """
+    rows, visits = np.asarray(sizes, dtype=np.float64), np.asarray(probes, dtype=np.float64)
+    return bool((rows * (rows / 2 + visits)).sum() >= rows.sum() ** 2 / 2)
+
+
 @dataclass(frozen=True)
 class ComparisonCost:
     """``probes``: visits to other clusters; ``comparisons``: pairs of rows compared;
@@ -79,14 +88,17 @@ def comparison_cost(
     probes: npt.ArrayLike,
     plan: UnitPlan,
     *,
+    n_clusters: int,
     dimension: int,
     flops_per_second: float,
 ) -> ComparisonCost:
-    """What assigning and comparing rows will cost. ``sizes``, ``probes``: (k,), as planned."""
+    """What assigning to ``n_clusters`` and comparing rows will cost. ``sizes``, ``probes``: as
+    planned, (k,), or (1,) where all rows are compared with each other.
+    """
     rows, visits = np.asarray(sizes, dtype=np.float64), np.asarray(probes, dtype=np.float64)
     comparisons = float((rows * rows / 2 + rows * visits).sum())
     copies = float((rows * (plan.slots + plan.probe_slots) + visits * plan.slots).sum())
-    products = rows.sum() * len(rows) + comparisons
+    products = rows.sum() * n_clusters + comparisons
     seconds = 2 * dimension * products / flops_per_second
     moving = 4 * dimension * (copies + rows.sum()) / _BYTES_PER_CORE_SECOND
     return ComparisonCost(float(visits.sum()), comparisons, copies, float(seconds + moving))

@@ -5,15 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from semdedup_spark import schema as s
 from semdedup_spark.config import ProbeBudget, ScoreConfig
 from semdedup_spark.kernels.packing import plan_units
-from semdedup_spark.kernels.planning import ComparisonCost, comparison_cost, expected_probes
+from semdedup_spark.kernels.planning import (
+    ComparisonCost,
+    cheaper_all_with_all,
+    comparison_cost,
+    expected_probes,
+)
+from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.pipeline.embed import embed_settings
 from semdedup_spark.pipeline.score import clusters, probing_of, rows_in_unit, survey_sample
 from semdedup_spark.pipeline.stages import Job, require_stage
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.transforms.surveying import survey_borders
+from semdedup_spark.transforms.surveying import Survey, survey_borders
 
 _BUDGETS = (1, 2, 4, 8, 16)
 _HORIZONS = (0.00095, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
@@ -56,24 +65,35 @@ def run_plan(job: Job) -> Plan:
     ways = _ways(job.config.score, job.config.select.eps)
     sample = survey_sample(embeddings, n, matrix)
     survey = survey_borders(sample, matrix, [probing_of(way) for way in ways])
-    choices = []
-    for way, seen, cut in zip(ways, survey.probes, survey.cut, strict=True):
-        probing = probing_of(way)
-        probes = expected_probes(seen, sizes, survey.n_rows)
-        units = plan_units(
-            sizes, unit_rows=rows_in_unit(way, matrix), probes=None if probing is None else probes
-        )
-        cost = comparison_cost(
-            sizes,
-            probes,
-            units,
-            dimension=matrix.shape[1],
-            flops_per_second=survey.flops_per_second,
-        )
-        not_cut = None if probing is None else 1 - cut / max(survey.n_rows, 1)
-        choices.append(Choice(_label(way), way.eps_max, cost, not_cut))
+    seen = zip(ways, survey.probes, survey.cut, strict=True)
+    choices = [
+        _choice(way, matrix, sizes, expected_probes(probes, sizes, survey.n_rows), cut, survey)
+        for way, probes, cut in seen
+    ]
     best, why = recommend(choices, job.config.score.eps_max)
     return Plan(n, len(matrix), choices, best, why)
+
+
+def _choice(
+    way: ScoreConfig,
+    matrix: FloatArray,
+    sizes: npt.NDArray[np.float64],
+    probes: npt.NDArray[np.float64],
+    cut: int,
+    survey: Survey,
+) -> Choice:
+    probing, n = probing_of(way), float(sizes.sum())
+    not_cut = None if probing is None else 1 - cut / max(survey.n_rows, 1)
+    if probing is not None and cheaper_all_with_all(sizes, probes):
+        sizes, probes, not_cut = np.array([n]), np.zeros(1), 1.0
+    units = plan_units(
+        sizes, unit_rows=rows_in_unit(way, matrix), probes=None if probing is None else probes
+    )
+    k, d = matrix.shape
+    cost = comparison_cost(
+        sizes, probes, units, n_clusters=k, dimension=d, flops_per_second=survey.flops_per_second
+    )
+    return Choice(_label(way), way.eps_max, cost, not_cut)
 
 
 def _ways(settings: ScoreConfig, eps: float | None) -> list[ScoreConfig]:

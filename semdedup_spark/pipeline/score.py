@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import ProbeBudget, ScoreConfig
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.packing import plan_units
-from semdedup_spark.kernels.planning import expected_probes
+from semdedup_spark.kernels.planning import cheaper_all_with_all, expected_probes
 from semdedup_spark.kernels.spreading import partition_keys
 from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.pipeline.embed import embed_settings
@@ -28,7 +28,7 @@ from semdedup_spark.transforms.surveying import survey_borders
 
 # A unit needs its vectors, a copy in rank order and the products of a block pair.
 _COPIES_IN_UNIT = 3
-_MOST_TASKS = 10_000
+_UNITS_IN_TASK = 8
 _SURVEY_ROWS = 20_000
 _SURVEY_PRODUCTS = 4 * 10**8
 _SURVEY_SEED = 7
@@ -73,13 +73,16 @@ def plan_routing(
 ) -> Routing:
     """Decide which clusters share a unit, and which are cut, before anything is compared."""
     matrix, sizes = clusters(centroids, n)
-    probing, probes = probing_of(settings), None
+    probing, probes, all_with_all = probing_of(settings), None, False
     if probing is not None:
         survey = survey_borders(survey_sample(embeddings, n, matrix), matrix, [probing])
         probes = expected_probes(survey.probes[0], sizes, survey.n_rows)
+        all_with_all = cheaper_all_with_all(sizes, probes)
+    if all_with_all:
+        sizes, probes = np.array([float(n)]), None
     plan = plan_units(sizes, unit_rows=rows_in_unit(settings, matrix), probes=probes)
-    keys = partition_keys(plan.n_units, tasks(plan.n_units))
-    return Routing(matrix, plan, keys, settings.rank_by, probing)
+    keys = partition_keys(plan.n_units, tasks(embeddings.sparkSession, plan.n_units))
+    return Routing(matrix, plan, keys, settings.rank_by, probing, all_with_all)
 
 
 def clusters(centroids: DataFrame, n: int) -> tuple[FloatArray, npt.NDArray[np.float64]]:
@@ -110,9 +113,12 @@ def rows_in_unit(settings: ScoreConfig, centroids: FloatArray) -> int:
     )
 
 
-def tasks(n_units: int) -> int:
-    """Spark tasks for so many units."""
-    return min(n_units, _MOST_TASKS)
+def tasks(spark: SparkSession, n_units: int) -> int:
+    """Spark tasks for so many units: a few units each, as starting a task is not free, and no fewer
+    tasks than the session shuffles into. Where a unit is computed changes no result.
+    """
+    shuffled = int(spark.conf.get("spark.sql.shuffle.partitions") or 1)
+    return min(n_units, max(shuffled, -(-n_units // _UNITS_IN_TASK)))
 
 
 def _write_scores(
@@ -120,7 +126,9 @@ def _write_scores(
 ) -> tuple[Commit, dict[str, int]]:
     settings, units = job.config.score, routing.plan.n_units
     packed = route_rows(embeddings, routing, seed=settings.seed)
-    partial = compare_units(packed, routing, n_tasks=tasks(units), device=settings.device)
+    partial = compare_units(
+        packed, routing, n_tasks=tasks(job.spark, units), device=settings.device
+    )
     totals = Observation()
     sums = [F.sum(name).alias(name) for name in (COMPARISONS, PROBES)]
     several = routing.plan.has_tiles or routing.probing is not None

@@ -63,8 +63,18 @@ def is_maintenance(commit: Row) -> bool:
     return commit["operation"] in _MAINTENANCE
 
 
+def table_exists(spark: SparkSession, root: OutputRoot, table: str) -> bool:
+    """Asked of the catalog: a query that fails would be logged as an error by Spark's listeners."""
+    try:
+        return spark.catalog.tableExists(root.name(table))
+    except AnalysisException:
+        return False
+
+
 def history(spark: SparkSession, root: OutputRoot, table: str, *, limit: int) -> list[Row]:
     """The newest commits of a table, newest first; none where there is no such table."""
+    if not table_exists(spark, root, table):
+        return []
     try:
         return spark.sql(f"DESCRIBE HISTORY {root.name(table)} LIMIT {limit}").collect()
     except AnalysisException:

@@ -11,8 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import StageOrderError
-from semdedup_spark.tables.catalog import OutputRoot, read_table
+from semdedup_spark.tables.catalog import OutputRoot, read_table, table_exists
 from semdedup_spark.tables.writes import CommitMark, append_rows
 
 
@@ -69,10 +68,9 @@ class Ledger:
 
 
 def _last_records(spark: SparkSession, root: OutputRoot) -> dict[str, StageRecord]:
-    try:
-        ledger = read_table(spark, root, s.RUNS)
-    except StageOrderError:  # the first run here
+    if not table_exists(spark, root, s.RUNS):  # the first run here
         return {}
+    ledger = read_table(spark, root, s.RUNS)
     newest = ledger.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
     rows = newest.select("record.*").collect()  # one per stage
     names = [f.name for f in fields(StageRecord)]

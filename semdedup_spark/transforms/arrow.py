@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import sys
+import zipimport
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +40,50 @@ def to_lists(X: FloatArray, missing: np.ndarray | None = None) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, flat, mask=mask)
 
 
+def keep_zips_read() -> None:
+    """To be called in a UDF's body, once a task.
+
+    Spark's worker starts each task with ``importlib.invalidate_caches()``, for which Python up to
+    3.12 reads the directory of every zip on its path again: pyspark.zip costs 0.14 s, more than
+    many a task. Finders of zips are made again, from a cache, when next a module is looked for.
+    """
+    for path, finder in list(sys.path_importer_cache.items()):
+        if isinstance(finder, zipimport.zipimporter):
+            del sys.path_importer_cache[path]
+
+
+def map_batches(
+    rows: DataFrame,
+    body: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+    result: str,
+) -> DataFrame:
+    """``body`` on the Arrow batches of each partition. It must yield the columns of ``result``, in
+    that order: Spark does not look at their names.
+    """
+
+    def through_arrow(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep_zips_read()
+        yield from body(batches)
+
+    return rows.mapInArrow(through_arrow, result)
+
+
 def map_groups(
     rows: DataFrame, key: str, body: Callable[[pa.Table], pa.Table], result: str
 ) -> DataFrame:
     """``body`` on each group of rows with one ``key``: the grouped-map UDF of this Spark."""
     grouped = rows.groupBy(key)
+
+    def through_arrow(table: pa.Table) -> pa.Table:
+        keep_zips_read()
+        return body(table)
+
     if hasattr(grouped, "applyInArrow"):  # Spark 4
-        return grouped.applyInArrow(body, result)
+        return grouped.applyInArrow(through_arrow, result)
 
     def through_pandas(frame: Any) -> Any:
         # Integers stay integers beside nulls: as floats, ids beyond 2**53 would change.
+        keep_zips_read()
         table = body(pa.Table.from_pandas(frame, preserve_index=False))
         return table.to_pandas(integer_object_nulls=True)
 

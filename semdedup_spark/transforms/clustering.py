@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.kmeans import ArrayData, Clustering, spherical_lloyd
 from semdedup_spark.kernels.vectors import FloatArray, pack, unpack
-from semdedup_spark.transforms.arrow import to_lists, to_matrix
+from semdedup_spark.transforms.arrow import map_batches, to_lists, to_matrix
 
 # MLlib's cosine k-means keeps k x k arrays (SPARK-36553) and is the slow part: beyond this k the
 # first centroids are rows of the sample instead.
@@ -94,7 +94,7 @@ def _refine(
 
     one_task = sample.select(s.ID, s.EMBEDDING).repartition(1).sortWithinPartitions(s.ID)
     result = "centroids binary, counts binary, objective array<double>"
-    row = one_task.mapInArrow(task, result).first()
+    row = map_batches(one_task, task, result).first()
     if row is None:
         raise RuntimeError("the training task returned nothing")
     counts = np.frombuffer(row["counts"], dtype="<i8")
@@ -143,8 +143,8 @@ def centroid_rows(one_row: DataFrame, clustering: Clustering, model_version: str
                 names=[s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS],
             )
 
-    made = one_row.mapInArrow(
-        emit, f"{s.CLUSTER_ID} int, {s.CENTROID} array<float>, {s.SAMPLE_ROWS} bigint"
+    made = map_batches(
+        one_row, emit, f"{s.CLUSTER_ID} int, {s.CENTROID} array<float>, {s.SAMPLE_ROWS} bigint"
     )
     return made.select(
         "*",

@@ -14,7 +14,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.encoders.batches import EncodedBatch, check_vectors, encode_payloads, spread
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
-from semdedup_spark.transforms.arrow import task_gpu, to_lists, to_matrix
+from semdedup_spark.transforms.arrow import keep_zips_read, task_gpu, to_lists, to_matrix
 
 READY_MADE = "none"
 _RESULT = f"struct<{s.EMBEDDING}:array<float>,{s.REASON}:string,{s.MESSAGE}:string>"
@@ -73,6 +73,7 @@ def _pandas_udf(spec: EncoderSpec) -> Callable[[Column], Column]:
 
 def encode_column(column: pa.Array, spec: EncoderSpec) -> pa.StructArray:
     """The UDF's body: a column of payloads to a column of struct<embedding, reason, message>."""
+    keep_zips_read()
     present = np.asarray(column.is_valid())
     if spec.name == READY_MADE:
         encoded = _ready_made(column, present)

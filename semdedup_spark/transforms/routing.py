@@ -17,7 +17,7 @@ from semdedup_spark.kernels.packing import UnitPlan
 from semdedup_spark.kernels.probing import Borders, Notices, Prober, notices_of
 from semdedup_spark.kernels.routes import Visits, home_units, route
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray, first_of_equal_rows, hash_rows
-from semdedup_spark.transforms.arrow import to_matrix
+from semdedup_spark.transforms.arrow import map_batches, to_matrix
 from semdedup_spark.transforms.packed import (
     CUT,
     NOTICE_DISTANCE,
@@ -46,7 +46,8 @@ class Probing:
 @dataclass(frozen=True)
 class Routing:
     """How to assign and pack. ``unit_keys``: for each unit the value of the column ``unit``;
-    ``probing``: ``None`` where rows are compared within their clusters only.
+    ``probing``: ``None`` where rows are compared within their clusters only; ``all_with_all``:
+    where all rows are compared as if there were one cluster, since probes would cost more.
     """
 
     centroids: FloatArray
@@ -54,6 +55,13 @@ class Routing:
     unit_keys: npt.NDArray[np.int32]
     rank_by: str
     probing: Probing | None = None
+    all_with_all: bool = False
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether no pair above the horizon can be missed."""
+        exact = self.probing is not None and self.probing.budget is None
+        return exact or self.all_with_all or len(self.centroids) == 1
 
 
 def route_rows(embeddings: DataFrame, routing: Routing, *, seed: int) -> DataFrame:
@@ -69,7 +77,7 @@ def route_rows(embeddings: DataFrame, routing: Routing, *, seed: int) -> DataFra
             if batch.num_rows:
                 yield from router.route(batch)
 
-    return rows.mapInArrow(route_batches, packed_schema(id_type, rank_key_type(routing.rank_by)))
+    return map_batches(rows, route_batches, packed_schema(id_type, rank_key_type(routing.rank_by)))
 
 
 class Router:
@@ -79,7 +87,7 @@ class Router:
         self._routing = routing
         probing = routing.probing
         self._prober = None
-        if probing is not None:
+        if probing is not None and not routing.all_with_all:
             self._prober = Prober(routing.centroids, eps_max=probing.eps_max, budget=probing.budget)
 
     def route(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -87,10 +95,11 @@ class Router:
         X = np.ascontiguousarray(to_matrix(batch.column(s.EMBEDDING)))
         borders, hashes = self._borders(X), hash_rows(X)
         labels, plan = borders.assignment.labels, self._routing.plan
+        tiles = np.zeros_like(labels) if self._routing.all_with_all else labels
         keys = self._keys(batch, borders.assignment)
         distinct = first_of_equal_rows(X, hashes)
         travels = _first_in_rank_order(keys, distinct)
-        routes = route(labels, hashes, plan, travels=travels, probes=borders.visits)
+        routes = route(tiles, hashes, plan, travels=travels, probes=borders.visits)
         order = np.argsort(routes.unit, kind="stable")
         row = routes.row[order]
         visits = keys.take(pa.array(row))

@@ -91,17 +91,20 @@ class Comparing:
     """
 
     dimension: int
-    n_clusters: int
+    knows_all: bool
     probing: Probing | None = None
     centroids: FloatArray | None = None
     device: str = "cpu"
+    probes: bool = False
 
     @classmethod
     def of(cls, routing: Routing, device: str) -> Comparing:
         """What the comparison needs of the routing."""
-        k, d = routing.centroids.shape
-        budgeted = routing.probing is not None and routing.probing.budget is not None
-        return cls(d, k, routing.probing, routing.centroids if budgeted else None, device)
+        budgeted = routing.probing is not None and not routing.knows_all
+        centroids = routing.centroids if budgeted else None
+        dimension = routing.centroids.shape[1]
+        probes = routing.probing is not None and not routing.all_with_all
+        return cls(dimension, routing.knows_all, routing.probing, centroids, device, probes)
 
     def compare(self, table: pa.Table) -> pa.Table:
         """One line per row and unit where something was found, then the line of the unit."""
@@ -116,7 +119,7 @@ class Comparing:
         )
         scores = score_unit(rows, above=self._above(), device=compute_device(self.device))
         found = _lines(visits, scores, self._exhaustive(unit, visits, rows))
-        return pa.concat_tables([found, _unit_line(found.schema, visits, scores)])
+        return pa.concat_tables([found, self._unit_line(found.schema, visits, scores)])
 
     def _above(self) -> float:
         """Similarities up to the horizon are of no use where not all of them are known."""
@@ -130,8 +133,7 @@ class Comparing:
         probing, n = self.probing, len(rows.role)
         at_home = rows.role == HOME
         if probing is None or self.centroids is None:
-            everything = probing is not None or self.n_clusters == 1
-            return pa.array(np.full(n, everything), mask=~at_home)
+            return pa.array(np.full(n, self.knows_all), mask=~at_home)
         sure = at_home & ~visits.column(CUT).to_numpy(zero_copy_only=False)
         notices = Notices(
             *(
@@ -146,6 +148,14 @@ class Comparing:
             missed = may_have_missed(X, int(tile), to_tile, self.centroids, probing.eps_max)
             sure[members[missed]] = False
         return pa.array(sure, mask=~at_home)
+
+    def _unit_line(self, schema: pa.Schema, visits: pa.Table, scores: UnitScores) -> pa.Table:
+        foreign = visits.column(s.CLUSTER_ID).to_numpy() != visits.column(TILE).to_numpy()
+        probes = foreign & (visits.column(ROLE).to_numpy() == SECOND)
+        line: dict[str, list[int | None]] = {name: [None] for name in schema.names}
+        line[COMPARISONS] = [scores.comparisons]
+        line[PROBES] = [int(probes.sum()) if self.probes else 0]
+        return pa.table(line, schema=schema)
 
 
 def _lines(visits: pa.Table, scores: UnitScores, exhaustive: pa.Array) -> pa.Table:
@@ -162,12 +172,3 @@ def _lines(visits: pa.Table, scores: UnitScores, exhaustive: pa.Array) -> pa.Tab
     lines = pa.table(columns)
     shown = np.asarray(at_home) | found
     return lines if shown.all() else lines.filter(pa.array(shown))
-
-
-def _unit_line(schema: pa.Schema, visits: pa.Table, scores: UnitScores) -> pa.Table:
-    foreign = visits.column(s.CLUSTER_ID).to_numpy() != visits.column(TILE).to_numpy()
-    second = visits.column(ROLE).to_numpy() == SECOND
-    line: dict[str, list[int | None]] = {name: [None] for name in schema.names}
-    line[COMPARISONS] = [scores.comparisons]
-    line[PROBES] = [int((foreign & second).sum())]
-    return pa.table(line, schema=schema)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.vectors import paired_similarity
-from semdedup_spark.transforms.arrow import to_matrix
+from semdedup_spark.transforms.arrow import map_batches, to_matrix
 
 _OTHER = "other"
 
@@ -108,7 +108,7 @@ def _pair_similarity(pairs: DataFrame, embeddings: DataFrame) -> DataFrame:
                 )
 
     id_type = pairs.schema[s.ID].dataType.simpleString()
-    return both.mapInArrow(measure, f"{s.ID} {id_type}, {s.SURVIVOR_SIMILARITY} float")
+    return map_batches(both, measure, f"{s.ID} {id_type}, {s.SURVIVOR_SIMILARITY} float")
 
 
 def kept_rows(embeddings: DataFrame, duplicates: DataFrame, *, with_id: bool) -> DataFrame:

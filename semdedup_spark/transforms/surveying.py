@@ -15,7 +15,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.kernels.kmeans import assign
 from semdedup_spark.kernels.probing import Prober
 from semdedup_spark.kernels.vectors import FloatArray
-from semdedup_spark.transforms.arrow import to_matrix
+from semdedup_spark.transforms.arrow import map_batches, to_matrix
 from semdedup_spark.transforms.routing import Probing
 
 Counts = npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ def survey_borders(
         )
 
     one_task = sample.select(s.EMBEDDING).repartition(1)
-    row = one_task.mapInArrow(task, "counts binary, rate double").first()
+    row = map_batches(one_task, task, "counts binary, rate double").first()
     if row is None:
         raise RuntimeError("the survey task returned nothing")
     counts = np.frombuffer(row["counts"], dtype=np.int64).reshape(-1, k + 1)

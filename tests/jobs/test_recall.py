@@ -148,6 +148,24 @@ def test_tiles_and_probe_tiles_of_cut_clusters_give_the_same_scores(spark, sourc
     np.testing.assert_allclose(found, np.where(M > 0.9, M, 0.0), atol=2e-6)
 
 
+def test_where_probes_would_cost_more_all_pairs_are_compared_once(spark, source):
+    root, X = source
+    config = job(root, k=7)
+    wide = config.model_copy(
+        update={"score": config.score.model_copy(update={"eps_max": 0.9, "unit_memory_mb": 1})}
+    )
+    score = run(spark, wide).records[2]
+    n = len(X) - 2  # two rows are copies of a third
+    assert (score.counts["comparisons"], score.counts["probes"]) == (n * (n - 1) // 2, 0)
+    rows = table(spark, root / "out", "scores").orderBy("batch", "rank_key", "id").collect()
+    ordered = unit_rows(X.astype(np.float32)).X[[int(r["id"].split("-")[1]) for r in rows]]
+    M, _ = brute_force(ordered)
+    found = np.array([r["max_similarity"] for r in rows])
+    np.testing.assert_allclose(found, np.where(M > 0.1, M, 0.0), atol=2e-6)
+    assert all(r["exhaustive"] for r in rows)
+    assert len({r["cluster_id"] for r in rows}) == 7
+
+
 def test_the_plan_foretells_what_scoring_then_does_and_writes_nothing(spark, source):
     root, X = source
     config = job(root, k=50)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from semdedup_spark.kernels.pacing import next_rows
 from semdedup_spark.kernels.packing import plan_units
 from semdedup_spark.kernels.planning import (
+    cheaper_all_with_all,
     choose_n_clusters,
     comparison_cost,
     expected_probes,
@@ -75,8 +76,14 @@ def test_expected_probes_scale_the_sample_and_draw_rare_counts_to_the_usual():
 
 def test_comparison_cost_counts_pairs_probes_and_copies_by_hand():
     plan = plan_units([10, 20], unit_rows=1000, probes=[3, 0])
-    cost = comparison_cost([10, 20], [3, 0], plan, dimension=2, flops_per_second=1e9)
+    cost = comparison_cost([10, 20], [3, 0], plan, n_clusters=2, dimension=2, flops_per_second=1e9)
     assert cost.comparisons == 10 * 10 / 2 + 20 * 20 / 2 + 10 * 3
     assert cost.probes == 3
     assert cost.copies == 30 + 3
     assert cost.core_seconds > 2 * 2 * (30 * 2 + cost.comparisons) / 1e9
+
+
+def test_all_pairs_are_cheaper_once_probes_go_nearly_everywhere():
+    assert not cheaper_all_with_all([10, 10], [4, 4])
+    assert cheaper_all_with_all([10, 10], [5, 5])
+    assert cheaper_all_with_all([20], [0])
