@@ -75,3 +75,36 @@ def test_two_slots_and_each_slot_alone_together_equal_the_whole(seed, n, m, bloc
     M[a] = np.maximum(max_earlier_similarity(X[a]).max_similarity, of_a.max_similarity)
     M[b] = np.maximum(max_earlier_similarity(X[b]).max_similarity, of_b.max_similarity)
     np.testing.assert_allclose(M, brute_force(X)[0], atol=2e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 20), st.sampled_from([0, 0.9]))
+def test_torch_tensors_give_what_numpy_arrays_give(seed, n, m, above):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    X = random_rows(seed, n + m, 5)
+    rank = np.random.default_rng(seed).permutation(n + m)
+    a, b = np.sort(rank[:n]), np.sort(rank[n:])
+    ours = [
+        max_earlier_similarity(X, above=above, block=7, panel=5),
+        *max_earlier_similarity_across(X[a], a, X[b], b, above=above, block=7, panel=5),
+    ]
+    T = torch.from_numpy(X)
+    theirs = [
+        max_earlier_similarity(T, above=above, block=7, panel=5),
+        *max_earlier_similarity_across(T[a], a, T[b], b, above=above, block=7, panel=5),
+    ]
+    for one, other in zip(ours, theirs, strict=True):
+        assert isinstance(other.max_similarity, np.ndarray)
+        np.testing.assert_allclose(one.max_similarity, other.max_similarity, atol=2e-6)
+        differ = one.neighbor != other.neighbor  # only where two neighbors are equally near
+        np.testing.assert_allclose(
+            one.max_similarity[differ], other.max_similarity[differ], atol=2e-6
+        )
+        assert ((one.neighbor == -1) == (other.neighbor == -1)).all()
+
+
+def test_similarities_up_to_the_horizon_count_as_none():
+    angles = np.deg2rad([0, 60, 90, 100])
+    X = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    best = max_earlier_similarity(X, above=0.9)
+    assert best.neighbor.tolist() == [-1, -1, -1, 2]
+    assert best.max_similarity.tolist()[:3] == [0, 0, 0]

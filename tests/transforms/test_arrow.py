@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from semdedup_spark.transforms.arrow import to_lists, to_matrix
+from semdedup_spark.transforms.arrow import keep_zips_read, to_lists, to_matrix
 
 LISTS = pa.list_(pa.float32())
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0], [-1.0, 0.5, 0.0]]
@@ -71,3 +71,21 @@ def test_nothing_makes_valid_lists(n, d):
     column.validate(full=True)
     assert column.to_pylist() == [None] * n
     assert column.type.value_type == pa.float32()
+
+
+def test_finders_of_zips_are_dropped_and_their_modules_are_still_found(tmp_path, monkeypatch):
+    import importlib
+    import sys
+    import zipfile
+    import zipimport
+
+    path = tmp_path / "some.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("module_in_a_zip.py", "x = 1")
+        archive.writestr("another_in_a_zip.py", "x = 2")
+    monkeypatch.syspath_prepend(str(path))
+    assert importlib.import_module("module_in_a_zip").x == 1
+    assert isinstance(sys.path_importer_cache[str(path)], zipimport.zipimporter)
+    keep_zips_read()
+    assert str(path) not in sys.path_importer_cache
+    assert importlib.import_module("another_in_a_zip").x == 2
