@@ -29,6 +29,7 @@ from semdedup_spark.transforms.surveying import survey_borders
 # A unit needs its vectors, a copy in rank order and the products of a block pair.
 _COPIES_IN_UNIT = 3
 _UNITS_IN_TASK = 8
+_USUAL_TASKS = 200
 _SURVEY_ROWS = 20_000
 _SURVEY_PRODUCTS = 4 * 10**8
 _SURVEY_SEED = 7
@@ -117,7 +118,8 @@ def tasks(spark: SparkSession, n_units: int) -> int:
     """Spark tasks for so many units: a few units each, as starting a task is not free, and no fewer
     tasks than the session shuffles into. Where a unit is computed changes no result.
     """
-    shuffled = int(spark.conf.get("spark.sql.shuffle.partitions") or 1)
+    setting = spark.conf.get("spark.sql.shuffle.partitions") or ""
+    shuffled = int(setting) if setting.isdigit() else _USUAL_TASKS  # Databricks also knows "auto"
     return min(n_units, max(shuffled, -(-n_units // _UNITS_IN_TASK)))
 
 
@@ -129,12 +131,14 @@ def _write_scores(
     partial = compare_units(
         packed, routing, n_tasks=tasks(job.spark, units), device=settings.device
     )
-    totals = Observation()
-    sums = [F.sum(name).alias(name) for name in (COMPARISONS, PROBES)]
-    several = routing.plan.has_tiles or routing.probing is not None
-    scored = merge_units(partial.observe(totals, *sums), several=several)
-    commit = replace_table(scored, job.root, s.SCORES, mark)
-    return commit, {name: int(totals.get[name] or 0) for name in (COMPARISONS, PROBES)}
+    several, totals = routing.plan.has_tiles or routing.probing is not None, Observation()
+    # A write to a named table is a command within a command, in which Spark 4.1 loses what was
+    # observed, and asking for it then fails: the ledger has these two counts for path outputs only.
+    observed = () if job.root.is_catalog else (COMPARISONS, PROBES)
+    if observed:
+        partial = partial.observe(totals, *(F.sum(name).alias(name) for name in observed))
+    commit = replace_table(merge_units(partial, several=several), job.root, s.SCORES, mark)
+    return commit, {name: int(totals.get[name] or 0) for name in observed}
 
 
 def _certified(scores: DataFrame, eps_max: float) -> dict[str, float]:
