@@ -39,11 +39,13 @@ def run_score(
     job: Job, embed: StageRecord | None = None, cluster: StageRecord | None = None
 ) -> StageRecord:
     """``embeddings`` and ``centroids`` to ``scores``."""
-    embed = embed or require_stage(job, "embed", embed_settings(job.config))
+    settings = job.config.score
+    if embed is None:  # else the stage embed has just checked the order
+        embed = require_stage(job, "embed", embed_settings(job.config))
+        own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
+        check_rank_by(own, settings.rank_by)
     cluster = cluster or require_stage(job, "cluster", job.config.cluster.identity())
-    settings, n = job.config.score, embed.counts["embedded"]
-    own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
-    check_rank_by(own, settings.rank_by)
+    n = embed.counts["embedded"]
 
     def compute(key: str) -> StageResult:
         embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
@@ -82,8 +84,9 @@ def plan_routing(
     if all_with_all:
         sizes, probes = np.array([float(n)]), None
     plan = plan_units(sizes, unit_rows=rows_in_unit(settings, matrix), probes=probes)
-    keys = partition_keys(plan.n_units, tasks(embeddings.sparkSession, plan.n_units))
-    return Routing(matrix, plan, keys, settings.rank_by, probing, all_with_all)
+    n_tasks = tasks(embeddings.sparkSession, plan.n_units)
+    keys = partition_keys(plan.n_units, n_tasks)
+    return Routing(matrix, plan, keys, n_tasks, settings.rank_by, probing, all_with_all)
 
 
 def clusters(centroids: DataFrame, n: int) -> tuple[FloatArray, npt.NDArray[np.float64]]:
@@ -126,11 +129,9 @@ def tasks(spark: SparkSession, n_units: int) -> int:
 def _write_scores(
     job: Job, embeddings: DataFrame, routing: Routing, mark: CommitMark
 ) -> tuple[Commit, dict[str, int]]:
-    settings, units = job.config.score, routing.plan.n_units
+    settings = job.config.score
     packed = route_rows(embeddings, routing, seed=settings.seed)
-    partial = compare_units(
-        packed, routing, n_tasks=tasks(job.spark, units), device=settings.device
-    )
+    partial = compare_units(packed, routing, device=settings.device)
     several, totals = routing.plan.has_tiles or routing.probing is not None, Observation()
     # A write to a named table is a command within a command, in which Spark 4.1 loses what was
     # observed, and asking for it then fails: the ledger has these two counts for path outputs only.

@@ -45,7 +45,8 @@ class Probing:
 
 @dataclass(frozen=True)
 class Routing:
-    """How to assign and pack. ``unit_keys``: for each unit the value of the column ``unit``;
+    """How to assign and pack. ``unit_keys``: for each unit the value of the column ``unit``,
+    which spreads the units evenly over ``n_tasks``;
     ``probing``: ``None`` where rows are compared within their clusters only; ``all_with_all``:
     where all rows are compared as if there were one cluster, since probes would cost more.
     """
@@ -53,6 +54,7 @@ class Routing:
     centroids: FloatArray
     plan: UnitPlan
     unit_keys: npt.NDArray[np.int32]
+    n_tasks: int
     rank_by: str
     probing: Probing | None = None
     all_with_all: bool = False

@@ -39,7 +39,7 @@ _NEIGHBOR_RANK_KEY = "neighbor_rank_key"
 _BEST = (s.MAX_SIMILARITY, _NEIGHBOR_BATCH, _NEIGHBOR_RANK_KEY, s.NEIGHBOR_ID)
 
 
-def compare_units(packed: DataFrame, routing: Routing, *, n_tasks: int, device: str) -> DataFrame:
+def compare_units(packed: DataFrame, routing: Routing, *, device: str) -> DataFrame:
     """Packed rows to partial scores: one line per row and unit where something was found, and one
     line without id per unit, that holds its ``comparisons`` and ``probes``.
     """
@@ -49,7 +49,7 @@ def compare_units(packed: DataFrame, routing: Routing, *, n_tasks: int, device: 
     def compare(table: pa.Table) -> pa.Table:
         return comparing.compare(table)
 
-    units = packed.repartition(n_tasks, UNIT)
+    units = packed.repartition(routing.n_tasks, UNIT)
     schema = _partial_schema(id_type, rank_key_type(routing.rank_by))
     return map_groups(units, UNIT, compare, schema)
 

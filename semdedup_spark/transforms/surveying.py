@@ -1,4 +1,4 @@
-"""From a sample: how large the clusters are, and how many rows will visit each."""
+"""From a sample: how many rows will visit each cluster, for some ways to probe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.kmeans import assign
 from semdedup_spark.kernels.probing import Prober
 from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.transforms.arrow import map_batches, to_matrix
@@ -24,20 +23,15 @@ _RATE_ROWS = 1024
 
 @dataclass(frozen=True)
 class Survey:
-    """``members``: (k,) sample rows of each cluster; ``probes``: for each choice (k,) sample rows
-    that would visit it; ``cut``: for each choice the sample rows that would visit less than they
+    """``n_rows``: of the sample; ``probes``: for each choice (k,) sample rows that would visit each
+    cluster; ``cut``: for each choice the sample rows that would visit less than they
     must; ``flops_per_second``: of a matrix product in a worker.
     """
 
-    members: Counts
+    n_rows: int
     probes: list[Counts]
     cut: list[int]
     flops_per_second: float
-
-    @property
-    def n_rows(self) -> int:
-        """Size of the sample."""
-        return int(self.members.sum())
 
 
 def survey_borders(
@@ -49,37 +43,36 @@ def survey_borders(
     k, d = centroids.shape
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        counts = np.zeros((1 + len(choices), k + 1), dtype=np.int64)
+        probers = [
+            None if c is None else Prober(centroids, eps_max=c.eps_max, budget=c.budget)
+            for c in choices
+        ]
+        n_rows, counts = 0, np.zeros((len(choices), k + 1), dtype=np.int64)
         for batch in batches:
             if batch.num_rows:
-                counts += count_borders(to_matrix(batch.column(0)), centroids, choices)
+                n_rows += batch.num_rows
+                counts += count_borders(to_matrix(batch.column(0)), k, probers)
+        packed = pa.array([counts.tobytes()], pa.binary())
         yield pa.RecordBatch.from_pydict(
-            {"counts": pa.array([counts.tobytes()], pa.binary()), "rate": [_measured_rate(d)]}
+            {"n": pa.array([n_rows], pa.int64()), "counts": packed, "rate": [_measured_rate(d)]}
         )
 
     one_task = sample.select(s.EMBEDDING).repartition(1)
-    row = map_batches(one_task, task, "counts binary, rate double").first()
+    row = map_batches(one_task, task, "n bigint, counts binary, rate double").first()
     if row is None:
         raise RuntimeError("the survey task returned nothing")
     counts = np.frombuffer(row["counts"], dtype=np.int64).reshape(-1, k + 1)
-    return Survey(counts[0, :k], list(counts[1:, :k]), counts[1:, k].tolist(), row["rate"])
+    return Survey(row["n"], list(counts[:, :k]), counts[:, k].tolist(), row["rate"])
 
 
-def count_borders(
-    X: FloatArray, centroids: FloatArray, choices: Sequence[Probing | None]
-) -> Counts:
-    """(1 + choices, k + 1): members of each cluster and 0; then for each choice the visits to each
-    cluster, and the rows whose visits are cut.
-    """
-    k = len(centroids)
-    counts = np.zeros((1 + len(choices), k + 1), dtype=np.int64)
-    counts[0, :k] = np.bincount(assign(X, centroids).labels, minlength=k)
-    for line, choice in zip(counts[1:], choices, strict=True):
-        if choice is not None:
-            prober = Prober(centroids, eps_max=choice.eps_max, budget=choice.budget)
+def count_borders(X: FloatArray, n_clusters: int, probers: Sequence[Prober | None]) -> Counts:
+    """(probers, k + 1): the visits to each cluster, and the rows whose visits are cut."""
+    counts = np.zeros((len(probers), n_clusters + 1), dtype=np.int64)
+    for line, prober in zip(counts, probers, strict=True):
+        if prober is not None:
             borders = prober(X)
-            line[:k] = np.bincount(borders.visits.cluster, minlength=k)
-            line[k] = np.count_nonzero(borders.is_cut())
+            line[:-1] = np.bincount(borders.visits.cluster, minlength=n_clusters)
+            line[-1] = np.count_nonzero(borders.is_cut())
     return counts
 
 
