@@ -32,16 +32,17 @@ def encode_payloads(encoder: Encoder, payloads: Sequence[Any]) -> EncodedBatch:
     """Encode n payloads; an entry ``None`` (rejected before) stays without vector and reason."""
     reasons: list[str | None] = [None] * len(payloads)
     messages: list[str | None] = [None] * len(payloads)
-    rows, prepared = [], []
-    for row, payload in enumerate(payloads):
-        if payload is None:
-            continue
-        try:
-            prepared.append(encoder.prepare(payload))
+    present = [row for row, payload in enumerate(payloads) if payload is not None]
+    rows, good = [], []
+    for row, prepared in zip(
+        present, encoder.prepare([payloads[row] for row in present]), strict=True
+    ):
+        if isinstance(prepared, RejectedPayload):
+            reasons[row], messages[row] = prepared.reason, prepared.message
+        else:
             rows.append(row)
-        except RejectedPayload as rejected:
-            reasons[row], messages[row] = rejected.reason, rejected.message
-    encoded = check_vectors(encoder.encode(prepared)) if rows else None
+            good.append(prepared)
+    encoded = check_vectors(encoder.encode(good)) if rows else None
     return spread(encoded, rows, reasons, messages)
 
 

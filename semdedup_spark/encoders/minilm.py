@@ -35,15 +35,18 @@ class MiniLM:
         model = AutoModel.from_pretrained(directory, local_files_only=True, use_safetensors=True)
         self._model = model.eval().to(self._device, dtype=getattr(torch, spec.precision))
 
-    def prepare(self, payload: str) -> str:
-        """A string needs no decoding."""
-        return payload
-
-    def encode(self, prepared: Sequence[str]) -> FloatArray:
-        """(n, 384) float32. Texts of like length share a forward pass; order is restored."""
+    def prepare(self, payloads: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text."""
+        if not payloads:
+            return []
         tokens: list[list[int]] = self._tokenizer(
-            list(prepared), truncation=True, max_length=self._max_length
+            list(payloads), truncation=True, max_length=self._max_length
         )["input_ids"]
+        return tokens
+
+    def encode(self, prepared: Sequence[list[int]]) -> FloatArray:
+        """(n, 384) float32. Texts of like length share a forward pass; order is restored."""
+        tokens = prepared
         buckets: dict[int, list[int]] = {}
         for row, ids in enumerate(tokens):
             buckets.setdefault(-(-len(ids) // _LENGTH_STEP) * _LENGTH_STEP, []).append(row)

@@ -11,7 +11,7 @@ from importlib.metadata import version
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload
+from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload, rejected_or
 from semdedup_spark.kernels.vectors import FloatArray
 
 # Pillow's own limit: a quarter of a gigabyte of 24-bit pixels. Checked before anything is decoded.
@@ -29,8 +29,11 @@ class Pixels:
     def __init__(self, spec: EncoderSpec) -> None:
         self._size = (spec.image_size, spec.image_size)
 
-    def prepare(self, payload: bytes) -> FloatArray:
-        """(3 * size * size,) float32 in [0, 1]."""
+    def prepare(self, payloads: Sequence[bytes]) -> list[FloatArray | RejectedPayload]:
+        """(3 * size * size,) float32 in [0, 1] of each image."""
+        return [rejected_or(self._prepare, payload) for payload in payloads]
+
+    def _prepare(self, payload: bytes) -> FloatArray:
         image = decode_image(payload)
         if image.size != self._size:
             image = image.resize(self._size, Image.Resampling.BILINEAR)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,25 +13,36 @@ from semdedup_spark.kernels.vectors import FloatArray
 class EncoderSpec:
     """All that a worker needs to load an encoder; small, hashable and picklable.
 
-    ``model``: a local directory, or ``None`` for the encoder's own; ``max_length``: tokens;
-    ``image_size``: pixels a side; ``precision``: dtype of the model's arithmetic; ``device``:
-    ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``; ``batch_size``: payloads a forward pass.
+    ``model``: a local file or directory, a name that the encoder's library knows, or ``None`` for
+    the encoder's own; ``max_length``: tokens; ``long_text``: what becomes of longer texts
+    (``truncate``, ``chunk-mean``, ``reject``); ``pooling``: ``mean``, ``cls``, ``last`` or ``None``
+    for the model's own; ``tower``: ``image``, ``text``, ``image+text`` or ``None`` where there is
+    no choice; ``image_size``: pixels a side; ``max_pixels``: larger images are rejected before they
+    are decoded; ``precision``: dtype of the model's arithmetic; ``device``: ``auto``, ``cpu``,
+    ``cuda`` or ``cuda:<index>``; ``batch_size``: payloads a forward pass.
     """
 
     name: str
     model: str | None = None
+    trust_remote_code: bool = False
     max_length: int = 256
+    long_text: str = "truncate"
+    pooling: str | None = None
+    tower: str | None = None
     image_size: int = 32
+    max_pixels: int = 89_478_485
     precision: str = "float32"
     device: str = "auto"
     batch_size: int = 32
 
 
 class Encoder(Protocol):
-    """A loaded model."""
+    """A loaded model. ``prepare`` may run in another thread than ``encode``, a batch ahead."""
 
-    def prepare(self, payload: Any) -> Any:
-        """Decode one payload. Raises :class:`RejectedPayload`; never fails otherwise."""
+    def prepare(self, payloads: Sequence[Any]) -> list[Any]:
+        """Decode or tokenise n payloads, in order: what ``encode`` wants of each, or a
+        :class:`RejectedPayload` in its place. Work of the CPU; one bad payload never fails others.
+        """
 
     def encode(self, prepared: Sequence[Any]) -> FloatArray:
         """(n, d) float32 for n prepared payloads, n >= 1; rows need not have unit length.
@@ -47,3 +58,11 @@ class RejectedPayload(Exception):
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+def rejected_or(prepare: Callable[[Any], Any], payload: Any) -> Any:
+    """``prepare(payload)``, or the :class:`RejectedPayload` that it raised."""
+    try:
+        return prepare(payload)
+    except RejectedPayload as rejected:
+        return rejected

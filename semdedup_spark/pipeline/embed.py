@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -168,12 +169,5 @@ def _refuse_changed_files(job: Job, source: SourceRows) -> None:
 
 
 def _encoder_spec(embed: EmbedConfig) -> EncoderSpec:
-    return EncoderSpec(
-        name=embed.encoder,
-        model=embed.model,
-        max_length=embed.max_length,
-        image_size=embed.image_size,
-        precision=embed.precision,
-        device=embed.device,
-        batch_size=embed.batch_size,
-    )
+    shared = {field.name for field in fields(EncoderSpec)} - {"name"}
+    return EncoderSpec(embed.encoder, **{name: getattr(embed, name) for name in shared})

@@ -30,7 +30,7 @@ TEXTS = [
 
 def encode(texts, **settings):
     encoder = load_encoder(EncoderSpec("minilm", device="cpu", **settings))
-    return encoder.encode([encoder.prepare(text) for text in texts])
+    return encoder.encode(encoder.prepare(texts))
 
 
 @pytest.fixture(scope="module")

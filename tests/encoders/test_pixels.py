@@ -44,7 +44,7 @@ def test_pixels_come_out_row_by_row_as_rgb_between_0_and_1():
     image = Image.new("RGB", (2, 2))
     for place, colour in {(0, 0): RED, (1, 0): (0, 255, 0), (0, 1): (51, 102, 204)}.items():
         image.putpixel(place, colour)
-    vector = Pixels(EncoderSpec("pixels", image_size=2)).prepare(encoded(image))
+    [vector] = Pixels(EncoderSpec("pixels", image_size=2)).prepare([encoded(image)])
     expected = [1, 0, 0, 0, 1, 0, 0.2, 0.4, 0.8, 0, 0, 0]
     assert vector.dtype == np.float32
     np.testing.assert_allclose(vector, expected, atol=1e-7)
@@ -54,7 +54,7 @@ def test_images_are_resized_to_a_square():
     halves = Image.new("RGB", (40, 10), RED)
     halves.paste(BLUE, (20, 0, 40, 10))
     encoder = Pixels(EncoderSpec("pixels", image_size=4))
-    vector = encoder.prepare(encoded(halves)).reshape(4, 4, 3)
+    vector = encoder.prepare([encoded(halves)])[0].reshape(4, 4, 3)
     np.testing.assert_allclose(vector[:, 0], np.tile([1, 0, 0], (4, 1)), atol=1e-7)
     np.testing.assert_allclose(vector[:, 3], np.tile([0, 0, 1], (4, 1)), atol=1e-7)
     assert encoder.encode([vector.reshape(-1)] * 3).shape == (3, 48)
@@ -209,11 +209,12 @@ def test_real_images_of_every_format_are_decoded_and_the_corrupt_one_is_not(shar
     files = sorted(p for p in (shared_data / "imagededup_tests").rglob("*") if p.is_file())
     rejected, shapes = {}, set()
     encoder = Pixels(EncoderSpec("pixels", image_size=8))
-    for file in files:
-        try:
-            shapes.add(encoder.prepare(file.read_bytes()).shape)
-        except RejectedPayload as error:
-            rejected[file.name] = error.reason
+    prepared = encoder.prepare([file.read_bytes() for file in files])
+    for file, outcome in zip(files, prepared, strict=True):
+        if isinstance(outcome, RejectedPayload):
+            rejected[file.name] = outcome.reason
+        else:
+            shapes.add(outcome.shape)
     bad = ("LICENSE", "README.txt", "ukbench09268_corrupt.jpg")
     assert rejected == dict.fromkeys(bad, "undecodable_image")
     assert shapes == {(192,)}

@@ -1,0 +1,26 @@
+"""Job configuration: one frozen model per stage, loaded strictly from YAML.
+
+Fields marked operational change how a stage runs but not what it computes; a stage's output stays
+valid when only they change.
+"""
+
+from semdedup_spark.config.embed import EmbedConfig
+from semdedup_spark.config.job import JobConfig
+from semdedup_spark.config.loading import canonical_json, fingerprint, load_config, parse_config
+from semdedup_spark.config.source import CONTENT_HASH, SourceConfig
+from semdedup_spark.config.stages import ClusterConfig, ProbeBudget, ScoreConfig, SelectConfig
+
+__all__ = [
+    "CONTENT_HASH",
+    "ClusterConfig",
+    "EmbedConfig",
+    "JobConfig",
+    "ProbeBudget",
+    "ScoreConfig",
+    "SelectConfig",
+    "SourceConfig",
+    "canonical_json",
+    "fingerprint",
+    "load_config",
+    "parse_config",
+]

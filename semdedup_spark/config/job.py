@@ -1,0 +1,36 @@
+"""A whole job, and what its stages must agree on."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+
+from semdedup_spark.config.embed import EmbedConfig
+from semdedup_spark.config.source import SourceConfig
+from semdedup_spark.config.stages import ClusterConfig, ScoreConfig, SelectConfig
+from semdedup_spark.config.strict import StrictModel
+
+
+class JobConfig(StrictModel):
+    """A whole job."""
+
+    output: str
+    source: SourceConfig
+    embed: EmbedConfig = EmbedConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    score: ScoreConfig = ScoreConfig()
+    select: SelectConfig = SelectConfig(eps=0.05)
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> JobConfig:
+        fitting = {"text": ("minilm",), "images": ("pixels",), "vectors": ("none",)}
+        if self.embed.encoder not in fitting[self.source.kind]:
+            raise ValueError(
+                f"embed.encoder must be {' or '.join(fitting[self.source.kind])} for "
+                f"source.kind {self.source.kind}. Got {self.embed.encoder!r}"
+            )
+        if self.select.eps is not None and self.select.eps > self.score.eps_max:
+            raise ValueError(
+                f"select.eps must be <= score.eps_max ({self.score.eps_max}), the horizon up to "
+                f"which scores are computed. Got {self.select.eps}; raise score.eps_max"
+            )
+        return self
