@@ -8,6 +8,13 @@ from pydantic import Field
 
 from semdedup_spark.config.strict import OPERATIONAL, Number, StrictModel
 
+# Which encoders fit which kind of source; encoders/registry.py says where they are.
+FITTING = {
+    "text": ("minilm",),
+    "images": ("pixels",),
+    "vectors": ("none",),
+}
+
 
 class EmbedConfig(StrictModel):
     """How rows become vectors."""

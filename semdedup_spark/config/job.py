@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from semdedup_spark.config.embed import EmbedConfig
+from semdedup_spark.config.embed import FITTING, EmbedConfig
 from semdedup_spark.config.source import SourceConfig
 from semdedup_spark.config.stages import ClusterConfig, ScoreConfig, SelectConfig
 from semdedup_spark.config.strict import StrictModel
@@ -22,10 +22,10 @@ class JobConfig(StrictModel):
 
     @model_validator(mode="after")
     def _stages_agree(self) -> JobConfig:
-        fitting = {"text": ("minilm",), "images": ("pixels",), "vectors": ("none",)}
-        if self.embed.encoder not in fitting[self.source.kind]:
+        fitting = FITTING[self.source.kind]
+        if self.embed.encoder not in fitting:
             raise ValueError(
-                f"embed.encoder must be {' or '.join(fitting[self.source.kind])} for "
+                f"embed.encoder must be {' or '.join(fitting)} for "
                 f"source.kind {self.source.kind}. Got {self.embed.encoder!r}"
             )
         if self.select.eps is not None and self.select.eps > self.score.eps_max:

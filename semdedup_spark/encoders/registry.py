@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
 from semdedup_spark.encoders.protocol import Encoder, EncoderSpec
+
+# Name: (the encoder's class, the function for its identity), each "module:attribute" and imported
+# when asked for. The module of an identity must import no torch: the driver may not have it.
+# Which kinds of source a name fits is in config/embed.py.
+ENCODERS: dict[str, tuple[str, str]] = {
+    "minilm": ("minilm:MiniLM", "minilm_files:minilm_identity"),
+    "pixels": ("pixels:Pixels", "pixels:pixels_identity"),
+}
 
 
 @lru_cache(maxsize=2)
@@ -12,29 +22,25 @@ def load_encoder(spec: EncoderSpec) -> Encoder:
     """The encoder for ``spec``. The cache lives in this module, which workers import, so a model
     is loaded once per worker process and not once per task.
     """
-    if spec.name == "minilm":
-        from semdedup_spark.encoders.minilm import MiniLM
-
-        return MiniLM(spec)
-    if spec.name == "pixels":
-        from semdedup_spark.encoders.pixels import Pixels
-
-        return Pixels(spec)
-    raise ValueError(f"encoder must be minilm or pixels. Got {spec.name!r}.")
+    if spec.name not in ENCODERS:
+        raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}. Got {spec.name!r}.")
+    encoder: Encoder = _imported(ENCODERS[spec.name][0])(spec)
+    return encoder
 
 
 def encoder_identity(spec: EncoderSpec) -> str:
-    """What decides an encoder's numbers, in one line. Loads no model, imports no torch.
+    """What decides an encoder's numbers, in one line. Loads no model, imports no torch; of a name
+    without an encoder (``none``: ready-made vectors) the name.
 
     Raises :class:`semdedup_spark.errors.EnvironmentProblem` where a needed package or model is
     missing.
     """
-    if spec.name == "minilm":
-        from semdedup_spark.encoders.minilm_files import minilm_identity
+    if spec.name not in ENCODERS:
+        return spec.name
+    identity: str = _imported(ENCODERS[spec.name][1])(spec)
+    return identity
 
-        return minilm_identity(spec)
-    if spec.name == "pixels":
-        from semdedup_spark.encoders.pixels import pixels_identity
 
-        return pixels_identity(spec)
-    return spec.name
+def _imported(place: str) -> Any:
+    module, attribute = place.split(":")
+    return getattr(import_module(f"semdedup_spark.encoders.{module}"), attribute)

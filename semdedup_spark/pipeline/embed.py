@@ -32,7 +32,7 @@ from semdedup_spark.transforms.ranking import check_rank_by
 
 FIRST_BATCH = 0
 # Rows of the first commit of an encoder, to learn its speed; cheap encoders start large.
-_FIRST_COMMIT = {"minilm": 512, "pixels": 20_000, READY_MADE: 1_000_000}
+_FIRST_COMMIT = {"pixels": 20_000, READY_MADE: 1_000_000}
 
 
 def embed_settings(config: JobConfig) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _embed_all(job: Job, source: SourceRows, spec: EncoderSpec, key: str) -> Com
     """
     position, rows, version = _embedded_before(job, key)
     begun, done = time.monotonic(), list[tuple[int, float]]()
-    wanted = _FIRST_COMMIT[spec.name]
+    wanted = _FIRST_COMMIT.get(spec.name, 512)
     while position < END_OF_IDS:
         width = wanted / max(source.n_read, 1) * END_OF_IDS
         end = min(END_OF_IDS, position + max(1, int(width)))
