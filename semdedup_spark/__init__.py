@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from semdedup_spark.config import JobConfig, load_config, parse_config
+    from semdedup_spark.in_memory import VectorScores, score_vectors
     from semdedup_spark.pipeline import JobSummary, open_job, run_job
     from semdedup_spark.session import open_session
 
@@ -22,17 +23,21 @@ _HOMES = {
     "open_job": "semdedup_spark.pipeline",
     "run_job": "semdedup_spark.pipeline",
     "open_session": "semdedup_spark.session",
+    "VectorScores": "semdedup_spark.in_memory",
+    "score_vectors": "semdedup_spark.in_memory",
 }
 
 __all__ = [
     "JobConfig",
     "JobSummary",
+    "VectorScores",
     "__version__",
     "load_config",
     "open_job",
     "open_session",
     "parse_config",
     "run_job",
+    "score_vectors",
 ]
 
 

@@ -37,6 +37,9 @@ class ScoreConfig(StrictModel):
     seed: int = Field(default=0, ge=0)
     unit_memory_mb: int = Field(default=256, ge=1, json_schema_extra=OPERATIONAL)
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=OPERATIONAL)
+    precision: Literal["float32", "float16"] = Field(
+        default="float32", json_schema_extra=OPERATIONAL
+    )
 
     @field_validator("rank_by")
     @classmethod

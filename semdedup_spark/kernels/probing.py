@@ -21,7 +21,7 @@ from semdedup_spark.kernels.vectors import FloatArray, IndexArray, paired_simila
 
 # Two float32 products of unit vectors differ from the true ones by less. Visiting a little too
 # much is harmless; the bounds below err to that side.
-_PRODUCT_NOISE = 4e-6
+PRODUCT_NOISE = 4e-6
 # Rows at a time, so that (rows x clusters) fits in memory, and clusters up to which the distances
 # between all centroids do.
 _BLOCK_ENTRIES = 4_000_000
@@ -65,7 +65,9 @@ class Prober:
         self._centroids = centroids
         self._reach = np.float32(margin(eps_max))
         self._budget = budget
-        self._table = _gaps(centroids, centroids) if len(centroids) <= _LARGEST_TABLE else None
+        self._table = (
+            centroid_gaps(centroids, centroids) if len(centroids) <= _LARGEST_TABLE else None
+        )
 
     def __call__(self, X: FloatArray) -> Borders:
         """``X``: (n, d) float32, unit rows."""
@@ -90,11 +92,11 @@ class Prober:
         here = np.arange(n)
         own = products[here, labels]
         gaps = self._gaps_of(labels)
-        near = products + self._reach * gaps >= (own - _PRODUCT_NOISE)[:, None]
+        near = products + self._reach * gaps >= (own - PRODUCT_NOISE)[:, None]
         near[here, labels] = False
         flat = np.flatnonzero(near)
         row, cluster = flat // k, flat % k
-        lead = np.maximum(own[row] - products[row, cluster] - _PRODUCT_NOISE, 0)
+        lead = np.maximum(own[row] - products[row, cluster] - PRODUCT_NOISE, 0)
         return _Reached(row, cluster.astype(np.int32), lead / gaps[row, cluster])
 
     def _gaps_of(self, labels: LabelArray) -> FloatArray:
@@ -102,13 +104,13 @@ class Prober:
         if self._table is not None:
             return self._table[labels]
         present, position = np.unique(labels, return_inverse=True)
-        return _gaps(self._centroids[present], self._centroids)[position]
+        return centroid_gaps(self._centroids[present], self._centroids)[position]
 
 
-def _gaps(A: FloatArray, B: FloatArray) -> FloatArray:
+def centroid_gaps(A: FloatArray, B: FloatArray) -> FloatArray:
     """||a - b|| for all pairs of unit rows, rounded up a little, never 0."""
     squared = 2 - 2 * (A @ B.T)
-    gaps: FloatArray = np.sqrt(np.maximum(squared, 0) + 2 * _PRODUCT_NOISE)
+    gaps: FloatArray = np.sqrt(np.maximum(squared, 0) + 2 * PRODUCT_NOISE)
     return gaps
 
 
@@ -189,8 +191,8 @@ def may_have_missed(
     reach = margin(eps_max)
     own = X @ centroids[cluster]
     for home, distance in zip(notices.home, notices.distance, strict=True):
-        gap = _gaps(centroids[cluster][None], centroids[home][None])[0, 0]
+        gap = centroid_gaps(centroids[cluster][None], centroids[home][None])[0, 0]
         lead = own - X @ centroids[home]
-        not_visited = lead + _PRODUCT_NOISE > reach * gap
-        missed |= not_visited & (lead - _PRODUCT_NOISE <= (2 * reach - distance) * gap)
+        not_visited = lead + PRODUCT_NOISE > reach * gap
+        missed |= not_visited & (lead - PRODUCT_NOISE <= (2 * reach - distance) * gap)
     return missed

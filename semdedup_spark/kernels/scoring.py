@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from semdedup_spark.kernels.best import NO_NEIGHBOR
 from semdedup_spark.kernels.devices import block_rows, place
 from semdedup_spark.kernels.kmeans import LabelArray
+from semdedup_spark.kernels.pruning import BorderPruning
 from semdedup_spark.kernels.routes import HOME, SECOND, RoleArray
 from semdedup_spark.kernels.similarity import (
-    NO_NEIGHBOR,
     EarlierSimilarity,
     max_earlier_similarity,
     max_earlier_similarity_across,
+    merge_best,
 )
 from semdedup_spark.kernels.vectors import FloatArray, HashArray, IndexArray, first_of_equal_rows
+
+# Pairs set aside before they are brought together.
+_MOST_PAIRS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,8 @@ class UnitRowsInOrder:
 
     ``vectors``: (u, d) float32, unit rows, and ``hashes``: (u,) of them; ``vector``: (n,) int64,
     each row's position in ``vectors``; ``tile``, ``role``: (n,), see
-    :class:`semdedup_spark.kernels.routes.Routes`.
+    :class:`semdedup_spark.kernels.routes.Routes`; ``home``: (n,) the row's own cluster, needed
+    where visits are pruned.
     """
 
     vectors: FloatArray
@@ -33,6 +40,7 @@ class UnitRowsInOrder:
     vector: IndexArray
     tile: LabelArray
     role: RoleArray
+    home: LabelArray | None = None
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,22 @@ class UnitScores:
 
 
 def score_unit(
-    rows: UnitRowsInOrder, *, above: float = 0.0, device: str = "cpu", block: int | None = None
+    rows: UnitRowsInOrder,
+    *,
+    above: float = 0.0,
+    device: str = "cpu",
+    block: int | None = None,
+    pruning: BorderPruning | None = None,
+    half: bool = False,
 ) -> UnitScores:
     """M and neighbor of every row of the unit.
 
     Rows with equal vectors form a group: its first row stands for it in the products, and at home
     every other row gets exactly 1.0 and the first as its neighbor (design section 5, step 2).
     ``above``: similarities that are not greater count as none; ``device``: where to multiply;
-    ``block``: rows at a time, by default what suits the device.
+    ``block``: rows at a time, by default what suits the device; ``pruning``: leaves out pairs that
+    cannot be above its horizon, which ``above`` must be; ``half``: a GPU multiplies in float16, and
+    what that leaves undecided is settled in float32.
     """
     n = len(rows.tile)
     similarity = np.zeros(n, dtype=np.float32)
@@ -59,7 +75,9 @@ def score_unit(
     head = _heads(rows)
     copies = np.flatnonzero((head != np.arange(n)) & (rows.role == HOME))
     similarity[copies], neighbor[copies] = 1.0, head[copies]
-    found = _Found(place(rows.vectors, device), rows.vector, similarity, neighbor)
+    placed = place(rows.vectors, device, half=half)
+    exact = rows.vectors if half and device != "cpu" else None
+    found = _Found(placed, exact, rows.vector, similarity, neighbor)
     comparisons, size = 0, block or block_rows(device)
     for members in _tiles(rows.tile, np.flatnonzero(head == np.arange(n))):
         first = members[rows.role[members] != SECOND]
@@ -68,8 +86,8 @@ def score_unit(
             found.within(first, above, size)
             comparisons += len(first) * (len(first) - 1) // 2
         if len(first) and len(second):
-            found.across(first, second, above, size)
-            comparisons += len(first) * len(second)
+            comparisons += found.visited(rows, first, second, above, size, pruning)
+    found.settle()
     return UnitScores(EarlierSimilarity(similarity, neighbor), comparisons)
 
 
@@ -91,33 +109,100 @@ def _tiles(tile: LabelArray, heads: IndexArray) -> list[IndexArray]:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Where the results of the tiles come together. ``vectors`` lie on the computing device."""
+class _Pairs:
+    """Positions of the later and the earlier row of m pairs, and their similarity."""
 
-    vectors: object
+    later: IndexArray
+    earlier: IndexArray
+    similarity: FloatArray
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where the results of the tiles come together. ``vectors`` lie on the computing device;
+    ``exact``: the float32 ones where those are float16.
+    """
+
+    vectors: Any
+    exact: FloatArray | None
     vector: IndexArray
     similarity: FloatArray
     neighbor: IndexArray
+    pairs: list[_Pairs] = field(default_factory=list)
 
     def within(self, rows: IndexArray, above: float, block: int) -> None:
-        best = max_earlier_similarity(self._of(rows), above=above, block=block)
+        exact = None if self.exact is None else self.exact[self.vector[rows]]
+        best = max_earlier_similarity(self._of(rows), above=above, exact=exact, block=block)
         self._store(best, rows, rows)
 
     def across(self, first: IndexArray, second: IndexArray, above: float, block: int) -> None:
+        exact = None
+        if self.exact is not None:
+            exact = self.exact[self.vector[first]], self.exact[self.vector[second]]
         of_first, of_second = max_earlier_similarity_across(
-            self._of(first), first, self._of(second), second, above=above, block=block
+            self._of(first), first, self._of(second), second, above=above, exact=exact, block=block
         )
         self._store(of_first, first, second)
         self._store(of_second, second, first)
 
-    def _of(self, rows: IndexArray) -> object:
-        return self.vectors[self.vector[rows]]  # type: ignore[index]
+    def visited(
+        self,
+        rows: UnitRowsInOrder,
+        members: IndexArray,
+        visitors: IndexArray,
+        above: float,
+        block: int,
+        pruning: BorderPruning | None,
+    ) -> int:
+        """Compare visitors with members, as far as they must be; the number of pairs."""
+        # A GPU makes a large product faster than it finds out which part of it is of use.
+        if pruning is None or rows.home is None or not isinstance(self.vectors, np.ndarray):
+            self.across(members, visitors, above, block)
+            return len(members) * len(visitors)
+        X, tile, compared = self._of(members), int(rows.tile[members[0]]), 0
+        for meeting in pruning.meetings(X, tile, self._of(visitors), rows.home[visitors]):
+            some, others = visitors[meeting.visitors], members[meeting.members]
+            compared += len(some) * len(others)
+            if len(others) == len(members):
+                self.across(members, some, above, block)
+            else:
+                self._meet(some, others, above)
+        return compared
+
+    def _meet(self, some: IndexArray, others: IndexArray, above: float) -> None:
+        """A small product, most of which is below the horizon: the pairs above it are set aside."""
+        # BLAS is up to twice as fast when the longer side comes first.
+        products = self._of(others) @ self._of(some).T
+        flat = np.flatnonzero(products > above)
+        j, i = np.divmod(flat, len(some))
+        if len(i):
+            a, b = some[i], others[j]
+            similarity = np.minimum(products.reshape(-1)[flat], np.float32(1))
+            self.pairs.append(_Pairs(np.maximum(a, b), np.minimum(a, b), similarity))
+            if sum(len(pairs.later) for pairs in self.pairs) > _MOST_PAIRS:
+                self.settle()
+
+    def settle(self) -> None:
+        """Bring the pairs set aside into the result."""
+        if not self.pairs:
+            return
+        later = np.concatenate([pairs.later for pairs in self.pairs])
+        earlier = np.concatenate([pairs.earlier for pairs in self.pairs])
+        similarity = np.concatenate([pairs.similarity for pairs in self.pairs])
+        self.pairs.clear()
+        order = np.lexsort((earlier, -similarity, later))
+        best = order[np.diff(later[order], prepend=-1) > 0]
+        found = EarlierSimilarity(similarity[best], earlier[best])
+        merge_best(EarlierSimilarity(self.similarity, self.neighbor), later[best], found)
+
+    def _of(self, rows: IndexArray) -> Any:
+        return self.vectors[self.vector[rows]]
 
     def _store(self, best: EarlierSimilarity, rows: IndexArray, others: IndexArray) -> None:
-        better = best.max_similarity > self.similarity[rows]
-        # Of equal similarities the neighbor that ranks first wins: positions are in rank order.
-        equal = (best.max_similarity == self.similarity[rows]) & (best.neighbor != NO_NEIGHBOR)
-        candidates = others[best.neighbor]
-        better |= equal & (candidates < self.neighbor[rows])
-        self.similarity[rows[better]] = best.max_similarity[better]
-        self.neighbor[rows[better]] = candidates[better]
+        found = best.neighbor != NO_NEIGHBOR
+        neighbors = others[best.neighbor[found]]
+        merge_best(
+            EarlierSimilarity(self.similarity, self.neighbor),
+            rows[found],
+            EarlierSimilarity(best.max_similarity[found], neighbors),
+        )

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device, to_device
+from array_api_compat import array_namespace, device
 
+from semdedup_spark.kernels.best import NEVER, Best, BestProduct, BestRescored
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray
 
-NO_NEIGHBOR = -1
 # Rows compared at a time: a small block wastes little above the diagonal, a large one feeds BLAS.
 # Measured: 256 is within 1.1 to 1.3 of the bare product for 1,000 rows and more.
 BLOCK = 256
 _PANEL = 4096
-# Below every cosine, so that it never wins.
-_NEVER = -2.0
 
 
 @dataclass(frozen=True)
@@ -39,15 +37,24 @@ class EarlierSimilarity:
 
 
 def max_earlier_similarity(
-    X: Any, *, above: float = 0.0, block: int = BLOCK, panel: int = _PANEL
+    X: Any,
+    *,
+    above: float = 0.0,
+    exact: FloatArray | None = None,
+    block: int = BLOCK,
+    panel: int = _PANEL,
 ) -> EarlierSimilarity:
     """Compare every row with all rows before it (SemDeDup, Abbas et al. 2023, algorithm 1).
 
     ``X``: (n, d) float32 array or tensor, unit rows, in rank order. About n * n / 2 products.
     Similarities that are not greater than ``above`` count as none: 0, without neighbor.
+    ``exact``: the float32 rows, where ``X`` is a float16 copy of them (on a GPU half the memory and
+    a fraction of the time): what the copy leaves undecided is settled by these, so that the result
+    is that of float32.
     """
     rank = np.arange(len(X))
-    return _best_earlier(X, rank, X, rank, above, block, panel)
+    best = BestProduct(X, above) if exact is None else BestRescored(exact, exact, above)
+    return _best_earlier(X, rank, X, rank, best, block, panel)
 
 
 def max_earlier_similarity_across(
@@ -57,6 +64,7 @@ def max_earlier_similarity_across(
     rank_b: IndexArray,
     *,
     above: float = 0.0,
+    exact: tuple[FloatArray, FloatArray] | None = None,
     block: int = BLOCK,
     panel: int = _PANEL,
 ) -> tuple[EarlierSimilarity, EarlierSimilarity]:
@@ -65,16 +73,20 @@ def max_earlier_similarity_across(
     ``A``: (n, d), ``B``: (m, d), float32 arrays or tensors, unit rows; ``rank_a``, ``rank_b``:
     ascending positions in one common rank order, no position in both. Returns one result for
     ``A``, whose ``neighbor`` holds positions in ``B``, and one for ``B`` with positions in ``A``.
+    ``exact``: see :func:`max_earlier_similarity`.
     """
-    of_a = _best_earlier(A, rank_a, B, rank_b, above, block, panel)
-    return of_a, _best_earlier(B, rank_b, A, rank_a, above, block, panel)
+    best_a: Best = BestProduct(A, above)
+    best_b: Best = BestProduct(B, above)
+    if exact is not None:
+        best_a, best_b = BestRescored(*exact, above), BestRescored(*exact[::-1], above)
+    of_a = _best_earlier(A, rank_a, B, rank_b, best_a, block, panel)
+    return of_a, _best_earlier(B, rank_b, A, rank_a, best_b, block, panel)
 
 
 def _best_earlier(
-    A: Any, rank_a: IndexArray, B: Any, rank_b: IndexArray, above: float, block: int, panel: int
+    A: Any, rank_a: IndexArray, B: Any, rank_b: IndexArray, best: Best, block: int, panel: int
 ) -> EarlierSimilarity:
     """For each row of ``A`` the most similar row of ``B`` among those that rank before it."""
-    best = _Best(A, above)
     for start in range(0, len(A), block):
         rows = slice(start, min(start + block, len(A)))
         # Ranks ascend: B[:surely] ranks before all rows of the block, B[end:] before none.
@@ -88,37 +100,25 @@ def _best_earlier(
                 earlier = rank_b[part][None, :] < rank_a[rows][:, None]
                 _mask(products[:, part.start - first :], earlier)
             best.update(rows, products, first)
-    return best.result()
+    return EarlierSimilarity(*best.result())
+
+
+def merge_best(best: EarlierSimilarity, rows: IndexArray, found: EarlierSimilarity) -> None:
+    """Put what was found for ``rows`` (m different positions) into ``best``, in place.
+
+    ``found``: m entries, each with a neighbor, a position in ``best`` as well. Of equal
+    similarities the neighbor that ranks first wins: positions are in rank order.
+    """
+    before, neighbor = best.max_similarity[rows], best.neighbor[rows]
+    better = found.max_similarity > before
+    better |= (found.max_similarity == before) & (found.neighbor < neighbor)
+    best.max_similarity[rows[better]] = found.max_similarity[better]
+    best.neighbor[rows[better]] = found.neighbor[better]
 
 
 def _mask(products: Any, keep: np.ndarray) -> None:
     if isinstance(products, np.ndarray):
-        np.copyto(products, _NEVER, where=~keep)
+        np.copyto(products, NEVER, where=~keep)
     else:
         xp = array_namespace(products)
-        products[xp.asarray(~keep, device=device(products))] = _NEVER
-
-
-class _Best:
-    """Running maximum and its position; of equal maxima the one offered first stays."""
-
-    def __init__(self, A: Any, above: float) -> None:
-        self._xp = array_namespace(A)
-        self._on = device(A)
-        self._similarity = self._xp.full(len(A), above, dtype=self._xp.float32, device=self._on)
-        self._neighbor = self._xp.full(len(A), NO_NEIGHBOR, dtype=self._xp.int64, device=self._on)
-
-    def update(self, rows: slice, products: Any, first: int) -> None:
-        """``products``: (rows, columns), the similarity of each row to candidates ``first``..."""
-        # The maximum along contiguous memory: numpy's along the other axis is 30 times slower.
-        column = self._xp.argmax(products, axis=1)
-        value = products[self._xp.arange(len(products), device=self._on), column]
-        better = value > self._similarity[rows]
-        self._similarity[rows][better] = value[better]
-        self._neighbor[rows][better] = column[better] + first
-
-    def result(self) -> EarlierSimilarity:
-        similarity = np.asarray(to_device(self._similarity, "cpu"))
-        neighbor: IndexArray = np.asarray(to_device(self._neighbor, "cpu"))
-        found = np.where(neighbor == NO_NEIGHBOR, np.float32(0), np.minimum(similarity, 1.0))
-        return EarlierSimilarity(found.astype(np.float32), neighbor)
+        products[xp.asarray(~keep, device=device(products))] = NEVER

@@ -131,7 +131,8 @@ def _write_scores(
 ) -> tuple[Commit, dict[str, int]]:
     settings = job.config.score
     packed = route_rows(embeddings, routing, seed=settings.seed)
-    partial = compare_units(packed, routing, device=settings.device)
+    half = settings.precision == "float16"
+    partial = compare_units(packed, routing, device=settings.device, half=half)
     several, totals = routing.plan.has_tiles or routing.probing is not None, Observation()
     # A write to a named table is a command within a command, in which Spark 4.1 loses what was
     # observed, and asking for it then fails: the ledger has these two counts for path outputs only.

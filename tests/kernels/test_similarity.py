@@ -1,8 +1,11 @@
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semdedup_spark.kernels import best
 from semdedup_spark.kernels.similarity import (
     max_earlier_similarity,
     max_earlier_similarity_across,
@@ -26,16 +29,16 @@ def test_four_points_by_hand():
     # 0, 60, 90 and 100 degrees: cos 60 = 0.5, cos 30, cos 10
     angles = np.deg2rad([0, 60, 90, 100])
     X = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    best = max_earlier_similarity(X)
+    scores = max_earlier_similarity(X)
     expected = [0.0, 0.5, np.cos(np.deg2rad(30)), np.cos(np.deg2rad(10))]
-    np.testing.assert_allclose(best.max_similarity, expected, atol=1e-6)
-    assert best.neighbor.tolist() == [-1, 0, 1, 2]
+    np.testing.assert_allclose(scores.max_similarity, expected, atol=1e-6)
+    assert scores.neighbor.tolist() == [-1, 0, 1, 2]
 
 
 def test_opposite_rows_have_no_neighbor():
-    best = max_earlier_similarity(np.array([[1, 0], [-1, 0]], dtype=np.float32))
-    assert best.max_similarity.tolist() == [0, 0]
-    assert best.neighbor.tolist() == [-1, -1]
+    scores = max_earlier_similarity(np.array([[1, 0], [-1, 0]], dtype=np.float32))
+    assert scores.max_similarity.tolist() == [0, 0]
+    assert scores.neighbor.tolist() == [-1, -1]
 
 
 def test_of_equal_similarities_the_earliest_row_is_the_neighbor():
@@ -47,20 +50,20 @@ def test_of_equal_similarities_the_earliest_row_is_the_neighbor():
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_nothing_to_compare(n):
-    best = max_earlier_similarity(np.ones((n, 1), dtype=np.float32))
-    assert best.max_similarity.tolist() == [0.0] * n
+    scores = max_earlier_similarity(np.ones((n, 1), dtype=np.float32))
+    assert scores.max_similarity.tolist() == [0.0] * n
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 6), st.integers(1, 31))
 def test_equals_brute_force_for_every_block_size(seed, n, d, block):
     X = random_rows(seed, n, d)
-    best = max_earlier_similarity(X, block=block)
+    scores = max_earlier_similarity(X, block=block)
     M, _ = brute_force(X)
-    np.testing.assert_allclose(best.max_similarity, M, atol=2e-6)
+    np.testing.assert_allclose(scores.max_similarity, M, atol=2e-6)
     for j in range(n):
-        if best.neighbor[j] >= 0:
-            assert best.neighbor[j] < j
-            np.testing.assert_allclose(X[best.neighbor[j]] @ X[j], M[j], atol=2e-6)
+        if scores.neighbor[j] >= 0:
+            assert scores.neighbor[j] < j
+            np.testing.assert_allclose(X[scores.neighbor[j]] @ X[j], M[j], atol=2e-6)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 25), st.integers(1, 25), st.integers(1, 9))
@@ -105,6 +108,48 @@ def test_torch_tensors_give_what_numpy_arrays_give(seed, n, m, above):
 def test_similarities_up_to_the_horizon_count_as_none():
     angles = np.deg2rad([0, 60, 90, 100])
     X = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    best = max_earlier_similarity(X, above=0.9)
-    assert best.neighbor.tolist() == [-1, -1, -1, 2]
-    assert best.max_similarity.tolist()[:3] == [0, 0, 0]
+    scores = max_earlier_similarity(X, above=0.9)
+    assert scores.neighbor.tolist() == [-1, -1, -1, 2]
+    assert scores.max_similarity.tolist()[:3] == [0, 0, 0]
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 30),
+    st.integers(1, 20),
+    st.sampled_from([0, 0.9]),
+    st.sampled_from([0.0005, 0.1, 1.0]),
+    st.sampled_from([0, 2, 1000]),
+)
+def test_float16_products_settled_in_float32_give_the_float32_scores(seed, n, m, above, near, many):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    X = random_rows(seed, n + m, 5, near=near)
+    rank = np.random.default_rng(seed).permutation(n + m)
+    a, b = np.sort(rank[:n]), np.sort(rank[n:])
+    H = torch.from_numpy(X).half()
+    with patch.object(best, "_MANY", many):
+        half = [
+            max_earlier_similarity(H, above=above, exact=X, block=7, panel=5),
+            *max_earlier_similarity_across(
+                H[a], a, H[b], b, above=above, exact=(X[a], X[b]), block=7, panel=5
+            ),
+        ]
+    full = [
+        max_earlier_similarity(X, above=above, block=7, panel=5),
+        *max_earlier_similarity_across(X[a], a, X[b], b, above=above, block=7, panel=5),
+    ]
+    for one, other in zip(half, full, strict=True):
+        on_edge = np.maximum(one.max_similarity, other.max_similarity) < above + 2e-6
+        np.testing.assert_allclose(
+            one.max_similarity[~on_edge], other.max_similarity[~on_edge], atol=2e-6
+        )
+        assert ((one.neighbor == -1) == (other.neighbor == -1))[~on_edge].all()
+
+
+def test_float16_alone_would_not_tell_near_duplicates_apart():
+    rng = np.random.default_rng(0)
+    row = unit_rows(rng.standard_normal((1, 384))).X
+    X = unit_rows(row + 1e-4 * rng.standard_normal((200, 384))).X
+    half = X.astype(np.float16).astype(np.float32)
+    wrong = np.abs(half @ half.T - X @ X.T)
+    assert 1e-4 < wrong.max() < best.HALF_NOISE
