@@ -13,6 +13,7 @@ FITTING = {
     "text": ("minilm",),
     "images": ("pixels",),
     "vectors": ("none",),
+    "image_text": (),
 }
 
 

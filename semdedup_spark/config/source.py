@@ -9,40 +9,84 @@ from pydantic import Field, model_validator
 from semdedup_spark.config.strict import StrictModel
 
 CONTENT_HASH = "content_hash()"
+# Formats whose reader knows which is the key and which the content.
+_SELF_DESCRIBING = ("files", "webdataset", "npy")
+_KINDS_OF_FORMAT = {
+    "files": ("images",),
+    "webdataset": ("images", "text", "image_text"),
+    "npy": ("vectors",),
+}
 
 
 class SourceConfig(StrictModel):
     """Where rows come from."""
 
-    kind: Literal["text", "images", "vectors"]
-    format: Literal["delta", "parquet", "jsonl", "csv", "files"] | None = None
+    kind: Literal["text", "images", "vectors", "image_text"]
+    format: Literal["delta", "parquet", "jsonl", "csv", "files", "webdataset", "npy"] | None = None
     path: str | None = None
     table: str | None = None
+    version: int | None = Field(default=None, ge=0)
     id: str | None = None
     content: str | None = None
+    text: str | None = None
     columns: list[str] | None = None
+    types: str | None = None
+    metadata: str | None = None
     options: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> SourceConfig:
+        self._check_place()
+        self._check_roles()
+        if self.columns is not None and len(set(self.columns)) != max(len(self.columns), 1):
+            raise ValueError("columns must name at least one column, and each once")
+        if self.types is not None and self.format not in ("jsonl", "csv"):
+            raise ValueError("types goes with format jsonl or csv; others know their own types")
+        options = {name.lower(): value.upper() for name, value in self.options.items()}
+        if options.get("mode") == "DROPMALFORMED":
+            raise ValueError("options.mode DROPMALFORMED would lose rows; leave it to quarantine")
+        if {"versionasof", "timestampasof"} & options.keys():
+            raise ValueError(
+                "options must not choose a version; set source.version to its number, which "
+                "DESCRIBE HISTORY shows"
+            )
+        return self
+
+    def _check_place(self) -> None:
         if (self.path is None) == (self.table is None):
             raise ValueError("must have either path (with format) or table, and not both")
         if self.table is not None and self.format is not None:
             raise ValueError("format goes with path; a table knows its own format")
-        if self.columns is not None and len(set(self.columns)) != max(len(self.columns), 1):
-            raise ValueError("columns must name at least one column, and each once")
-        if self.options.get("mode", "").upper() == "DROPMALFORMED":
-            raise ValueError("options.mode DROPMALFORMED would lose rows; leave it to quarantine")
         if self.path is not None and self.format is None:
-            raise ValueError("path needs format: delta, parquet, jsonl, csv or files")
-        if self.format == "files":
-            if self.kind != "images":
-                raise ValueError("format files holds images: kind must be images")
-            if self.id is not None or self.content is not None:
-                raise ValueError("format files needs no id and no content: the path is the id")
-        elif self.id is None or self.content is None:
+            raise ValueError(
+                "path needs format: delta, parquet, jsonl, csv, files, webdataset or npy"
+            )
+        if self.version is not None and self.table is None and self.format != "delta":
+            raise ValueError("version is that of a Delta table: it goes with table or format delta")
+        if self.metadata is not None and self.format != "npy":
+            raise ValueError("metadata lies beside format npy; other formats have columns")
+
+    def _check_roles(self) -> None:
+        form = self.format or "a table"
+        kinds = _KINDS_OF_FORMAT.get(form)
+        if kinds is not None and self.kind not in kinds:
+            raise ValueError(f"format {form} holds {kinds[0]}: kind must be {' or '.join(kinds)}")
+        if self.text is not None and self.kind != "image_text":
+            raise ValueError("text names the captions of kind image_text; else content is enough")
+        if form == "files" and (self.id is not None or self.content is not None):
+            raise ValueError("format files needs no id and no content: the path is the id")
+        if form == "npy" and self.content is not None:
+            raise ValueError("format npy needs no content: its rows are the vectors")
+        if form == "npy" and self.id is not None and self.metadata is None:
+            raise ValueError("format npy has row numbers as ids; another id comes with metadata")
+        if form in _SELF_DESCRIBING:
+            return
+        if self.id is None or self.content is None:
             raise ValueError(
                 "must name the id column and the content column; where rows have no key, "
                 f"id: {CONTENT_HASH} makes one from the content"
             )
-        return self
+        if self.kind == "image_text" and self.text is None:
+            raise ValueError(
+                "must name the text column of kind image_text, beside content, its images"
+            )

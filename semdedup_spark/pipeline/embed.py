@@ -16,7 +16,7 @@ from semdedup_spark.encoders.registry import encoder_identity
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.kernels.pacing import next_rows
 from semdedup_spark.pipeline.stages import Job, Progress, StageResult, run_stage
-from semdedup_spark.sources.reading import absolute, file_fingerprint
+from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.rows import SourceRows, open_source
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
@@ -27,7 +27,7 @@ from semdedup_spark.tables.writes import (
     replace_table,
     table_state,
 )
-from semdedup_spark.transforms.embedding import END_OF_IDS, READY_MADE, embed_rows, id_position
+from semdedup_spark.transforms.embedding import READY_MADE, embed_rows
 from semdedup_spark.transforms.ranking import check_rank_by
 
 FIRST_BATCH = 0
@@ -54,7 +54,7 @@ def run_embed(job: Job) -> StageRecord:
 
     def compute(key: str) -> StageResult:
         embedded = _embed_all(job, source, spec, key)
-        _refuse_changed_files(job, source)
+        _refuse_changed_files(source)
         rejected = _quarantine(job, source, spec, key, source.n_read - embedded.rows)
         if embedded.rows + rejected.rows != source.n_read:
             raise ReconciliationError(
@@ -82,18 +82,18 @@ def _embed_all(job: Job, source: SourceRows, spec: EncoderSpec, key: str) -> Com
     position, rows, version = _embedded_before(job, key)
     begun, done = time.monotonic(), list[tuple[int, float]]()
     wanted = _FIRST_COMMIT.get(spec.name, 512)
-    while position < END_OF_IDS:
-        width = wanted / max(source.n_read, 1) * END_OF_IDS
-        end = min(END_OF_IDS, position + max(1, int(width)))
+    while position < END_OF_PLACES:
+        width = wanted / max(source.n_read, 1) * END_OF_PLACES
+        end = min(END_OF_PLACES, position + max(1, int(width)))
         clock = time.monotonic()
-        here = (id_position(F.col(s.ID)) >= position) & (id_position(F.col(s.ID)) < end)
-        embedded = embed_rows(_spread(job, source.rows.filter(here), spec), spec, batch=FIRST_BATCH)
+        rows_here = _spread(job, source.between(position, end), spec)
+        embedded = embed_rows(rows_here, spec, batch=FIRST_BATCH)
         good = embedded.filter(F.col(s.REASON).isNull()).drop(s.REASON, s.MESSAGE)
         store = append_rows if position else replace_table
         commit = store(
-            good, job.root, s.EMBEDDINGS, CommitMark(job.run_id, "embed", key, end, END_OF_IDS)
+            good, job.root, s.EMBEDDINGS, CommitMark(job.run_id, "embed", key, end, END_OF_PLACES)
         )
-        covered = max(1, round((end - position) / END_OF_IDS * source.n_read))
+        covered = max(1, round((end - position) / END_OF_PLACES * source.n_read))
         done.append((covered, time.monotonic() - clock))
         position, rows, version = end, rows + commit.rows, commit.version
         job.listener.progress(Progress("embed", rows, source.n_read, time.monotonic() - begun))
@@ -156,10 +156,9 @@ def _quarantine(
     return replace_table(rejected, job.root, s.QUARANTINE, mark)
 
 
-def _refuse_changed_files(job: Job, source: SourceRows) -> None:
-    config = job.config.source
+def _refuse_changed_files(source: SourceRows) -> None:
     if source.fingerprint.startswith("files:"):
-        now = file_fingerprint(job.spark, absolute(config.path or ""))
+        now = source.fingerprint_now()
         if now != source.fingerprint:
             raise SourceChangedError(
                 f"the files of source.path must not change while they are read. They did: "

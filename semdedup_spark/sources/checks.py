@@ -25,64 +25,87 @@ from pyspark.sql.types import (
 from semdedup_spark.config import CONTENT_HASH, SourceConfig
 from semdedup_spark.errors import SourceError
 from semdedup_spark.schema import CORRUPT_RECORD, quoted
+from semdedup_spark.sources.raw import PROBLEM, Roles
 
 _ID_TYPES = (StringType, LongType, IntegerType, ShortType, ByteType)
 _NOT_IN_DELTA = set(" ,;{}()\n\t=")
 
 
-def id_column(df: DataFrame, source: SourceConfig) -> str | None:
-    """Name of the key column; ``None`` where the key is made from the content."""
-    if source.format == "files":
-        return "path"
-    if source.id == CONTENT_HASH or source.id is None:
-        return None
-    field = _field(df, source.id, "source.id")
+def check_id(df: DataFrame, source: SourceConfig, roles: Roles) -> None:
+    """Raise :class:`SourceError` unless the key column is there and of a type for keys."""
+    if roles.id is None:
+        return
+    field = _field(df, roles.id, "source.id")
     if not isinstance(field, _ID_TYPES):
         raise SourceError(
             f"source.id must be a string or whole-number column. "
             f"Got {source.id!r} of type {field.simpleString()}.",
             hint=f"cast it in a view, or set source.id to {CONTENT_HASH}.",
         )
-    return source.id
 
 
-def payload_column(df: DataFrame, source: SourceConfig) -> Column:
-    """What the encoder gets: string, binary or array<float>, by ``source.kind``."""
-    if source.format == "files":
-        return F.col("content")
-    name = source.content or ""
+def payload_column(df: DataFrame, source: SourceConfig, roles: Roles) -> Column:
+    """What the encoder gets, by ``source.kind``: string (text); binary (images); array<float>, or
+    binary of float32 values (vectors); struct<image: binary, text: string> (image_text).
+    """
+    name = roles.content
     field = _field(df, name, "source.content")
     column = F.col(quoted(name))
-    if source.kind == "text" and isinstance(field, StringType):
-        return column
-    if source.kind == "images" and isinstance(field, BinaryType):
-        return column
-    if source.kind == "images" and isinstance(field, StructType) and "bytes" in field.names:
-        return column["bytes"]
-    if source.kind == "vectors":
-        if isinstance(field, ArrayType) and isinstance(field.elementType, FloatType | DoubleType):
-            return column.cast("array<float>")
-        if field.typeName() == "udt" or "VectorUDT" in type(field).__name__:
-            from pyspark.ml.functions import vector_to_array
-
-            return vector_to_array(column, "float32")
+    match source.kind:
+        case "text" if isinstance(field, StringType):
+            return column
+        case "images" if (image := _image(column, field)) is not None:
+            return image
+        case "image_text" if (image := _image(column, field)) is not None:
+            return F.struct(image.alias("image"), _caption(df, roles.text or "").alias("text"))
+        case "vectors" if (vector := _vector(column, field)) is not None:
+            return vector
     raise _wrong_content(source, name, field)
 
 
-def own_columns(df: DataFrame, source: SourceConfig, key: str | None) -> list[str]:
-    """The source's columns that travel to the output; ``key``: from :func:`id_column`. Files keep
-    their description, not bytes.
-    """
-    present = [c for c in df.columns if not (source.format == "files" and c == "content")]
+def _image(column: Column, field: DataType) -> Column | None:
+    if isinstance(field, BinaryType):
+        return column
+    if isinstance(field, StructType) and "bytes" in field.names:
+        inner = field["bytes"].dataType
+        return column["bytes"] if isinstance(inner, BinaryType) else None
+    return None
+
+
+def _caption(df: DataFrame, name: str) -> Column:
+    field = _field(df, name, "source.text")
+    if not isinstance(field, StringType):
+        raise SourceError(
+            f"source.text must be a string column. Got {name!r} of type {field.simpleString()}.",
+            hint="set source.text to the column of captions.",
+        )
+    return F.col(quoted(name))
+
+
+def _vector(column: Column, field: DataType) -> Column | None:
+    if isinstance(field, BinaryType):
+        return column
+    if isinstance(field, ArrayType) and isinstance(field.elementType, FloatType | DoubleType):
+        return column.cast("array<float>")
+    if field.typeName() == "udt" or "VectorUDT" in type(field).__name__:
+        from pyspark.ml.functions import vector_to_array
+
+        return vector_to_array(column, "float32")
+    return None
+
+
+def own_columns(df: DataFrame, source: SourceConfig, roles: Roles) -> list[str]:
+    """The source's columns that travel to the output."""
     for name in source.columns or []:
         _field(df, name, "source.columns")
-    names = list(source.columns) if source.columns is not None else present
+    present = [name for name in df.columns if name != PROBLEM]
+    names = list(source.columns or roles.own or present)
     if len({name.lower() for name in names}) < len(names):
         raise SourceError(
             f"source columns must have different names, whatever their case. Got {names}.",
             hint="list the columns to keep in source.columns, each once.",
         )
-    if key not in names and "id" in {name.lower() for name in names}:
+    if roles.id not in names and "id" in {name.lower() for name in names}:
         raise SourceError(
             f"source.columns must hold the key, or no column id, since one is added. Got {names} "
             f"and source.id {source.id!r}.",
@@ -134,7 +157,8 @@ def _wrong_content(source: SourceConfig, name: str, field: DataType) -> SourceEr
     wanted = {
         "text": "a string column",
         "images": "a binary column, or a struct with a binary field named bytes",
-        "vectors": "array<float>, array<double> or an MLlib vector",
+        "image_text": "a binary column, or a struct with a binary field named bytes",
+        "vectors": "array<float>, array<double> or an MLlib vector, or binary of float32 values",
     }[source.kind]
     return SourceError(
         f"source.content must be {wanted} for kind {source.kind}. "

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -12,23 +10,13 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
-from semdedup_spark.schema import quoted
+from semdedup_spark.paths import absolute
+from semdedup_spark.schema import CORRUPT_RECORD, quoted
+from semdedup_spark.sources.folders import file_fingerprint, listing, read_folder
+from semdedup_spark.sources.raw import RawSource, named_roles
 
-_READERS = {"parquet": "parquet", "jsonl": "json", "csv": "csv", "files": "binaryFile"}
-_DEFAULT_OPTIONS = {
-    "csv": {"header": "true", "escape": '"'},
-    "files": {"recursiveFileLookup": "true"},
-}
-
-
-@dataclass(frozen=True)
-class RawSource:
-    """``df``: the source's rows and columns; ``fingerprint()``: equal for equal content, as far as
-    can be told cheaply (Delta version; names, sizes and times of files; else a hash of all rows).
-    """
-
-    df: DataFrame
-    fingerprint: Callable[[], str]
+_READERS = {"parquet": "parquet", "jsonl": "json", "csv": "csv"}
+_RANGES = re.compile(r"\{\d+\.\.\d+\}")
 
 
 def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
@@ -36,9 +24,13 @@ def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
     try:
         if source.table is not None:
             return _read_table(spark, source)
-        if source.format == "delta":
-            return _read_delta(spark, f"delta.{quoted(absolute(source.path or ''))}", source)
-        return _read_files(spark, source)
+        match source.format:
+            case "delta":
+                return _read_delta(spark, f"delta.{quoted(absolute(source.path or ''))}", source)
+            case "files":
+                return read_folder(spark, source)
+            case _:
+                return _read_files(spark, source)
     except SourceError:
         raise
     except Exception as error:  # Spark and its file systems raise many kinds
@@ -47,23 +39,20 @@ def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
 
 def _unreadable(source: SourceConfig, error: Exception) -> SourceError:
     said = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
-    options = f" with source.options {source.options}" if source.options else ""
+    set_too = {"version": source.version, "types": source.types, "options": source.options}
+    options = "".join(f" with source.{k} {v!r}" for k, v in set_too.items() if v not in (None, {}))
     if source.table is not None:
         return SourceError(
-            f"source.table must be a table or view that can be read. Got {source.table!r}: {said}",
+            f"source.table must be a table or view that can be read{options}. "
+            f"Got {source.table!r}: {said}",
             hint="check the name, and that this session's catalog holds it.",
         )
+    if _RANGES.search(source.path or ""):
+        said += " (Spark knows no ranges such as {000..099}; * and [0-9] and {a,b} it does)"
     return SourceError(
         f"source.path must be readable as {source.format}{options}. Got {source.path!r}: {said}",
         hint="check the path, the format, the options and, for a relative path, the working "
         "directory.",
-    )
-
-
-def absolute(path: str) -> str:
-    """A local path made absolute; a URI as it is."""
-    return (
-        path if "://" in path or path.startswith(("/", "dbfs:", "file:")) else os.path.abspath(path)
     )
 
 
@@ -73,8 +62,11 @@ def _read_table(spark: SparkSession, source: SourceConfig) -> RawSource:
     _ = df.schema  # Spark Connect looks only now
     try:
         return _read_delta(spark, name, source)
-    except AnalysisException:  # a view, or a table that is not Delta: its content is its version
-        return RawSource(df, lambda: _content_fingerprint(df))
+    except AnalysisException:
+        if source.version is not None:
+            raise
+        # A view, or a table that is not Delta: its content is its version.
+        return RawSource(df, lambda: _content_fingerprint(df), named_roles(source))
 
 
 def _content_fingerprint(df: DataFrame) -> str:
@@ -92,39 +84,30 @@ def hash_of(columns: list[Column]) -> Column:
 
 
 def _read_delta(spark: SparkSession, name: str, source: SourceConfig) -> RawSource:
-    version = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version").first()
+    newest = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version").first()
     table_id = spark.sql(f"DESCRIBE DETAIL {name}").select("id").first()
-    if version is None or table_id is None:
+    if newest is None or table_id is None:
         raise SourceError(f"source must be a Delta table with a history. Got {name}.")
-    reader = spark.read.option("versionAsOf", version[0]).options(**source.options)
+    version = newest[0] if source.version is None else source.version
+    reader = spark.read.option("versionAsOf", version).options(**source.options)
     df = reader.format("delta").load(absolute(source.path)) if source.path else reader.table(name)
-    fingerprint = f"delta:{table_id[0]}@{version[0]}"
-    return RawSource(df, lambda: fingerprint)
+    _ = df.schema  # Spark Connect looks only now
+    fingerprint = f"delta:{table_id[0]}@{version}"
+    return RawSource(df, lambda: fingerprint, named_roles(source))
 
 
 def _read_files(spark: SparkSession, source: SourceConfig) -> RawSource:
-    kind, path = source.format or "", absolute(source.path or "")
-    options = {**_DEFAULT_OPTIONS.get(kind, {}), **source.options}
-    df = spark.read.format(_READERS[kind]).options(**options).load(path)
+    reader = spark.read.format(_READERS[source.format or ""])
+    if source.format == "csv":
+        reader = reader.options(header="true", escape='"')
+    if source.types is not None:
+        # What cannot be parsed needs a column to go to; of CSV files the header must still agree.
+        reader = reader.schema(f"{source.types}, {CORRUPT_RECORD} string")
+        reader = reader.option("enforceSchema", "false")
+    df = reader.options(**source.options).load(absolute(source.path or ""))
     _ = df.schema
-    return RawSource(df, lambda: file_fingerprint(spark, path))
-
-
-def file_fingerprint(spark: SparkSession, path: str) -> str:
-    """Count, size and a hash of the names, sizes and times of all files below ``path``."""
-    listing = (
-        spark.read.format("binaryFile")
-        .option("recursiveFileLookup", "true")
-        .load(path)
-        .select("path", "length", "modificationTime")
+    return RawSource(
+        df,
+        lambda: file_fingerprint(listing(spark, source), source.path or ""),
+        named_roles(source),
     )
-    row = listing.agg(
-        F.count(F.lit(1)), F.sum("length"), F.bit_xor(F.xxhash64(*listing.columns))
-    ).first()
-    if row is None or row[0] == 0:
-        raise SourceError(
-            f"source.path must match at least one file that is not empty. Got {path!r}, which has "
-            "none.",
-            hint="names that begin with _ or . are not read.",
-        )
-    return f"files:{row[0]}:{row[1]}:{row[2]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -11,8 +11,11 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.sources.checks import id_column, own_columns, payload_column
+from semdedup_spark.sources.checks import check_id, own_columns, payload_column
+from semdedup_spark.sources.places import place_of, within
+from semdedup_spark.sources.raw import PROBLEM, RawSource, no_problem
 from semdedup_spark.sources.reading import hash_of, read_raw
+from semdedup_spark.sources.reasons import content_reason, entries, message_of
 
 _ORDER = "__order"
 
@@ -21,16 +24,28 @@ _ORDER = "__order"
 class SourceRows:
     """One source at one version.
 
-    ``rows``: id, payload, source (struct of own columns), reason, message. A row with a reason
-    has no payload. ``n_read``: all rows. ``has_id``: whether the id is one of the own columns;
-    ``own_columns``: their names. ``dimension``: of vectors, else ``None``.
+    ``rows``: id, payload, source (struct of own columns), reason, message; a row with a reason has
+    no payload. ``between(begin, end)``: those with places in that range of [0, ``END_OF_PLACES``),
+    each row having one place; a source that can reads no others. ``n_read``: all rows. ``has_id``:
+    whether the id is one of the own columns; ``own_columns``: their names. ``dimension``: of
+    vectors, else ``None``. ``fingerprint_now()``: the fingerprint, looked for again.
     """
 
     rows: DataFrame
+    between: Callable[[int, int], DataFrame]
     fingerprint: str
+    fingerprint_now: Callable[[], str]
     n_read: int
     has_id: bool
     own_columns: list[str]
+    dimension: int | None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """``n_read``: all rows; ``unique_ids``: no two have one id; ``dimension``: of vectors."""
+
+    n_read: int
     unique_ids: bool
     dimension: int | None
 
@@ -46,58 +61,82 @@ def open_source(
     the names of those that ``source.columns`` leaves out.
     """
     raw = read_raw(spark, source)
-    key = id_column(raw.df, source)
-    payload = payload_column(raw.df, source)
-    own = own_columns(raw.df, source, key)
-    carried = [F.col(s.quoted(name)) for name in own]
-    check(raw.df.select(*carried), [name for name in raw.df.columns if name not in own])
-    content = [] if source.format == "files" else [payload]
-    columns = [*content, *(_hashable(raw.df, name) for name in own)]
-    rows = raw.df.select(
-        (_content_hash(payload, source) if key is None else F.col(s.quoted(key))).alias(s.ID),
-        payload.alias(s.PAYLOAD),
-        F.struct(*carried).alias(s.SOURCE),
-        hash_of(columns).alias(_ORDER),
-        _corrupt(raw.df).alias(s.REASON),
-    )
-    opened = SourceRows(
+    check_id(raw.df, source, raw.roles)
+    payload = payload_column(raw.df, source, raw.roles)
+    own = own_columns(raw.df, source, raw.roles)
+    left_out = [name for name in raw.df.columns if name not in own and name != PROBLEM]
+    check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out)
+    fingerprint = raw.fingerprint()
+    name = raw.roles.id
+    key = _content_hash(payload, source) if name is None else F.col(s.quoted(name))
+    known = _count(raw, source, key, payload)
+
+    def checked(df: DataFrame) -> DataFrame:
+        candidates = _candidates(df, key, payload, own)
+        return _checked(candidates, source.kind, known, made_id=name is None)
+
+    rows = checked(raw.df)
+
+    def between(begin: int, end: int) -> DataFrame:
+        if raw.part is not None and known.unique_ids:
+            return checked(raw.part(begin, end))
+        return rows.filter(within(place_of(F.col(s.ID)), begin, end))
+
+    return SourceRows(
         rows=rows,
-        fingerprint=raw.fingerprint(),
-        n_read=0,
-        has_id=key is not None and key in own,
+        between=between,
+        fingerprint=fingerprint,
+        fingerprint_now=raw.fingerprint,
+        n_read=known.n_read,
+        has_id=name in own,
         own_columns=[name for name in own if name != s.CORRUPT_RECORD],
-        unique_ids=source.format == "files",
-        dimension=None,
+        dimension=known.dimension,
     )
-    opened = _count(opened, source)
-    reason = F.coalesce(F.col(s.REASON), _content_reason(source, opened.dimension))
-    opened = replace(opened, rows=opened.rows.withColumn(s.REASON, reason))
-    return replace(opened, rows=_checked(opened, made_id=key is None))
 
 
-def _count(opened: SourceRows, source: SourceConfig) -> SourceRows:
+def _count(raw: RawSource, source: SourceConfig, key: Column, payload: Column) -> _Known:
+    dimension = raw.dimension
+    if source.kind == "vectors" and dimension is None:
+        # The most common length is the dimension; other lengths go to quarantine.
+        vectors = raw.df.select(payload.alias(s.PAYLOAD))
+        n_entries = entries(F.col(s.PAYLOAD), vectors.schema[s.PAYLOAD].dataType)
+        lengths = vectors.select(n_entries.alias("d")).filter("d IS NOT NULL")
+        top = lengths.groupBy("d").count().orderBy(F.desc("count"), F.desc("d")).first()
+        dimension = int(top["d"]) if top else 1
+    if raw.n_rows is not None and raw.unique_ids:
+        return _Known(raw.n_rows, True, dimension)
     measures = [F.count(F.lit(1)).alias("n"), F.count(s.ID).alias("keyed")]
-    if not opened.unique_ids:
+    if not raw.unique_ids:
         measures.append(F.count_distinct(s.ID).alias("distinct"))
-    row = opened.rows.agg(*measures).first()
+    keys = raw.df if raw.keys is None else raw.keys
+    row = keys.select(key.alias(s.ID)).agg(*measures).first()
     if row is None:
         raise AssertionError("an aggregate without groups has one row")
-    dimension = None
-    if source.kind == "vectors":
-        # The most common length is the dimension; other lengths go to quarantine.
-        lengths = opened.rows.filter("payload IS NOT NULL").groupBy(F.size(s.PAYLOAD).alias("d"))
-        top = lengths.count().orderBy(F.desc("count"), F.desc("d")).first()
-        dimension = int(top["d"]) if top else 1
-    unique = opened.unique_ids or row["distinct"] == row["keyed"]
-    return replace(opened, n_read=int(row["n"]), unique_ids=unique, dimension=dimension)
+    return _Known(int(row["n"]), raw.unique_ids or row["distinct"] == row["keyed"], dimension)
 
 
-def _checked(opened: SourceRows, *, made_id: bool) -> DataFrame:
+def _candidates(df: DataFrame, key: Column, payload: Column, own: list[str]) -> DataFrame:
+    """id, payload, source; reason and message as far as the reader has any."""
+    problem = F.col(PROBLEM) if PROBLEM in df.columns else no_problem()
+    return df.select(
+        key.alias(s.ID),
+        payload.alias(s.PAYLOAD),
+        F.struct(*(F.col(s.quoted(name)) for name in own)).alias(s.SOURCE),
+        hash_of([payload, *(_hashable(df, name) for name in own)]).alias(_ORDER),
+        F.coalesce(problem["reason"], _corrupt(df)).alias(s.REASON),
+        problem["message"].alias(s.MESSAGE),
+    )
+
+
+def _checked(candidates: DataFrame, kind: str, known: _Known, *, made_id: bool) -> DataFrame:
     # No filter on a bare column here: Spark would push it into the JSON parser, which then drops
     # a record that it could read only in part, from both sides of the filter.
-    rows, no_id = opened.rows, F.col(s.ID).isNull()
+    payload, no_id = F.col(s.PAYLOAD), F.col(s.ID).isNull()
+    of_type = candidates.schema[s.PAYLOAD].dataType
+    reason = content_reason(payload, kind, of_type, known.dimension)
+    rows = candidates.withColumn(s.REASON, F.coalesce(F.col(s.REASON), reason))
     reason = F.coalesce(F.col(s.REASON), F.when(no_id, F.lit("null_id")))
-    if not opened.unique_ids:
+    if not known.unique_ids:
         # Of rows with one id a good one wins, and of good ones the one whose columns hash lowest:
         # the same one on every run, however the rows are spread.
         same_id = Window.partitionBy(s.ID, F.when(no_id, F.col(_ORDER)))
@@ -112,52 +151,11 @@ def _checked(opened: SourceRows, *, made_id: bool) -> DataFrame:
     rows = rows.withColumn(s.REASON, reason)
     return rows.select(
         s.ID,
-        F.when(F.col(s.REASON).isNull(), F.col(s.PAYLOAD)).alias(s.PAYLOAD),
+        F.when(F.col(s.REASON).isNull(), payload).alias(s.PAYLOAD),
         s.SOURCE,
         s.REASON,
-        _message(F.col(s.REASON), opened.dimension).alias(s.MESSAGE),
+        F.coalesce(s.MESSAGE, message_of(F.col(s.REASON), known.dimension)).alias(s.MESSAGE),
     )
-
-
-def _content_reason(source: SourceConfig, dimension: int | None) -> Column:
-    payload = F.col(s.PAYLOAD)
-    if source.kind == "text":
-        return (
-            F.when(payload.isNull(), "null_text")
-            .when(~_is_utf8(payload), "invalid_utf8")
-            .when(payload.rlike(r"^[\s\p{Z}]*$"), "empty_text")
-        )
-    if source.kind == "images":
-        return F.when(payload.isNull(), "null_image").when(F.length(payload) == 0, "empty_image")
-    return F.when(payload.isNull(), "null_vector").when(
-        F.size(payload) != dimension, "wrong_length"
-    )
-
-
-def _is_utf8(text: Column) -> Column:
-    if hasattr(F, "is_valid_utf8"):  # Spark 4
-        return F.is_valid_utf8(text)
-    as_bytes = text.cast("binary")  # decoding replaces what is malformed
-    return F.encode(F.decode(as_bytes, "UTF-8"), "UTF-8") == as_bytes
-
-
-def _message(reason: Column, dimension: int | None) -> Column:
-    words = {
-        "unreadable_record": "the reader could not parse the record; source holds its text",
-        "null_id": "the id is null",
-        "duplicate_id": "another row has this id; the row whose columns hash lowest is kept",
-        "null_text": "the text is null",
-        "invalid_utf8": "the text is not valid UTF-8",
-        "empty_text": "the text is empty or only white space",
-        "null_image": "the image is null",
-        "empty_image": "the image has no bytes",
-        "null_vector": "the vector is null",
-        "wrong_length": f"the vector must have the usual length, {dimension}",
-    }
-    message = F.lit(None).cast("string")
-    for code, text in words.items():
-        message = F.when(reason == code, F.lit(text)).otherwise(message)
-    return message
 
 
 def _corrupt(df: DataFrame) -> Column:
@@ -167,8 +165,9 @@ def _corrupt(df: DataFrame) -> Column:
 
 
 def _content_hash(payload: Column, source: SourceConfig) -> Column:
-    content = F.to_json(F.struct(payload)) if source.kind == "vectors" else payload.cast("binary")
-    return F.sha2(content, 256)
+    """SHA-256, in hex, of the payload: of its bytes, or of its JSON where it is no single value."""
+    nested = source.kind in ("vectors", "image_text")
+    return F.sha2(F.to_json(F.struct(payload)) if nested else payload.cast("binary"), 256)
 
 
 def _hashable(df: DataFrame, name: str) -> Column:

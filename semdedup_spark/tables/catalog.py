@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
@@ -10,11 +9,11 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from semdedup_spark.errors import ConfigError, StageOrderError
+from semdedup_spark.paths import absolute
 from semdedup_spark.schema import quoted
 
 _PART = r"([A-Za-z_]\w*|`[^`]+`)"
 _CATALOG_SCHEMA = re.compile(rf"{_PART}\.{_PART}")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _MAINTENANCE = (
     "OPTIMIZE",
     "VACUUM START",
@@ -33,14 +32,14 @@ class OutputRoot:
     @classmethod
     def parse(cls, output: str) -> OutputRoot:
         """``main.dedup`` is a catalog schema; anything else a path, local ones made absolute."""
-        if _CATALOG_SCHEMA.fullmatch(output) or _URI.match(output):
-            return cls(output.rstrip("/"))
+        if _CATALOG_SCHEMA.fullmatch(output):
+            return cls(output)
         if "." in output.strip(".") and "/" not in output:
             raise ConfigError(
                 f"output must be a path, a URI, or catalog.schema. Got {output!r}.",
                 hint=f"./{output} is a directory; `my-catalog`.schema quotes a part of a name.",
             )
-        return cls(os.path.abspath(output))
+        return cls(absolute(output))
 
     @property
     def is_catalog(self) -> bool:

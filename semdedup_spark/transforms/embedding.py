@@ -38,14 +38,6 @@ def embed_rows(rows: DataFrame, spec: EncoderSpec, *, batch: int) -> DataFrame:
     )
 
 
-def id_position(id_column: Column) -> Column:
-    """A row's place in [0, 2**31): a hash of its id, the order in which rows are embedded."""
-    return F.pmod(F.xxhash64(id_column), F.lit(END_OF_IDS))
-
-
-END_OF_IDS = 2**31
-
-
 def _udf(spec: EncoderSpec) -> Callable[[Column], Column]:
     def embed(columns: Iterator[pa.Array]) -> Iterator[pa.Array]:
         for column in columns:

@@ -1,0 +1,88 @@
+"""Folders of files, one row a file: what is to be read is chosen by name, before any content."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from semdedup_spark.config import SourceConfig
+from semdedup_spark.errors import SourceError
+from semdedup_spark.paths import absolute
+from semdedup_spark.sources.places import place_of, within
+from semdedup_spark.sources.raw import RawSource, Roles
+
+# Options of Spark's file readers that decide which files are seen.
+_CHOOSING = ("pathglobfilter", "modifiedbefore", "modifiedafter", "recursivefilelookup")
+
+
+def listing(spark: SparkSession, source: SourceConfig, **defaults: str) -> DataFrame:
+    """path, modificationTime, length and content of every file of ``source.path`` that is not
+    empty, at any depth; content is read only if it is selected.
+    """
+    chosen = {k: v for k, v in source.options.items() if k.lower() in _CHOOSING}
+    reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
+    return reader.options(**{**defaults, **chosen}).load(absolute(source.path or ""))
+
+
+def file_fingerprint(files: DataFrame, path: str) -> str:
+    """Count, size and a hash of the names, sizes and times of the files of a fresh listing."""
+    files = files.select("path", "length", "modificationTime")
+    row = files.agg(
+        F.count(F.lit(1)), F.sum("length"), F.bit_xor(F.xxhash64(*files.columns))
+    ).first()
+    if row is None or row[0] == 0:
+        raise SourceError(
+            f"source.path must match at least one file that is not empty. Got {path!r}, which has "
+            "none.",
+            hint="names that begin with _ or . are not read.",
+        )
+    return f"files:{row[0]}:{row[1]}:{row[2]}"
+
+
+def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
+    """A folder of images: the path is the key; a part is read without opening the other files."""
+    files = listing(spark, source)
+    names = files.inputFiles()
+    empty = empty_files(files, names)
+
+    def part(begin: int, end: int) -> DataFrame:
+        # Spark drops files by their metadata when it plans, before it reads any of them.
+        found = files.filter(within(place_of(F.col("_metadata.file_path")), begin, end))
+        here = None if empty is None else empty.filter(within(place_of(F.col("name")), begin, end))
+        return _with_empty(found, here)
+
+    return RawSource(
+        df=_with_empty(files, empty),
+        fingerprint=lambda: file_fingerprint(listing(spark, source), source.path or ""),
+        roles=Roles("path", "content", own=["path", "modificationTime", "length"]),
+        part=part,
+        unique_ids=True,
+        n_rows=len(names),
+    )
+
+
+def empty_files(files: DataFrame, names: list[str]) -> DataFrame | None:
+    """``name`` (percent-encoded) and ``path`` of the files of no bytes, which Spark lists but does
+    not read; ``None`` where there are none. ``names``: of all files that it lists.
+    """
+    if len(names) == files.count():
+        return None
+    every = [(name, unquote(name)) for name in names]
+    listed = files.sparkSession.createDataFrame(every, "name string, path string")
+    read = files.select(F.col("_metadata.file_path").alias("name"))
+    return listed.join(read, "name", "left_anti")
+
+
+def _with_empty(files: DataFrame, empty: DataFrame | None) -> DataFrame:
+    if empty is None:
+        return files
+    return files.unionByName(
+        empty.select(
+            "path",
+            F.lit(None).cast("timestamp").alias("modificationTime"),
+            F.lit(0).cast("long").alias("length"),
+            F.lit(b"").alias("content"),
+        )
+    )

@@ -1,0 +1,71 @@
+"""Why a row has no payload: codes for ``quarantine``, found by Spark before any encoder runs."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, DataType
+
+FLOAT_BYTES = 4
+_WORDS = {
+    "unreadable_record": "the reader could not parse the record; source holds its text",
+    "null_id": "the id is null",
+    "duplicate_id": "another row has this id; the row whose columns hash lowest is kept",
+    "null_text": "the text is null",
+    "invalid_utf8": "the text is not valid UTF-8",
+    "empty_text": "the text is empty or only white space",
+    "null_image": "the image is null",
+    "empty_image": "the image has no bytes",
+    "null_vector": "the vector is null",
+}
+
+
+def content_reason(payload: Column, kind: str, of_type: DataType, dimension: int | None) -> Column:
+    """A reason code, or null for a payload that an encoder may see. ``kind``: of the source;
+    ``of_type``: of the payload; ``dimension``: of vectors.
+    """
+    match kind:
+        case "text":
+            return _text_reason(payload)
+        case "images":
+            return _image_reason(payload)
+        case "image_text":
+            return F.coalesce(_image_reason(payload["image"]), _text_reason(payload["text"]))
+    usual = entries(payload, of_type).eqNullSafe(F.lit(dimension))
+    return F.when(payload.isNull(), "null_vector").when(~usual, "wrong_length")
+
+
+def message_of(reason: Column, dimension: int | None) -> Column:
+    """The reason in words; null for a code that is not one of these."""
+    words = {**_WORDS, "wrong_length": f"the vector must have the usual length, {dimension}"}
+    message = F.lit(None).cast("string")
+    for code, text in words.items():
+        message = F.when(reason == code, F.lit(text)).otherwise(message)
+    return message
+
+
+def entries(payload: Column, of_type: DataType) -> Column:
+    """How many numbers a vector has; null for no vector, and for bytes that are no float32s."""
+    if isinstance(of_type, BinaryType):
+        size = F.length(payload)
+        return F.when(size % FLOAT_BYTES == 0, (size / FLOAT_BYTES).cast("int"))
+    return F.when(payload.isNotNull(), F.size(payload))
+
+
+def _text_reason(text: Column) -> Column:
+    return (
+        F.when(text.isNull(), "null_text")
+        .when(~_is_utf8(text), "invalid_utf8")
+        .when(text.rlike(r"^[\s\p{Z}]*$"), "empty_text")
+    )
+
+
+def _image_reason(image: Column) -> Column:
+    return F.when(image.isNull(), "null_image").when(F.length(image) == 0, "empty_image")
+
+
+def _is_utf8(text: Column) -> Column:
+    if hasattr(F, "is_valid_utf8"):  # Spark 4
+        return F.is_valid_utf8(text)
+    as_bytes = text.cast("binary")  # decoding replaces what is malformed
+    return F.encode(F.decode(as_bytes, "UTF-8"), "UTF-8") == as_bytes
