@@ -20,7 +20,10 @@ from semdedup_spark.tables.catalog import OutputRoot
         ("hdfs:///", "hdfs:///"),
         ("file:/x", "file:/x"),
         ("dbfs:/x/", "dbfs:/x"),
-        ("abfss://box@account.dfs.core.windows.net/x", "abfss://box@account.dfs.core.windows.net/x"),
+        (
+            "abfss://box@account.dfs.core.windows.net/x",
+            "abfss://box@account.dfs.core.windows.net/x",
+        ),
         ("odd:name/x", f"{os.getcwd()}/odd:name/x"),
     ],
 )

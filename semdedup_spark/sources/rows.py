@@ -100,7 +100,7 @@ def _count(raw: RawSource, source: SourceConfig, key: Column, payload: Column) -
         # The most common length is the dimension; other lengths go to quarantine.
         vectors = raw.df.select(payload.alias(s.PAYLOAD))
         n_entries = entries(F.col(s.PAYLOAD), vectors.schema[s.PAYLOAD].dataType)
-        lengths = vectors.select(n_entries.alias("d")).filter("d IS NOT NULL")
+        lengths = vectors.select(n_entries.alias("d")).filter("d > 0")
         top = lengths.groupBy("d").count().orderBy(F.desc("count"), F.desc("d")).first()
         dimension = int(top["d"]) if top else 1
     if raw.n_rows is not None and raw.unique_ids:

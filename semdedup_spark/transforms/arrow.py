@@ -18,12 +18,20 @@ from semdedup_spark.kernels.vectors import FloatArray
 
 
 def to_matrix(column: pa.Array | pa.ChunkedArray) -> FloatArray:
-    """(n, d) float32 of a list<float> column whose n lists all have d entries; n >= 1.
+    """(n, d) float32 of a list<float> column whose n lists all have d entries, or of a binary one
+    whose n values each are d little-endian float32s; n >= 1, no value null.
 
     A null entry of a list becomes NaN.
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        _, offsets, data = column.buffers()
+        kind = np.int64 if pa.types.is_large_binary(column.type) else np.int32
+        ends = np.frombuffer(offsets, kind)[column.offset : column.offset + len(column) + 1]
+        held = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+        X: FloatArray = held.view("<f4").reshape(len(column), -1).astype(np.float32, copy=False)
+        return X
     flat = column.flatten()  # .values would ignore a slice
     values: FloatArray = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     return values.reshape(len(column), -1)

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 import semdedup_spark.pipeline.embed as embed_stage
+import semdedup_spark.sources.reading as reading
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline import Listener, open_job, run_embed, run_job
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
@@ -56,7 +57,8 @@ def test_files_that_change_while_they_are_read_stop_the_run(spark, tmp_path, mon
     config = config.model_copy(
         update={"source": config.source.model_copy(update={"format": "parquet"})}
     )
-    monkeypatch.setattr(embed_stage, "file_fingerprint", lambda *_: "files:2:0:0")
+    seen = iter(["files:1:0:0", "files:2:0:0"])
+    monkeypatch.setattr(reading, "file_fingerprint", lambda *_: next(seen))
     with pytest.raises(SourceChangedError) as caught:
         run(spark, config)
     assert caught.value.retryable

@@ -19,6 +19,13 @@ def test_lists_become_rows(kind):
     assert X.tolist() == ROWS
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+def test_bytes_of_float32_become_rows(kind):
+    column = pa.array([b"12", *(np.array(row, "<f4").tobytes() for row in ROWS)], kind)[1:]
+    assert to_matrix(column).tolist() == ROWS  # at an odd place in memory, too
+    assert to_matrix(column[1:3]).tolist() == ROWS[1:3]
+
+
 def test_doubles_become_float32():
     X = to_matrix(pa.array([[0.1, 0.2]], pa.list_(pa.float64())))
     assert X.dtype == np.float32
