@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 import semdedup_spark.pipeline.embed as embed_stage
-import semdedup_spark.sources.reading as reading
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline import Listener, open_job, run_embed, run_job
+from semdedup_spark.sources import reading
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
 
