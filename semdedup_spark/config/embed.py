@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from semdedup_spark.config.strict import OPERATIONAL, Number, StrictModel
 
 # Which encoders fit which kind of source; encoders/registry.py says where they are.
 FITTING = {
-    "text": ("minilm",),
+    "text": ("minilm", "hf-text", "sentence-transformers"),
     "images": ("pixels",),
     "vectors": ("none",),
     "image_text": (),
 }
+# Encoders without a model of their own.
+NEEDS_MODEL = ("hf-text", "sentence-transformers")
 
 
 class EmbedConfig(StrictModel):
     """How rows become vectors."""
 
-    encoder: Literal["minilm", "pixels", "none"] = "minilm"
+    encoder: Literal["minilm", "hf-text", "sentence-transformers", "pixels", "none"] = "minilm"
     model: str | None = None
     trust_remote_code: bool = False
-    max_length: int = Field(default=256, ge=8)
+    max_length: int | None = Field(default=None, ge=8)
     long_text: Literal["truncate", "chunk-mean", "reject"] = "truncate"
     pooling: Literal["mean", "cls", "last"] | None = None
     tower: Literal["image", "text", "image+text"] | None = None
@@ -33,3 +35,14 @@ class EmbedConfig(StrictModel):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=OPERATIONAL)
     batch_size: int = Field(default=32, ge=1, json_schema_extra=OPERATIONAL)
     commit_seconds: Number = Field(default=60.0, gt=0, json_schema_extra=OPERATIONAL)
+
+    @model_validator(mode="after")
+    def _check(self) -> EmbedConfig:
+        if self.encoder in NEEDS_MODEL and self.model is None:
+            raise ValueError(f"encoder {self.encoder} needs model: a local directory or a hub id")
+        if self.encoder == "sentence-transformers" and self.pooling is not None:
+            raise ValueError(
+                "encoder sentence-transformers pools as its directory says: leave pooling null, or "
+                f"set encoder hf-text. Got {self.pooling}"
+            )
+        return self

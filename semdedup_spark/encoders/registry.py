@@ -8,11 +8,13 @@ from typing import Any
 
 from semdedup_spark.encoders.protocol import Encoder, EncoderSpec
 
-# Name: (the encoder's class, the function for its identity), each "module:attribute" and imported
-# when asked for. The module of an identity must import no torch: the driver may not have it.
-# Which kinds of source a name fits is in config/embed.py.
+# Name: (what makes the encoder of a spec, what gives its identity), each "module:attribute" and
+# imported when asked for. The module of an identity must import no torch: the driver may not have
+# it. Which kinds of source a name fits is in config/embed.py.
 ENCODERS: dict[str, tuple[str, str]] = {
-    "minilm": ("minilm:MiniLM", "minilm_files:minilm_identity"),
+    "minilm": ("minilm:load_minilm", "minilm_files:minilm_identity"),
+    "hf-text": ("hf_text:load_hf_text", "text_files:text_identity"),
+    "sentence-transformers": ("sentences:Sentences", "text_files:sentence_identity"),
     "pixels": ("pixels:Pixels", "pixels:pixels_identity"),
 }
 

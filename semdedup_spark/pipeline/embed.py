@@ -13,6 +13,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import EmbedConfig, JobConfig
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import encoder_identity
+from semdedup_spark.encoders.text_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.kernels.pacing import next_rows
 from semdedup_spark.pipeline.stages import Job, Progress, StageResult, run_stage
@@ -42,7 +43,7 @@ def embed_settings(config: JobConfig) -> dict[str, Any]:
 
 def run_embed(job: Job) -> StageRecord:
     """Source rows to ``embeddings`` and ``quarantine``."""
-    spec = _encoder_spec(job.config.embed)
+    spec = pinned(_encoder_spec(job.config.embed))
     identity = encoder_identity(spec)  # a missing model is found before the source is read
     rank_by = job.config.score.rank_by  # that it fits the source is known before rows are counted
     source = open_source(

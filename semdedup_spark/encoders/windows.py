@@ -1,0 +1,167 @@
+"""Texts as windows of tokens: cut, run through a model by length, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+
+from semdedup_spark.encoders.protocol import RejectedPayload
+from semdedup_spark.kernels.vectors import FloatArray
+
+# Token counts are padded up to a multiple of this, never to the longest text of the batch: the
+# shape that a text is computed in then depends on the text alone, and so do the bits of its vector.
+_LENGTH_STEP = 8
+
+# A tokeniser needs some 200 bytes a character while it works, of all the texts that it is given.
+_CHARACTERS_A_CALL = 200_000
+
+# Hardly any text has fewer tokens than this many characters would.
+_CHARACTERS_A_TOKEN = 32
+
+Windows = list[list[int]]
+
+
+class Tokens:
+    """Tokens of texts, cut to what a model can take.
+
+    ``tokenizer``: of the transformers library; ``max_length``: most tokens of a window, those that
+    the tokeniser adds (``[CLS]``, ``</s>``) counted; ``long_text``: ``truncate`` (the first
+    window), ``chunk-mean`` (all windows, one after the other, none overlapping) or ``reject``;
+    ``prompt``: put before each text.
+    """
+
+    def __init__(self, tokenizer: Any, max_length: int, long_text: str, prompt: str = "") -> None:
+        self._tokenizer = tokenizer
+        self._max_length = max_length
+        self._long_text = long_text
+        self._prompt = prompt
+
+    def prepare(self, texts: Sequence[str]) -> list[Windows | RejectedPayload]:
+        """The windows of each text, each 1 to ``max_length`` tokens.
+
+        Rejects with reason ``invalid_utf8`` (lone surrogates), ``no_tokens`` or ``over_long_text``.
+        """
+        return [outcome for group in _groups(texts) for outcome in self._prepare_group(group)]
+
+    def _prepare_group(self, texts: list[str]) -> list[Windows | RejectedPayload]:
+        readable = [_readable(text) for text in texts]
+        given = [
+            self._head(self._prompt + text) for text, ok in zip(texts, readable, strict=True) if ok
+        ]
+        windows = iter(self._windows(given))
+        broken = RejectedPayload("invalid_utf8", "the text holds half of a surrogate pair")
+        return [self._checked(next(windows)) if ok else broken for ok in readable]
+
+    def _checked(self, windows: Windows) -> Windows | RejectedPayload:
+        if not windows or not windows[0]:
+            return RejectedPayload("no_tokens", "the model's tokeniser sees nothing in the text")
+        if len(windows) == 1 or self._long_text == "chunk-mean":
+            return windows
+        if self._long_text == "truncate":
+            return windows[:1]
+        return RejectedPayload(
+            "over_long_text", f"the text has more than embed.max_length, {self._max_length}, tokens"
+        )
+
+    def _windows(self, texts: list[str]) -> list[Windows]:
+        if not texts:
+            return []
+        tokens = self._tokenizer(
+            texts,
+            truncation=True,
+            max_length=self._max_length,
+            return_overflowing_tokens=True,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        windows: list[Windows] = [[] for _ in texts]
+        rows = tokens["overflow_to_sample_mapping"]
+        for row, ids in zip(rows, tokens["input_ids"], strict=True):
+            windows[row].append(ids)
+        return windows
+
+    def _head(self, text: str) -> str:
+        """As much of a very long text as its first window needs; all of it for ``chunk-mean``.
+
+        A tokeniser looks at words, so what follows the second window cannot change the first. Of a
+        document of many megabytes only these few thousand characters are ever tokenised.
+        """
+        size = self._max_length * _CHARACTERS_A_TOKEN
+        while size < len(text) and self._long_text != "chunk-mean":
+            if len(self._windows([text[:size]])[0]) > 2:
+                return text[:size]
+            size *= 4
+        return text
+
+
+def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
+    group: list[str] = []
+    characters = 0
+    for text in texts:
+        if group and characters + len(text) > _CHARACTERS_A_CALL:
+            yield group
+            group, characters = [], 0
+        group.append(text)
+        characters += len(text)
+    if group:
+        yield group
+
+
+def _readable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def encode_windows(
+    prepared: Sequence[Windows],
+    forward: Callable[[list[list[int]], int], FloatArray],
+    *,
+    batch_size: int,
+    longest: int | None = None,
+) -> FloatArray:
+    """(n, d) float32 of n texts, n >= 1, each of one window or more.
+
+    ``forward``: B sequences of tokens and the length L >= 1 to pad them to, to (B, d); called with
+    at most ``batch_size`` sequences of like length. ``longest``: L is at most this. The vector of a
+    text of several windows is their mean, weighted by their tokens, in float64: with mean pooling,
+    the mean of all its token vectors.
+    """
+    X = _by_length([ids for windows in prepared for ids in windows], forward, batch_size, longest)
+    if len(X) == len(prepared):
+        return X
+    out = np.empty((len(prepared), X.shape[1]), dtype=np.float32)
+    ends = accumulate((len(windows) for windows in prepared), initial=0)
+    for row, (start, end) in enumerate(pairwise(ends)):
+        if end - start == 1:
+            out[row] = X[start]
+        else:
+            weights = [len(ids) for ids in prepared[row]]
+            out[row] = np.average(X[start:end].astype(np.float64), axis=0, weights=weights)
+    return out
+
+
+def _by_length(
+    tokens: list[list[int]],
+    forward: Callable[[list[list[int]], int], FloatArray],
+    batch_size: int,
+    longest: int | None,
+) -> FloatArray:
+    buckets: dict[int, list[int]] = {}
+    for row, ids in enumerate(tokens):
+        length = -(-len(ids) // _LENGTH_STEP) * _LENGTH_STEP
+        buckets.setdefault(min(length, longest or length), []).append(row)
+    rows, parts = [], []
+    for length, members in sorted(buckets.items()):
+        for start in range(0, len(members), batch_size):
+            batch = members[start : start + batch_size]
+            rows += batch
+            parts.append(forward([tokens[row] for row in batch], length))
+    X: FloatArray = np.concatenate(parts)
+    X[rows] = X.copy()
+    return X
