@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from semdedup_spark.encoders.protocol import Encoder, EncoderSpec
+from semdedup_spark.errors import EnvironmentProblem
 
 # Name: (what makes the encoder of a spec, what gives its identity), each "module:attribute" and
 # imported when asked for. The module of an identity must import no torch: the driver may not have
@@ -23,9 +24,18 @@ ENCODERS: dict[str, tuple[str, str]] = {
 def load_encoder(spec: EncoderSpec) -> Encoder:
     """The encoder for ``spec``. The cache lives in this module, which workers import, so a model
     is loaded once per worker process and not once per task.
+
+    Raises :class:`semdedup_spark.errors.EnvironmentProblem` where the model here is not the one
+    that ``spec.expected`` names: two models must not meet in one table.
     """
     if spec.name not in ENCODERS:
         raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}. Got {spec.name!r}.")
+    if spec.expected and spec.expected != encoder_identity(spec):
+        raise EnvironmentProblem(
+            f"the encoder must be the same on the driver and on every worker. Got "
+            f"{encoder_identity(spec)!r} here, and {spec.expected!r} on the driver.",
+            hint="bring the same model and the same packages to all machines.",
+        )
     encoder: Encoder = _imported(ENCODERS[spec.name][0])(spec)
     return encoder
 

@@ -31,9 +31,9 @@ _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "m
 def text_identity(spec: EncoderSpec) -> str:
     """Encoder, model, pooling, length, long texts, dtype and whose code runs, in one line."""
     need_packages(spec.name, "torch", "transformers")
-    length = "<=512" if spec.max_length is None else str(spec.max_length)
+    length = "<=512" if spec.max_length is None else f"={spec.max_length}"
     return (
-        f"{spec.name} {_which(spec)} {spec.pooling or 'mean'}-pooling max_length={length} "
+        f"{spec.name} {_which(spec)} {spec.pooling or 'mean'}-pooling max_length{length} "
         f"{spec.long_text} {spec.precision}{_code(spec)}"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -45,6 +45,7 @@ def run_embed(job: Job) -> StageRecord:
     """Source rows to ``embeddings`` and ``quarantine``."""
     spec = pinned(_encoder_spec(job.config.embed))
     identity = encoder_identity(spec)  # a missing model is found before the source is read
+    spec = replace(spec, expected=identity)
     rank_by = job.config.score.rank_by  # that it fits the source is known before rows are counted
     source = open_source(
         job.spark,
@@ -169,5 +170,5 @@ def _refuse_changed_files(source: SourceRows) -> None:
 
 
 def _encoder_spec(embed: EmbedConfig) -> EncoderSpec:
-    shared = {field.name for field in fields(EncoderSpec)} - {"name"}
+    shared = {field.name for field in fields(EncoderSpec)} - {"name", "expected"}
     return EncoderSpec(embed.encoder, **{name: getattr(embed, name) for name in shared})
