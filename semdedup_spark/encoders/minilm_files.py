@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from semdedup_spark.encoders.files import files_digest, need_packages
 from semdedup_spark.encoders.protocol import EncoderSpec
-from semdedup_spark.encoders.text_files import files_digest, need_packages
 from semdedup_spark.errors import EnvironmentProblem
 
 # Tokens; its authors trained it on 128 and use it with 256.
@@ -21,7 +21,7 @@ def minilm_directory(model: str | None) -> Path:
 
     Raises :class:`EnvironmentProblem` when there is none or a file is missing.
     """
-    need_packages("minilm", "torch", "transformers")
+    need_packages("minilm", "text", "torch", "transformers")
     directory = Path(model) if model else _packaged_directory()
     missing = [name for name in _NEEDED if not (directory / name).is_file()]
     if missing:

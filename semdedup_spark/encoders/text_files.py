@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from semdedup_spark.encoders.files import files_digest, need_packages
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import EnvironmentProblem
 
@@ -30,7 +28,7 @@ _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "m
 
 def text_identity(spec: EncoderSpec) -> str:
     """Encoder, model, pooling, length, long texts, dtype and whose code runs, in one line."""
-    need_packages(spec.name, "torch", "transformers")
+    need_packages(spec.name, "text", "torch", "transformers")
     length = "<=512" if spec.max_length is None else f"={spec.max_length}"
     return (
         f"{spec.name} {_which(spec)} {spec.pooling or 'mean'}-pooling max_length{length} "
@@ -40,7 +38,7 @@ def text_identity(spec: EncoderSpec) -> str:
 
 def sentence_identity(spec: EncoderSpec) -> str:
     """As :func:`text_identity`; pooling, and the length where none is set, are in the files."""
-    need_packages(spec.name, "torch", "transformers", "sentence_transformers")
+    need_packages(spec.name, "sentence", "torch", "transformers", "sentence_transformers")
     length = "own" if spec.max_length is None else str(spec.max_length)
     return (
         f"{spec.name} {_which(spec)} max_length={length} {spec.long_text} {spec.precision}"
@@ -129,34 +127,6 @@ def checked_length(spec: EncoderSpec, directory: Path, own: int) -> int:
             hint="leave it null for the model's own; long_text: chunk-mean covers longer texts.",
         )
     return spec.max_length
-
-
-def need_packages(encoder: str, *packages: str) -> None:
-    """Raise :class:`EnvironmentProblem` for the first that is not installed."""
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            extra = "sentence" if package == "sentence_transformers" else "text"
-            raise EnvironmentProblem(
-                f"encoder {encoder} must have the package {package}. It is not installed.",
-                hint=f"pip install 'semdedup-spark[{extra}]'",
-            )
-
-
-def files_digest(files: Iterable[Path]) -> str:
-    """SHA-256 of the files' bytes, one after the other, in hex. Read again when a file changes."""
-    paths = tuple(files)
-    stats = [path.stat() for path in paths]
-    return _sha256(paths, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
-
-
-@lru_cache(maxsize=64)
-def _sha256(files: tuple[Path, ...], _seen: tuple[tuple[int, int], ...]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _which(spec: EncoderSpec) -> str:

@@ -30,7 +30,8 @@ class Tokens:
     ``tokenizer``: of the transformers library; ``max_length``: most tokens of a window, those that
     the tokeniser adds (``[CLS]``, ``</s>``) counted; ``long_text``: ``truncate`` (the first
     window), ``chunk-mean`` (all windows, one after the other, none overlapping) or ``reject``;
-    ``prompt``: put before each text.
+    ``prompt``: put before each text. A text of more than 200,000 characters is tokenised in pieces,
+    each of which begins a window.
     """
 
     def __init__(self, tokenizer: Any, max_length: int, long_text: str, prompt: str = "") -> None:
@@ -69,6 +70,9 @@ class Tokens:
     def _windows(self, texts: list[str]) -> list[Windows]:
         if not texts:
             return []
+        if len(texts) == 1 and len(texts[0]) > _CHARACTERS_A_CALL:
+            pieces = [piece for piece in _pieces(texts[0]) if not piece.isspace()]
+            return [[window for piece in pieces for window in self._windows([piece])[0]]]
         tokens = self._tokenizer(
             texts,
             truncation=True,
@@ -108,6 +112,18 @@ def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
         characters += len(text)
     if group:
         yield group
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut between words where there are any, so that no piece is longer than a call may be."""
+    start = 0
+    while len(text) - start > _CHARACTERS_A_CALL:
+        end = start + _CHARACTERS_A_CALL
+        space = max(text.rfind(gap, start + 1, end) for gap in " \n\t")
+        cut = space if space > start else end
+        yield text[start:cut]
+        start = cut
+    yield text[start:]
 
 
 def _readable(text: str) -> bool:

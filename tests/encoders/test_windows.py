@@ -39,10 +39,20 @@ def test_of_a_huge_text_only_the_beginning_is_tokenised(long_text):
         assert outcome.reason == "over_long_text"
 
 
-def test_words_behind_a_long_gap_are_still_found():
+@pytest.mark.parametrize("long_text", ["truncate", "reject", "chunk-mean"])
+def test_words_behind_a_long_gap_are_still_found(long_text):
+    tokens = Tokens(tokenizer(("[CLS] $A", [("[CLS]", 2)])), 16, long_text)
     spaced = "w1" + " " * 100_000 + "w2 w3"
-    for long_text in ("truncate", "reject", "chunk-mean"):
-        assert Tokens(tokenizer(), 16, long_text).prepare([spaced]) == [[ids("w1 w2 w3")]]
+    assert tokens.prepare([spaced]) == tokens.prepare(["w1 w2 w3"])
+    far_behind = " " * 500_000 + "w2 w3"
+    assert tokens.prepare([far_behind]) == tokens.prepare(["w2 w3"])
+
+
+def test_a_prompt_does_not_push_texts_out_of_their_batch():
+    texts = ["w1 " * 66_660, "w2"]
+    prompted = Tokens(tokenizer(), 16, "chunk-mean", "w3 " * 100).prepare(texts)
+    assert prompted[1] == Tokens(tokenizer(), 16, "chunk-mean").prepare(["w3 " * 100 + "w2"])[0]
+    assert sum(map(len, prompted[0])) == 66_760
 
 
 def test_a_batch_of_long_texts_is_tokenised_in_parts():
@@ -59,6 +69,18 @@ def test_chunks_hold_every_token_once_and_in_order():
     [windows] = Tokens(tokenizer(), 16, "chunk-mean").prepare([text])
     assert [len(window) for window in windows] == [16, 16, 16, 2]
     assert [token for window in windows for token in window] == ids(text)
+
+
+def test_a_book_is_tokenised_in_pieces_and_loses_no_token():
+    for gap in (" ", "\n"):
+        spy = Spy()
+        book = gap.join(WORDS[i * i % 40] for i in range(150_000))
+        [windows] = Tokens(spy, 100, "chunk-mean").prepare([book])
+        assert [token for window in windows for token in window] == ids(book)
+        assert max(map(len, windows)) == 100
+        assert max(spy.characters) <= 200_000
+    [windows] = Tokens(tokenizer(), 100, "chunk-mean").prepare(["w" * 500_000])
+    assert windows == [ids("w")] * 3  # a word that long is cut
 
 
 def test_a_prompt_counts_as_part_of_the_text():
