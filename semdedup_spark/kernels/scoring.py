@@ -78,10 +78,11 @@ def score_unit(
     placed = place(rows.vectors, device, half=half)
     exact = rows.vectors if half and device != "cpu" else None
     found = _Found(placed, exact, rows.vector, similarity, neighbor)
-    comparisons, size = 0, block or block_rows(device)
+    comparisons = 0
     for members in _tiles(rows.tile, np.flatnonzero(head == np.arange(n))):
         first = members[rows.role[members] != SECOND]
         second = members[rows.role[members] == SECOND]
+        size = block or block_rows(device, len(members))
         if len(first) > 1 and rows.role[first[0]] == HOME:
             found.within(first, above, size)
             comparisons += len(first) * (len(first) - 1) // 2

@@ -16,6 +16,8 @@ ZERO = "zero_vector"
 
 # Below this norm the direction of a float32 vector is mostly rounding error.
 _SMALLEST_NORM = 1e-12
+# Rows at a time, so that what is computed on the way stays in the cache.
+_BLOCK_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,18 @@ def unit_rows(X: npt.ArrayLike) -> UnitRows:
     depend on the rows around it and large or tiny values neither overflow nor vanish. Negative
     zero becomes zero: equal vectors then have equal bytes.
     """
-    wide = np.asarray(X, dtype=np.float64)
-    if wide.ndim != 2:
-        raise ValueError(f"vectors must be a 2-D array (n, d). Got shape {wide.shape}.")
+    given = np.asarray(X)
+    if given.ndim != 2:
+        raise ValueError(f"vectors must be a 2-D array (n, d). Got shape {given.shape}.")
+    unit = np.empty(given.shape, dtype=np.float32)
+    reasons: list[str | None] = []
+    for start in range(0, len(given), _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        reasons += _normalise(given[block].astype(np.float64), unit[block])
+    return UnitRows(unit, reasons)
+
+
+def _normalise(wide: npt.NDArray[np.float64], unit: FloatArray) -> list[str | None]:
     finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(wide).all(axis=1))
     safe = np.where(finite[:, None], wide, 0.0)
     # Dividing by the largest entry first keeps 1e200 from overflowing when it is squared.
@@ -48,7 +59,7 @@ def unit_rows(X: npt.ArrayLike) -> UnitRows:
     safe = safe / scale[:, None]
     norms: npt.NDArray[np.float64] = np.sqrt((safe * safe).sum(axis=1))
     nonzero: npt.NDArray[np.bool_] = np.asarray(norms * scale > _SMALLEST_NORM)
-    unit = np.zeros(wide.shape, dtype=np.float32)
+    unit[:] = 0
     np.divide(
         safe,
         norms[:, None],
@@ -60,7 +71,7 @@ def unit_rows(X: npt.ArrayLike) -> UnitRows:
     reasons: list[str | None] = [None] * len(unit)
     for row in np.flatnonzero(~(finite & nonzero)):
         reasons[row] = ZERO if finite[row] else NON_FINITE
-    return UnitRows(unit, reasons)
+    return reasons
 
 
 def hash_rows(X: FloatArray) -> HashArray:
@@ -72,13 +83,17 @@ def hash_rows(X: FloatArray) -> HashArray:
     n, d = X.shape
     even = X if d % 2 == 0 else np.hstack([X, np.zeros((n, 1), dtype=np.float32)])
     words = np.ascontiguousarray(even, dtype="<f4").view("<u8")
-    # Short numbers such as 1.0 have only high bits set, which a product modulo 2**64 pushes out.
-    words = words ^ (words >> np.uint64(32))
-    words ^= words >> np.uint64(23)
     positions = np.arange(1, words.shape[1] + 1, dtype=np.uint64)
+    sums = np.empty(n, dtype=np.uint64)
     with np.errstate(over="ignore"):
         multipliers = _mix(positions * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
-        sums: HashArray = words @ multipliers
+        for start in range(0, n, _BLOCK_ROWS):
+            block = words[start : start + _BLOCK_ROWS]
+            # Short numbers such as 1.0 have only high bits set, which a product modulo 2**64
+            # pushes out.
+            block = block ^ (block >> np.uint64(32))
+            block ^= block >> np.uint64(23)
+            sums[start : start + _BLOCK_ROWS] = block @ multipliers
         return _mix(sums)
 
 
@@ -114,11 +129,16 @@ def first_of_equal_rows(X: FloatArray, hashes: HashArray) -> IndexArray:
 def paired_similarity(A: FloatArray, B: FloatArray) -> FloatArray:
     """Cosine of row i of ``A`` with row i of ``B``: (n,) float32 in [-1, 1].
 
-    ``A``, ``B``: (n, d) float32, unit rows. Summed in float64, row by row, so that the value does
+    ``A``: (n, d), ``B``: (n, d) or (1, d) for one row that all are compared with, float32, unit
+    rows. Summed in float64, row by row, so that the value does
     not depend on which other rows are in the batch.
     """
-    products = (A.astype(np.float64) * B.astype(np.float64)).sum(axis=1)
-    similarity: FloatArray = np.clip(products, -1.0, 1.0).astype(np.float32)
+    similarity = np.empty(len(A), dtype=np.float32)
+    for start in range(0, len(A), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        others = B if len(B) == 1 else B[rows]
+        products = (A[rows].astype(np.float64) * others.astype(np.float64)).sum(axis=1)
+        similarity[rows] = np.clip(products, -1.0, 1.0)
     return similarity
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.vectors import FloatArray, HashArray, IndexArray, pack, unpack
+from semdedup_spark.kernels.vectors import FloatArray, HashArray, IndexArray, unpack
 
 UNIT = "unit"
 TILE = "tile"
@@ -102,8 +101,8 @@ def pack_rows(
                 *_lists(visits.columns, at),
                 pa.ListArray.from_arrays(pa.array(at - at[0], pa.int32()), numbers),
                 *_lists(notices.columns, notices.bounds(some)),
-                pa.array(matrices, pa.binary()),
-                pa.array(hashes, pa.binary()),
+                matrices,
+                hashes,
             ],
             names=[UNIT, *VISIT_COLUMNS, VECTOR, *NOTICE_COLUMNS, VECTORS, HASHES],
         )
@@ -124,16 +123,26 @@ def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
 
 def _matrices(
     vector: IndexArray, at: IndexArray, vectors: Vectors
-) -> tuple[pa.Array, list[bytes], list[bytes]]:
+) -> tuple[pa.Array, pa.Array, pa.Array]:
     """(number of each visit's vector in its unit's matrix, the matrices, their rows' hashes)."""
-    numbers = np.empty(at[-1] - at[0], dtype=np.int32)
-    matrices, hashes = [], []
-    for start, end in pairwise(at.tolist()):
-        rows, inverse = np.unique(vector[start:end], return_inverse=True)
-        numbers[start - at[0] : end - at[0]] = inverse.reshape(-1)
-        matrices.append(pack(vectors.X[rows]))
-        hashes.append(vectors.hashes[rows].astype("<u8").tobytes())
+    n, d = vectors.X.shape
+    turn = np.repeat(np.arange(len(at) - 1), np.diff(at))
+    pairs, inverse = np.unique(turn * n + vector[at[0] : at[-1]], return_inverse=True)
+    starts = np.searchsorted(pairs, np.arange(len(at)) * n)
+    numbers = (inverse.reshape(-1) - starts[turn]).astype(np.int32)
+    rows = pairs % n
+    # The matrices of all units are one gathered array, cut by offsets: nothing is copied twice.
+    matrices = _cut(vectors.X[rows].astype("<f4", copy=False), starts * (4 * d))
+    hashes = _cut(vectors.hashes[rows].astype("<u8", copy=False), starts * 8)
     return pa.array(numbers), matrices, hashes
+
+
+def _cut(values: np.ndarray, at: IndexArray) -> pa.Array:
+    """The bytes of ``values`` as binary values that begin, and end, ``at``."""
+    offsets = pa.py_buffer(at.astype(np.int32))
+    return pa.Array.from_buffers(
+        pa.binary(), len(at) - 1, [None, offsets, pa.py_buffer(np.ascontiguousarray(values))]
+    )
 
 
 @dataclass(frozen=True)
