@@ -72,6 +72,10 @@ class ReconciliationError(SemDedupError, RuntimeError):
     """Raised when kept + removed + quarantined is not the number of rows read."""
 
 
+class MixedEncodersError(SemDedupError, RuntimeError):
+    """Raised before vectors of one encoder would be added to those of another."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``"did you mean 'x'?"`` for the closest known word, or nothing."""
     by_case = {name.lower(): name for name in known}

@@ -23,6 +23,7 @@ PAYLOAD = "payload"
 SOURCE = "source"
 BATCH = "batch"
 EMBEDDING = "embedding"
+CONTENT_HASH = "content_hash"
 CLUSTER_ID = "cluster_id"
 CENTROID = "centroid"
 CENTROID_SIMILARITY = "centroid_similarity"
@@ -49,6 +50,7 @@ COMMENTS: dict[str, dict[str, str]] = {
     EMBEDDINGS: {
         ID: "Key of the source row, in the type it came in; a file's path for files",
         EMBEDDING: "Embedding, float32, Euclidean length 1",
+        CONTENT_HASH: "xxhash64 of what was embedded; with the id it tells whether a row changed",
         BATCH: "Number of the batch that brought the row; 0 is the first",
         SOURCE: "The source row's own columns, unchanged",
     },
@@ -115,11 +117,15 @@ RUNS_DDL = (
 )
 
 
-def with_comments(df: DataFrame, table: str) -> DataFrame:
-    """The same rows, each known column carrying its comment into the table."""
+def with_comments(df: DataFrame, table: str, made_with: str = "") -> DataFrame:
+    """The same rows, each known column carrying its comment into the table; that of an embedding
+    says what it was ``made_with``.
+    """
     from pyspark.sql import functions as F
 
-    comments = COMMENTS.get(table, {})
+    comments = dict(COMMENTS.get(table, {}))
+    if made_with and EMBEDDING in comments:
+        comments[EMBEDDING] += f"; made with {made_with}"
     return df.select(
         *(
             F.col(quoted(name)).alias(name, metadata={"comment": comments[name]})

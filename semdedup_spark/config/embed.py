@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,7 +33,13 @@ class EmbedConfig(StrictModel):
     max_pixels: int = Field(default=89_478_485, ge=1)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=OPERATIONAL)
-    batch_size: int = Field(default=32, ge=1, json_schema_extra=OPERATIONAL)
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default="auto", json_schema_extra=OPERATIONAL
+    )
+    gpu_memory_fraction: Number | None = Field(
+        default=None, gt=0, le=1, json_schema_extra=OPERATIONAL
+    )
+    decode_seconds: Number = Field(default=60.0, gt=0, json_schema_extra=OPERATIONAL)
     commit_seconds: Number = Field(default=60.0, gt=0, json_schema_extra=OPERATIONAL)
 
     @model_validator(mode="after")

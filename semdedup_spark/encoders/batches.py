@@ -20,12 +20,14 @@ _WORDS = {
 @dataclass(frozen=True)
 class EncodedBatch:
     """``X``: (n, d) float32, unit rows, zeros where rejected (d is 0 when nothing was encoded);
-    ``reasons``, ``messages``: n entries, ``None`` where the row is good or was absent.
+    ``reasons``, ``messages``: n entries, ``None`` where the row is good or was absent;
+    ``repeated``: where known, n entries, whether the row has the vector of an equal payload.
     """
 
     X: FloatArray
     reasons: list[str | None]
     messages: list[str | None]
+    repeated: list[bool] | None = None
 
 
 def encode_payloads(encoder: Encoder, payloads: Sequence[Any]) -> EncodedBatch:

@@ -20,8 +20,8 @@ class EncoderSpec:
     ``image+text`` or ``None`` where there is no choice; ``image_size``: pixels a side;
     ``max_pixels``: larger images are rejected before they are decoded; ``precision``: dtype of the
     model's arithmetic; ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``;
-    ``batch_size``: payloads a forward pass; ``expected``: the identity that the driver found, which
-    a worker must find too; empty: any.
+    ``batch_size``: payloads a forward pass; 0, until a worker has a device, which decides;
+    ``expected``: the identity that the driver found, which a worker must find too; empty: any.
     """
 
     name: str

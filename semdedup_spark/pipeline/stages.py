@@ -21,7 +21,7 @@ from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
 from semdedup_spark.tables.writes import table_state
 
 # Part of every result's identity: raised when a stage starts to compute something else.
-_FORMAT = 1
+_FORMAT = 2
 # Scoring fills in the statistics of the centroids, whose result stays that of clustering.
 _LATER_WRITER = {("cluster", s.CENTROIDS): "score"}
 # Inputs that another stage makes.
@@ -31,12 +31,16 @@ _LISTED_SOFTWARE = ("pyspark", "delta-spark", "numpy", "pyarrow", "torch", "tran
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is: ``rows`` of ``total`` done, in ``seconds`` since it began here."""
+    """How far a stage is: ``rows`` of ``total`` done, ``before`` of them when it began here,
+    ``seconds`` ago; ``rejected``: rows sent to quarantine since, where that is known.
+    """
 
     stage: str
     rows: int
     total: int
     seconds: float
+    before: int = 0
+    rejected: int | None = None
 
 
 @dataclass(frozen=True)

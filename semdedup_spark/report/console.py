@@ -43,12 +43,15 @@ def _show_progress(at: Progress) -> None:
 
 
 def progress_line(at: Progress) -> str:
-    """``embed: 1,400 of 8,000 rows (17 %), 82 rows/s, 1 min 20 s left``."""
-    share = 100 * at.rows / max(at.total, 1)
-    rate = at.rows / max(at.seconds, 1e-9)
-    left = round(max(at.total - at.rows, 0) / max(rate, 1e-9))
-    eta = f", {left // 60} min {left % 60} s left" if at.rows < at.total else ""
-    return f"{at.stage}: {at.rows:,} of {at.total:,} rows ({share:.0f} %), {rate:,.0f} rows/s{eta}"
+    """``embed: 1,400 of 8,000 rows (17 %), 82 rows/s, 1 min 20 s left, 3 rejected``."""
+    through = at.rows + (at.rejected or 0)
+    share = 100 * through / max(at.total, 1)
+    rate = (through - at.before) / max(at.seconds, 1e-9)
+    left = round(max(at.total - through, 0) / max(rate, 1e-9))
+    eta = f", {left // 60} min {left % 60} s left" if through < at.total else ""
+    rejected = f", {at.rejected:,} rejected" if at.rejected else ""
+    rows = f"{at.stage}: {at.rows:,} of {at.total:,} rows ({share:.0f} %), {rate:,.0f} rows/s"
+    return f"{rows}{eta}{rejected}"
 
 
 def print_summary(

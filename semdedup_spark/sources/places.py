@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from semdedup_spark import schema as s
 
 END_OF_PLACES = 2**31
 
@@ -16,3 +19,16 @@ def place_of(key: Column) -> Column:
 def within(place: Column, begin: int, end: int) -> Column:
     """Whether ``begin <= place < end``."""
     return (place >= begin) & (place < end)
+
+
+def with_content_hash(rows: DataFrame) -> DataFrame:
+    """Add the hash of each row's payload; of a row without one (its reason is known) that of its
+    id, so that such rows are spread too.
+    """
+    payload = F.col(s.PAYLOAD)
+    kind, parts = rows.schema[s.PAYLOAD].dataType, [payload]
+    if isinstance(kind, StructType):  # a null field would leave no trace
+        fields = [payload[name] for name in kind.names]
+        parts = [part for field in fields for part in (field, field.isNull())]
+    content = F.when(payload.isNotNull(), F.xxhash64(*parts)).otherwise(F.xxhash64(s.ID))
+    return rows.withColumn(s.CONTENT_HASH, content)

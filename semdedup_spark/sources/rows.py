@@ -12,7 +12,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.sources.checks import check_id, own_columns, payload_column
-from semdedup_spark.sources.places import place_of, within
+from semdedup_spark.sources.places import place_of, with_content_hash, within
 from semdedup_spark.sources.raw import PROBLEM, RawSource, no_problem
 from semdedup_spark.sources.reading import hash_of, read_raw
 from semdedup_spark.sources.reasons import content_reason, entries, message_of
@@ -24,9 +24,10 @@ _ORDER = "__order"
 class SourceRows:
     """One source at one version.
 
-    ``rows``: id, payload, source (struct of own columns), reason, message; a row with a reason has
-    no payload. ``between(begin, end)``: those with places in that range of [0, ``END_OF_PLACES``),
-    each row having one place; a source that can reads no others. ``n_read``: all rows. ``has_id``:
+    ``rows``: id, payload, source (struct of own columns), reason, message, content_hash; a row with
+    a reason has no payload. ``between(begin, end)``: those with places in that range of
+    [0, ``END_OF_PLACES``), each row having one place; a source that can reads no others, of another
+    equal payloads have one place. ``n_read``: all rows. ``has_id``:
     whether the id is one of the own columns; ``own_columns``: their names. ``dimension``: of
     vectors, else ``None``. ``fingerprint_now()``: the fingerprint, looked for again.
     """
@@ -73,14 +74,15 @@ def open_source(
 
     def checked(df: DataFrame) -> DataFrame:
         candidates = _candidates(df, key, payload, own)
-        return _checked(candidates, source.kind, known, made_id=name is None)
+        return with_content_hash(_checked(candidates, source.kind, known, made_id=name is None))
 
     rows = checked(raw.df)
 
     def between(begin: int, end: int) -> DataFrame:
         if raw.part is not None and known.unique_ids:
             return checked(raw.part(begin, end))
-        return rows.filter(within(place_of(F.col(s.ID)), begin, end))
+        # Every commit reads all of it: equal payloads can as well meet in one.
+        return rows.filter(within(place_of(F.col(s.CONTENT_HASH)), begin, end))
 
     return SourceRows(
         rows=rows,

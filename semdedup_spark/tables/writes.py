@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
+from semdedup_spark.errors import MixedEncodersError
 from semdedup_spark.schema import with_comments
 from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
 
@@ -19,7 +20,9 @@ class CommitMark:
     """Travels in the commit's user metadata, and makes repetition safe.
 
     ``result_key``: identity of what is written; ``progress``: how far this commit brings it (the
-    embedding's place in the ids), complete at ``goal``; both 0 for a table written at once.
+    embedding's place), complete at ``goal``; both 0 for a table written at once; ``made_with``:
+    identity of what made the vectors, which never mix; ``reused``: rows that came from an earlier
+    version of the table.
     """
 
     run_id: str
@@ -27,6 +30,8 @@ class CommitMark:
     result_key: str
     progress: int = 0
     goal: int = 0
+    made_with: str = ""
+    reused: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,18 @@ def replace_table(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark)
 def append_rows(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
     """Append rows in one commit. Whoever repeats it must first ask :func:`table_state` how far the
     table has come.
+
+    Raises :class:`MixedEncodersError` where the table's newest rows are of another encoder.
     """
+    if mark.made_with:
+        state = table_state(df.sparkSession, root, table)
+        if state is not None and state.mark.made_with != mark.made_with:
+            raise MixedEncodersError(
+                f"{table} must hold vectors of one encoder. This run's are made with "
+                f"{mark.made_with}; the newest in {root.name(table)} with {state.mark.made_with}.",
+                hint="another run writes to the same output: let one finish, and give the other "
+                "an output of its own.",
+            )
     return _write(df, root, table, mark, mode="append")
 
 
@@ -53,7 +69,7 @@ def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mod
     if mode == "append" and not history(df.sparkSession, root, table, limit=1):
         mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
     writer = (
-        with_comments(df, table)
+        with_comments(df, table, mark.made_with)
         .write.format("delta")
         .mode(mode)
         .option("compression", "zstd")

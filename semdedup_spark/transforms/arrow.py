@@ -107,20 +107,23 @@ def task_gpu() -> str | None:
 
 def compute_device(wanted: str) -> str:
     """``cpu`` or a GPU for products: ``auto`` takes the GPU that Spark assigned to this task, else
-    one where its driver is loaded; torch is not imported to find out that there is none.
+    one that torch sees.
     """
     if wanted == "cpu":
         return "cpu"
     assigned = task_gpu()
     if assigned or wanted == "cuda":
         return assigned or "cuda"
-    return "cuda" if Path("/proc/driver/nvidia/version").exists() and _torch_sees_gpu() else "cpu"
+    return "cuda" if torch_sees_gpu() else "cpu"
 
 
 @functools.cache
-def _torch_sees_gpu() -> bool:
+def torch_sees_gpu() -> int:
+    """How many GPUs; torch is imported only where their driver is loaded."""
+    if not Path("/proc/driver/nvidia/version").exists():
+        return 0
     try:
         import torch
     except ImportError:
-        return False
-    return bool(torch.cuda.is_available())
+        return 0
+    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0

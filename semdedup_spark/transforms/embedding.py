@@ -2,93 +2,137 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.encoders.batches import EncodedBatch, check_vectors, encode_payloads, spread
+from semdedup_spark.encoders.batches import EncodedBatch, check_vectors, spread
+from semdedup_spark.encoders.pieces import PieceSize, encode_pieces
 from semdedup_spark.encoders.protocol import EncoderSpec
-from semdedup_spark.encoders.registry import load_encoder
-from semdedup_spark.transforms.arrow import keep_zips_read, task_gpu, to_lists, to_matrix
+from semdedup_spark.kernels.vectors import IndexArray
+from semdedup_spark.transforms.arrow import keep_zips_read, to_lists, to_matrix
+from semdedup_spark.transforms.workers import WorkerSettings, worker_encoder
 
 READY_MADE = "none"
-_RESULT = f"struct<{s.EMBEDDING}:array<float>,{s.REASON}:string,{s.MESSAGE}:string>"
+REPEATED = "repeated"
+_WITH_LENGTH = (
+    pa.types.is_string,
+    pa.types.is_binary,
+    pa.types.is_large_string,
+    pa.types.is_large_binary,
+)
+_RESULT = (
+    f"struct<{s.EMBEDDING}:array<float>,{s.REASON}:string,{s.MESSAGE}:string,{REPEATED}:boolean>"
+)
 
 
-def embed_rows(rows: DataFrame, spec: EncoderSpec, *, batch: int) -> DataFrame:
+def embed_rows(
+    rows: DataFrame, spec: EncoderSpec, settings: WorkerSettings, *, batch: int
+) -> DataFrame:
     """Add an embedding, or a reason, to each candidate row.
 
-    ``rows``: id, payload, source, reason, message; rows with a reason have a null payload and keep
-    it. Returns id, embedding, batch, source, reason, message; exactly one of embedding and reason
-    is null in each row.
+    ``rows``: id, payload, content_hash, source, reason, message; rows with a reason have a null
+    payload and keep it. Returns id, embedding, content_hash, batch, source, reason, message,
+    repeated; exactly one of embedding and reason is null in each row. ``repeated``: whether the
+    vector is that of an equal payload, which came before in the same task.
     """
-    encoded = rows.withColumn("encoded", _udf(spec)(F.col(s.PAYLOAD)))
+    encoded = rows.withColumn("encoded", _udf(spec, settings)(F.col(s.PAYLOAD)))
     return encoded.select(
         s.ID,
         F.col(f"encoded.{s.EMBEDDING}").alias(s.EMBEDDING),
+        s.CONTENT_HASH,
         F.lit(batch).alias(s.BATCH),
         s.SOURCE,
         F.coalesce(F.col(s.REASON), F.col(f"encoded.{s.REASON}")).alias(s.REASON),
         F.coalesce(F.col(s.MESSAGE), F.col(f"encoded.{s.MESSAGE}")).alias(s.MESSAGE),
+        F.col(f"encoded.{REPEATED}").alias(REPEATED),
     )
 
 
-def _udf(spec: EncoderSpec) -> Callable[[Column], Column]:
+def _udf(spec: EncoderSpec, settings: WorkerSettings) -> Callable[[Column], Column]:
     def embed(columns: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        for column in columns:
-            yield encode_column(column, spec)
+        yield from encode_columns(columns, spec, settings)
 
     # Not deterministic, as far as the optimiser may know: it would otherwise run the model twice,
     # once to filter on the reason and once for the vector.
     if hasattr(F, "arrow_udf"):  # Spark 4.1
         embed.__annotations__ = {"columns": Iterator[pa.Array], "return": Iterator[pa.Array]}
         return F.arrow_udf(embed, _RESULT).asNondeterministic()  # type: ignore[no-any-return]
-    return _pandas_udf(spec)
+    return _pandas_udf(spec, settings)
 
 
-def _pandas_udf(spec: EncoderSpec) -> Callable[[Column], Column]:
+def _pandas_udf(spec: EncoderSpec, settings: WorkerSettings) -> Callable[[Column], Column]:
     import pandas as pd
 
     def embed(columns: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-        for column in columns:
-            encoded = encode_column(pa.Array.from_pandas(column), spec)
+        arrays = (pa.Array.from_pandas(column) for column in columns)
+        for encoded in encode_columns(arrays, spec, settings):
             yield pd.DataFrame({f.name: encoded.field(f.name).to_pandas() for f in encoded.type})
 
     embed.__annotations__ = {"columns": Iterator[pd.Series], "return": Iterator[pd.DataFrame]}
     return F.pandas_udf(embed, _RESULT).asNondeterministic()  # type: ignore
 
 
-def encode_column(column: pa.Array, spec: EncoderSpec) -> pa.StructArray:
-    """The UDF's body: a column of payloads to a column of struct<embedding, reason, message>."""
+def encode_columns(
+    columns: Iterable[pa.Array], spec: EncoderSpec, settings: WorkerSettings
+) -> Iterator[pa.StructArray]:
+    """The UDF's body: columns of payloads to struct<embedding, reason, message, repeated>, the same
+    rows in pieces of their own.
+    """
     keep_zips_read()
-    present = np.asarray(column.is_valid())
     if spec.name == READY_MADE:
-        encoded = _ready_made(column, present)
-    else:
-        encoder = load_encoder(replace(spec, device=task_device(spec.device)))
-        encoded = encode_payloads(encoder, column.to_pylist())
-    missing = ~present | np.array([reason is not None for reason in encoded.reasons], dtype=bool)
+        for column in columns:
+            yield _to_struct(_ready_made(column))
+        return
+    encoder, stream = worker_encoder(spec, settings)
+    for piece in encode_pieces(encoder, lambda size: _pieces(columns, size), stream):
+        yield _to_struct(piece)
+
+
+def _pieces(columns: Iterable[pa.Array], size: PieceSize) -> Iterator[list[object]]:
+    """Python objects a piece at a time: a batch of large images is never there twice."""
+    for column in columns:
+        ends = np.cumsum(payload_bytes(column))
+        start = 0
+        while start < max(len(column), 1):  # an empty column has one empty piece
+            before = ends[start - 1] if start else 0
+            fitting = int(np.searchsorted(ends, before + size.most_bytes, side="right"))
+            stop = max(start + 1, min(fitting, start + size.rows))
+            yield column.slice(start, stop - start).to_pylist()
+            start = stop
+
+
+def payload_bytes(column: pa.Array) -> IndexArray:
+    """(n,) bytes of each text, binary, or struct of them; 0 for other types."""
+    kind = column.type
+    total = np.zeros(len(column), dtype=np.int64)
+    if pa.types.is_struct(kind):
+        for field in range(kind.num_fields):
+            total += payload_bytes(column.field(field))
+    elif any(is_kind(kind) for is_kind in _WITH_LENGTH):
+        total += pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
+    return total
+
+
+def _to_struct(encoded: EncodedBatch) -> pa.StructArray:
+    missing = np.logical_not(encoded.X.any(axis=1))  # unit vectors, and zeros where there is none
     return pa.StructArray.from_arrays(
         [
             to_lists(encoded.X, missing),
             pa.array(encoded.reasons, type=pa.string()),
             pa.array(encoded.messages, type=pa.string()),
+            pa.array(encoded.repeated or [False] * len(encoded.reasons), type=pa.bool_()),
         ],
-        names=[s.EMBEDDING, s.REASON, s.MESSAGE],
+        names=[s.EMBEDDING, s.REASON, s.MESSAGE, REPEATED],
     )
 
 
-def _ready_made(column: pa.Array, present: np.ndarray) -> EncodedBatch:
-    rows = np.flatnonzero(present).tolist()
+def _ready_made(column: pa.Array) -> EncodedBatch:
+    rows = np.flatnonzero(column.is_valid()).tolist()
     encoded = check_vectors(to_matrix(column.drop_null())) if rows else None
     return spread(encoded, rows, [None] * len(column), [None] * len(column))
-
-
-def task_device(wanted: str) -> str:
-    """The GPU that Spark assigned to this task, else what the configuration wants."""
-    return wanted if wanted == "cpu" else task_gpu() or wanted

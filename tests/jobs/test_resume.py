@@ -6,13 +6,13 @@ import pytest
 
 import semdedup_spark.pipeline.embed as embed_stage
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
-from semdedup_spark.pipeline import Listener, open_job, run_embed, run_job
+from semdedup_spark.pipeline import Listener, commits, open_job, run_embed, run_job
 from semdedup_spark.sources import reading
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
 
 def test_a_killed_embedding_continues_where_it_stopped(spark, tmp_path, monkeypatch):
-    monkeypatch.setitem(embed_stage._FIRST_COMMIT, "none", 50)
+    monkeypatch.setitem(commits.FIRST_COMMIT, "none", 50)
     X = near_duplicates(300)
     X[2] = 0.0
     write_vectors(spark, tmp_path / "source", X)
@@ -79,7 +79,7 @@ def test_a_removed_table_is_made_anew_also_when_killed_in_between(spark, tmp_pat
     config = vectors_job(tmp_path / "out", tmp_path / "source")
     first = run(spark, config)
     shutil.rmtree(tmp_path / "out" / "embeddings")
-    monkeypatch.setitem(embed_stage._FIRST_COMMIT, "none", 20)
+    monkeypatch.setitem(commits.FIRST_COMMIT, "none", 20)
 
     def die(progress):
         raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def test_a_removed_table_is_made_anew_also_when_killed_in_between(spark, tmp_pat
 def test_another_writer_of_the_same_output_is_noticed(spark, tmp_path, monkeypatch):
     write_vectors(spark, tmp_path / "source", near_duplicates(60))
     config = vectors_job(tmp_path / "out", tmp_path / "source")
-    monkeypatch.setitem(embed_stage._FIRST_COMMIT, "none", 20)
+    monkeypatch.setitem(commits.FIRST_COMMIT, "none", 20)
     place = f"delta.`{tmp_path}/out/embeddings`"
 
     def intrude(progress):

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
 
+from semdedup_spark.encoders.pieces import StreamSettings
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
-from semdedup_spark.transforms.embedding import encode_column, task_device
+from semdedup_spark.transforms import workers
+from semdedup_spark.transforms.embedding import encode_columns, payload_bytes
+from semdedup_spark.transforms.workers import WorkerSettings, worker_device, worker_encoder
 
 READY_MADE = EncoderSpec("none")
 PIXELS = EncoderSpec("pixels", image_size=2, device="cpu")
 VECTORS = pa.list_(pa.float32())
 RESULT = pa.struct(
-    [("embedding", pa.list_(pa.float32())), ("reason", pa.string()), ("message", pa.string())]
+    [
+        ("embedding", pa.list_(pa.float32())),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+        ("repeated", pa.bool_()),
+    ]
 )
 
 
@@ -30,7 +39,7 @@ def png(colour):
 def encode(payloads, kind, spec):
     """(embeddings, reasons) after the checks that hold for every result."""
     column = payloads if isinstance(payloads, pa.Array) else pa.array(payloads, kind)
-    encoded = encode_column(column, spec)
+    encoded = pa.concat_arrays(encode_columns([column], spec, WorkerSettings()))
     encoded.validate(full=True)
     assert encoded.type == RESULT
     assert len(encoded) == len(column)
@@ -39,7 +48,8 @@ def encode(payloads, kind, spec):
     for payload, row in zip(column.to_pylist(), rows, strict=True):
         assert (row["reason"] is None) == (row["message"] is None)
         if payload is None:  # rejected before: its reason is in another column
-            assert row == {"embedding": None, "reason": None, "message": None}
+            nothing = {"embedding": None, "reason": None, "message": None}
+            assert row == {**nothing, "repeated": False}
         else:
             assert (row["embedding"] is None) == (row["reason"] is not None)
     return [row["embedding"] for row in rows], [row["reason"] for row in rows]
@@ -111,5 +121,60 @@ def test_a_model_is_loaded_once_and_kept():
     assert load_encoder(PIXELS) is load_encoder(EncoderSpec("pixels", image_size=2, device="cpu"))
 
 
-def test_outside_a_task_the_device_is_the_configured_one():
-    assert [task_device(device) for device in ("auto", "cpu")] == ["auto", "cpu"]
+@pytest.mark.parametrize("most_bytes", [1, 500, 10**9])
+def test_a_column_taken_in_pieces_gives_the_same_rows(monkeypatch, most_bytes):
+    payloads = [None, png("red"), b"no image", png("blue"), png("red"), None, png("white")]
+    whole = encode(payloads, pa.binary(), PIXELS)
+    monkeypatch.setattr(StreamSettings, "__init__", small_pieces(most_bytes))
+    assert encode(payloads, pa.binary(), PIXELS) == whole
+
+
+def small_pieces(most_bytes):
+    made = StreamSettings.__init__
+
+    def init(self, *given, **named):
+        made(self, *given, **{**named, "piece_bytes": most_bytes})
+
+    return init
+
+
+def test_the_bytes_of_payloads_are_known_before_they_become_objects():
+    texts = pa.array(["ab", None, "é", ""], pa.string())
+    assert payload_bytes(texts).tolist() == [2, 0, 2, 0]
+    assert payload_bytes(texts[2:]).tolist() == [2, 0]
+    both = pa.StructArray.from_arrays(
+        [texts, pa.array([b"123", b"", None, b"1"])], ["text", "image"]
+    )
+    assert payload_bytes(both).tolist() == [5, 0, 2, 1]
+    assert payload_bytes(both[2:]).tolist() == [2, 1]
+
+
+def test_without_a_gpu_auto_means_the_cpu_and_cuda_stays_a_wish(monkeypatch):
+    monkeypatch.setattr(workers, "torch_sees_gpu", lambda: 0)
+    assert [worker_device(device) for device in ("auto", "cpu", "cuda")] == ["cpu", "cpu", "cuda"]
+
+
+def test_a_worker_takes_the_gpu_that_spark_assigned_else_its_turn(monkeypatch):
+    monkeypatch.setattr(workers, "torch_sees_gpu", lambda: 4)
+    monkeypatch.setattr(workers, "task_gpu", lambda: "cuda:3")
+    assert [worker_device(device) for device in ("auto", "cpu")] == ["cuda:3", "cpu"]
+    monkeypatch.setattr(workers, "task_gpu", lambda: None)
+    turns = []
+    for partition in (5, 6, 7):
+
+        class Context:
+            def partitionId(self, partition=partition):  # noqa: N802
+                return partition
+
+        monkeypatch.setattr(workers.TaskContext, "get", lambda context=Context: context())
+        turns.append(worker_device("auto"))
+    workers._turn.cache_clear()
+    assert turns == ["cuda:1"] * 3  # a worker that has its model stays where it is
+
+
+def test_a_worker_computes_with_the_cores_of_its_task(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    _, stream = worker_encoder(replace(PIXELS, batch_size=0), WorkerSettings())
+    assert (stream.threads, stream.growing) == (2, False)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert worker_encoder(PIXELS, WorkerSettings())[1].threads == 1

@@ -1,0 +1,161 @@
+"""A source that changed costs what changed; the tables are those of a clean run."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semdedup_spark import open_job, parse_config
+from semdedup_spark.errors import MixedEncodersError
+from semdedup_spark.pipeline import Listener, commits, run_embed
+from tests.jobs.jobfiles import rows_of, table
+
+
+def picture(seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_pictures(spark, path, rows):
+    """``rows``: (key, image, note)."""
+    frame = spark.createDataFrame(rows, "key string, image binary, note string")
+    frame.coalesce(1).write.format("delta").mode("overwrite").save(str(path))
+
+
+def pictures_job(output, source, **embed):
+    place = {"kind": "images", "format": "delta", "path": str(source)}
+    return parse_config(
+        {
+            "output": str(output),
+            "source": {**place, "id": "key", "content": "image", "columns": ["key", "note"]},
+            "embed": {"encoder": "pixels", "image_size": 4, **embed},
+        }
+    )
+
+
+def embed(spark, config, **listener):
+    return run_embed(open_job(spark, config, listener=Listener(**listener)))
+
+
+def first_rows(n=60):
+    """``n`` rows of which the second half shows what the first half shows, and one bad one."""
+    rows = [(f"k{i:03d}", picture(i % (n // 2)), f"note {i}") for i in range(n)]
+    return [*rows, ("bad", b"no image", "bad")]
+
+
+def changed_rows():
+    """Of the first rows 5 gone, 3 with another image, 1 good now, 4 with another note; 10 new."""
+    rows = first_rows()[5:-1]
+    for i in range(3):
+        rows[i] = (rows[i][0], picture(500 + i), rows[i][2])
+    for i in range(10, 14):
+        rows[i] = (*rows[i][:2], "another note")
+    return [
+        *rows,
+        ("bad", picture(900), "good now"),
+        *((f"n{i}", picture(i), "") for i in range(10)),
+    ]
+
+
+def same_tables(spark, one, other):
+    for name in ("embeddings", "quarantine"):
+        assert rows_of(spark, one, name) == rows_of(spark, other, name)
+
+
+class Killed(Exception):
+    pass
+
+
+def die(progress):
+    raise Killed
+
+
+def test_equal_payloads_go_through_the_model_once(spark, tmp_path):
+    write_pictures(spark, tmp_path / "source", first_rows())
+    counts = embed(spark, pictures_job(tmp_path / "out", tmp_path / "source")).counts
+    expected = {"read": 61, "embedded": 60, "embedded_distinct": 30, "encoded": 30, "reused": 0}
+    assert counts == {**expected, "quarantined": 1, "has_id": 1}
+    vectors = {
+        r["id"]: r["embedding"] for r in table(spark, tmp_path / "out", "embeddings").collect()
+    }
+    assert all(vectors[f"k{i:03d}"] == vectors[f"k{i + 30:03d}"] for i in range(30))
+
+
+def test_a_changed_source_keeps_the_vectors_of_what_did_not_change(spark, tmp_path):
+    write_pictures(spark, tmp_path / "source", first_rows())
+    config = pictures_job(tmp_path / "out", tmp_path / "source")
+    embed(spark, config)
+    write_pictures(spark, tmp_path / "source", changed_rows())
+    seen = []
+    record = embed(spark, config, progress=seen.append)
+    assert record.why == "its input source changed"
+    # 55 - 3 as they were; 3 others, 1 that is good now, 10 new ones
+    kept = {"read": 66, "embedded": 66, "reused": 52, "encoded": 14, "quarantined": 0}
+    assert {name: record.counts[name] for name in kept} == kept
+    assert (seen[0].before, seen[-1].rows) == (52, 66)
+    calm = pictures_job(tmp_path / "calm", tmp_path / "source")
+    embed(spark, calm)
+    same_tables(spark, tmp_path / "out", tmp_path / "calm")
+    notes = table(spark, tmp_path / "out", "embeddings").filter("source.note = 'another note'")
+    assert notes.count() == 4
+
+
+@pytest.mark.parametrize("first_commit", [10, 10_000])
+def test_killed_while_it_reuses_it_continues_and_encodes_nothing_twice(
+    spark, tmp_path, monkeypatch, first_commit
+):
+    write_pictures(spark, tmp_path / "source", first_rows())
+    config = pictures_job(tmp_path / "out", tmp_path / "source")
+    monkeypatch.setitem(commits.FIRST_COMMIT, "pixels", 20)
+    with pytest.raises(Killed):  # in the middle, and the source changes before it goes on
+        embed(spark, config, progress=die)
+    before = table(spark, tmp_path / "out", "embeddings").count()
+    assert 0 < before < 60
+    write_pictures(spark, tmp_path / "source", changed_rows())
+    monkeypatch.setitem(commits.FIRST_COMMIT, "pixels", first_commit)
+    if first_commit == 10:  # again after the first new rows
+        with pytest.raises(Killed):
+            embed(spark, config, progress=die)
+    else:  # again between the commit of the reused rows and the next one
+        monkeypatch.setattr(commits, "_commit", lambda *_: die(None))
+        with pytest.raises(Killed):
+            embed(spark, config)
+        monkeypatch.undo()
+    record = embed(spark, config)
+    assert 0 < record.counts["reused"] <= before
+    assert record.counts["embedded"] == 66
+    embed(spark, pictures_job(tmp_path / "calm", tmp_path / "source"))
+    same_tables(spark, tmp_path / "out", tmp_path / "calm")
+
+
+def test_another_encoder_reuses_nothing(spark, tmp_path):
+    write_pictures(spark, tmp_path / "source", first_rows())
+    embed(spark, pictures_job(tmp_path / "out", tmp_path / "source"))
+    counts = embed(spark, pictures_job(tmp_path / "out", tmp_path / "source", image_size=2)).counts
+    assert (counts["reused"], counts["encoded"]) == (0, 30)
+    vectors = table(spark, tmp_path / "out", "embeddings")
+    assert {len(row["embedding"]) for row in vectors.collect()} == {12}
+    # and the table itself says who made them
+    comment = vectors.schema["embedding"].metadata["comment"]
+    assert "made with pixels rgb 2x2" in comment
+
+
+def test_two_encoders_never_meet_in_one_table(spark, tmp_path, monkeypatch):
+    write_pictures(spark, tmp_path / "source", first_rows())
+    monkeypatch.setitem(commits.FIRST_COMMIT, "pixels", 20)
+    other = pictures_job(tmp_path / "out", tmp_path / "source", image_size=2)
+
+    def intrude(progress):
+        monkeypatch.setitem(commits.FIRST_COMMIT, "pixels", 20_000)
+        embed(spark, other)
+
+    config = pictures_job(tmp_path / "out", tmp_path / "source")
+    with pytest.raises(MixedEncodersError, match=r"pixels rgb 4x4.*pixels rgb 2x2"):
+        embed(spark, config, progress=intrude)
+    lengths = {len(r["embedding"]) for r in table(spark, tmp_path / "out", "embeddings").collect()}
+    assert lengths == {12}
