@@ -17,6 +17,13 @@ ENCODERS: dict[str, tuple[str, str]] = {
     "hf-text": ("hf_text:load_hf_text", "text_files:text_identity"),
     "sentence-transformers": ("sentences:Sentences", "text_files:sentence_identity"),
     "pixels": ("pixels:Pixels", "pixels:pixels_identity"),
+    "efficientnet-lite0": (
+        "efficientnet:load_efficientnet",
+        "efficientnet_files:efficientnet_identity",
+    ),
+    "torchvision": ("torchvision_models:load_torchvision", "model_names:library_identity"),
+    "timm": ("timm_models:load_timm", "model_names:library_identity"),
+    "open-clip": ("open_clip_models:OpenClip", "model_names:clip_identity"),
 }
 
 
