@@ -7,6 +7,8 @@ from semdedup_spark.config import JobConfig, load_config, parse_config
 from semdedup_spark.errors import ConfigError
 
 TEXT = {"kind": "text", "format": "jsonl", "path": "x.jsonl", "id": "doc", "content": "text"}
+IMAGES = {"kind": "images", "format": "files", "path": "photos/"}
+CLIP = {"encoder": "open-clip", "model": "ViT-B-16:/models/vit_b_16.safetensors"}
 ROOT = Path(__file__).parents[1]
 
 
@@ -40,6 +42,11 @@ def test_the_example_jobs_are_valid(name):
         (job(cluster={"n_clusters": "many"}), ["cluster.n_clusters", "'many'"]),
         (job(embed={"encoder": "pixels"}), ["embed.encoder", "minilm", "'pixels'"]),
         (job(embed={"encoder": "bert"}), ["embed.encoder", "'minilm'", "'bert'"]),
+        (job(embed={"encoder": "torchvision"}), ["needs model", "vgg16:/models/vgg16.pth"]),
+        (job(embed={"encoder": "minilm", "tower": "text"}), ["tower", "open-clip", "minilm"]),
+        (job(embed={**CLIP, "tower": "image"}), ["embed.tower must be text", "'image'"]),
+        (job(embed={**CLIP, "long_text": "reject"}), ["long_text truncate", "reject"]),
+        (job(source=IMAGES, embed={**CLIP, "tower": "image+text"}), ["embed.tower must be image"]),
         ({"source": TEXT}, ["output must be set"]),
         (job(source={**TEXT, "table": "a.b"}), ["either path", "or table"]),
         (job(source={k: v for k, v in TEXT.items() if k != "id"}), ["id column", "content_hash()"]),

@@ -10,19 +10,37 @@ from semdedup_spark.config.strict import OPERATIONAL, Number, StrictModel
 
 # Which encoders fit which kind of source; encoders/registry.py says where they are.
 FITTING = {
-    "text": ("minilm", "hf-text", "sentence-transformers"),
-    "images": ("pixels",),
+    "text": ("minilm", "hf-text", "sentence-transformers", "open-clip"),
+    "images": ("efficientnet-lite0", "torchvision", "timm", "open-clip", "pixels"),
     "vectors": ("none",),
-    "image_text": (),
+    "image_text": ("open-clip",),
 }
-# Encoders without a model of their own.
-NEEDS_MODEL = ("hf-text", "sentence-transformers")
+# Encoders without a model of their own, and what to name.
+NEEDS_MODEL = {
+    "hf-text": "a local directory or a hub id",
+    "sentence-transformers": "a local directory or a hub id",
+    "torchvision": "such as vgg16:/models/vgg16.pth",
+    "timm": "such as resnet50.a1_in1k:/models/resnet50.safetensors",
+    "open-clip": "such as ViT-B-16:/models/vit_b_16.safetensors, or a local directory",
+}
+# What a kind of source holds that a tower can take.
+TOWERS = {"text": ("text",), "images": ("image",), "image_text": ("image", "text", "image+text")}
 
 
 class EmbedConfig(StrictModel):
     """How rows become vectors."""
 
-    encoder: Literal["minilm", "hf-text", "sentence-transformers", "pixels", "none"] = "minilm"
+    encoder: Literal[
+        "minilm",
+        "hf-text",
+        "sentence-transformers",
+        "efficientnet-lite0",
+        "torchvision",
+        "timm",
+        "open-clip",
+        "pixels",
+        "none",
+    ] = "minilm"
     model: str | None = None
     trust_remote_code: bool = False
     max_length: int | None = Field(default=None, ge=8)
@@ -45,10 +63,17 @@ class EmbedConfig(StrictModel):
     @model_validator(mode="after")
     def _check(self) -> EmbedConfig:
         if self.encoder in NEEDS_MODEL and self.model is None:
-            raise ValueError(f"encoder {self.encoder} needs model: a local directory or a hub id")
+            raise ValueError(f"encoder {self.encoder} needs model: {NEEDS_MODEL[self.encoder]}")
         if self.encoder == "sentence-transformers" and self.pooling is not None:
             raise ValueError(
                 "encoder sentence-transformers pools as its directory says: leave pooling null, or "
                 f"set encoder hf-text. Got {self.pooling}"
+            )
+        if self.encoder != "open-clip" and self.tower is not None:
+            raise ValueError(f"tower is a key of encoder open-clip. Got encoder {self.encoder}")
+        if self.encoder == "open-clip" and (self.max_length, self.long_text) != (None, "truncate"):
+            raise ValueError(
+                "encoder open-clip cuts texts to the length it was trained with: leave max_length "
+                f"null and long_text truncate. Got {self.max_length} and {self.long_text}"
             )
         return self

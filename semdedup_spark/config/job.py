@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from semdedup_spark.config.embed import FITTING, EmbedConfig
+from semdedup_spark.config.embed import FITTING, TOWERS, EmbedConfig
 from semdedup_spark.config.source import SourceConfig
 from semdedup_spark.config.stages import ClusterConfig, ScoreConfig, SelectConfig
 from semdedup_spark.config.strict import StrictModel
@@ -27,6 +27,12 @@ class JobConfig(StrictModel):
             raise ValueError(
                 f"embed.encoder must be {' or '.join(fitting)} for "
                 f"source.kind {self.source.kind}. Got {self.embed.encoder!r}"
+            )
+        towers = TOWERS.get(self.source.kind, ())
+        if self.embed.tower is not None and self.embed.tower not in towers:
+            raise ValueError(
+                f"embed.tower must be {' or '.join(towers)} for source.kind {self.source.kind}. "
+                f"Got {self.embed.tower!r}"
             )
         if self.select.eps is not None and self.select.eps > self.score.eps_max:
             raise ValueError(

@@ -28,7 +28,7 @@ def test_asking_an_encoder_for_its_identity_imports_no_torch(name):
         "from semdedup_spark.encoders.registry import ENCODERS, _imported\n"
         f"_, identity = ENCODERS[{name!r}]\n"
         "assert callable(_imported(identity))\n"
-        "print([m for m in ('torch', 'transformers') if m in sys.modules])\n"
+        "print([m for m in ('torch', 'transformers', 'timm', 'open_clip') if m in sys.modules])\n"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
