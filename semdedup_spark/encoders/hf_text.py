@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as hf_logging
@@ -90,12 +91,12 @@ def padded(tokens: list[list[int]], length: int) -> tuple[torch.Tensor, torch.Te
     can attend to, are then as in the text alone. What stands in the padding is masked and does not
     matter, so a model needs no padding token.
     """
-    ids = torch.zeros((len(tokens), length), dtype=torch.long)
-    mask = torch.zeros_like(ids)
+    ids = np.zeros((len(tokens), length), dtype=np.int64)
+    mask = np.zeros_like(ids)
     for row, sequence in enumerate(tokens):
-        ids[row, : len(sequence)] = torch.tensor(sequence)
+        ids[row, : len(sequence)] = sequence
         mask[row, : len(sequence)] = 1
-    return ids, mask
+    return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
 def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:

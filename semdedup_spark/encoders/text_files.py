@@ -196,7 +196,11 @@ def _from_hub(spec: EncoderSpec, function: str, repo: str, **arguments: Any) -> 
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    """The settings in a JSON file; none where there is no such file or no JSON in it, of which
+    loading the model says more.
+    """
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
-    tree = json.loads(path.read_text(encoding="utf-8"))
     return tree if isinstance(tree, dict) else {}

@@ -71,18 +71,20 @@ def test_the_last_token_is_not_the_last_place_of_the_batch(tmp_path):
     assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("pooling", POOLED)
 @pytest.mark.parametrize("kind", ["opt", "gpt2", "bert"])
-def test_the_bits_of_a_vector_do_not_depend_on_its_company(tmp_path, kind, pooling):
+def test_the_bits_of_a_vector_do_not_depend_on_its_company(tmp_path, kind, pooling, precision):
     make(kind, tmp_path)
-    encoder = load_hf_text(spec(tmp_path, pooling=pooling))
+    settings = {"pooling": pooling, "precision": precision}
+    encoder = load_hf_text(spec(tmp_path, **settings))
     expected = encode(encoder, TEXTS)
     for row, text in enumerate(TEXTS):
         assert np.array_equal(encode(encoder, [text])[0], expected[row]), text
     order = np.random.default_rng(0).permutation(len(TEXTS))
     assert np.array_equal(encode(encoder, [TEXTS[i] for i in order]), expected[order])
     for batch_size in (1, 3):
-        other = load_hf_text(spec(tmp_path, pooling=pooling, batch_size=batch_size))
+        other = load_hf_text(spec(tmp_path, batch_size=batch_size, **settings))
         assert np.array_equal(encode(other, TEXTS * 2), np.tile(expected, (2, 1)))
 
 

@@ -126,3 +126,14 @@ def test_an_incomplete_model_directory_names_what_is_missing(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(EnvironmentProblem, match=r"without model\.safetensors, tokenizer"):
         encoder_identity(EncoderSpec("minilm", model=str(tmp_path)))
+
+
+@pytest.mark.parametrize("look", [encoder_identity, load_encoder])
+def test_more_tokens_than_the_model_has_positions_for_are_refused(look):
+    with pytest.raises(EnvironmentProblem, match="at most 512"):
+        look(EncoderSpec("minilm", max_length=513, device="cpu"))
+
+
+def test_the_length_of_its_authors_holds_where_none_is_set():
+    assert minilm_identity(EncoderSpec("minilm", max_length=256)) == minilm_identity(CPU)
+    assert np.array_equal(encode(["word " * 400]), encode(["word " * 400], max_length=256))
