@@ -21,6 +21,10 @@ _CHARACTERS_A_CALL = 200_000
 # Hardly any text has fewer tokens than this many characters would.
 _CHARACTERS_A_TOKEN = 32
 
+# A text of many windows does not put more of them through the model at once than there are texts,
+# or this many: where a GPU's memory ends, fewer texts are then given, and fewer windows with them.
+_WINDOWS_A_PASS = 32
+
 Windows = list[list[int]]
 
 
@@ -148,6 +152,7 @@ def encode_windows(
     text of several windows is their mean, weighted by their tokens, in float64: with mean pooling,
     the mean of all its token vectors.
     """
+    batch_size = min(batch_size, max(len(prepared), _WINDOWS_A_PASS))
     X = _by_length([ids for windows in prepared for ids in windows], forward, batch_size, longest)
     if len(X) == len(prepared):
         return X

@@ -114,3 +114,16 @@ def test_lengths_grow_in_steps_of_eight_and_end_at_the_models_positions():
 
     encode_windows([[[0] * n] for n in (1, 8, 9, 17, 20)], seen, batch_size=8, longest=20)
     assert lengths == [8, 16, 20]
+
+
+def test_a_book_does_not_fill_the_memory_of_a_gpu_at_once():
+    sizes = []
+
+    def seen(tokens, length):
+        sizes.append(len(tokens))
+        return np.ones((len(tokens), 1), dtype=np.float32)
+
+    encode_windows([[[0] * 8] * 1000], seen, batch_size=4096)
+    assert max(sizes) == 32
+    encode_windows([[[0] * 8]] * 1000, seen, batch_size=4096)
+    assert max(sizes) == 1000
