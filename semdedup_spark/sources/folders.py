@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from semdedup_spark.config import SourceConfig
@@ -14,6 +15,7 @@ from semdedup_spark.sources.places import place_of, within
 from semdedup_spark.sources.raw import RawSource, Roles
 
 # Options of Spark's file readers that decide which files are seen.
+_SLASHES = re.compile(":/+")
 _CHOOSING = ("pathglobfilter", "modifiedbefore", "modifiedafter", "recursivefilelookup")
 
 
@@ -49,7 +51,7 @@ def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
 
     def part(begin: int, end: int) -> DataFrame:
         # Spark drops files by their metadata when it plans, before it reads any of them.
-        found = files.filter(within(place_of(F.col("_metadata.file_path")), begin, end))
+        found = files.filter(within(place_of(file_name()), begin, end))
         here = None if empty is None else empty.filter(within(place_of(F.col("name")), begin, end))
         return _with_empty(found, here)
 
@@ -69,10 +71,19 @@ def empty_files(files: DataFrame, names: list[str]) -> DataFrame | None:
     """
     if len(names) == files.count():
         return None
-    every = [(name, unquote(name)) for name in names]
+    every = [(one_slash(name), unquote(name.replace(":///", ":/"))) for name in names]
     listed = files.sparkSession.createDataFrame(every, "name string, path string")
-    read = files.select(F.col("_metadata.file_path").alias("name"))
-    return listed.join(read, "name", "left_anti")
+    return listed.join(files.select(file_name().alias("name")), "name", "left_anti")
+
+
+def file_name() -> Column:
+    """The file that a row comes from, percent-encoded, as :func:`one_slash` writes it."""
+    return F.regexp_replace("_metadata.file_path", _SLASHES.pattern, ":/")
+
+
+def one_slash(name: str) -> str:
+    """Spark writes ``file:/x`` in one place and ``file:///x`` in another: both as the first."""
+    return _SLASHES.sub(":/", name)
 
 
 def _with_empty(files: DataFrame, empty: DataFrame | None) -> DataFrame:

@@ -13,7 +13,9 @@ from semdedup_spark.errors import SourceError
 from semdedup_spark.paths import absolute
 from semdedup_spark.schema import CORRUPT_RECORD, quoted
 from semdedup_spark.sources.folders import file_fingerprint, listing, read_folder
+from semdedup_spark.sources.npy import read_npy
 from semdedup_spark.sources.raw import RawSource, named_roles
+from semdedup_spark.sources.webdataset import read_webdataset
 
 _READERS = {"parquet": "parquet", "jsonl": "json", "csv": "csv"}
 _RANGES = re.compile(r"\{\d+\.\.\d+\}")
@@ -29,6 +31,10 @@ def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
                 return _read_delta(spark, f"delta.{quoted(absolute(source.path or ''))}", source)
             case "files":
                 return read_folder(spark, source)
+            case "webdataset":
+                return read_webdataset(spark, source)
+            case "npy":
+                return read_npy(spark, source)
             case _:
                 return _read_files(spark, source)
     except SourceError:

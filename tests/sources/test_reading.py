@@ -7,9 +7,12 @@ import gzip
 import json
 import os
 
+import numpy as np
 import pytest
 
-from semdedup_spark.config import SourceConfig
+from semdedup_spark.config import CONTENT_HASH, SourceConfig
+from semdedup_spark.errors import SourceError
+from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.reading import read_raw
 from tests.sources.sourcefiles import opened, view
 
@@ -186,3 +189,113 @@ def test_a_folder_of_files_is_read_to_its_depths(spark, tmp_path):
         "below/more/d": b"three",
     }
     assert source.own_columns == ["path", "modificationTime", "length"]  # and not the bytes again
+
+
+def test_an_empty_file_of_a_folder_is_a_row_with_a_reason(spark, tmp_path):
+    for name, content in (("a.jpg", b"one"), ("b c%.jpg", b""), ("_SUCCESS", b"")):
+        (tmp_path / name).write_bytes(content)
+    source = opened(spark, kind="images", format="files", path=str(tmp_path))
+    rows = source.rows.collect()
+    found = {(row["id"].removeprefix(f"file:{tmp_path}/"), row["reason"]) for row in rows}
+    assert found == {("a.jpg", None), ("b c%.jpg", "empty_image")}
+    assert source.n_read == len(rows) == 2
+    assert set(map(str, source.between(0, END_OF_PLACES).collect())) == set(map(str, rows))
+
+
+def test_a_part_of_a_folder_opens_no_file_of_another_part(spark, tmp_path):
+    names = [f"{i} %ž.jpg" for i in range(40)]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    source = opened(spark, kind="images", format="files", path=str(tmp_path))
+    half = END_OF_PLACES // 2
+    first = {row["id"]: row["payload"] for row in source.between(0, half).collect()}
+    assert 5 < len(first) < 35
+    for path in first:
+        os.unlink(path.removeprefix("file:"))  # a read of one of these would fail
+    second = {row["id"]: row["payload"] for row in source.between(half, END_OF_PLACES).collect()}
+    found = {id_.removeprefix(f"file:{tmp_path}/"): bytes(v) for id_, v in (first | second).items()}
+    assert found == {name: name.encode() for name in names}
+
+
+def test_an_older_version_of_a_delta_table_can_be_asked_for(spark, frame, tmp_path):
+    settings = write(frame, "delta", tmp_path / "in")
+    newest = opened(spark, **settings)
+    frame.limit(1).write.format("delta").mode("append").save(settings["path"])
+    pinned = opened(spark, **settings, version=0)
+    check(pinned)
+    assert pinned.fingerprint == newest.fingerprint
+    with pytest.raises(SourceError, match=r"source\.path .* with source\.version 7"):
+        opened(spark, **settings, version=7)
+    frame.createOrReplaceTempView("texts_without_versions")
+    with pytest.raises(SourceError, match=r"source\.table .* with source\.version 0"):
+        opened(spark, table="texts_without_versions", version=0)
+
+
+def test_shards_of_a_web_corpus_come_in_as_they_are(spark, shared_data):
+    path = shared_data / "webcrawl_dolma_fixtures" / "multiple_files"
+    lines = [
+        json.loads(line)
+        for file in sorted(path.glob("*.jsonl.gz"))
+        for line in gzip.decompress(file.read_bytes()).splitlines()
+    ]
+    source = opened(spark, format="jsonl", path=f"{path}/cc_en_head-*.jsonl.gz")
+    assert source.n_read == len(lines)
+    found = {row["id"]: row for row in source.rows.collect()}
+    assert {id_: row["payload"] for id_, row in found.items()} == {
+        line["id"]: line["text"] for line in lines
+    }
+    assert {"source", "added", "created"} <= set(source.own_columns)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_types_that_are_given_are_not_looked_for(spark, tmp_path, form):
+    text = {
+        "jsonl": '{"n": 1, "text": "a"}\n{"n": "x", "text": "b"}\n',
+        "csv": "n,text\n1,a\nx,b\n",
+    }
+    (tmp_path / f"rows.{form}").write_text(text[form])
+    settings = {"format": form, "path": str(tmp_path), "id": "n", "types": "n long, text string"}
+    rows = opened(spark, **settings).rows.collect()
+    found = {(row["id"], row["payload"], row["reason"]) for row in rows}
+    assert found == {(1, "a", None), (None, None, "unreadable_record")}
+    if form == "csv":  # a header that says otherwise is no guess to make
+        (tmp_path / "rows.csv").write_text("text,n\na,1\n")
+        with pytest.raises(Exception, match="header"):
+            opened(spark, **settings)
+
+
+def test_vectors_may_be_bytes_of_float32(spark):
+    vectors = [[1.0, 2.0], [3.0, -4.0], [5.0]]
+    rows = [(i, np.array(v, "<f4").tobytes()) for i, v in enumerate(vectors)]
+    rows += [(3, b"123"), (4, None), (5, b""), (6, rows[0][1])]
+    table = view(spark, "packed", rows, "id long, v binary")
+    source = opened(spark, kind="vectors", table=table, content="v")
+    assert (source.n_read, source.dimension) == (7, 2)
+    reasons = {row["id"]: row["reason"] for row in source.rows.collect()}
+    wrong = dict.fromkeys((2, 3, 5), "wrong_length")
+    assert reasons == {0: None, 1: None, 4: "null_vector", 6: None, **wrong}
+
+
+def test_images_and_captions_of_a_table_come_together(spark):
+    rows = [(1, (b"i", "p"), "a dog"), (2, (b"i", "p"), " "), (3, (b"", "p"), "x"), (4, None, "x")]
+    rows.append((5, (b"i", "p"), None))
+    schema = "id long, picture struct<bytes:binary,path:string>, alt string"
+    pairs = {
+        "kind": "image_text",
+        "content": "picture",
+        "table": view(spark, "pairs", rows, schema),
+    }
+    source = opened(spark, **pairs, text="alt")
+    found = {row["id"]: row for row in source.rows.collect()}
+    assert found[1]["payload"].asDict() == {"image": b"i", "text": "a dog"}
+    assert {id_: row["reason"] for id_, row in found.items()} == {
+        1: None,
+        2: "empty_text",
+        3: "empty_image",
+        4: "null_image",
+        5: "null_text",
+    }
+    made = opened(spark, **pairs, text="alt", id=CONTENT_HASH, columns=["alt"])
+    assert len({row["id"] for row in made.rows.collect()}) == made.n_read == 5
+    with pytest.raises(SourceError, match=r"source\.text must be a string column\. Got 'id'"):
+        opened(spark, **pairs, text="id")
