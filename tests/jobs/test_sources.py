@@ -60,7 +60,7 @@ def test_commits_of_a_folder_and_of_shards_hold_every_row_once(spark, tmp_path, 
             {
                 "output": str(tmp_path / f"out-{form}"),
                 "source": {"kind": "images", "format": form, "path": str(path)},
-                "embed": {"encoder": "pixels", "image_size": 4, "commit_seconds": 1e-3},
+                "embed": {"encoder": "pixels", "image_size": 4},
             }
         )
         counts = run_embed(open_job(spark, config)).counts
