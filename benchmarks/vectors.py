@@ -64,7 +64,7 @@ def base_texts(data: Path = DATA) -> list[str]:
 def base_vectors(cache: Path = CACHE, data: Path = DATA) -> FloatArray:
     """(n, 384) float32 unit rows: MiniLM's embeddings of :func:`base_texts`."""
     spec = EncoderSpec("minilm", device="cpu")
-    return _cached(cache, "text", spec, base_texts(data))
+    return cached_vectors(cache, "text", spec, base_texts(data))
 
 
 def image_vectors(n: int, cache: Path = CACHE, data: Path = DATA) -> FloatArray:
@@ -87,7 +87,7 @@ def image_vectors(n: int, cache: Path = CACHE, data: Path = DATA) -> FloatArray:
     saved_again = [
         _saved_again(image, (90, 50)[turn % 2]) for turn, image in enumerate(images[: n // 10])
     ]
-    return _cached(cache, "image", EncoderSpec("pixels"), images + saved_again)
+    return cached_vectors(cache, "image", EncoderSpec("pixels"), images + saved_again)
 
 
 def _saved_again(image: bytes, quality: int) -> bytes:
@@ -99,7 +99,10 @@ def _saved_again(image: bytes, quality: int) -> bytes:
     return out.getvalue()
 
 
-def _cached(cache: Path, kind: str, spec: EncoderSpec, payloads: Sequence[Any]) -> FloatArray:
+def cached_vectors(
+    cache: Path, kind: str, spec: EncoderSpec, payloads: Sequence[Any]
+) -> FloatArray:
+    """(n, d) float32 unit rows of n payloads, encoded once; ``kind`` is in the file's name."""
     digest = hashlib.sha256(encoder_identity(spec).encode())
     for payload in payloads:
         digest.update(payload.encode() if isinstance(payload, str) else payload)
