@@ -78,9 +78,8 @@ def found_at_each(X: FloatArray, judged: Judged) -> Found:
         limit = float(np.quantile(scores, kept, method="higher"))
         eps.append(1 - limit)
         found = similarity > limit
-        share["all"].append(float(found.mean()))
-        for code, name in _JUDGEMENTS.items():
-            share[name].append(float(found[judged.judgement == code].mean()))
+        for kind, of_kind in share.items():
+            of_kind.append(float(found[_of_kind(judged, kind)].mean()))
     return Found(eps, share)
 
 
@@ -111,13 +110,13 @@ def main(others: int, seed: int, cache: Path, data: Path, json_file: Path | None
     found = {name: found_at_each(X, judged) for name, X in encode_both(judged, cache).items()}
     order = ("pixels", "pixels, centred", "efficientnet-lite0")
     for kind in ("all", *_JUDGEMENTS.values()):
+        chosen = judged.pairs[_of_kind(judged, kind)]
+        title = f"share of {len(chosen)} judged pairs ({kind}) found, {len(judged.images):,} images"
         rows = [
-            [f"{kept:g}", *(found[name].share[kind][column] for name in order)]
-            for column, kept in enumerate(KEPT)
+            [f"{kept:g}", ceiling, *(found[name].share[kind][column] for name in order)]
+            for column, (kept, ceiling) in enumerate(zip(KEPT, ceilings(judged, chosen)))
         ]
-        of = len(judged.pairs) if kind == "all" else (judged.judgement == _code(kind)).sum()
-        title = f"share of {of} judged pairs ({kind}) found, {len(judged.images):,} images"
-        print_table(title, ["kept", *order], rows)
+        print_table(title, ["kept", "at most", *order], rows)
     rows = [
         [f"{kept:g}", *(found[name].eps[column] for name in order)]
         for column, kept in enumerate(KEPT)
@@ -127,8 +126,17 @@ def main(others: int, seed: int, cache: Path, data: Path, json_file: Path | None
     write_json(json_file, {"images": len(judged.images), "kept": KEPT, "found": by_name})
 
 
-def _code(judgement: str) -> int:
-    return next(code for code, name in _JUDGEMENTS.items() if name == judgement)
+def ceilings(judged: Judged, pairs: np.ndarray) -> list[float]:
+    """At each fraction of ``KEPT`` the most that could be found: no more rows are removed."""
+    _, repeats = np.unique(pairs[:, 1], return_counts=True)
+    most = np.cumsum(np.sort(repeats)[::-1]) / len(pairs)  # by removed rows, the best ones first
+    removed = [int((1 - kept) * len(judged.images)) for kept in KEPT]
+    return [float(most[min(rows, len(most)) - 1]) if rows else 0.0 for rows in removed]
+
+
+def _of_kind(judged: Judged, kind: str) -> np.ndarray:
+    codes = [code for code, name in _JUDGEMENTS.items() if kind in ("all", name)]
+    return np.isin(judged.judgement, codes)
 
 
 if __name__ == "__main__":

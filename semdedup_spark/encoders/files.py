@@ -7,7 +7,9 @@ import importlib.util
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import EnvironmentProblem
 
 
@@ -26,6 +28,25 @@ def files_digest(files: Iterable[Path]) -> str:
     paths = tuple(files)
     stats = [path.stat() for path in paths]
     return _sha256(paths, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
+
+
+def from_hub(spec: EncoderSpec, function: str, repo: str, **arguments: Any) -> str:
+    """A path that ``huggingface_hub``'s ``function`` gives; asks the hub for what is not cached.
+
+    Raises :class:`EnvironmentProblem`.
+    """
+    import huggingface_hub
+
+    try:
+        found: str = getattr(huggingface_hub, function)(repo, **arguments)
+    except Exception as error:  # of httpx, of the hub's own, of the cache: it depends on versions
+        raise EnvironmentProblem(
+            f"embed.model must be a local directory or a model that the hub gives. Got "
+            f"{spec.model!r}: no such directory, and the hub says {type(error).__name__}: "
+            f"{str(error).strip().splitlines()[0] if str(error).strip() else 'nothing more'}",
+            hint="check the path; without a network, set a local directory.",
+        ) from error
+    return found
 
 
 @lru_cache(maxsize=64)

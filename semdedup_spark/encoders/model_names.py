@@ -23,9 +23,6 @@ _LIBRARIES = {
     ),
 }  # fmt: skip
 
-# What of a directory decides a model's numbers.
-_SUFFIXES = {".json", ".txt", ".model", ".safetensors", ".bin", ".pth", ".pt"}
-
 
 @dataclass(frozen=True)
 class ModelName:
@@ -65,51 +62,18 @@ def parse_model(spec: EncoderSpec) -> ModelName:
 
 def library_identity(spec: EncoderSpec) -> str:
     """Encoder, model, weights, the library (whose preprocessing it is), decoder, dtype."""
-    model = need_library(spec)
+    need_library(spec)
+    model = parse_model(spec)
     weights = f"sha256:{files_digest([model.file])}" if model.file else "the library's"
-    return f"{_library(spec)} {model} {weights} {image_identity()} {spec.precision}"
+    return f"{library(spec)} {model} {weights} {image_identity()} {spec.precision}"
 
 
-def clip_identity(spec: EncoderSpec) -> str:
-    """As :func:`library_identity`, and which tower."""
-    tower = f"tower={spec.tower or 'by-payload'}"
-    directory = local_clip(spec)
-    if directory is None:
-        if spec.model is not None and spec.model.startswith("hf-hub:"):
-            _need_packages(spec)
-            which = f"{spec.model} {image_identity()} {spec.precision}"
-            return f"{_library(spec)} {which} {tower}"
-        return f"{library_identity(spec)} {tower}"
-    _need_packages(spec)
-    files = sorted(f for f in directory.iterdir() if f.suffix in _SUFFIXES)
-    digest = files_digest(files)
-    return f"{_library(spec)} sha256:{digest} {image_identity()} {spec.precision} {tower}"
-
-
-def local_clip(spec: EncoderSpec) -> Path | None:
-    """``spec.model`` where it is a directory in open_clip's format."""
-    directory = Path(spec.model or "")
-    if spec.model is None or not directory.is_dir():
-        return None
-    if not (directory / "open_clip_config.json").is_file():
-        raise EnvironmentProblem(
-            f"embed.model must be a directory with open_clip_config.json and weights. Got "
-            f"{spec.model!r} without the former.",
-            hint="without it name the architecture: ViT-B-16:/models/vit_b_16.safetensors",
-        )
-    return directory
-
-
-def need_library(spec: EncoderSpec) -> ModelName:
-    """The model, once it is known that the library is installed."""
-    _need_packages(spec)
-    return parse_model(spec)
-
-
-def _need_packages(spec: EncoderSpec) -> None:
+def need_library(spec: EncoderSpec) -> None:
+    """Raise :class:`EnvironmentProblem` where it is not installed."""
     extra, package = _LIBRARIES[spec.name][:2]
     need_packages(spec.name, extra, "torch", package)
 
 
-def _library(spec: EncoderSpec) -> str:
+def library(spec: EncoderSpec) -> str:
+    """The encoder and its library's version."""
     return f"{spec.name} {version(_LIBRARIES[spec.name][2])}"

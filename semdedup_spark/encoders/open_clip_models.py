@@ -10,7 +10,8 @@ import numpy.typing as npt
 import open_clip
 import torch
 
-from semdedup_spark.encoders.model_names import local_clip, parse_model
+from semdedup_spark.encoders.clip_files import clip_directory
+from semdedup_spark.encoders.model_names import parse_model
 from semdedup_spark.encoders.precision import check_precision
 from semdedup_spark.encoders.preprocessing import Preprocessing
 from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload, rejected_or
@@ -147,11 +148,9 @@ def _load(spec: EncoderSpec, precision: str, device: torch.device) -> tuple[Any,
 
 def _arguments(spec: EncoderSpec) -> tuple[str, dict[str, Any]]:
     """The model as ``open_clip.create_model`` wants it named, and further arguments."""
-    directory = local_clip(spec)
+    directory = clip_directory(spec)
     if directory is not None:
         return f"local-dir:{directory}", {}
-    if spec.model is not None and spec.model.startswith("hf-hub:"):
-        return spec.model, {}
     model = parse_model(spec)
     if model.name not in open_clip.list_models():
         raise ConfigError(

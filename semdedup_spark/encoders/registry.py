@@ -23,7 +23,7 @@ ENCODERS: dict[str, tuple[str, str]] = {
     ),
     "torchvision": ("torchvision_models:load_torchvision", "model_names:library_identity"),
     "timm": ("timm_models:load_timm", "model_names:library_identity"),
-    "open-clip": ("open_clip_models:OpenClip", "model_names:clip_identity"),
+    "open-clip": ("open_clip_models:OpenClip", "clip_files:clip_identity"),
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from semdedup_spark.encoders.files import files_digest, need_packages
+from semdedup_spark.encoders.files import files_digest, from_hub, need_packages
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import EnvironmentProblem
 
@@ -58,7 +58,7 @@ def pinned(spec: EncoderSpec) -> EncoderSpec:
     if revision is not None and _COMMIT.fullmatch(revision):
         return spec
     name = "modules.json" if spec.name == "sentence-transformers" else "config.json"
-    found = _from_hub(spec, "hf_hub_download", repo, filename=name, revision=revision)
+    found = from_hub(spec, "hf_hub_download", repo, filename=name, revision=revision)
     return replace(spec, model=f"{repo}@{Path(found).parent.name}")
 
 
@@ -73,7 +73,7 @@ def text_directory(spec: EncoderSpec) -> Path:
     repo, revision = _hub_id(pinned(spec))
     for weights in (_WEIGHTS, _PICKLED):
         patterns = [*_TABLES, weights]
-        found = _from_hub(
+        found = from_hub(
             spec, "snapshot_download", repo, revision=revision, allow_patterns=patterns
         )
         if list(Path(found).rglob(weights)):
@@ -178,21 +178,6 @@ def _hub_id(spec: EncoderSpec) -> tuple[str, str | None]:
     if match is None:
         raise AssertionError("what is no directory was checked to look like a hub id")
     return match["repo"], match["revision"]
-
-
-def _from_hub(spec: EncoderSpec, function: str, repo: str, **arguments: Any) -> str:
-    import huggingface_hub
-
-    try:
-        found: str = getattr(huggingface_hub, function)(repo, **arguments)
-    except Exception as error:  # of httpx, of the hub's own, of the cache: it depends on versions
-        raise EnvironmentProblem(
-            f"embed.model must be a local directory or a model that the hub gives. Got "
-            f"{spec.model!r}: no such directory, and the hub says {type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0] if str(error).strip() else 'nothing more'}",
-            hint="check the path; without a network, set a local directory.",
-        ) from error
-    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 
 import numpy as np
 import open_clip
 import pytest
 import torch
+from huggingface_hub import constants as hub_constants
 from safetensors.torch import load_file, save_file
 
 from semdedup_spark.encoders.batches import encode_payloads
@@ -117,6 +119,21 @@ def test_a_name_with_a_local_file_is_the_same_model(directory, registered):
     assert np.array_equal(vectors(TEXTS, f"Tiny:{registered}"), vectors(TEXTS, directory))
     pickled = f"Tiny:{registered.with_suffix('.pt')}"
     assert np.array_equal(vectors(TEXTS, pickled), vectors(TEXTS, directory))
+
+
+def test_a_hub_id_is_a_commit_in_the_cache(directory, tmp_path, monkeypatch):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repo = tmp_path / "models--org--tiny"
+    shutil.copytree(directory, repo / "snapshots" / commit)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(hub_constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", True)
+    for model in ("hf-hub:org/tiny", f"hf-hub:org/tiny@{commit}"):
+        assert f"hub:org/tiny@{commit}" in encoder_identity(spec_of(model))
+        assert np.array_equal(vectors(BOTH, model), vectors(BOTH, directory))
+    with pytest.raises(EnvironmentProblem, match="the hub says"):
+        encoder_identity(spec_of("hf-hub:org/other"))
 
 
 def test_openai_weights_need_their_own_activation(registered):
