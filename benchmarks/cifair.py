@@ -114,7 +114,9 @@ def main(others: int, seed: int, cache: Path, data: Path, json_file: Path | None
         title = f"share of {len(chosen)} judged pairs ({kind}) found, {len(judged.images):,} images"
         rows = [
             [f"{kept:g}", ceiling, *(found[name].share[kind][column] for name in order)]
-            for column, (kept, ceiling) in enumerate(zip(KEPT, ceilings(judged, chosen)))
+            for column, (kept, ceiling) in enumerate(
+                zip(KEPT, ceilings(judged, chosen), strict=True)
+            )
         ]
         print_table(title, ["kept", "at most", *order], rows)
     rows = [

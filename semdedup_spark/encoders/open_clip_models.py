@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ class OpenClip:
         self._runner = Runner(spec)
         self._tower = spec.tower
         self._max_pixels = spec.max_pixels
+        self._one_at_a_time = threading.Lock()  # some tokenisers keep their settings inside
         self._model, self._tokenizer = _load(spec, "float32", self._runner.device)
         self._preprocessing = own_preprocessing(self._model)
         self._normalise = normaliser(self._preprocessing, self._runner.device, torch.float32)
@@ -74,7 +76,8 @@ class OpenClip:
         return prepared
 
     def _tokens(self, text: str) -> npt.NDArray[np.int64]:
-        tokens: npt.NDArray[np.int64] = self._tokenizer([text])[0].numpy()
+        with self._one_at_a_time:
+            tokens: npt.NDArray[np.int64] = self._tokenizer([text])[0].numpy()
         return tokens
 
     def _encode_images(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from semdedup_spark.encoders.efficientnet import efficientnet
 from semdedup_spark.encoders.efficientnet_files import PREPROCESSING, efficientnet_file
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import encoder_identity, load_encoder
+from semdedup_spark.encoders.vision import normaliser
 from semdedup_spark.errors import EnvironmentProblem
 from tests.encoders.imagefiles import encoded, photo
 
@@ -41,6 +42,13 @@ def test_the_network_names_what_real_photos_show(shared_data):
         probabilities = network(x).softmax(dim=1)
     assert probabilities.argmax(dim=1).tolist() == list(SHOWN.values())
     assert probabilities.max(dim=1).values.min() > 0.45
+
+
+def test_pixels_are_scaled_as_the_network_was_trained_with():
+    pixels = torch.arange(256, dtype=torch.uint8).repeat(3).reshape(1, 16, 16, 3)
+    normalise = normaliser(PREPROCESSING, torch.device("cpu"), torch.float32)
+    expected = (pixels.permute(0, 3, 1, 2).float() - 127) / 128
+    np.testing.assert_allclose(normalise(pixels), expected, atol=1e-6)
 
 
 def test_the_features_are_what_the_classifier_sees(shared_data):
