@@ -51,6 +51,13 @@ def test_the_example_jobs_are_valid(name):
         (job(source={**TEXT, "table": "a.b"}), ["either path", "or table"]),
         (job(source={k: v for k, v in TEXT.items() if k != "id"}), ["id column", "content_hash()"]),
         (job(source={**TEXT, "format": "files"}), ["kind must be images"]),
+        (job(source={**TEXT, "format": "npy"}), ["kind must be vectors"]),
+        (job(source={**TEXT, "format": "webdataset", "kind": "vectors"}), ["image_text"]),
+        (job(source={**TEXT, "kind": "image_text"}), ["must name the text column"]),
+        (job(source={**TEXT, "version": 3}), ["version", "Delta"]),
+        (job(source={**TEXT, "options": {"versionAsOf": "3"}}), ["source.version"]),
+        (job(source={**TEXT, "options": {"ignoreCorruptFiles": "true"}}), ["lost unseen"]),
+        (job(source={**TEXT, "metadata": "x"}), ["metadata", "npy"]),
     ],
 )
 def test_a_wrong_key_or_value_is_one_clear_message(tree, words):

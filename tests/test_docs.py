@@ -3,17 +3,20 @@
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from semdedup_spark.cli import cli
-from semdedup_spark.config import parse_config
+from semdedup_spark.config import SourceConfig, parse_config
+from semdedup_spark.config.embed import FITTING, NEEDS_MODEL
 from tests.jobs.jobfiles import near_duplicates, run, vectors_job, write_vectors
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+SOURCES = get_args(get_args(SourceConfig.model_fields["format"].annotation)[0])
 
 
 def blocks(language):
@@ -43,8 +46,17 @@ def test_every_query_of_the_readme_runs(spark, lake, query):
 
 
 def test_the_job_file_of_the_readme_is_valid():
-    (block,) = blocks("yaml")
-    parse_config(yaml.safe_load(block))
+    parse_config(yaml.safe_load(blocks("yaml")[0]))
+
+
+@pytest.mark.parametrize("name", [*SOURCES, "table"])
+def test_the_sources_of_the_readme_are_valid_and_none_is_missing(name):
+    examples = yaml.safe_load(blocks("yaml")[1])
+    source = next(s for s in examples.values() if s.get("format", "table") == name)
+    encoder = FITTING[source["kind"]][0]
+    model = {"model": "there"} if encoder in NEEDS_MODEL else {}
+    job = parse_config({"output": "out", "source": source, "embed": {"encoder": encoder, **model}})
+    assert job.source.kind == source["kind"]
 
 
 def test_every_make_target_of_the_readme_exists():
@@ -56,7 +68,7 @@ def test_every_make_target_of_the_readme_exists():
 
 def test_every_semdedup_command_of_the_readme_is_understood(tmp_path):
     job = tmp_path / "job.yml"
-    (block,) = blocks("yaml")
+    block = blocks("yaml")[0]
     job.write_text(block.replace("corpus/", "absent/"))
     named = list(commands("semdedup"))
     assert len(named) >= 3

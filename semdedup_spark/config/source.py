@@ -45,6 +45,9 @@ class SourceConfig(StrictModel):
         options = {name.lower(): value.upper() for name, value in self.options.items()}
         if options.get("mode") == "DROPMALFORMED":
             raise ValueError("options.mode DROPMALFORMED would lose rows; leave it to quarantine")
+        careless = {"ignorecorruptfiles", "ignoremissingfiles"}
+        if any(options.get(name) == "TRUE" for name in careless):
+            raise ValueError("options must not ignore files: their rows would be lost unseen")
         if {"versionasof", "timestampasof"} & options.keys():
             raise ValueError(
                 "options must not choose a version; set source.version to its number, which "

@@ -247,6 +247,14 @@ def test_shards_of_a_web_corpus_come_in_as_they_are(spark, shared_data):
     assert {"source", "added", "created"} <= set(source.own_columns)
 
 
+def test_a_compressed_file_that_is_cut_is_named_and_not_half_read(spark, tmp_path):
+    lines = "".join(json.dumps({"id": str(i), "text": f"text {i * i}"}) + "\n" for i in range(900))
+    whole = gzip.compress(lines.encode())
+    (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(Exception, match=r"cut\.jsonl\.gz"):
+        opened(spark, format="jsonl", path=str(tmp_path), types="id string, text string")
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_types_that_are_given_are_not_looked_for(spark, tmp_path, form):
     text = {
