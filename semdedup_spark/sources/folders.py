@@ -72,8 +72,11 @@ def empty_files(files: DataFrame, names: list[str]) -> DataFrame | None:
     if len(names) == files.count():
         return None
     every = [(one_slash(name), unquote(name.replace(":///", ":/"))) for name in names]
-    listed = files.sparkSession.createDataFrame(every, "name string, path string")
-    return listed.join(files.select(file_name().alias("name")), "name", "left_anti")
+    spark, columns = files.sparkSession, "name string, path string"
+    listed = spark.createDataFrame(every, columns)
+    empty = listed.join(files.select(file_name().alias("name")), "name", "left_anti")
+    # Found once: their names are few beside those that the driver holds already.
+    return spark.createDataFrame(empty.collect(), columns)
 
 
 def file_name() -> Column:
