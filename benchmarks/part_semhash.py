@@ -27,11 +27,11 @@ from semdedup_spark.pipeline import run_cluster, run_embed, run_score, run_selec
 
 EPS = (0.05, 0.01)
 RECALLS: tuple[Literal["exact", "cluster"], ...] = ("exact", "cluster")
-HOW = """The job goes from Delta to Delta with recall: cluster. In memory (score_vectors, eps_max 0.05)
-ours finds the vectors in RAM as SemHash does, and its time includes normalising, choosing k and
-training, which SemHash does not need, as its time includes building its index. SemHash's records are
-different strings, so that its removal of equal strings has nothing to do. Each repeat computes all
-of it again (the job: cluster.tolerance differs in a digit that changes nothing)."""
+HOW = """The job goes from Delta to Delta with recall: cluster. In memory (score_vectors, eps_max
+0.05) ours finds the vectors in RAM as SemHash does, and its time includes normalising, choosing k
+and training, which SemHash does not need, as its time includes building its index. SemHash's
+records are different strings, so that its removal of equal strings has nothing to do. Each repeat
+computes all of it again (the job: cluster.tolerance differs in a digit that changes nothing)."""
 RULES = """recall: share of the rows that comparing all pairs would remove, in each one's own order.
 SemHash goes through its input greedily and keeps a row that is near removed rows only; SemDeDup's
 rule removes it. So SemHash is also held against the greedy rule itself, applied to all pairs."""

@@ -21,7 +21,6 @@ from semdedup_spark.kernels.best import NO_NEIGHBOR
 from semdedup_spark.kernels.kmeans import ArrayData, LabelArray, spherical_lloyd
 from semdedup_spark.kernels.planning import choose_n_clusters
 from semdedup_spark.kernels.probing import Prober
-from semdedup_spark.kernels.pruning import BorderPruning
 from semdedup_spark.kernels.routes import HOME, SECOND, RoleArray, Visits
 from semdedup_spark.kernels.scoring import UnitRowsInOrder, score_unit
 from semdedup_spark.kernels.similarity import EarlierSimilarity, merge_best
@@ -139,7 +138,6 @@ class _Rows:
         # Of equal rows the first stands for all of them wherever they would go.
         self._stands = first == np.arange(len(X))
         self.labels: LabelArray = np.zeros(len(X), dtype=np.int32)
-        self._pruning: BorderPruning | None = None
 
     def train(self, n_clusters: int | None, seed: int) -> FloatArray:
         distinct = np.flatnonzero(self._stands)
@@ -158,8 +156,6 @@ class _Rows:
 
     def score(self, centroids: FloatArray) -> EarlierSimilarity:
         visits = self._assign(centroids)
-        if self._exact:
-            self._pruning = BorderPruning(centroids, self._eps_max)
         best = EarlierSimilarity(
             np.zeros(len(self._X), dtype=np.float32),
             np.full(len(self._X), NO_NEIGHBOR, dtype=np.int64),
@@ -202,10 +198,9 @@ class _Rows:
             vector=np.arange(len(rows)),
             tile=np.full(len(rows), cluster, dtype=np.int32),
             role=role,
-            home=self.labels[rows],
         )
         horizon = np.nextafter(np.float32(1 - self._eps_max), np.float32(0)) if self._exact else 0
-        best = score_unit(unit, above=float(horizon), pruning=self._pruning).best
+        best = score_unit(unit, above=float(horizon)).best
         found = best.neighbor != NO_NEIGHBOR
         return rows[found], EarlierSimilarity(
             best.max_similarity[found], rows[best.neighbor[found]]

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from semdedup_spark.kernels.best import NO_NEIGHBOR
 from semdedup_spark.kernels.devices import block_rows, place
 from semdedup_spark.kernels.kmeans import LabelArray
-from semdedup_spark.kernels.pruning import BorderPruning
 from semdedup_spark.kernels.routes import HOME, SECOND, RoleArray
 from semdedup_spark.kernels.similarity import (
     EarlierSimilarity,
@@ -19,6 +18,7 @@ from semdedup_spark.kernels.similarity import (
     max_earlier_similarity_across,
     merge_best,
 )
+from semdedup_spark.kernels.sketches import Pairs, choose_basis, pairs_above
 from semdedup_spark.kernels.vectors import FloatArray, HashArray, IndexArray, first_of_equal_rows
 
 # Pairs set aside before they are brought together.
@@ -31,8 +31,7 @@ class UnitRowsInOrder:
 
     ``vectors``: (u, d) float32, unit rows, and ``hashes``: (u,) of them; ``vector``: (n,) int64,
     each row's position in ``vectors``; ``tile``, ``role``: (n,), see
-    :class:`semdedup_spark.kernels.routes.Routes`; ``home``: (n,) the row's own cluster, needed
-    where visits are pruned.
+    :class:`semdedup_spark.kernels.routes.Routes`.
     """
 
     vectors: FloatArray
@@ -40,7 +39,6 @@ class UnitRowsInOrder:
     vector: IndexArray
     tile: LabelArray
     role: RoleArray
-    home: LabelArray | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,6 @@ def score_unit(
     above: float = 0.0,
     device: str = "cpu",
     block: int | None = None,
-    pruning: BorderPruning | None = None,
     half: bool = False,
 ) -> UnitScores:
     """M and neighbor of every row of the unit.
@@ -65,9 +62,8 @@ def score_unit(
     Rows with equal vectors form a group: its first row stands for it in the products, and at home
     every other row gets exactly 1.0 and the first as its neighbor (design section 5, step 2).
     ``above``: similarities that are not greater count as none; ``device``: where to multiply;
-    ``block``: rows at a time, by default what suits the device; ``pruning``: leaves out pairs that
-    cannot be above its horizon, which ``above`` must be; ``half``: a GPU multiplies in float16, and
-    what that leaves undecided is settled in float32.
+    ``block``: rows at a time, by default what suits the device; ``half``: a GPU multiplies in
+    float16, and what that leaves undecided is settled in float32.
     """
     n = len(rows.tile)
     similarity = np.zeros(n, dtype=np.float32)
@@ -83,11 +79,15 @@ def score_unit(
         first = members[rows.role[members] != SECOND]
         second = members[rows.role[members] == SECOND]
         size = block or block_rows(device, len(members))
-        if len(first) > 1 and rows.role[first[0]] == HOME:
+        at_home = rows.role[first[0]] == HOME if len(first) else False
+        comparisons += len(first) * len(second)
+        comparisons += len(first) * (len(first) - 1) // 2 if at_home else 0
+        if found.sketched(first, second, above, at_home=at_home):
+            continue
+        if at_home and len(first) > 1:
             found.within(first, above, size)
-            comparisons += len(first) * (len(first) - 1) // 2
         if len(first) and len(second):
-            comparisons += found.visited(rows, first, second, above, size, pruning)
+            found.across(first, second, above, size)
     found.settle()
     return UnitScores(EarlierSimilarity(similarity, neighbor), comparisons)
 
@@ -110,15 +110,6 @@ def _tiles(tile: LabelArray, heads: IndexArray) -> list[IndexArray]:
 
 
 @dataclass(frozen=True)
-class _Pairs:
-    """Positions of the later and the earlier row of m pairs, and their similarity."""
-
-    later: IndexArray
-    earlier: IndexArray
-    similarity: FloatArray
-
-
-@dataclass(frozen=True)
 class _Found:
     """Where the results of the tiles come together. ``vectors`` lie on the computing device;
     ``exact``: the float32 ones where those are float16.
@@ -129,7 +120,7 @@ class _Found:
     vector: IndexArray
     similarity: FloatArray
     neighbor: IndexArray
-    pairs: list[_Pairs] = field(default_factory=list)
+    pairs: list[Pairs] = field(default_factory=list)
 
     def within(self, rows: IndexArray, above: float, block: int) -> None:
         exact = None if self.exact is None else self.exact[self.vector[rows]]
@@ -146,49 +137,39 @@ class _Found:
         self._store(of_first, first, second)
         self._store(of_second, second, first)
 
-    def visited(
-        self,
-        rows: UnitRowsInOrder,
-        members: IndexArray,
-        visitors: IndexArray,
-        above: float,
-        block: int,
-        pruning: BorderPruning | None,
-    ) -> int:
-        """Compare visitors with members, as far as they must be; the number of pairs."""
+    def sketched(
+        self, first: IndexArray, second: IndexArray, above: float, *, at_home: bool
+    ) -> bool:
+        """Compare by sketches where that is cheaper; whether it was done."""
         # A GPU makes a large product faster than it finds out which part of it is of use.
-        if pruning is None or rows.home is None or not isinstance(self.vectors, np.ndarray):
-            self.across(members, visitors, above, block)
-            return len(members) * len(visitors)
-        X, tile, compared = self._of(members), int(rows.tile[members[0]]), 0
-        for meeting in pruning.meetings(X, tile, self._of(visitors), rows.home[visitors]):
-            some, others = visitors[meeting.visitors], members[meeting.members]
-            compared += len(some) * len(others)
-            if len(others) == len(members):
-                self.across(members, some, above, block)
-            else:
-                self._meet(some, others, above)
-        return compared
+        if above <= 0 or not isinstance(self.vectors, np.ndarray):
+            return False
+        within = len(first) * (len(first) - 1) // 2 if at_home else 0
+        rows = np.concatenate([first, second])
+        X = self._of(rows)
+        basis = choose_basis(X, within + len(first) * len(second), above)
+        if basis is None:
+            return False
+        a, b = X[: len(first)], X[len(first) :]
+        if at_home:
+            for pairs in pairs_above(a, first, None, None, basis, above):
+                self._set_aside(pairs)
+        for pairs in pairs_above(a, first, b, second, basis, above):
+            self._set_aside(pairs)
+        return True
 
-    def _meet(self, some: IndexArray, others: IndexArray, above: float) -> None:
-        """A small product, most of which is below the horizon: the pairs above it are set aside."""
-        # BLAS is up to twice as fast when the longer side comes first.
-        products = self._of(others) @ self._of(some).T
-        flat = np.flatnonzero(products > above)
-        j, i = np.divmod(flat, len(some))
-        if len(i):
-            a, b = some[i], others[j]
-            similarity = np.minimum(products.reshape(-1)[flat], np.float32(1))
-            self.pairs.append(_Pairs(np.maximum(a, b), np.minimum(a, b), similarity))
-            if sum(len(pairs.later) for pairs in self.pairs) > _MOST_PAIRS:
-                self.settle()
+    def _set_aside(self, pairs: Pairs) -> None:
+        self.pairs.append(pairs)
+        if sum(len(some.i) for some in self.pairs) > _MOST_PAIRS:
+            self.settle()
 
     def settle(self) -> None:
         """Bring the pairs set aside into the result."""
         if not self.pairs:
             return
-        later = np.concatenate([pairs.later for pairs in self.pairs])
-        earlier = np.concatenate([pairs.earlier for pairs in self.pairs])
+        i = np.concatenate([pairs.i for pairs in self.pairs])
+        j = np.concatenate([pairs.j for pairs in self.pairs])
+        later, earlier = np.maximum(i, j), np.minimum(i, j)
         similarity = np.concatenate([pairs.similarity for pairs in self.pairs])
         self.pairs.clear()
         order = np.lexsort((earlier, -similarity, later))

@@ -12,7 +12,6 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.best import NO_NEIGHBOR
 from semdedup_spark.kernels.probing import Notices, may_have_missed
-from semdedup_spark.kernels.pruning import BorderPruning
 from semdedup_spark.kernels.routes import HOME, SECOND
 from semdedup_spark.kernels.scoring import UnitRowsInOrder, UnitScores, score_unit
 from semdedup_spark.kernels.vectors import FloatArray
@@ -35,8 +34,6 @@ from semdedup_spark.transforms.routing import Probing, Routing, rank_order
 
 COMPARISONS = "comparisons"
 PROBES = "probes"
-# Bytes of centroids that the comparison takes along only to save products.
-_CENTROIDS_IN_CLOSURE = 32 * 2**20
 _NEIGHBOR_BATCH = "neighbor_batch"
 _NEIGHBOR_RANK_KEY = "neighbor_rank_key"
 _BEST = (s.MAX_SIMILARITY, _NEIGHBOR_BATCH, _NEIGHBOR_RANK_KEY, s.NEIGHBOR_ID)
@@ -93,8 +90,7 @@ def _partial_schema(id_type: str, rank_type: str) -> str:
 @dataclass(frozen=True)
 class Comparing:
     """The UDF's body: the packed rows of one unit to its partial scores. ``centroids`` only where
-    rows visit other clusters, and where they are not too large to be sent with every task, or a
-    budget makes it necessary to know what may have been missed.
+    a budget makes it necessary to know what may have been missed; they may be large.
     """
 
     dimension: int
@@ -109,9 +105,8 @@ class Comparing:
     def of(cls, routing: Routing, device: str, *, half: bool = False) -> Comparing:
         """What the comparison needs of the routing."""
         probes = routing.probing is not None and not routing.all_with_all
-        small = routing.centroids.nbytes <= _CENTROIDS_IN_CLOSURE
-        wanted = probes and (small or not routing.knows_all)
-        centroids = routing.centroids if wanted else None
+        budgeted = routing.probing is not None and not routing.knows_all
+        centroids = routing.centroids if budgeted else None
         dimension = routing.centroids.shape[1]
         return cls(dimension, routing.knows_all, routing.probing, centroids, device, probes, half)
 
@@ -125,22 +120,15 @@ class Comparing:
             vector=visits.column(VECTOR).to_numpy(),
             tile=visits.column(TILE).to_numpy(),
             role=visits.column(ROLE).to_numpy(),
-            home=visits.column(s.CLUSTER_ID).to_numpy(),
         )
         scores = score_unit(
             rows,
             above=self._above(),
             device=compute_device(self.device),
-            pruning=self._pruning(),
             half=self.half,
         )
         found = _lines(visits, scores, self._exhaustive(unit, visits, rows))
         return pa.concat_tables([found, self._unit_line(found.schema, visits, scores)])
-
-    def _pruning(self) -> BorderPruning | None:
-        if self.probing is None or self.centroids is None:
-            return None
-        return BorderPruning(self.centroids, self.probing.eps_max)
 
     def _above(self) -> float:
         """Similarities up to the horizon are of no use where not all of them are known."""
@@ -153,7 +141,7 @@ class Comparing:
         """Of each row at home, whether no pair above the horizon can have been missed."""
         probing, n = self.probing, len(rows.role)
         at_home = rows.role == HOME
-        if probing is None or self.centroids is None or self.knows_all:
+        if probing is None or self.centroids is None:
             return pa.array(np.full(n, self.knows_all), mask=~at_home)
         sure = at_home & ~visits.column(CUT).to_numpy(zero_copy_only=False)
         notices = Notices(

@@ -40,13 +40,11 @@ def true_scores(X, eps_max):
     return np.where(M > 1 - eps_max, M, 0.0), np.abs(M - (1 - eps_max)) < 1e-5
 
 
-def probed_scores(X, centroids, eps_max, budget=None, unit_rows=10, pruning=None):
+def probed_scores(X, centroids, eps_max, budget=None, unit_rows=10):
     borders = Prober(centroids, eps_max=eps_max, budget=budget)(X)
     labels = borders.assignment.labels
     above = 1 - eps_max
-    M, _ = score_through_units(
-        X, labels, unit_rows, probes=borders.visits, above=above, pruning=pruning
-    )
+    M, _ = score_through_units(X, labels, unit_rows, probes=borders.visits, above=above)
     return M, borders
 
 

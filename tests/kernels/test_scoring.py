@@ -16,7 +16,7 @@ from tests.oracle import (
 )
 
 
-def score_through_units(X, labels, unit_rows, block=4, *, probes=None, above=0.0, pruning=None):
+def score_through_units(X, labels, unit_rows, block=4, *, probes=None, above=0.0):
     """Plan, route and score as the job does, on arrays; rows are in rank order."""
     k = int(max(labels.max(), -1 if probes is None else probes.cluster.max(initial=-1))) + 1
     visitors = None if probes is None else np.bincount(probes.cluster, minlength=k)
@@ -36,9 +36,8 @@ def score_through_units(X, labels, unit_rows, block=4, *, probes=None, above=0.0
             vector=np.arange(len(rows)),
             tile=routes.tile[here],
             role=routes.role[here],
-            home=labels[rows],
         )
-        best = score_unit(unit_rows_in_order, above=above, block=block, pruning=pruning).best
+        best = score_unit(unit_rows_in_order, above=above, block=block).best
         for i, row in enumerate(rows):
             found = (
                 best.max_similarity[i],

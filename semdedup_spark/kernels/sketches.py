@@ -1,0 +1,146 @@
+"""Exact recall for less: an upper bound of the cosine in few dimensions rules out most pairs.
+
+Let V (d, m) have orthonormal columns and x, y be unit vectors. Then, by Cauchy and Schwarz,
+
+    x . y  <=  (V'x) . (V'y) + r(x) r(y),    r(x) = sqrt(1 - |V'x|^2),
+
+which is the product of the sketches (V'x, r(x)) and (V'y, r(y)): unit vectors of m + 1 dimensions.
+Where V holds the main directions of the rows, few pairs have a bound above the horizon, and only
+those need all d dimensions. No pair above the horizon is missed, whatever V is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from semdedup_spark.kernels.vectors import FloatArray, IndexArray, paired_similarity
+
+# Rounding in float32: of |V'x|^2, and of a product of sketches against the true one.
+_LENGTH_NOISE = 1e-6
+_BOUND_NOISE = 1e-5
+_SAMPLE_ROWS = 256
+_WIDTHS = (16, 32, 48, 64, 96, 128, 192, 256)
+# Comparing one pair by itself costs as much as so many pairs in a matrix product.
+_PAIR_COST = 150.0
+# Sketching must promise to save at least this share of the products ...
+_LARGEST_COST = 0.6
+# ... of a tile that has at least so many.
+_SMALLEST_PRODUCTS = 2**30
+_BLOCK = 512
+_PANEL = 1024
+# Share of a block's pairs beyond which it is multiplied in full.
+_DENSE = 0.02
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """``i``, ``j``: positions of m pairs in one array; ``similarity``: (m,) float32, exact."""
+
+    i: IndexArray
+    j: IndexArray
+    similarity: FloatArray
+
+
+def choose_basis(X: FloatArray, n_pairs: int, above: float) -> FloatArray | None:
+    """(d, m) orthonormal columns that make comparing ``n_pairs`` pairs of the rows ``X`` (n, d)
+    cheapest, by trial on a sample; ``None`` where plain products are as cheap. Deterministic.
+    """
+    n, d = X.shape
+    if n_pairs * d < _SMALLEST_PRODUCTS or n < _SAMPLE_ROWS:
+        return None
+    basis = _main_directions(X[_spread(n, 0.0)])
+    # Rows that the basis was made from fit it better than others do.
+    trial = X[_spread(n, 0.5)] @ basis
+    best, cost = None, _LARGEST_COST
+    for width in (w for w in _WIDTHS if w <= basis.shape[1]):
+        sketches = _with_rest(trial[:, :width])
+        likely = np.count_nonzero(np.triu(sketches @ sketches.T > above, 1)) / (len(trial) ** 2 / 2)
+        expected = (width + 1) / d + likely * _PAIR_COST
+        if expected < cost:
+            best, cost = np.ascontiguousarray(basis[:, :width]), expected
+    return best
+
+
+def _spread(n: int, shift: float) -> IndexArray:
+    """Positions of a sample, evenly spread over n rows; ``shift``: in [0, 1), of the distance."""
+    step = n / _SAMPLE_ROWS
+    return ((np.arange(_SAMPLE_ROWS) + shift) * step).astype(np.int64)
+
+
+def _main_directions(sample: FloatArray) -> FloatArray:
+    """(d, m) principal directions of the sample (not centred), the strongest first."""
+    wide = sample.astype(np.float64)
+    values, vectors = np.linalg.eigh(wide @ wide.T)
+    strong = np.flatnonzero(values > values[-1] * 1e-6)[::-1][: _WIDTHS[-1]]
+    directions: FloatArray = (wide.T @ (vectors[:, strong] / np.sqrt(values[strong]))).astype(
+        np.float32
+    )
+    return directions
+
+
+def sketch(X: FloatArray, basis: FloatArray) -> FloatArray:
+    """(n, m + 1) sketches of the unit rows ``X`` (n, d); ``basis``: (d, m)."""
+    return _with_rest(X @ basis)
+
+
+def _with_rest(main: FloatArray) -> FloatArray:
+    left = np.maximum(1.0 - np.einsum("ij,ij->i", main, main), 0.0) + _LENGTH_NOISE
+    return np.hstack([main, np.sqrt(left)[:, None]]).astype(np.float32, copy=False)
+
+
+def pairs_above(
+    A: FloatArray,
+    at_a: IndexArray,
+    B: FloatArray | None,
+    at_b: IndexArray | None,
+    basis: FloatArray,
+    above: float,
+) -> Iterator[Pairs]:
+    """Pairs with a similarity above ``above``: for each row the most similar earlier one is among
+    them.
+
+    ``A``: (n, d), ``B``: (m, d), float32 unit rows; ``at_a``, ``at_b``: their ascending positions
+    in one array, none in both. Without ``B``: pairs within ``A``. A block with very many such
+    pairs yields only the best ones of its rows.
+    """
+    sketch_a = sketch(A, basis)
+    sketch_b, others, at = sketch_a, A, at_a
+    if B is not None and at_b is not None:
+        sketch_b, others, at = sketch(B, basis), B, at_b
+    for start in range(0, len(A), _BLOCK):
+        rows = slice(start, min(start + _BLOCK, len(A)))
+        for first in range(0, rows.stop if B is None else len(others), _PANEL):
+            columns = slice(first, min(first + _PANEL, rows.stop if B is None else len(others)))
+            bound = sketch_a[rows] @ sketch_b[columns].T
+            likely = np.flatnonzero(bound > above - _BOUND_NOISE)
+            if len(likely) > _DENSE * bound.size:
+                yield _best_of_block(A[rows], at_a[rows], others[columns], at[columns], above)
+                continue
+            i, j = np.divmod(likely, bound.shape[1])
+            if B is None:
+                once = j + first < i + start
+                i, j = i[once], j[once]
+            if len(i):
+                exact = paired_similarity(A[rows][i], others[columns][j])
+                found = exact > above
+                yield Pairs(at_a[rows][i[found]], at[columns][j[found]], exact[found])
+
+
+def _best_of_block(
+    A: FloatArray, at_a: IndexArray, B: FloatArray, at_b: IndexArray, above: float
+) -> Pairs:
+    """For each row of both sides the best one that is earlier."""
+    products = A @ B.T
+    earlier = at_b[None, :] < at_a[:, None]
+    same = at_b[None, :] == at_a[:, None]
+    of_a = np.where(earlier, products, -2.0)
+    of_b = np.where(earlier | same, -2.0, products)
+    i = np.r_[np.arange(len(A)), of_b.argmax(axis=0)]
+    j = np.r_[of_a.argmax(axis=1), np.arange(len(B))]
+    best = np.r_[of_a.max(axis=1), of_b.max(axis=0)].astype(np.float32)
+    found = best > above
+    similarity = np.minimum(best[found], np.float32(1))
+    return Pairs(at_a[i[found]], at_b[j[found]], similarity)
