@@ -93,3 +93,8 @@ def test_the_output_of_make_demo_in_the_readme_is_its_own():
 
     assert "rows kept" in README
     assert all(library in README for library in LIBRARIES if library != "stdlib")
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_the_python_of_the_readme_runs(code):
+    exec(compile(code, "README.md", "exec"), {})
