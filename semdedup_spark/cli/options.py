@@ -1,0 +1,41 @@
+"""What the commands of a job share: their options, and the job that these open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from semdedup_spark.pipeline import Job
+
+
+def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config``, ``--set`` and ``--run-id``."""
+    for option in (
+        click.option("--run-id", help="Name of this run in the ledger; by default the time."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY.PATH=VALUE",
+            help="Override one key of the job file; may be repeated.",
+        ),
+        click.option("--config", required=True, metavar="JOB.YML", help="The job file."),
+    ):
+        command = option(command)
+    return command
+
+
+def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None) -> Job:
+    """A job on a new session, or the configuration's error before one is started."""
+    from semdedup_spark.config import load_config
+
+    loaded = load_config(config, overrides)  # before a session costs seconds
+
+    from semdedup_spark.pipeline import open_job
+    from semdedup_spark.report.console import console_listener
+    from semdedup_spark.session import open_session
+
+    return open_job(open_session(), loaded, run_id=run_id, listener=console_listener())

@@ -1,0 +1,120 @@
+"""Commands that compute: the whole job, each stage alone, the plan and the demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from semdedup_spark.cli.options import job_options, opened_job
+
+if TYPE_CHECKING:
+    from semdedup_spark.pipeline import Job, JobSummary
+
+
+@click.command()
+@job_options
+def run(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+    """Embed, cluster, score and select: the whole job."""
+    from semdedup_spark.pipeline import run_job
+
+    job = opened_job(config, overrides, run_id)
+    print_result(job, run_job(job))
+
+
+@click.command()
+@job_options
+def embed(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+    """Rows of the source to the tables embeddings and quarantine."""
+    from semdedup_spark.pipeline import run_embed
+
+    job = opened_job(config, overrides, run_id)
+    run_embed(job)
+    job.ledger.flush()
+
+
+@click.command()
+@job_options
+def cluster(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+    """Train k-means on the embeddings: the table centroids."""
+    from semdedup_spark.pipeline import run_cluster
+
+    job = opened_job(config, overrides, run_id)
+    run_cluster(job)
+    job.ledger.flush()
+
+
+@click.command()
+@job_options
+def score(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+    """Compare the rows of each cluster: the table scores."""
+    from semdedup_spark.pipeline import run_score
+
+    job = opened_job(config, overrides, run_id)
+    run_score(job)
+    job.ledger.flush()
+
+
+@click.command()
+@job_options
+def select(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+    """Apply a threshold to the scores: the tables deduplicated and duplicates."""
+    from semdedup_spark.pipeline import run_select
+
+    job = opened_job(config, overrides, run_id)
+    run_select(job)
+    job.ledger.flush()
+
+
+@click.command()
+@job_options
+def plan(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+    """Estimate what each choice of score.recall would cost; needs embed and cluster."""
+    from rich.console import Console
+
+    from semdedup_spark.pipeline import run_plan
+    from semdedup_spark.report.console import print_plan
+
+    job = opened_job(config, overrides, run_id)
+    print_plan(Console(highlight=False), run_plan(job))
+
+
+@click.command()
+@click.option("--output", default="./out/demo", show_default=True, help="Directory for the tables.")
+@click.option("--rows", default=8000, show_default=True, help="Docstrings to read.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="As for run.")
+def demo(output: str, rows: int, overrides: tuple[str, ...]) -> None:
+    """Deduplicate the docstrings of the installed libraries, with MiniLM, offline."""
+    from semdedup_spark.demo.walkthrough import run_demo
+
+    run_demo(Path(output), rows, overrides, print_result)
+
+
+def print_result(job: Job, summary: JobSummary) -> None:
+    """The books, the curve and what to query next."""
+    from rich.console import Console
+
+    from semdedup_spark import schema as s
+    from semdedup_spark.pipeline.summary import kept_curve, quarantine_reasons
+    from semdedup_spark.report.console import print_next, print_summary
+
+    console = Console(highlight=False)
+    counts = {name: getattr(summary, name) for name in ("read", "kept", "removed", "quarantined")}
+    print_summary(
+        console,
+        counts=counts,
+        eps=summary.eps,
+        curve=kept_curve(job, summary.eps),
+        reasons=quarantine_reasons(job) if summary.quarantined else [],
+    )
+    places = {table: job.root.name(table) for table in (*s.COMMENTS, s.DEDUPLICATED)}
+    query = (
+        f"SELECT survivor_id, count(*) AS copies, min(survivor_similarity) AS least_similar\n"
+        f"FROM {job.root.name(s.DUPLICATES)}\n"
+        f"GROUP BY survivor_id ORDER BY copies DESC LIMIT 10"
+    )
+    print_next(console, places, query)
+
+
+COMMANDS = (run, embed, cluster, score, select, plan, demo)
