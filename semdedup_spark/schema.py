@@ -24,6 +24,7 @@ SOURCE = "source"
 BATCH = "batch"
 EMBEDDING = "embedding"
 CONTENT_HASH = "content_hash"
+NOTE = "note"
 CLUSTER_ID = "cluster_id"
 CENTROID = "centroid"
 CENTROID_SIMILARITY = "centroid_similarity"
@@ -52,6 +53,8 @@ COMMENTS: dict[str, dict[str, str]] = {
         EMBEDDING: "Embedding, float32, Euclidean length 1",
         CONTENT_HASH: "xxhash64 of what was embedded; with the id it tells whether a row changed",
         BATCH: "Number of the batch that brought the row; 0 is the first",
+        NOTE: "What a user may want to know of the embedding, such as that it is that of an "
+        "animation's first frame; null for nearly all rows",
         SOURCE: "The source row's own columns, unchanged",
     },
     CENTROIDS: {

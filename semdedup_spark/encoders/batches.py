@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from semdedup_spark.encoders.protocol import Encoder, RejectedPayload
+from semdedup_spark.encoders.protocol import Encoder, Noted, RejectedPayload
 from semdedup_spark.kernels.vectors import FloatArray, unit_rows
 
 _WORDS = {
@@ -43,7 +43,7 @@ def encode_payloads(encoder: Encoder, payloads: Sequence[Any]) -> EncodedBatch:
             reasons[row], messages[row] = prepared.reason, prepared.message
         else:
             rows.append(row)
-            good.append(prepared)
+            good.append(prepared.prepared if isinstance(prepared, Noted) else prepared)
     encoded = check_vectors(encoder.encode(good)) if rows else None
     return spread(encoded, rows, reasons, messages)
 

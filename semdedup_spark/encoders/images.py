@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload
+from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload, leave_note
 
 # Once, for the process: warnings.catch_warnings around each image would not be safe in threads.
 # What Pillow warns of, we check.
@@ -29,7 +30,8 @@ def decoder_identity() -> str:
 def decode_image(
     payload: bytes, max_pixels: int = EncoderSpec.max_pixels, draft_size: int | None = None
 ) -> Image.Image:
-    """The first frame as RGB, upright, transparency over white, 8 bits a channel.
+    """The first frame as RGB, upright, transparency over white, 8 bits a channel; where there are
+    more frames, a note is left.
 
     The bytes decide what the image is, whatever the file is called. ``max_pixels``: larger images
     are rejected by their header, before they are decoded. ``draft_size``: a JPEG with sides much
@@ -69,6 +71,9 @@ def _decode(payload: bytes, max_pixels: int, draft_size: int | None) -> Image.Im
         if draft_size is not None:
             opened.draft(None, (draft_size, draft_size))  # type: ignore[arg-type]
         image = ImageOps.exif_transpose(opened)
+        with suppress(Exception):  # a second frame that is broken is none of ours
+            if getattr(opened, "is_animated", False):
+                leave_note("the first of several frames")
         if image.mode.startswith(("I", "F")):
             image = _to_8_bits(image)
         if image.has_transparency_data:

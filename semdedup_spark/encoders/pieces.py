@@ -11,7 +11,7 @@ import numpy as np
 from semdedup_spark.encoders.ahead import ahead
 from semdedup_spark.encoders.batch_size import BatchSize
 from semdedup_spark.encoders.batches import EncodedBatch, check_vectors
-from semdedup_spark.encoders.protocol import Encoder, RejectedPayload
+from semdedup_spark.encoders.protocol import Encoder, Noted, RejectedPayload
 from semdedup_spark.encoders.repeats import Outcome, Repeats
 from semdedup_spark.encoders.time_limit import TimeLimit
 
@@ -107,6 +107,9 @@ def _prepare(
     for (outcome, _), prepared in zip(fresh, results, strict=True):
         if isinstance(prepared, RejectedPayload):
             outcome.reason, outcome.message = prepared.reason, prepared.message
+        elif isinstance(prepared, Noted):
+            outcome.message = prepared.note
+            piece.waiting.append((outcome, prepared.prepared))
         else:
             piece.waiting.append((outcome, prepared))
     size.learn([prepared for _, prepared in piece.waiting])
@@ -120,8 +123,9 @@ def _encode(piece: _Piece, batches: BatchSize, repeats: Repeats) -> EncodedBatch
         for position, (outcome, _) in enumerate(piece.waiting):
             if encoded.reasons[position] is None:
                 outcome.vector = encoded.X[position].copy()  # a view would keep the others alive
-            outcome.reason = encoded.reasons[position]
-            outcome.message = encoded.messages[position]
+            else:
+                outcome.reason = encoded.reasons[position]
+                outcome.message = encoded.messages[position]
     return _together(piece)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -43,8 +44,9 @@ class Encoder(Protocol):
     """A loaded model. ``prepare`` may run in another thread than ``encode``, a batch ahead."""
 
     def prepare(self, payloads: Sequence[Any]) -> list[Any]:
-        """Decode or tokenise n payloads, in order: what ``encode`` wants of each, or a
-        :class:`RejectedPayload` in its place. Work of the CPU; one bad payload never fails others.
+        """Decode or tokenise n payloads, in order: what ``encode`` wants of each, that as
+        :class:`Noted`, or a :class:`RejectedPayload`. Work of the CPU; one bad payload never fails
+        others.
         """
 
     def encode(self, prepared: Sequence[Any]) -> FloatArray:
@@ -63,9 +65,29 @@ class RejectedPayload(Exception):
         self.message = message
 
 
+@dataclass(frozen=True)
+class Noted:
+    """A prepared payload that says something of itself, such as what was left out of it."""
+
+    prepared: Any
+    note: str
+
+
+_Notes = threading.local()
+
+
+def leave_note(note: str) -> None:
+    """Say something of the payload that this thread prepares, from however deep inside."""
+    _Notes.note = note
+
+
 def rejected_or(prepare: Callable[[Any], Any], payload: Any) -> Any:
-    """``prepare(payload)``, or the :class:`RejectedPayload` that it raised."""
+    """``prepare(payload)``, with the note that it left, or the :class:`RejectedPayload` that it
+    raised.
+    """
+    _Notes.note = None
     try:
-        return prepare(payload)
+        prepared = prepare(payload)
     except RejectedPayload as rejected:
         return rejected
+    return prepared if _Notes.note is None else Noted(prepared, _Notes.note)

@@ -16,7 +16,9 @@ _GUESSED_DIMENSION = 512
 
 @dataclass(slots=True)
 class Outcome:
-    """What becomes of one payload: once it is known, a unit vector (d,) or a reason."""
+    """What becomes of one payload: once it is known, a unit vector (d,) or a reason. ``message``:
+    the reason in words, or a note on the vector.
+    """
 
     vector: FloatArray | None = None
     reason: str | None = None

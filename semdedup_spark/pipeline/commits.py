@@ -37,7 +37,7 @@ FIRST_BATCH = 0
 # Rows of the first commit of an encoder, to learn its speed; cheap encoders start large.
 FIRST_COMMIT = {"pixels": 20_000, READY_MADE: 1_000_000}
 _USUAL_FIRST_COMMIT = 512
-_FORGOTTEN = (s.REASON, s.MESSAGE, REPEATED)
+_FORGOTTEN = (s.REASON, REPEATED)
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,17 @@ def _reuse(job: Job, work: Work, state: TableState) -> Embedded:
         return Embedded()
     old = read_table(job.spark, job.root, s.EMBEDDINGS, state.version)
     rows = work.source.rows.filter(F.col(s.REASON).isNull())
-    if old.schema[s.ID].dataType != rows.schema[s.ID].dataType:
+    if s.NOTE not in old.columns or old.schema[s.ID].dataType != rows.schema[s.ID].dataType:
         return Embedded()
     rows = rows.select(s.ID, s.CONTENT_HASH, s.SOURCE)
-    known = rows.join(old.select(s.ID, s.CONTENT_HASH, s.EMBEDDING), [s.ID, s.CONTENT_HASH])
-    kept = known.select(
-        s.ID, s.EMBEDDING, s.CONTENT_HASH, F.lit(FIRST_BATCH).alias(s.BATCH), s.SOURCE
+    stored = old.select(s.ID, s.CONTENT_HASH, s.EMBEDDING, s.NOTE)
+    kept = rows.join(stored, [s.ID, s.CONTENT_HASH]).select(
+        s.ID,
+        s.EMBEDDING,
+        s.CONTENT_HASH,
+        F.lit(FIRST_BATCH).alias(s.BATCH),
+        s.SOURCE,
+        s.NOTE,
     )
     commit = replace_table(kept, job.root, s.EMBEDDINGS, _mark(job, work))
     return Embedded(commit.version, commit.rows, 0, commit.rows)
@@ -163,6 +168,7 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
             F.count(F.when(F.col(s.REASON).isNull() & ~F.col(REPEATED), 1)).alias("encoded"),
         )
     good = embedded.filter(F.col(s.REASON).isNull()).drop(*_FORGOTTEN)
+    good = good.withColumnRenamed(s.MESSAGE, s.NOTE)
     store = append_rows if at.begun else replace_table
     mark = replace(_mark(job, work), progress=end, reused=at.reused)
     commit: Commit = store(good, job.root, s.EMBEDDINGS, mark)

@@ -21,7 +21,7 @@ from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
 from semdedup_spark.tables.writes import table_state
 
 # Part of every result's identity: raised when a stage starts to compute something else.
-_FORMAT = 2
+_FORMAT = 3
 # Scoring fills in the statistics of the centroids, whose result stays that of clustering.
 _LATER_WRITER = {("cluster", s.CENTROIDS): "score"}
 # Inputs that another stage makes.

@@ -38,8 +38,9 @@ def embed_rows(
 
     ``rows``: id, payload, content_hash, source, reason, message; rows with a reason have a null
     payload and keep it. Returns id, embedding, content_hash, batch, source, reason, message,
-    repeated; exactly one of embedding and reason is null in each row. ``repeated``: whether the
-    vector is that of an equal payload, which came before in the same task.
+    repeated; exactly one of embedding and reason is null in each row; the message of an embedding
+    is a note, mostly null. ``repeated``: whether the vector is that of an equal payload, which came
+    before in the same task.
     """
     encoded = rows.withColumn("encoded", _udf(spec, settings)(F.col(s.PAYLOAD)))
     return encoded.select(

@@ -85,6 +85,41 @@ def test_a_slice_of_images_is_encoded_as_itself():
     np.testing.assert_allclose(embeddings[2], np.tile([0.5, 0, 0], 4), atol=1e-6)
 
 
+def animated(kind):
+    frames = [Image.new("RGB", (3, 3), colour) for colour in ("red", "blue", "lime")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_an_animation_is_its_first_frame_and_says_so_in_its_row_and_its_copys(kind):
+    column = pa.array([png("red"), animated(kind), b"", animated(kind)], pa.binary())
+    [encoded] = encode_columns([column], PIXELS, WorkerSettings())
+    still, moving, bad, copy = encoded.to_pylist()
+    note = "the first of several frames"
+    assert [row["message"] for row in (still, moving, copy)] == [None, note, note]
+    assert [row["reason"] for row in (still, moving, copy)] == [None] * 3
+    assert bad["reason"] is not None
+    assert bad["message"] != note
+    np.testing.assert_allclose(moving["embedding"], still["embedding"], atol=0.02)
+
+
+def test_a_cut_animation_of_which_the_first_frame_is_there_is_embedded():
+    whole = animated("GIF")
+    first = next(n for n in range(len(whole)) if encode([whole[:n]], pa.binary(), PIXELS)[0][0])
+    assert first < len(whole) - 10
+    for n in range(first, len(whole)):
+        assert encode_notes(whole[:n]) in (None, "the first of several frames")
+
+
+def encode_notes(payload):
+    [encoded] = encode_columns([pa.array([payload], pa.binary())], PIXELS, WorkerSettings())
+    [row] = encoded.to_pylist()
+    assert row["reason"] is None
+    return row["message"]
+
+
 def test_images_keep_their_places_among_bad_and_absent_ones():
     payloads = [None, png("red"), b"", png("black"), b"no image", None, png("red")]
     embeddings, reasons = encode(payloads, pa.binary(), PIXELS)
