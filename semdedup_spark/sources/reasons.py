@@ -13,7 +13,7 @@ _WORDS = {
     "duplicate_id": "another row has this id; the row whose columns hash lowest is kept",
     "null_text": "the text is null",
     "invalid_utf8": "the text is not valid UTF-8",
-    "empty_text": "the text is empty or only white space",
+    "empty_text": "the text is empty, or only white space and characters that show nothing",
     "null_image": "the image is null",
     "empty_image": "the image has no bytes",
     "null_vector": "the vector is null",
@@ -56,7 +56,7 @@ def _text_reason(text: Column) -> Column:
     return (
         F.when(text.isNull(), "null_text")
         .when(~_is_utf8(text), "invalid_utf8")
-        .when(text.rlike(r"^[\s\p{Z}]*$"), "empty_text")
+        .when(text.rlike(r"^[\s\p{Z}\p{Cc}\p{Cf}]*$"), "empty_text")
     )
 
 
