@@ -285,7 +285,12 @@ def test_vectors_may_be_bytes_of_float32(spark):
 
 
 def test_images_and_captions_of_a_table_come_together(spark):
-    rows = [(1, (b"i", "p"), "a dog"), (2, (b"i", "p"), " \u200b\ufeff"), (3, (b"", "p"), "x"), (4, None, "x")]
+    rows = [
+        (1, (b"i", "p"), "a dog"),
+        (2, (b"i", "p"), " \u200b\ufeff"),
+        (3, (b"", "p"), "x"),
+        (4, None, "x"),
+    ]
     rows.append((5, (b"i", "p"), None))
     schema = "id long, picture struct<bytes:binary,path:string>, alt string"
     pairs = {
