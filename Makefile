@@ -34,7 +34,7 @@ demo: install ## Deduplicate the docstrings of the installed libraries, offline,
 	$(BIN)/semdedup demo
 
 test: check ## Everything that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-fast: install ## The tests that need no Spark: seconds
 	$(BIN)/python -m pytest tests/kernels tests/encoders tests/test_config.py tests/test_rank_by.py tests/test_architecture.py
