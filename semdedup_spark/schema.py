@@ -15,6 +15,8 @@ CENTROIDS = "centroids"
 SCORES = "scores"
 DEDUPLICATED = "deduplicated"
 DUPLICATES = "duplicates"
+PRUNING = "pruning"
+PRUNED = "pruned"
 QUARANTINE = "quarantine"
 RUNS = "runs"
 
@@ -36,6 +38,7 @@ SURVIVOR_ID = "survivor_id"
 SIMILARITY = "similarity"
 SURVIVOR_SIMILARITY = "survivor_similarity"
 COVERED = "covered"
+KEPT = "kept"
 STAGE = "stage"
 REASON = "reason"
 MESSAGE = "message"
@@ -86,6 +89,12 @@ COMMENTS: dict[str, dict[str, str]] = {
         COVERED: "Whether survivor_similarity is itself > 1 - eps",
         CLUSTER_ID: "Cluster of the removed row",
     },
+    PRUNING: {
+        ID: "Key of the source row",
+        CLUSTER_ID: "Cluster of the nearest centroid",
+        CENTROID_SIMILARITY: "Cosine similarity to the own centroid",
+        KEPT: "Whether the row is in pruned",
+    },
     QUARANTINE: {
         ID: "Key of the rejected row, null where the key was null",
         STAGE: "Stage that rejected it",
@@ -96,7 +105,7 @@ COMMENTS: dict[str, dict[str, str]] = {
     },
     RUNS: {
         "run_id": "One for each invocation",
-        STAGE: "embed, cluster, score or select",
+        STAGE: "embed, cluster, score, select or prune",
         "started_at": "Start of the stage, UTC",
         "seconds": "Wall time of the stage",
         "reused": "Whether an earlier run's output was still valid and nothing was computed",

@@ -20,7 +20,7 @@ def test_base_yml_states_every_key_with_its_default():
     base = yaml.safe_load((ROOT / "conf" / "base.yml").read_text())
     defaults = parse_config(job()).model_dump()
     assert base.keys() == defaults.keys()
-    for stage in ("embed", "cluster", "score", "select"):
+    for stage in ("embed", "cluster", "score", "select", "prune"):
         assert base[stage] == defaults[stage]
     assert base["source"].keys() == defaults["source"].keys()
 

@@ -12,10 +12,20 @@ from collections.abc import Sequence
 import click
 
 from semdedup_spark import __version__
-from semdedup_spark.cli import stages
+from semdedup_spark.cli import export, prune, stages, sweep
 from semdedup_spark.errors import SemDedupError
 
-_EXTRAS = {"pyspark": "spark", "delta": "spark", "PIL": "images", "torch": "text"}
+_EXTRAS = {
+    "pyspark": "spark",
+    "delta": "spark",
+    "PIL": "images",
+    "torch": "text",
+    "torchvision": "vision",
+    "matplotlib": "report",
+    "deltalake": "loader",
+    "webdataset": "export",
+    "datasets": "export",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,5 +57,5 @@ def cli() -> None:
     """
 
 
-for _command in (*stages.COMMANDS,):
+for _command in (*stages.COMMANDS, *prune.COMMANDS, *export.COMMANDS, *sweep.COMMANDS):
     cli.add_command(_command)

@@ -109,6 +109,7 @@ def print_result(job: Job, summary: JobSummary) -> None:
         reasons=quarantine_reasons(job) if summary.quarantined else [],
     )
     places = {table: job.root.name(table) for table in (*s.COMMENTS, s.DEDUPLICATED)}
+    del places[s.PRUNING]  # of another command
     query = (
         f"SELECT survivor_id, count(*) AS copies, min(survivor_similarity) AS least_similar\n"
         f"FROM {job.root.name(s.DUPLICATES)}\n"

@@ -7,6 +7,7 @@ valid when only they change.
 from semdedup_spark.config.embed import EmbedConfig
 from semdedup_spark.config.job import JobConfig
 from semdedup_spark.config.loading import canonical_json, fingerprint, load_config, parse_config
+from semdedup_spark.config.prune import PruneConfig
 from semdedup_spark.config.source import CONTENT_HASH, SourceConfig
 from semdedup_spark.config.stages import ClusterConfig, ProbeBudget, ScoreConfig, SelectConfig
 
@@ -16,6 +17,7 @@ __all__ = [
     "EmbedConfig",
     "JobConfig",
     "ProbeBudget",
+    "PruneConfig",
     "ScoreConfig",
     "SelectConfig",
     "SourceConfig",

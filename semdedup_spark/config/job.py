@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from semdedup_spark.config.embed import FITTING, TOWERS, EmbedConfig
+from semdedup_spark.config.prune import PruneConfig
 from semdedup_spark.config.source import SourceConfig
 from semdedup_spark.config.stages import ClusterConfig, ScoreConfig, SelectConfig
 from semdedup_spark.config.strict import StrictModel
@@ -19,6 +20,7 @@ class JobConfig(StrictModel):
     cluster: ClusterConfig = ClusterConfig()
     score: ScoreConfig = ScoreConfig()
     select: SelectConfig = SelectConfig(eps=0.05)
+    prune: PruneConfig = PruneConfig()
 
     @model_validator(mode="after")
     def _stages_agree(self) -> JobConfig:

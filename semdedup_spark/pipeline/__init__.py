@@ -7,6 +7,7 @@ from semdedup_spark.pipeline.cluster import run_cluster
 from semdedup_spark.pipeline.embed import run_embed
 from semdedup_spark.pipeline.job import JobSummary, run_job
 from semdedup_spark.pipeline.plan import Plan, run_plan
+from semdedup_spark.pipeline.prune import run_prune, run_pruning_job
 from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.select import run_select
 from semdedup_spark.pipeline.stages import Job, Listener, Progress, open_job
@@ -22,6 +23,8 @@ __all__ = [
     "run_embed",
     "run_job",
     "run_plan",
+    "run_prune",
+    "run_pruning_job",
     "run_score",
     "run_select",
 ]

@@ -1,0 +1,35 @@
+"""The command that writes a table in the formats that training code reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--table", required=True, help="Directory or URI of a Delta table: out/pruned, say.")
+@click.option("--version", "at", type=click.IntRange(min=0), help="Of the table; else the newest.")
+@click.option("--to", type=click.Choice(["webdataset", "huggingface", "parquet"]), required=True)
+@click.option("--content", help="Column with the image or text. Not needed for parquet.")
+@click.option("--rows-per-file", type=click.IntRange(min=1), default=10_000, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True)
+def export(
+    table: str, at: int | None, to: str, content: str | None, rows_per_file: int, output: Path
+) -> None:
+    """Write a table as tar shards, for load_from_disk, or as Parquet. No Spark."""
+    from semdedup_spark.exports.huggingface import export_dataset, export_parquet
+    from semdedup_spark.exports.shards import export_shards
+    from semdedup_spark.tables.delta_files import open_version
+
+    opened = open_version(table, at)
+    if to == "webdataset":
+        export_shards(opened, output, content=content, rows_per_shard=rows_per_file)
+    elif to == "huggingface":
+        export_dataset(opened, output, image=content)
+    else:
+        export_parquet(opened, output, rows_per_file=rows_per_file)
+    click.echo(f"{len(opened):,} rows of version {opened.version} in {output}")
+
+
+COMMANDS = (export,)

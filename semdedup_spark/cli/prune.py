@@ -1,0 +1,156 @@
+"""The command that prunes by cluster, over a named data set or any job file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from semdedup_spark.datasets import ImageSet
+
+_SIDES = {"mnist": 28, "fmnist": 28, "cifar10": 32}
+_SPLITS = click.Choice(["train", "test"])
+_RANK_TYPES = click.Choice(["random", "cossim"])
+_PRUNE_TYPES = click.Choice(["common", "diverse", "stratified", "systematic"])
+_USUAL_CLUSTERS = 20
+
+
+def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which pictures, and as what they are compared."""
+    for option in (
+        click.option(
+            "--representation",
+            default="pixels",
+            show_default=True,
+            metavar="NAME[=MODEL]",
+            help="pixels, efficientnet-lite0, vgg16[=FILE], or any encoder of embed.encoder with "
+            "its embed.model. Not with a job file.",
+        ),
+        click.option("--limit", type=click.IntRange(min=1), help="Take so many pictures, by hash."),
+        click.option("--split", type=_SPLITS, default="train", show_default=True),
+        click.option(
+            "--root",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=Path("data"),
+            show_default=True,
+            help="Where the data set's files are; downloaded to there if they are not.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option(
+    "--dataset",
+    required=True,
+    metavar="mnist|fmnist|cifar10|JOB.YML",
+    help="A data set by its name, or a job file.",
+)
+@dataset_options
+@click.option("--ratio", help="Percent of each cluster to keep, 1 to 100.  [default: 25]")
+@click.option("--n_clusters", "--n-clusters", help="k of k-means.  [default: 20]")
+@click.option("--rank_type", "--rank-type", type=_RANK_TYPES, help="[default: cossim]")
+@click.option("--prune_type", "--prune-type", type=_PRUNE_TYPES, help="[default: diverse]")
+@click.option("--seed", help="Of k-means and of chance.  [default: 0]")
+@click.option(
+    "--exact_total",
+    "--exact-total",
+    is_flag=True,
+    default=None,
+    help="Keep ratio percent of all rows exactly, not of each cluster rounded up.",
+)
+@click.option("--output", help="Directory for the tables.  [default: out/NAME; or the job file's]")
+@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="As for run.")
+@click.option("--run-id", help="Name of this run in the ledger; by default the time.")
+def prune(
+    dataset: str,
+    root: Path,
+    split: str,
+    limit: int | None,
+    representation: str,
+    output: str | None,
+    overrides: tuple[str, ...],
+    run_id: str | None,
+    **rule: Any,
+) -> None:
+    """Keep a percentage of each cluster: the tables pruning and pruned."""
+    from semdedup_spark.config import load_config
+
+    settings = [*_overrides(rule, output), *overrides]
+    if dataset.endswith((".yml", ".yaml")):
+        config = load_config(dataset, settings)
+    else:
+        from semdedup_spark.config import parse_config
+
+        place = Path(output or f"out/{dataset}").resolve()
+        tree = named_job(dataset, split, place, representation)
+        parse_config(tree)  # a wrong representation is found before the data are read
+        images = load_named(dataset, root, split, limit)
+        config = load_config(write_job(tree, images, place), settings)
+    from semdedup_spark.pipeline import open_job, run_pruning_job
+    from semdedup_spark.report.console import console_listener
+    from semdedup_spark.session import open_session
+
+    job = open_job(open_session(), config, run_id=run_id, listener=console_listener())
+    counts = run_pruning_job(job).counts
+    share = 100 * counts["kept"] / max(counts["kept"] + counts["removed"], 1)
+    click.echo(f"kept {counts['kept']:,} of {counts['read']:,} rows ({share:.2f} %)")
+    click.echo(f"pruned {job.root.name('pruned')}")
+
+
+def _overrides(rule: dict[str, Any], output: str | None) -> list[str]:
+    """What was said on the command line, as ``key.path=value``."""
+    keys = {name: [f"prune.{name}"] for name in rule}
+    keys |= {"n_clusters": ["cluster.n_clusters"], "seed": ["prune.seed", "cluster.seed"]}
+    said = [f"{key}={rule[name]}" for name in rule for key in keys[name] if rule[name] is not None]
+    return said if output is None else [*said, f"output={output}"]
+
+
+def load_named(dataset: str, root: Path, split: str, limit: int | None) -> ImageSet:
+    """The pictures, at most ``limit`` of them."""
+    from semdedup_spark.datasets import load_images
+
+    images = load_images(dataset, root, split)  # type: ignore[arg-type]
+    return images if limit is None else images.sample(limit)
+
+
+def named_job(dataset: str, split: str, output: Path, representation: str) -> dict[str, Any]:
+    """The job file of a named data set, as a tree."""
+    pictures = output / "source" / f"{dataset}-{split}.parquet"
+    source = {"kind": "images", "format": "parquet", "id": "id", "content": "image"}
+    return {
+        "output": str(output),
+        "source": {**source, "path": str(pictures)},
+        "embed": embedding(dataset, representation),
+        "cluster": {"n_clusters": _USUAL_CLUSTERS},
+    }
+
+
+def embedding(dataset: str, representation: str) -> dict[str, Any]:
+    """``embed`` of a job file for ``--representation``."""
+    name, _, model = representation.partition("=")
+    if name == "pixels":
+        return {"encoder": "pixels", "image_size": _SIDES.get(dataset, 32)}
+    if name == "vgg16":
+        weights = f"vgg16:{Path(model).resolve()}" if model else "vgg16.IMAGENET1K_V1"
+        return {"encoder": "torchvision", "model": weights}
+    return {"encoder": name, "model": model} if model else {"encoder": name}
+
+
+def write_job(tree: dict[str, Any], images: ImageSet, output: Path) -> Path:
+    """The pictures and the job file, under the output; the job file's path."""
+    import yaml
+
+    from semdedup_spark.datasets.pictures import write_pictures
+
+    write_pictures(images, Path(tree["source"]["path"]))
+    job_file = output / "job.yml"
+    job_file.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    return job_file
+
+
+COMMANDS = (prune,)

@@ -1,0 +1,147 @@
+"""The command of the sweep: select, train, measure, over ratios, clusters and seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from semdedup_spark.cli.prune import dataset_options, embedding
+
+if TYPE_CHECKING:
+    from semdedup_spark.training.sweep import Material
+
+_PRUNING = "random/common,random/diverse,cossim/common,cossim/diverse"
+
+
+def _numbers(_context: click.Context, _option: click.Parameter, said: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in said.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"must be numbers and commas. Got {said!r}.") from error
+    return tuple(int(x) if x.is_integer() else x for x in found)
+
+
+@click.command()
+@click.option("--dataset", required=True, type=click.Choice(["mnist", "fmnist", "cifar10"]))
+@dataset_options
+@click.option("--ratios", default="10,25,50,75", show_default=True, callback=_numbers)
+@click.option("--clusters", default="10,20,30,40,50", show_default=True, callback=_numbers)
+@click.option("--at-ratio", type=float, default=25, show_default=True, help="Of --clusters.")
+@click.option("--at-clusters", type=int, default=20, show_default=True, help="Of --ratios.")
+@click.option("--methods", default=_PRUNING, show_default=True, help="Also semdedup.")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--steps", default="200,500,1000", show_default=True, callback=_numbers)
+@click.option(
+    "--copies",
+    type=click.FloatRange(0, 0.95),
+    default=0.0,
+    show_default=True,
+    help="Plant so large a share of perturbed copies among the training pictures.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True)
+def sweep(
+    dataset: str,
+    root: Path,
+    split: str,
+    limit: int | None,
+    representation: str,
+    copies: float,
+    output: Path,
+    **grid: Any,
+) -> None:
+    """Train on what each selection keeps, beside random subsets of the same size.
+
+    Heo & Chen's run.sh: all --ratios at --at-clusters and all --clusters at --at-ratio. Stopped and
+    started again, it goes on with the first cell that results.csv does not have. In memory, without
+    Spark.
+    """
+    from semdedup_spark.kernels.torch_kmeans import best_device
+    from semdedup_spark.training.cells import METHODS, sweep_cells
+    from semdedup_spark.training.results import ResultsFile
+    from semdedup_spark.training.sweep import run_sweep
+    from semdedup_spark.training.trainer import TrainSettings
+
+    methods = grid["methods"].split(",")
+    if not set(methods) <= {*METHODS}:
+        raise click.BadParameter(f"--methods must be of {', '.join(METHODS)}. Got {methods}.")
+    settings = TrainSettings(checkpoints=tuple(sorted(grid["steps"])))
+    known = {
+        "dataset": dataset,
+        "split": split,
+        "limit": limit,
+        "representation": representation,
+        "copies": copies,
+        "steps": list(settings.checkpoints),
+        "batch_size": settings.batch_size,
+        "learning_rate": settings.learning_rate,
+    }
+    results = ResultsFile(output, known, settings.checkpoints)
+    cells = sweep_cells(
+        methods,
+        ratios=grid["ratios"],
+        clusters=grid["clusters"],
+        at_ratio=grid["at_ratio"],
+        at_clusters=grid["at_clusters"],
+        seeds=range(grid["seeds"]),
+    )
+    click.echo(f"{len(results.missing(cells))} of {len(cells)} cells to do", err=True)
+    if results.missing(cells):
+        material = _material(dataset, root, split, limit, representation, copies, output)
+        device = best_device() if grid["device"] == "auto" else grid["device"]
+        run_sweep(material, cells, settings, results, device=device, progress=_progress)
+    _show(results.path, output, grid)
+
+
+def _progress(done: int, all_cells: int) -> None:
+    if done % 10 == 0 or done == all_cells:
+        click.echo(f"sweep: {done} of {all_cells} cells", err=True)
+
+
+def _material(
+    dataset: str,
+    root: Path,
+    split: str,
+    limit: int | None,
+    representation: str,
+    copies: float,
+    output: Path,
+) -> Material:
+    from semdedup_spark.datasets import load_images
+    from semdedup_spark.datasets.planting import plant_copies
+    from semdedup_spark.training.sweep import Material, split_off_test
+    from semdedup_spark.training.vectors import represent
+
+    images = load_images(dataset, root, split)  # type: ignore[arg-type]
+    if split == "test":
+        images, test = split_off_test(images)
+        click.echo(f"of the test split alone: {len(images):,} to train, {len(test):,} to test")
+    else:
+        test = load_images(dataset, root, "test")
+    images = images if limit is None else images.sample(limit)
+    is_copy = None
+    if copies:
+        planted = plant_copies(images, copies)
+        images, is_copy = planted.images, planted.is_copy
+    wanted = embedding(dataset, representation)
+    X = represent(images, wanted["encoder"], wanted.get("model"), output / "vectors")
+    return Material(images, test, X, is_copy)
+
+
+def _show(path: Path, output: Path, grid: dict[str, Any]) -> None:
+    from semdedup_spark.report.sweep_figures import draw_steps, draw_sweep
+    from semdedup_spark.report.sweep_table import print_sweep
+    from semdedup_spark.training.results import read_results, summarise
+
+    summary = summarise(read_results(path))
+    last = max(grid["steps"])
+    print_sweep([line for line in summary if line.steps == last])
+    at = {"at_ratio": grid["at_ratio"], "at_clusters": grid["at_clusters"]}
+    draw_sweep(summary, output / "sweep.png", steps=last, **at)
+    draw_steps(summary, output / "steps.png", at_clusters=grid["at_clusters"])
+    click.echo(f"\n{path}\n{output / 'sweep.png'}\n{output / 'steps.png'}")
+
+
+COMMANDS = (sweep,)

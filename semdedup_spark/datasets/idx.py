@@ -1,0 +1,34 @@
+"""The idx format of MNIST: a magic number, the shape, the bytes."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semdedup_spark.errors import SourceError
+
+_UINT8 = 0x08
+
+
+def read_idx(path: Path) -> npt.NDArray[np.uint8]:
+    """The array in an idx file of unsigned bytes, gzipped or not.
+
+    Raises :class:`SourceError` where it is none, or is cut.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            content = file.read()
+    except (OSError, EOFError) as error:
+        raise SourceError(f"{path} must be a readable idx file. Got: {error}") from error
+    if len(content) < 4 or content[:3] != bytes([0, 0, _UINT8]):
+        raise SourceError(f"{path} must be an idx file of unsigned bytes. It starts otherwise.")
+    axes = content[3]
+    shape = np.frombuffer(content, ">u4", axes, 4).astype(int)
+    data = np.frombuffer(content, np.uint8, offset=4 + 4 * axes)
+    if len(data) != shape.prod():
+        raise SourceError(f"{path} must hold {shape.prod()} values. Got {len(data)}.")
+    return data.reshape(shape)

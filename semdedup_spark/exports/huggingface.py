@@ -1,0 +1,96 @@
+"""For Hugging Face datasets: a folder for ``load_from_disk``, or Parquet files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from semdedup_spark.exports.folders import new_folder
+from semdedup_spark.tables.delta_files import TableVersion, read_batches, require_columns
+
+_BATCH_ROWS = 256
+
+
+def export_dataset(table: TableVersion, target: Path, *, image: str | None = None) -> None:
+    """Write what ``datasets.load_from_disk(target)`` loads, in the order of the table's files.
+
+    ``image``: a column of encoded images, which becomes an ``Image`` feature.
+    """
+    import datasets
+
+    features = datasets.Features.from_arrow_schema(_schema(table))
+    if image is not None:
+        require_columns(table, [image])
+        features[image] = datasets.Image()
+
+    def generate() -> Iterator[dict[str, Any]]:
+        for group in table.row_groups:
+            for batch in read_batches(table, group, batch_rows=_BATCH_ROWS):
+                yield from batch.to_pylist()
+
+    with new_folder(target) as folder:
+        cache = folder / "cache"  # else it would be in the home directory
+        made = datasets.Dataset.from_generator(
+            generate,
+            features=features,
+            cache_dir=str(cache),
+            fingerprint=f"semdedup{table.version}",
+            writer_batch_size=_BATCH_ROWS,
+        )
+        made.save_to_disk(str(folder / "data"))
+        del made
+        for file in (folder / "data").iterdir():
+            file.rename(folder / file.name)
+        (folder / "data").rmdir()
+        shutil.rmtree(cache)
+
+
+def export_parquet(table: TableVersion, target: Path, *, rows_per_file: int) -> list[Path]:
+    """Write ``target/part-00000.parquet`` and so on, columns unchanged, in the order of the table's
+    files; the files. ``load_dataset("parquet", data_dir=target)`` reads them, as does everything.
+    """
+    names: list[str] = []
+    with new_folder(target) as folder:
+        writer: pq.ParquetWriter | None = None
+        place = 0
+        for piece in _pieces(table, rows_per_file):
+            if place % rows_per_file == 0:
+                if writer is not None:
+                    writer.close()
+                names.append(f"part-{len(names):05d}.parquet")
+                writer = pq.ParquetWriter(folder / names[-1], piece.schema, compression="zstd")
+            if writer is not None:
+                writer.write_batch(piece)
+            place += piece.num_rows
+        if writer is not None:
+            writer.close()
+    return [target / name for name in names]
+
+
+def _pieces(table: TableVersion, rows_per_file: int) -> Iterator[pa.RecordBatch]:
+    """Batches that end where a file ends."""
+    place = 0
+    for batch in _batches(table):
+        start = 0
+        while start < batch.num_rows:
+            room = rows_per_file - place % rows_per_file
+            piece = batch.slice(start, room)
+            yield piece
+            start += piece.num_rows
+            place += piece.num_rows
+
+
+def _batches(table: TableVersion) -> Iterator[pa.RecordBatch]:
+    for group in table.row_groups:
+        yield from read_batches(table, group, batch_rows=_BATCH_ROWS)
+
+
+def _schema(table: TableVersion) -> pa.Schema:
+    for batch in _batches(table):
+        return batch.schema.remove_metadata()
+    return pa.schema([])

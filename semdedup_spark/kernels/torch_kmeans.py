@@ -1,0 +1,61 @@
+"""The rows of k-means on a device of torch's: CPU, CUDA or MPS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from semdedup_spark.kernels.kmeans import PartialSums
+from semdedup_spark.kernels.vectors import FloatArray
+
+_BLOCK_ROWS = 16_384
+
+
+class TorchData:
+    """See :class:`semdedup_spark.kernels.kmeans.KMeansData`. ``X``: (n, d) float32, unit rows;
+    ``device``: as torch names it, such as ``cuda`` or ``mps``.
+
+    Products and sums are float32 there, so centroids may differ from those of the CPU in the last
+    bits; the labels of a finished clustering should come from ``kmeans.assign``.
+    """
+
+    def __init__(self, X: FloatArray, device: str) -> None:
+        import torch
+
+        # TF32 would round the vectors to 10 bits.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        self._X = torch.as_tensor(X).to(device)
+
+    def partial_sums(self, centroids: FloatArray) -> PartialSums:
+        """One block of rows at a time; the sums of the blocks are added in float64."""
+        import torch
+
+        C = torch.as_tensor(centroids).to(self._X.device)
+        blocks = [self._block(rows, C) for rows in torch.split(self._X, _BLOCK_ROWS)]
+        total = blocks[0]
+        for block in blocks[1:]:
+            total += block
+        return total
+
+    def _block(self, X: Any, C: Any) -> PartialSums:
+        import torch
+
+        best = (X @ C.T).max(dim=1)  # (b, d) x (d, k) -> (b, k)
+        member = torch.zeros(len(X), len(C), device=X.device)
+        member[torch.arange(len(X), device=X.device), best.indices] = 1.0
+        sums = member.T @ X  # (k, b) x (b, d) -> (k, d), in a fixed order, unlike index_add
+        counts = np.bincount(best.indices.cpu().numpy(), minlength=len(C)).astype(np.int64)
+        objective = float(best.values.cpu().numpy().sum(dtype=np.float64))
+        return PartialSums(sums.cpu().numpy().astype(np.float64), counts, objective)
+
+
+def best_device() -> str:
+    """``cuda``, ``mps`` or ``cpu``: the first that torch has here; ``cpu`` without torch."""
+    try:
+        import torch
+    except ImportError:
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,80 @@
+"""``embeddings`` and ``centroids`` to ``pruning`` and ``pruned`` (Heo & Chen)."""
+
+from __future__ import annotations
+
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ReconciliationError
+from semdedup_spark.pipeline.cluster import run_cluster
+from semdedup_spark.pipeline.embed import embed_settings, run_embed
+from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.tables.writes import CommitMark, replace_table
+from semdedup_spark.transforms.clustering import centroid_matrix
+from semdedup_spark.transforms.pruning import (
+    Pruning,
+    assign_rows,
+    cluster_sizes,
+    exact_quotas,
+    prune_rows,
+    pruned_rows,
+)
+
+
+def run_pruning_job(job: Job) -> StageRecord:
+    """Embed, cluster and prune, each computed or reused."""
+    embed = run_embed(job)
+    record = run_prune(job, embed, run_cluster(job, embed))
+    job.ledger.flush()
+    return record
+
+
+def run_prune(
+    job: Job, embed: StageRecord | None = None, cluster: StageRecord | None = None
+) -> StageRecord:
+    """Keep a percentage of each cluster; the records of the stages before are looked up if not
+    given.
+    """
+    embed = embed or require_stage(job, "embed", embed_settings(job.config))
+    cluster = cluster or require_stage(job, "cluster", job.config.cluster.identity())
+
+    def compute(key: str) -> StageResult:
+        return _prune(job, embed, cluster, key)
+
+    inputs = {s.EMBEDDINGS: embed.result_key, s.CENTROIDS: cluster.result_key}
+    return run_stage(job, "prune", job.config.prune.identity(), inputs, compute)
+
+
+def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> StageResult:
+    settings, mark = job.config.prune, CommitMark(job.run_id, "prune", key)
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+    centroids = read_table(job.spark, job.root, s.CENTROIDS, cluster.outputs[s.CENTROIDS])
+    rows = centroids.select(s.CLUSTER_ID, s.CENTROID).collect()  # k of them
+    matrix = centroid_matrix([(row[0], row[1]) for row in rows])
+    assigned = assign_rows(embeddings, matrix, settings.seed)
+    quotas = exact_quotas(cluster_sizes(assigned), settings.ratio) if settings.exact_total else None
+    rule = Pruning(settings.ratio, settings.rank_type, settings.prune_type, settings.n_bins, quotas)
+    chosen = replace_table(prune_rows(assigned, rule), job.root, s.PRUNING, mark)
+    pruning = read_table(job.spark, job.root, s.PRUNING, chosen.version)
+    with_id = not embed.counts["has_id"]
+    clean = pruned_rows(embeddings, pruning, with_id=with_id).drop(s.CORRUPT_RECORD)
+    kept = replace_table(clean, job.root, s.PRUNED, mark)
+    n_kept = pruning.filter(F.col(s.KEPT)).count()
+    if chosen.rows != embed.counts["embedded"] or kept.rows != n_kept:
+        raise ReconciliationError(
+            f"every embedding must be assigned once, and every kept row written. "
+            f"{embed.counts['embedded']} embeddings became {chosen.rows}; {n_kept} to keep, "
+            f"{kept.rows} written."
+        )
+    return StageResult(
+        outputs={s.PRUNING: chosen.version, s.PRUNED: kept.version},
+        counts={
+            "read": embed.counts["read"],
+            "kept": kept.rows,
+            "removed": chosen.rows - kept.rows,
+            "quarantined": embed.counts["quarantined"],
+            "n_clusters": len(matrix),
+        },
+    )

@@ -1,0 +1,110 @@
+"""Figures of a sweep: accuracy by ratio, by clusters and by steps, error bars over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from semdedup_spark.training.cells import SUBSET
+from semdedup_spark.training.results import Summary
+
+_FIRST = (SUBSET, "cossim/common", "cossim/diverse", "random/common", "random/diverse", "semdedup")
+_MARKERS = "osv^DPX*"
+_GREY = "0.45"
+
+
+def draw_sweep(
+    summary: Sequence[Summary], path: Path, *, steps: int, at_ratio: float, at_clusters: int
+) -> None:
+    """Accuracy by ratio at ``at_clusters`` and by number of clusters at ``at_ratio``, after
+    ``steps`` steps; bars are a standard deviation over seeds to each side.
+    """
+    figure, (left, right) = _figure(1, 2, width=11)
+    last = [line for line in summary if line.steps == steps]
+    by_ratio = [s for s in last if s.n_clusters in (0, at_clusters) and s.ratio < 100]
+    _lines(left, by_ratio, lambda s: s.ratio, spread=0.6)
+    by_k = [s for s in last if s.ratio == at_ratio and s.n_clusters]
+    _lines(right, by_k, lambda s: float(s.n_clusters), spread=0.4)
+    for line in last:
+        if line.method != SUBSET:
+            continue
+        if line.ratio == 100:
+            label = f"all {line.n_kept:,} rows"
+            left.axhline(100 * line.mean, color="black", lw=1, ls=":", label=label)
+        elif line.ratio == at_ratio:
+            _band(right, line)
+    left.set(xlabel="ratio: percent kept", title=f"k = {at_clusters}")
+    right.set(xlabel="k: number of clusters", title=f"ratio = {at_ratio:g} %")
+    left.set_ylabel(f"test accuracy after {steps:,} steps, %")
+    left.legend(fontsize=8)
+    right.legend(fontsize=8)
+    _save(figure, path)
+
+
+def draw_steps(summary: Sequence[Summary], path: Path, *, at_clusters: int) -> None:
+    """Ratio x steps x accuracy: a panel for each ratio, accuracy by training steps."""
+    rows = [s for s in summary if s.n_clusters in (0, at_clusters)]
+    ratios = sorted({s.ratio for s in rows if s.ratio < 100})
+    figure, panels = _figure(1, len(ratios), width=3.2 * len(ratios) + 1)
+    for panel, ratio in zip(panels, ratios, strict=True):
+        own = [s for s in rows if s.ratio == ratio]
+        _lines(panel, own, lambda s: float(s.steps), spread=12)
+        everything = sorted((s.steps, 100 * s.mean) for s in rows if s.ratio == 100)
+        if everything:
+            panel.plot(
+                *zip(*everything, strict=True), color="black", lw=1, ls=":", label="all rows"
+            )
+        panel.set(xlabel="training steps", title=f"{ratio:g} % kept, {own[0].n_kept:,} rows")
+    panels[0].set_ylabel("test accuracy, %")
+    panels[-1].legend(fontsize=8)
+    _save(figure, path)
+
+
+def _lines(panel: Any, lines: Iterable[Summary], x: Any, *, spread: float) -> None:
+    rows = list(lines)
+    methods = sorted({s.method for s in rows}, key=lambda m: (m not in _FIRST, m))
+    methods.sort(key=lambda m: _FIRST.index(m) if m in _FIRST else len(_FIRST))
+    for number, method in enumerate(methods):
+        own = sorted((s for s in rows if s.method == method), key=x)
+        shift = spread * (number - (len(methods) - 1) / 2)  # so that bars do not hide each other
+        baseline = method == SUBSET
+        panel.errorbar(
+            [x(s) + shift for s in own],
+            [100 * s.mean for s in own],
+            yerr=[100 * s.deviation for s in own],
+            label="random subset" if baseline else method,
+            marker=_MARKERS[number % len(_MARKERS)],
+            color="black" if baseline else f"C{number - 1}",
+            ls="--" if baseline else "-",
+            ms=4,
+            lw=1.2,
+            capsize=2,
+        )
+    panel.grid(color="0.9")
+
+
+def _band(panel: Any, line: Summary) -> None:
+    mean, deviation = 100 * line.mean, 100 * line.deviation
+    panel.axhline(mean, color="black", lw=1, ls="--", label="random subset")
+    panel.axhspan(mean - deviation, mean + deviation, color=_GREY, alpha=0.2, lw=0)
+
+
+def _figure(rows: int, columns: int, *, width: float) -> Any:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(width, 4.2 * rows), sharey=True, layout="constrained", squeeze=False
+    )
+    return figure, panels[0]
+
+
+def _save(figure: Any, path: Path) -> None:
+    from matplotlib import pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

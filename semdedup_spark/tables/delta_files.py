@@ -1,0 +1,137 @@
+"""A Delta table's rows without Spark: delta-rs says which files are a version, pyarrow reads them.
+
+For training processes and exports. Rows have a fixed order in a version: that of their files'
+names, and in a file as they lie there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from semdedup_spark.errors import EnvironmentProblem, SourceError
+from semdedup_spark.paths import local, open_stream
+
+# What a table may demand of its readers that plain Parquet files do not show.
+_NOT_UNDERSTOOD = {"deletionVectors", "columnMapping", "v2Checkpoint", "typeWidening"}
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """``n_rows`` rows of a file, read in one go; ``start``: the place of the first in the table."""
+
+    path: str
+    number: int
+    start: int
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """A table at a version: small, and safe to send to other processes."""
+
+    location: str
+    version: int
+    columns: tuple[str, ...]
+    row_groups: tuple[RowGroup, ...]
+
+    def __len__(self) -> int:
+        return sum(group.n_rows for group in self.row_groups)
+
+
+def open_version(location: str, version: int | None = None) -> TableVersion:
+    """The table at a version, the newest if ``None``: its columns and where its rows lie.
+
+    ``location``: directory or URI. Reads the log and the files' footers, no rows. Raises
+    :class:`SourceError` where there is no such table or version, or it has what needs Spark.
+    """
+    table = _delta_table(location, version)
+    if table.metadata().partition_columns:
+        raise SourceError(
+            f"{location} must not be partitioned, to be read without Spark. It is.",
+            hint="the tables that semdedup writes are not.",
+        )
+    demands = set(table.protocol().reader_features or []) & _NOT_UNDERSTOOD
+    if demands - {"v2Checkpoint"}:
+        raise SourceError(
+            f"{location} must be readable as plain Parquet files. It uses: "
+            f"{', '.join(sorted(demands))}.",
+            hint="REORG TABLE ... APPLY (PURGE), or write it again without.",
+        )
+    groups, start = [], 0
+    for path in sorted(table.file_uris()):
+        with _parquet(path) as file:
+            for number in range(file.num_row_groups):
+                n_rows = file.metadata.row_group(number).num_rows
+                groups.append(RowGroup(path, number, start, n_rows))
+                start += n_rows
+    columns = tuple(field.name for field in table.schema().fields)
+    return TableVersion(location, table.version(), columns, tuple(groups))
+
+
+def _delta_table(location: str, version: int | None) -> Any:
+    try:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+    except ImportError as error:
+        raise EnvironmentProblem(
+            "the package deltalake must be installed to read a table without Spark. It is not.",
+            hint="pip install 'semdedup-spark[loader]'",
+        ) from error
+    try:
+        return DeltaTable(local(location) or location, version=version)
+    except (DeltaError, OSError, ValueError) as error:
+        which = "" if version is None else f" with version {version}"
+        said = " ".join(str(error).split())[:300]
+        raise SourceError(f"{location} must be a Delta table{which}. Got: {said}") from error
+
+
+def read_batches(
+    table: TableVersion,
+    group: RowGroup,
+    *,
+    columns: Sequence[str] | None = None,
+    skip: int = 0,
+    batch_rows: int = 1024,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of one row group from place ``skip`` on, a batch at a time, in their order."""
+    wanted = list(table.columns if columns is None else columns)
+    with _parquet(group.path) as file:
+        batches = file.iter_batches(
+            batch_rows, row_groups=[group.number], columns=wanted, use_threads=False
+        )
+        for batch in batches:
+            if skip >= batch.num_rows:
+                skip -= batch.num_rows
+                continue
+            yield batch.slice(skip).select(wanted)
+            skip = 0
+
+
+def read_rows(table: TableVersion, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows, in memory."""
+    batches = [
+        batch for group in table.row_groups for batch in read_batches(table, group, columns=columns)
+    ]
+    if not batches:
+        raise SourceError(f"{table.location} must have rows. Version {table.version} has none.")
+    return pa.Table.from_batches(batches)
+
+
+def require_columns(table: TableVersion, columns: Sequence[str]) -> None:
+    """Raise :class:`SourceError` unless the table has all of these."""
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise SourceError(
+            f"{table.location} must have the columns {', '.join(columns)}. It lacks "
+            f"{', '.join(missing)}; its columns are {', '.join(table.columns)}."
+        )
+
+
+def _parquet(path: str) -> pq.ParquetFile:
+    place = local(path)
+    return pq.ParquetFile(place if place is not None else open_stream(path))
