@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := spark,text,sentence,images,vision,clip,loader,export,report,dev
+EXTRAS := spark,text,sentence,images,vision,clip,loader,export,report,notebooks,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast check fmt clean preflight

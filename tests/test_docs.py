@@ -9,9 +9,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from semdedup_spark import open_job
 from semdedup_spark.cli import cli
 from semdedup_spark.config import SourceConfig, parse_config
 from semdedup_spark.config.embed import FITTING, NEEDS_MODEL
+from semdedup_spark.pipeline import run_pruning_job
 from tests.jobs.jobfiles import near_duplicates, run, vectors_job, write_vectors
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +37,9 @@ def commands(program):
 def lake(spark, tmp_path_factory):
     root = tmp_path_factory.mktemp("lake")
     write_vectors(spark, root / "source", near_duplicates(100))
-    run(spark, vectors_job(root / "dedup", root / "source"))
+    config = vectors_job(root / "dedup", root / "source")
+    run(spark, config)
+    run_pruning_job(open_job(spark, config))
     return root / "dedup"
 
 

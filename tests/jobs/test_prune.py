@@ -91,7 +91,7 @@ def test_the_same_rule_is_reused_and_another_computes_only_the_pruning(spark, la
     assert prune(spark, config).reused
     exact = {"ratio": 10, "rank_type": "random", "prune_type": "systematic", "exact_total": True}
     other = prune(spark, vectors_job(root / "out", root / "source", prune=exact), only=True)
-    assert "ratio 25 -> 10" in other.why
+    assert "ratio 25.0 -> 10.0" in other.why
     assert other.counts["kept"] == 21  # ceil of a tenth of 203
     assert not prune(spark, config, only=True).reused
     assert rows_of(spark, root / "out", "pruned", "doc") == before

@@ -1,0 +1,60 @@
+"""Figures of clusters: cosines before and after pruning, and what lies near the centroids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semdedup_spark.kernels.histograms import ClusterHistograms, Counts
+
+
+def draw_histograms(histograms: Sequence[ClusterHistograms], title: str = "") -> Any:
+    """A matplotlib figure: a column for each cluster; above the cosines to the centroid, below
+    those of all pairs of rows; before pruning filled, after it as a line, each of area 1.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.6 * len(histograms) + 1, 5), layout="constrained")
+    panels = figure.subplots(2, len(histograms), sharex="row", squeeze=False)
+    for column, h in enumerate(histograms):
+        _compare(panels[0][column], h.edges, h.centroid_before, h.centroid_after)
+        _compare(panels[1][column], h.edges, h.pairs_before, h.pairs_after)
+        panels[0][column].set_title(f"cluster {h.cluster}: {h.n_before} to {h.n_after}", size=9)
+    panels[0][0].set_ylabel("cosine to the centroid")
+    panels[1][0].set_ylabel("cosine of pairs")
+    panels[0][0].legend(["after", "before"], fontsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def _compare(panel: Any, edges: npt.NDArray[np.float64], before: Counts, after: Counts) -> None:
+    panel.stairs(_density(after, edges), edges, color="C1", lw=1.4)
+    panel.stairs(_density(before, edges), edges, fill=True, color="0.75", zorder=0)
+    panel.set_yticks([])
+
+
+def _density(counts: Counts, edges: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    density: npt.NDArray[np.float64] = counts / max(int(counts.sum()), 1) / np.diff(edges)
+    return density
+
+
+def draw_gallery(pictures: Sequence[Sequence[Any]], names: Sequence[str]) -> Any:
+    """A matplotlib figure: a row of pictures, (h, w) or (h, w, 3) uint8, for each name."""
+    from matplotlib.figure import Figure
+
+    columns = max(len(row) for row in pictures)
+    figure = Figure(figsize=(0.7 * columns + 1.2, 0.75 * len(pictures)), layout="constrained")
+    panels = figure.subplots(len(pictures), columns, squeeze=False)
+    for row, name in enumerate(names):
+        for column in range(columns):
+            panel = panels[row][column]
+            panel.set(xticks=[], yticks=[])
+            for side in panel.spines.values():
+                side.set_visible(False)
+            if column < len(pictures[row]):
+                panel.imshow(pictures[row][column], cmap="gray")
+        panels[row][0].set_ylabel(name, rotation=0, ha="right", va="center", size=8)
+    return figure

@@ -1,0 +1,70 @@
+"""Clusters in memory, and what SemDeDup and pruning keep of them, against doing it by hand."""
+
+import numpy as np
+import pytest
+
+from semdedup_spark.in_memory_pruning import (
+    cluster_vectors,
+    keep_least_similar,
+    max_similarity_in_clusters,
+)
+from tests.jobs.jobfiles import near_duplicates
+
+X = near_duplicates(300)
+UNIT = X / np.linalg.norm(X, axis=1, keepdims=True)
+
+
+def test_a_row_s_cluster_is_that_of_the_nearest_centroid_by_cosine():
+    clusters = cluster_vectors(3.7 * X, 6, seed=1)  # lengths do not matter
+    cosines = UNIT @ clusters.centroids.T
+    assert clusters.labels.tolist() == cosines.argmax(axis=1).tolist()
+    np.testing.assert_allclose(clusters.similarity, cosines.max(axis=1), atol=1e-6)
+
+
+def test_pruning_by_similarity_keeps_the_nearest_and_by_chance_does_not():
+    clusters = cluster_vectors(X, 4, seed=0)
+    kept = clusters.prune(20, prune_type="common")
+    for cluster in range(4):
+        own = clusters.labels == cluster
+        assert kept[own].sum() == -(-own.sum() // 5)
+        assert clusters.similarity[own & kept].min() >= clusters.similarity[own & ~kept].max()
+    by_chance = clusters.prune(20, rank_type="random", prune_type="common")
+    assert by_chance.sum() == kept.sum()
+    assert (by_chance & kept).sum() < kept.sum()
+
+
+def test_the_torch_device_finds_the_same_clusters():
+    pytest.importorskip("torch")
+    from semdedup_spark.kernels.kmeans import ArrayData
+    from semdedup_spark.kernels.torch_kmeans import TorchData
+    from semdedup_spark.kernels.vectors import unit_rows
+
+    unit = unit_rows(X).X
+    one, other = (data.partial_sums(unit[:5]) for data in (ArrayData(unit), TorchData(unit, "cpu")))
+    assert one.counts.tolist() == other.counts.tolist()
+    np.testing.assert_allclose(one.sums, other.sums, atol=1e-4)
+    assert one.objective == pytest.approx(other.objective, rel=1e-5)
+
+
+def test_semdedup_s_score_is_that_of_all_pairs_within_a_cluster():
+    clusters = cluster_vectors(X, 4, seed=0)
+    scores = max_similarity_in_clusters(X, clusters)
+    order = np.lexsort((np.arange(len(X)), clusters.similarity))
+    seen: dict[int, list[int]] = {}
+    for row in order.tolist():
+        earlier = seen.setdefault(int(clusters.labels[row]), [])
+        expected = max([0.0, *(UNIT[earlier] @ UNIT[row])]) if earlier else 0.0
+        assert scores[row] == pytest.approx(min(expected, 1.0), abs=1e-6)
+        earlier.append(row)
+
+
+def test_semdedup_keeps_so_many_and_none_more_similar_than_what_it_removes():
+    scores = max_similarity_in_clusters(X, cluster_vectors(X, 4, seed=0))
+    kept = keep_least_similar(scores, 40)
+    assert kept.sum() == 120
+    assert scores[kept].max() <= scores[~kept].min()
+
+
+def test_a_row_without_direction_is_refused():
+    with pytest.raises(ValueError, match="such as row 1"):
+        cluster_vectors([[1.0, 0.0], [0.0, 0.0]], 1)
