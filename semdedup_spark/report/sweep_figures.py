@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from semdedup_spark.training.cells import SUBSET
+from semdedup_spark.training.cells import METHODS, SUBSET
 from semdedup_spark.training.results import Summary
 
-_FIRST = (SUBSET, "cossim/common", "cossim/diverse", "random/common", "random/diverse", "semdedup")
-_MARKERS = "osv^DPX*"
+_MARKERS = "sv^DPX*"
 _GREY = "0.45"
 
 
@@ -63,19 +62,19 @@ def draw_steps(summary: Sequence[Summary], path: Path, *, at_clusters: int) -> N
 
 def _lines(panel: Any, lines: Iterable[Summary], x: Any, *, spread: float) -> None:
     rows = list(lines)
-    methods = sorted({s.method for s in rows}, key=lambda m: (m not in _FIRST, m))
-    methods.sort(key=lambda m: _FIRST.index(m) if m in _FIRST else len(_FIRST))
+    methods = [m for m in (SUBSET, *METHODS) if any(s.method == m for s in rows)]
     for number, method in enumerate(methods):
         own = sorted((s for s in rows if s.method == method), key=x)
         shift = spread * (number - (len(methods) - 1) / 2)  # so that bars do not hide each other
         baseline = method == SUBSET
+        place = 0 if baseline else METHODS.index(method)  # one method, one colour, in all figures
         panel.errorbar(
             [x(s) + shift for s in own],
             [100 * s.mean for s in own],
             yerr=[100 * s.deviation for s in own],
             label="random subset" if baseline else method,
-            marker=_MARKERS[number % len(_MARKERS)],
-            color="black" if baseline else f"C{number - 1}",
+            marker="o" if baseline else _MARKERS[place],
+            color="black" if baseline else f"C{place}",
             ls="--" if baseline else "-",
             ms=4,
             lw=1.2,

@@ -69,7 +69,10 @@ class ResultsFile:
         whole = _whole_cells(read_results(self.path), checkpoints)
         self._done = {result.cell for result in whole}
         unfinished = self.path.with_suffix(".unfinished")
-        unfinished.write_text(",".join(_COLUMNS) + "\n" + _lines(whole), encoding="utf-8")
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            lines = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+            lines.writeheader()
+            lines.writerows(map(asdict, whole))
         unfinished.replace(self.path)
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
@@ -78,8 +81,8 @@ class ResultsFile:
 
     def add(self, results: Sequence[Result]) -> None:
         """The results of one cell, at once."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_lines(results))
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            csv.DictWriter(file, _COLUMNS, lineterminator="\n").writerows(map(asdict, results))
         self._done |= {result.cell for result in results}
 
 
@@ -97,13 +100,6 @@ def _whole_cells(results: Sequence[Result], checkpoints: Sequence[int]) -> list[
     for result in results:
         steps[result.cell].add(result.steps)
     return [result for result in results if steps[result.cell] == set(checkpoints)]
-
-
-def _lines(results: Sequence[Result]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
-    writer.writerows(asdict(result) for result in results)
-    return out.getvalue()
 
 
 @dataclass(frozen=True)
