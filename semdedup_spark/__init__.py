@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from semdedup_spark.config import JobConfig, load_config, parse_config
     from semdedup_spark.in_memory import VectorScores, score_vectors
+    from semdedup_spark.in_memory_pruning import Clusters, cluster_vectors
     from semdedup_spark.pipeline import JobSummary, open_job, run_job
     from semdedup_spark.session import open_session
 
@@ -24,14 +25,18 @@ _HOMES = {
     "run_job": "semdedup_spark.pipeline",
     "open_session": "semdedup_spark.session",
     "VectorScores": "semdedup_spark.in_memory",
+    "Clusters": "semdedup_spark.in_memory_pruning",
+    "cluster_vectors": "semdedup_spark.in_memory_pruning",
     "score_vectors": "semdedup_spark.in_memory",
 }
 
 __all__ = [
+    "Clusters",
     "JobConfig",
     "JobSummary",
     "VectorScores",
     "__version__",
+    "cluster_vectors",
     "load_config",
     "open_job",
     "open_session",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,11 +85,9 @@ def prune(
     if dataset.endswith((".yml", ".yaml")):
         config = load_config(dataset, settings)
     else:
-        from semdedup_spark.config import parse_config
-
         place = Path(output or f"out/{dataset}").resolve()
         tree = named_job(dataset, split, place, representation)
-        parse_config(tree)  # a wrong representation is found before the data are read
+        _check(tree, settings)  # before the data are read and anything is written
         images = load_named(dataset, root, split, limit)
         config = load_config(write_job(tree, images, place), settings)
     from semdedup_spark.pipeline import open_job, run_pruning_job
@@ -108,6 +107,17 @@ def _overrides(rule: dict[str, Any], output: str | None) -> list[str]:
     keys |= {"n_clusters": ["cluster.n_clusters"], "seed": ["prune.seed", "cluster.seed"]}
     said = [f"{key}={rule[name]}" for name in rule for key in keys[name] if rule[name] is not None]
     return said if output is None else [*said, f"output={output}"]
+
+
+def _check(tree: dict[str, Any], settings: list[str]) -> None:
+    import yaml
+
+    from semdedup_spark.config import load_config
+
+    with tempfile.NamedTemporaryFile("w", suffix=".yml", encoding="utf-8") as draft:
+        yaml.safe_dump(tree, draft)
+        draft.flush()
+        load_config(draft.name, settings)
 
 
 def load_named(dataset: str, root: Path, split: str, limit: int | None) -> ImageSet:

@@ -40,6 +40,7 @@ def _numbers(_context: click.Context, _option: click.Parameter, said: str) -> tu
     show_default=True,
     help="Plant so large a share of perturbed copies among the training pictures.",
 )
+@click.option("--test-limit", type=click.IntRange(min=1), help="Test on so many pictures, by hash.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True)
 def sweep(
@@ -47,6 +48,7 @@ def sweep(
     root: Path,
     split: str,
     limit: int | None,
+    test_limit: int | None,
     representation: str,
     copies: float,
     output: Path,
@@ -72,6 +74,7 @@ def sweep(
         "dataset": dataset,
         "split": split,
         "limit": limit,
+        "test_limit": test_limit,
         "representation": representation,
         "copies": copies,
         "steps": list(settings.checkpoints),
@@ -89,7 +92,9 @@ def sweep(
     )
     click.echo(f"{len(results.missing(cells))} of {len(cells)} cells to do", err=True)
     if results.missing(cells):
-        material = _material(dataset, root, split, limit, representation, copies, output)
+        material = _material(
+            dataset, root, split, limit, test_limit, representation, copies, output
+        )
         device = best_device() if grid["device"] == "auto" else grid["device"]
         run_sweep(material, cells, settings, results, device=device, progress=_progress)
     _show(results.path, output, grid)
@@ -105,6 +110,7 @@ def _material(
     root: Path,
     split: str,
     limit: int | None,
+    test_limit: int | None,
     representation: str,
     copies: float,
     output: Path,
@@ -121,6 +127,7 @@ def _material(
     else:
         test = load_images(dataset, root, "test")
     images = images if limit is None else images.sample(limit)
+    test = test if test_limit is None else test.sample(test_limit)
     is_copy = None
     if copies:
         planted = plant_copies(images, copies)

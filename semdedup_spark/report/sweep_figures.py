@@ -48,7 +48,7 @@ def draw_steps(summary: Sequence[Summary], path: Path, *, at_clusters: int) -> N
     figure, panels = _figure(1, len(ratios), width=3.2 * len(ratios) + 1)
     for panel, ratio in zip(panels, ratios, strict=True):
         own = [s for s in rows if s.ratio == ratio]
-        _lines(panel, own, lambda s: float(s.steps), spread=12)
+        _lines(panel, own, lambda s: float(s.steps), spread=0.008 * max(s.steps for s in own))
         everything = sorted((s.steps, 100 * s.mean) for s in rows if s.ratio == 100)
         if everything:
             panel.plot(
