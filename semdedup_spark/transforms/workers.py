@@ -13,6 +13,7 @@ from semdedup_spark.encoders.pieces import StreamSettings
 from semdedup_spark.encoders.protocol import Encoder, EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.transforms.arrow import task_gpu, torch_sees_gpu
+from semdedup_spark.transforms.memory import keep_freed_memory
 
 # Encoders without a model: torch is not imported for them.
 _WITHOUT_MODEL = ("pixels",)
@@ -36,6 +37,8 @@ def worker_encoder(spec: EncoderSpec, settings: WorkerSettings) -> tuple[Encoder
     """
     device = "cpu" if spec.name in _WITHOUT_MODEL else worker_device(spec.device)
     on_gpu = device.startswith("cuda")
+    if not on_gpu:
+        keep_freed_memory()
     if on_gpu and settings.gpu_memory_fraction is not None:
         import torch
 
