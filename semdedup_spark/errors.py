@@ -56,6 +56,12 @@ class HorizonError(SemDedupError, ValueError):
     exit_code = 2
 
 
+class UnknownRowError(SemDedupError, LookupError):
+    """Raised when no table knows the id that was asked for."""
+
+    exit_code = 2
+
+
 class EnvironmentProblem(SemDedupError, RuntimeError):
     """Raised when Java, Spark, or an optional package is missing or unsuitable."""
 
@@ -70,6 +76,12 @@ class SourceChangedError(SemDedupError, RuntimeError):
 
 class ReconciliationError(SemDedupError, RuntimeError):
     """Raised when kept + removed + quarantined is not the number of rows read."""
+
+
+class GuardError(SemDedupError, RuntimeError):
+    """Raised when a selection would remove more than a guard allows. Nothing was written."""
+
+    exit_code = 3
 
 
 class MixedEncodersError(SemDedupError, RuntimeError):

@@ -19,6 +19,8 @@ PRUNING = "pruning"
 PRUNED = "pruned"
 QUARANTINE = "quarantine"
 RUNS = "runs"
+OVERRIDES = "overrides"
+PROTECTED = "protected"
 
 ID = "id"
 PAYLOAD = "payload"
@@ -47,8 +49,23 @@ SAMPLE_ROWS = "sample_rows"
 MEAN_SIMILARITY = "mean_similarity"
 MIN_SIMILARITY = "min_similarity"
 MODEL_VERSION = "model_version"
+ACTION = "action"
+CHANGED_AT = "changed_at"
+PROTECTED_FROM = "protected_from"
+VALUE = "value"
+OTHER_VALUE = "other_value"
+# Actions of an override.
+KEEP = "keep"
+REMOVE = "remove"
+# Why a row was removed.
+BY_SIMILARITY = "similarity"
+BY_COMPONENT = "component"
+BY_OVERRIDE = "override"
 # Spark's JSON and CSV readers put what they cannot parse here.
 CORRUPT_RECORD = "_corrupt_record"
+
+# Tables of which each named selection has its own.
+OF_SELECTION = (DEDUPLICATED, DUPLICATES, PROTECTED)
 
 COMMENTS: dict[str, dict[str, str]] = {
     EMBEDDINGS: {
@@ -82,11 +99,14 @@ COMMENTS: dict[str, dict[str, str]] = {
     },
     DUPLICATES: {
         ID: "Key of the removed row",
-        NEIGHBOR_ID: "Most similar earlier row, because of which this row was removed",
-        SURVIVOR_ID: "Kept row found by following neighbor_id",
+        NEIGHBOR_ID: "Most similar earlier row; null when there is none",
+        SURVIVOR_ID: "Kept row that stands for this one; by the paper's rule the end of the chain "
+        "of neighbors; null for a row that only an override removed",
         SIMILARITY: "Cosine similarity to the neighbor",
         SURVIVOR_SIMILARITY: "Cosine similarity to the survivor, computed directly",
-        COVERED: "Whether survivor_similarity is itself > 1 - eps",
+        COVERED: "Whether survivor_similarity is itself > 1 - eps; null without a survivor",
+        REASON: "Why it was removed: similarity (to its neighbor), component (linked to its "
+        "survivor only through other rows), or override",
         CLUSTER_ID: "Cluster of the removed row",
     },
     PRUNING: {
@@ -94,6 +114,18 @@ COMMENTS: dict[str, dict[str, str]] = {
         CLUSTER_ID: "Cluster of the nearest centroid",
         CENTROID_SIMILARITY: "Cosine similarity to the own centroid",
         KEPT: "Whether the row is in pruned",
+    },
+    PROTECTED: {
+        ID: "Key of a row that was kept because select.must_agree protects it",
+        PROTECTED_FROM: "Row that it would have been removed for",
+        VALUE: "What must agree, of this row, as JSON",
+        OTHER_VALUE: "The same of the other row",
+    },
+    OVERRIDES: {
+        ID: "Key of the source row",
+        ACTION: "keep: it stays in any case; remove: it goes in any case",
+        REASON: "Why, in the words of who decided",
+        CHANGED_AT: "When this was decided",
     },
     QUARANTINE: {
         ID: "Key of the rejected row, null where the key was null",
@@ -105,7 +137,7 @@ COMMENTS: dict[str, dict[str, str]] = {
     },
     RUNS: {
         "run_id": "One for each invocation",
-        STAGE: "embed, cluster, score, select or prune",
+        STAGE: "embed, cluster, score, select or prune; select:NAME for a named selection",
         "started_at": "Start of the stage, UTC",
         "seconds": "Wall time of the stage",
         "reused": "Whether an earlier run's output was still valid and nothing was computed",
@@ -129,13 +161,24 @@ RUNS_DDL = (
 )
 
 
+def of_selection(table: str, name: str | None) -> str:
+    """The table of the selection called ``name``, such as ``duplicates_strict``."""
+    return f"{table}_{name}" if name else table
+
+
+def selection_stage(name: str | None) -> str:
+    """What the ledger calls the stage that makes the selection called ``name``."""
+    return f"select:{name}" if name else "select"
+
+
 def with_comments(df: DataFrame, table: str, made_with: str = "") -> DataFrame:
     """The same rows, each known column carrying its comment into the table; that of an embedding
     says what it was ``made_with``.
     """
     from pyspark.sql import functions as F
 
-    comments = dict(COMMENTS.get(table, {}))
+    named = next((t for t in OF_SELECTION if table.startswith(f"{t}_")), table)
+    comments = dict(COMMENTS.get(named, {}))
     if made_with and EMBEDDING in comments:
         comments[EMBEDDING] += f"; made with {made_with}"
     return df.select(

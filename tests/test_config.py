@@ -38,6 +38,7 @@ def test_the_example_jobs_are_valid(name):
         (job(score={"eps_max": 5}), ["score.eps_max", "less than 1", "5"]),
         (job(select={"eps": 0.4}), ["select.eps", "score.eps_max", "0.4"]),
         (job(select={"eps": 0.1, "keep": 0.5}), ["eps or keep, not both"]),
+        (job(select={"name": "My-Set"}), ["select.name", "lower-case", "'My-Set'"]),
         (job(select={"eps": 0}), ["select.eps", "greater than 0", "0"]),
         (job(cluster={"n_clusters": "many"}), ["cluster.n_clusters", "'many'"]),
         (job(embed={"encoder": "pixels"}), ["embed.encoder", "minilm", "'pixels'"]),

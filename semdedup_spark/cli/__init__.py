@@ -1,7 +1,8 @@
 """The command line: arguments to configuration to session to pipeline.
 
-Exit codes: 0 done; 1 failed while running; 2 configuration or input wrong, nothing written. Each
-group of commands is a module of its own, which imports what is heavy only where a command runs.
+Exit codes: 0 done; 1 failed while running; 2 configuration or input wrong, nothing written;
+3 a guard stopped a selection, nothing written. Each group of commands is a module of its own,
+which imports what is heavy only where a command runs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from semdedup_spark import __version__
-from semdedup_spark.cli import export, prune, stages, sweep
+from semdedup_spark.cli import export, overriding, prune, stages, sweep
 from semdedup_spark.errors import SemDedupError
 
 _EXTRAS = {
@@ -57,5 +58,11 @@ def cli() -> None:
     """
 
 
-for _command in (*stages.COMMANDS, *prune.COMMANDS, *export.COMMANDS, *sweep.COMMANDS):
+for _command in (
+    *stages.COMMANDS,
+    *overriding.COMMANDS,
+    *prune.COMMANDS,
+    *export.COMMANDS,
+    *sweep.COMMANDS,
+):
     cli.add_command(_command)

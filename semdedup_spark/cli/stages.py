@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,10 +59,12 @@ def score(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
 
 @click.command()
 @job_options
-def select(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+@click.option("--name", help="Short for --set select.name=NAME: tables of their own.")
+def select(config: str, overrides: tuple[str, ...], run_id: str | None, name: str | None) -> None:
     """Apply a threshold to the scores: the tables deduplicated and duplicates."""
     from semdedup_spark.pipeline import run_select
 
+    overrides = (*overrides, f"select.name={json.dumps(name)}") if name else overrides
     job = opened_job(config, overrides, run_id)
     run_select(job)
     job.ledger.flush()
@@ -108,11 +111,13 @@ def print_result(job: Job, summary: JobSummary) -> None:
         curve=kept_curve(job, summary.eps),
         reasons=quarantine_reasons(job) if summary.quarantined else [],
     )
-    places = {table: job.root.name(table) for table in (*s.COMMENTS, s.DEDUPLICATED)}
-    del places[s.PRUNING]  # of another command
+    name = job.config.select.name
+    tables = [t for t in s.COMMENTS if t not in (*s.OF_SELECTION, s.OVERRIDES, s.PRUNING)]
+    tables += [s.of_selection(t, name) for t in (s.DUPLICATES, s.DEDUPLICATED)]
+    places = {table: job.root.name(table) for table in tables}
     query = (
         f"SELECT survivor_id, count(*) AS copies, min(survivor_similarity) AS least_similar\n"
-        f"FROM {job.root.name(s.DUPLICATES)}\n"
+        f"FROM {job.root.name(s.of_selection(s.DUPLICATES, name))}\n"
         f"GROUP BY survivor_id ORDER BY copies DESC LIMIT 10"
     )
     print_next(console, places, query)

@@ -8,8 +8,9 @@ from semdedup_spark.config.embed import EmbedConfig
 from semdedup_spark.config.job import JobConfig
 from semdedup_spark.config.loading import canonical_json, fingerprint, load_config, parse_config
 from semdedup_spark.config.prune import PruneConfig
+from semdedup_spark.config.select import SelectConfig
 from semdedup_spark.config.source import CONTENT_HASH, SourceConfig
-from semdedup_spark.config.stages import ClusterConfig, ProbeBudget, ScoreConfig, SelectConfig
+from semdedup_spark.config.stages import ClusterConfig, ProbeBudget, ScoreConfig
 
 __all__ = [
     "CONTENT_HASH",

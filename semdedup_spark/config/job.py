@@ -6,8 +6,9 @@ from pydantic import model_validator
 
 from semdedup_spark.config.embed import FITTING, TOWERS, EmbedConfig
 from semdedup_spark.config.prune import PruneConfig
+from semdedup_spark.config.select import SelectConfig
 from semdedup_spark.config.source import SourceConfig
-from semdedup_spark.config.stages import ClusterConfig, ScoreConfig, SelectConfig
+from semdedup_spark.config.stages import ClusterConfig, ScoreConfig
 from semdedup_spark.config.strict import StrictModel
 
 

@@ -1,11 +1,10 @@
-"""Clustering, scoring and selection: one frozen model a stage."""
+"""Clustering and scoring: one frozen model a stage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from semdedup_spark.config.strict import OPERATIONAL, Number, StrictModel
 from semdedup_spark.rank_by import parse_rank_by
@@ -46,23 +45,3 @@ class ScoreConfig(StrictModel):
     def _check_rank_by(cls, rank_by: str) -> str:
         parse_rank_by(rank_by)
         return rank_by
-
-
-class SelectConfig(StrictModel):
-    """Which rows are kept. Without either key: eps 0.05."""
-
-    eps: Number | None = Field(default=None, gt=0, lt=1)
-    keep: Number | None = Field(default=None, gt=0, lt=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_eps(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and given.get("eps") is None and given.get("keep") is None:
-            return {**given, "eps": 0.05}
-        return given
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> SelectConfig:
-        if self.eps is not None and self.keep is not None:
-            raise ValueError("must have eps or keep, not both")
-        return self

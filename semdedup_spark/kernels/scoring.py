@@ -68,14 +68,14 @@ def score_unit(
     n = len(rows.tile)
     similarity = np.zeros(n, dtype=np.float32)
     neighbor = np.full(n, NO_NEIGHBOR, dtype=np.int64)
-    head = _heads(rows)
+    head = heads_of_copies(rows)
     copies = np.flatnonzero((head != np.arange(n)) & (rows.role == HOME))
     similarity[copies], neighbor[copies] = 1.0, head[copies]
     placed = place(rows.vectors, device, half=half)
     exact = rows.vectors if half and device != "cpu" else None
     found = _Found(placed, exact, rows.vector, similarity, neighbor)
     comparisons = 0
-    for members in _tiles(rows.tile, np.flatnonzero(head == np.arange(n))):
+    for members in tiles_to_compare(rows.tile, np.flatnonzero(head == np.arange(n))):
         first = members[rows.role[members] != SECOND]
         second = members[rows.role[members] == SECOND]
         size = block or block_rows(device, len(members))
@@ -92,7 +92,7 @@ def score_unit(
     return UnitScores(EarlierSimilarity(similarity, neighbor), comparisons)
 
 
-def _heads(rows: UnitRowsInOrder) -> IndexArray:
+def heads_of_copies(rows: UnitRowsInOrder) -> IndexArray:
     """For each row the first one, in rank order, with the same vector in the same tile."""
     distinct = first_of_equal_rows(rows.vectors, rows.hashes)[rows.vector]
     group = rows.tile.astype(np.int64) * len(rows.vectors) + distinct
@@ -100,7 +100,7 @@ def _heads(rows: UnitRowsInOrder) -> IndexArray:
     return np.asarray(first[inverse.reshape(-1)])
 
 
-def _tiles(tile: LabelArray, heads: IndexArray) -> list[IndexArray]:
+def tiles_to_compare(tile: LabelArray, heads: IndexArray) -> list[IndexArray]:
     """The heads of each tile with something to compare, in rank order."""
     order = heads[np.argsort(tile[heads], kind="stable")]
     starts = np.flatnonzero(np.diff(tile[order], prepend=-1))

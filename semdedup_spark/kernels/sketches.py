@@ -98,13 +98,15 @@ def pairs_above(
     at_b: IndexArray | None,
     basis: FloatArray,
     above: float,
+    *,
+    every: bool = False,
 ) -> Iterator[Pairs]:
     """Pairs with a similarity above ``above``: for each row the most similar earlier one is among
     them.
 
     ``A``: (n, d), ``B``: (m, d), float32 unit rows; ``at_a``, ``at_b``: their ascending positions
     in one array, none in both. Without ``B``: pairs within ``A``. A block with very many such
-    pairs yields only the best ones of its rows.
+    pairs yields only the best ones of its rows, unless ``every`` pair is wanted.
     """
     sketch_a = sketch(A, basis)
     sketch_b, others, at = sketch_a, A, at_a
@@ -117,7 +119,8 @@ def pairs_above(
             bound = sketch_a[rows] @ sketch_b[columns].T
             likely = np.flatnonzero(bound > above - _BOUND_NOISE)
             if len(likely) > _DENSE * bound.size:
-                yield _best_of_block(A[rows], at_a[rows], others[columns], at[columns], above)
+                select = _all_of_block if every else _best_of_block
+                yield select(A[rows], at_a[rows], others[columns], at[columns], above)
                 continue
             i, j = np.divmod(likely, bound.shape[1])
             if B is None:
@@ -144,3 +147,11 @@ def _best_of_block(
     found = best > above
     similarity = np.minimum(best[found], np.float32(1))
     return Pairs(at_a[i[found]], at_b[j[found]], similarity)
+
+
+def _all_of_block(
+    A: FloatArray, at_a: IndexArray, B: FloatArray, at_b: IndexArray, above: float
+) -> Pairs:
+    products = A @ B.T
+    i, j = np.nonzero((products > np.float32(above)) & (at_a[:, None] != at_b[None, :]))
+    return Pairs(at_a[i], at_b[j], np.minimum(products[i, j], np.float32(1)))

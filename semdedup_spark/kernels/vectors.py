@@ -142,6 +142,14 @@ def paired_similarity(A: FloatArray, B: FloatArray) -> FloatArray:
     return similarity
 
 
+def float32_threshold(value: float) -> float:
+    """The largest float32 not above ``value``: exactly the float32s greater than ``value`` are
+    greater than it, however the comparison converts.
+    """
+    rounded = np.float32(value)
+    return float(rounded if float(rounded) <= value else np.nextafter(rounded, np.float32(-np.inf)))
+
+
 def pack(X: FloatArray) -> bytes:
     """The bytes of an (n, d) float32 matrix, row-major little-endian."""
     return np.ascontiguousarray(X, dtype="<f4").tobytes()

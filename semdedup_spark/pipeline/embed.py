@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
@@ -19,6 +20,7 @@ from semdedup_spark.sources.rows import SourceRows, open_source
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import Commit, CommitMark, replace_table
+from semdedup_spark.transforms.agreement import check_columns
 from semdedup_spark.transforms.embedding import READY_MADE
 from semdedup_spark.transforms.ranking import check_rank_by
 from semdedup_spark.transforms.workers import WorkerSettings
@@ -34,12 +36,15 @@ def run_embed(job: Job) -> StageRecord:
     spec = pinned(_encoder_spec(job.config.embed))
     identity = encoder_identity(spec)  # a missing model is found before the source is read
     spec = replace(spec, expected=identity)
-    rank_by = job.config.score.rank_by  # that it fits the source is known before rows are counted
-    source = open_source(
-        job.spark,
-        job.config.source,
-        check=lambda own, left_out: check_rank_by(own, rank_by, left_out),
-    )
+    config = job.config
+
+    def check(own: DataFrame, left_out: list[str]) -> None:
+        """What later stages ask of the source is checked before its rows are counted."""
+        check_rank_by(own, config.score.rank_by, left_out)
+        for key, columns in config.select.columns.items():
+            check_columns(own, columns, key=key)
+
+    source = open_source(job.spark, config.source, check=check)
     inputs = {"source": source.fingerprint, "encoder": identity}
     made_with = f"{identity}, settings {fingerprint(job.config.embed.identity())[:16]}"
 

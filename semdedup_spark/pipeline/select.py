@@ -2,65 +2,146 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import HorizonError, ReconciliationError
 from semdedup_spark.pipeline.embed import embed_settings
+from semdedup_spark.pipeline.guards import check_guards, has_guards, measured_background
+from semdedup_spark.pipeline.score import plan_routing
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
-from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.catalog import last_change, read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.tables.writes import CommitMark, replace_table
-from semdedup_spark.transforms.selection import (
-    eps_for_kept,
-    explained_rows,
-    kept_rows,
-    removed_rows,
+from semdedup_spark.tables.writes import Commit, CommitMark, replace_table
+from semdedup_spark.transforms.agreement import Agreement, agreement_values, check_columns
+from semdedup_spark.transforms.components import link_units
+from semdedup_spark.transforms.holding import held
+from semdedup_spark.transforms.resolution import (
+    Case,
+    Resolved,
+    resolve_components,
+    resolve_cover,
+    resolve_paper,
 )
-from semdedup_spark.transforms.survivors import with_survivors
+from semdedup_spark.transforms.routing import route_rows
+from semdedup_spark.transforms.selection import eps_for_kept, explained_rows, kept_rows
+
+_RESOLVE = {"paper": resolve_paper, "cover": resolve_cover, "components": resolve_components}
+_NO_OVERRIDES = "none"
 
 
 def run_select(
     job: Job, embed: StageRecord | None = None, score: StageRecord | None = None
 ) -> StageRecord:
-    """``scores`` to ``deduplicated`` and ``duplicates``."""
-    embed = embed or require_stage(job, "embed", embed_settings(job.config))
+    """``scores`` to ``deduplicated`` and ``duplicates``, or to the tables of a named selection."""
+    select = job.config.select
+    if embed is None:  # else the stage embed has just checked the columns
+        embed = require_stage(job, "embed", embed_settings(job.config))
+        check_select_columns(job, read_table(job.spark, job.root, s.EMBEDDINGS))
     score = score or require_stage(job, "score", job.config.score.identity())
+    selecting = Selecting(job, embed, score)
+    overrides = last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES
+    inputs = {s.SCORES: score.result_key, s.OVERRIDES: overrides}
+    stage = s.selection_stage(select.name)
+    return run_stage(job, stage, select.identity(), inputs, selecting.compute)
 
-    def compute(key: str) -> StageResult:
-        scores = read_table(job.spark, job.root, s.SCORES, score.outputs[s.SCORES])
-        embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+
+def check_select_columns(job: Job, embeddings: DataFrame) -> None:
+    """Raise :class:`SourceError` where the selection needs a column that is not carried."""
+    own = embeddings.select(f"{s.SOURCE}.*")
+    for key, columns in job.config.select.columns.items():
+        check_columns(own, columns, key=key)
+
+
+@dataclass(frozen=True)
+class Selecting:
+    """One selection being made."""
+
+    job: Job
+    embed: StageRecord
+    score: StageRecord
+
+    def compute(self, key: str) -> StageResult:
+        """Decide, check the guards, and write."""
+        job = self.job
+        scores = self._read(s.SCORES, self.score)
+        embeddings = self._read(s.EMBEDDINGS, self.embed)
         eps = _chosen_eps(job, scores)
-        mark = CommitMark(job.run_id, "select", key)
+        case = self._case(scores, embeddings, eps)
+        resolved = _RESOLVE[job.config.select.resolution](case)
+        explained = explained_rows(resolved.removed, embeddings, eps)
+        if has_guards(job.config.select):
+            explained = held(explained)
+            check_guards(job.config.select, explained, embeddings)
+        background = measured_background(job, self.score, embeddings, self.embed)
+        outputs, counts = self._write(key, replace(resolved, removed=explained), embeddings)
+        return StageResult(outputs, counts, {"eps": eps, **background})
+
+    def _read(self, table: str, made_by: StageRecord) -> DataFrame:
+        return read_table(self.job.spark, self.job.root, table, made_by.outputs[table])
+
+    def _case(self, scores: DataFrame, embeddings: DataFrame, eps: float) -> Case:
+        job, overrides, values = self.job, None, None
+        if table_exists(job.spark, job.root, s.OVERRIDES):
+            overrides = read_table(job.spark, job.root, s.OVERRIDES).select(s.ID, s.ACTION)
+        if job.config.select.must_agree:
+            asked = [Agreement(a.column, a.pattern) for a in job.config.select.must_agree]
+            values = agreement_values(embeddings, asked)
         across = job.config.score.recall != "cluster"
-        with with_survivors(removed_rows(scores, eps), across=across) as followed:
-            explained = explained_rows(followed, embeddings, eps)
-            removed = replace_table(explained, job.root, s.DUPLICATES, mark)
-        duplicates = read_table(job.spark, job.root, s.DUPLICATES, removed.version)
+
+        def links() -> DataFrame:
+            return self._links(embeddings, eps)
+
+        return Case(scores, embeddings, eps, across, links, overrides, values)
+
+    def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
+        """Compare as the scores were made, but only for pairs above ``1 - eps``."""
+        settings = self.job.config.score
+        if settings.recall == "exact":
+            settings = settings.model_copy(update={"eps_max": eps})
+        centroids = read_table(self.job.spark, self.job.root, s.CENTROIDS)
+        n = self.embed.counts["embedded"]
+        # Who ranks first is decided later, by the scores; here any order will do.
+        routing = replace(plan_routing(embeddings, centroids, settings, n), rank_by="random")
+        packed = route_rows(embeddings, routing, seed=settings.seed)
+        return link_units(packed, routing, eps)
+
+    def _write(
+        self, key: str, resolved: Resolved, embeddings: DataFrame
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        job, embed = self.job, self.embed
+        name = job.config.select.name
+        mark = CommitMark(job.run_id, s.selection_stage(name), key)
+
+        def store(df: DataFrame, table: str) -> Commit:
+            return replace_table(df, job.root, s.of_selection(table, name), mark)
+
+        removed = store(resolved.removed, s.DUPLICATES)
+        table = s.of_selection(s.DUPLICATES, name)
+        duplicates = read_table(job.spark, job.root, table, removed.version)
         with_id = not embed.counts["has_id"]
         clean = kept_rows(embeddings, duplicates, with_id=with_id).drop(s.CORRUPT_RECORD)
-        kept = replace_table(clean, job.root, s.DEDUPLICATED, mark)
+        kept = store(clean, s.DEDUPLICATED)
         read, quarantined = embed.counts["read"], embed.counts["quarantined"]
         if kept.rows + removed.rows + quarantined != read:
             raise ReconciliationError(
                 f"kept + removed + quarantined must be the rows read. Got {kept.rows} + "
                 f"{removed.rows} + {quarantined} for {read}."
             )
-        return StageResult(
-            outputs={s.DUPLICATES: removed.version, s.DEDUPLICATED: kept.version},
-            counts={
-                "read": read,
-                "kept": kept.rows,
-                "removed": removed.rows,
-                "quarantined": quarantined,
-                "uncovered": duplicates.filter(~F.col(s.COVERED)).count(),
-            },
-            metrics={"eps": eps},
-        )
-
-    inputs = {s.SCORES: score.result_key}
-    return run_stage(job, "select", job.config.select.identity(), inputs, compute)
+        counts = {"read": read, "kept": kept.rows, "removed": removed.rows}
+        counts["quarantined"] = quarantined
+        counts["uncovered"] = duplicates.filter(~F.col(s.COVERED)).count()
+        outputs = {s.DUPLICATES: removed.version, s.DEDUPLICATED: kept.version}
+        if resolved.protected is not None:
+            protected = store(resolved.protected, s.PROTECTED)
+            outputs[s.PROTECTED], counts["protected"] = protected.version, protected.rows
+        elif table_exists(job.spark, job.root, s.of_selection(s.PROTECTED, name)):
+            old = read_table(job.spark, job.root, s.of_selection(s.PROTECTED, name))
+            store(old.limit(0), s.PROTECTED)  # of an earlier selection of this name
+        return {s.of_selection(t, name): version for t, version in outputs.items()}, counts
 
 
 def _chosen_eps(job: Job, scores: DataFrame) -> float:

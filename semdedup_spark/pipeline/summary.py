@@ -47,7 +47,8 @@ def removed_examples(job: Job, *, content: str, n: int) -> list[Example]:
 
     ``content``: name of the source's column to show.
     """
-    removed = read_table(job.spark, job.root, s.DUPLICATES)
+    duplicates = s.of_selection(s.DUPLICATES, job.config.select.name)
+    removed = read_table(job.spark, job.root, duplicates)
     similarity = F.col(s.SURVIVOR_SIMILARITY).alias(s.SIMILARITY)
     pairs = removed.select(s.ID, s.SURVIVOR_ID, similarity).orderBy(F.xxhash64(s.ID), s.ID)
     return _with_texts(job, pairs.limit(n), content)

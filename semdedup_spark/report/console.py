@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from semdedup_spark.pipeline.guards import background_note
 from semdedup_spark.pipeline.plan import Plan
 from semdedup_spark.pipeline.stages import Listener, Progress
 from semdedup_spark.pipeline.summary import Example
@@ -36,6 +37,11 @@ def _show_end(record: StageRecord) -> None:
         counts = ", ".join(f"{name} {n:,}" for name, n in record.counts.items() if name != "has_id")
         done = f"{record.stage}: done in {record.seconds:.1f} s ({counts})"
         _NOTES.print(done, markup=False, soft_wrap=True)
+    note, inside = background_note(record.metrics)
+    if inside:
+        note = f"warning: {note}. At this eps rows go that have nothing to do with each other."
+    if note and (inside or not record.reused):
+        _NOTES.print(f"{record.stage}: {note}", markup=False, soft_wrap=True)
 
 
 def _show_progress(at: Progress) -> None:

@@ -80,6 +80,15 @@ def history(spark: SparkSession, root: OutputRoot, table: str, *, limit: int) ->
         return []
 
 
+def last_change(spark: SparkSession, root: OutputRoot, table: str) -> str | None:
+    """The newest commit that changed rows, by number and time; ``None`` where there is no table."""
+    for limit in (3, 1000):
+        for commit in history(spark, root, table, limit=limit):
+            if not is_maintenance(commit):
+                return f"version {commit['version']} of {commit['timestamp'].isoformat()}"
+    return None
+
+
 def read_table(
     spark: SparkSession, root: OutputRoot, table: str, version: int | None = None
 ) -> DataFrame:

@@ -69,13 +69,14 @@ def removed_rows(scores: DataFrame, eps: float) -> DataFrame:
 
 
 def explained_rows(with_survivor: DataFrame, embeddings: DataFrame, eps: float) -> DataFrame:
-    """The ``duplicates`` table. ``with_survivor``: removed rows and their survivor_id;
+    """The ``duplicates`` table. ``with_survivor``: removed rows, their survivor_id and reason;
     ``embeddings``: id, embedding.
     """
-    direct = F.col(s.SURVIVOR_ID) == F.col(s.NEIGHBOR_ID)
-    chained = with_survivor.filter(~direct)
+    direct = F.col(s.SURVIVOR_ID).eqNullSafe(F.col(s.NEIGHBOR_ID))
+    chained = with_survivor.filter(~direct & F.col(s.SURVIVOR_ID).isNotNull())
     measured = _pair_similarity(chained.select(s.ID, s.SURVIVOR_ID), embeddings)
-    similarity = F.coalesce(F.col(s.SURVIVOR_SIMILARITY), F.col(s.SIMILARITY))
+    known = F.when(direct & F.col(s.SURVIVOR_ID).isNotNull(), F.col(s.SIMILARITY))
+    similarity = F.coalesce(F.col(s.SURVIVOR_SIMILARITY), known)
     return (
         with_survivor.join(measured, s.ID, "left")
         .withColumn(s.SURVIVOR_SIMILARITY, similarity)
@@ -87,6 +88,7 @@ def explained_rows(with_survivor: DataFrame, embeddings: DataFrame, eps: float) 
             s.SIMILARITY,
             s.SURVIVOR_SIMILARITY,
             s.COVERED,
+            s.REASON,
             s.CLUSTER_ID,
         )
     )
@@ -117,3 +119,18 @@ def kept_rows(embeddings: DataFrame, duplicates: DataFrame, *, with_id: bool) ->
     """
     kept = embeddings.select(s.ID, s.SOURCE).join(duplicates.select(s.ID), s.ID, "left_anti")
     return kept.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")
+
+
+def removed_fractions(
+    embeddings: DataFrame, removed: DataFrame, by: str | None = None
+) -> DataFrame:
+    """``rows``, how many of them are ``removed``, and which ``fraction`` that is: in one line, or
+    in one for each value, ``by``, of a column of the source.
+    """
+    value = [] if by is None else [F.col(f"{s.SOURCE}.{s.quoted(by)}").cast("string").alias("by")]
+    gone = removed.select(s.ID, F.lit(1).alias("gone"))
+    rows = embeddings.select(s.ID, *value).join(gone, s.ID, "left")
+    counts = rows.groupBy(*(["by"] if value else [])).agg(
+        F.count(F.lit(1)).alias("rows"), F.count("gone").alias("removed")
+    )
+    return counts.withColumn("fraction", F.col("removed") / F.col("rows"))

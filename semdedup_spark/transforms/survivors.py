@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.survivors import last_of_chain
 from semdedup_spark.transforms.arrow import map_groups
+from semdedup_spark.transforms.holding import held
 
 _FURTHER = "further"
 
 
-@contextmanager
-def with_survivors(removed: DataFrame, *, across: bool) -> Iterator[DataFrame]:
-    """``removed`` (id, neighbor_id, similarity, cluster_id) with survivor_id; usable inside the
-    ``with``. ``across``: whether a neighbor may lie in another cluster than its row; then Spark
-    jobs run, about log2 of the most borders that a chain crosses.
+def with_survivors(removed: DataFrame, *, across: bool) -> DataFrame:
+    """``removed`` (id, neighbor_id, similarity, cluster_id) with survivor_id. ``across``: whether
+    a neighbor may lie in another cluster than its row; then Spark jobs run, about log2 of the most
+    borders that a chain crosses.
     """
     followed = _within_clusters(removed)
-    with ExitStack() as held:
-        yield _across_clusters(followed, held) if across else followed
+    return _across_clusters(followed) if across else followed
 
 
 def _within_clusters(removed: DataFrame) -> DataFrame:
@@ -49,29 +44,19 @@ def add_survivors(removed: pa.Table) -> pa.Table:
     return removed.append_column(s.SURVIVOR_ID, survivors)
 
 
-def _across_clusters(followed: DataFrame, held: ExitStack) -> DataFrame:
+def _across_clusters(followed: DataFrame) -> DataFrame:
     """Pointer doubling: each round every row jumps to where the row that it has reached has got.
 
     A chain through c clusters takes log2(c) rounds, whatever its length within them.
     """
-    followed = _hold(followed, held)
+    followed = held(followed)
     reached = followed.select(s.ID, s.SURVIVOR_ID)
     while True:
         hops = reached.select(
             F.col(s.ID).alias(s.SURVIVOR_ID), F.col(s.SURVIVOR_ID).alias(_FURTHER)
         )
-        jumped = _hold(reached.join(hops, s.SURVIVOR_ID, "left"), held)
+        jumped = held(reached.join(hops, s.SURVIVOR_ID, "left"))
         if jumped.filter(F.col(_FURTHER).isNotNull()).limit(1).count() == 0:
             return followed.drop(s.SURVIVOR_ID).join(reached, s.ID)
         at = F.coalesce(_FURTHER, s.SURVIVOR_ID).alias(s.SURVIVOR_ID)
         reached = jumped.select(s.ID, at)
-
-
-def _hold(rows: DataFrame, held: ExitStack) -> DataFrame:
-    """Computed once where the platform can cache; serverless computes it again in each round."""
-    try:
-        cached = rows.persist()
-    except PySparkException:
-        return rows
-    held.callback(cached.unpersist)
-    return cached

@@ -130,6 +130,32 @@ def test_a_second_run_reuses_every_stage_and_appends_nothing(spark, done):
         assert rows_of(spark, output, name) == rows
 
 
+def test_named_selections_lie_side_by_side_and_each_is_reused_by_itself(spark, done):
+    output, config, first, _ = done
+    plain = rows_of(spark, output, "duplicates")
+
+    def named(**select):
+        return config.model_copy(update={"select": config.select.model_copy(update=select)})
+
+    strict = named(name="strict", eps=0.01)
+    for selection in (strict, named(name="loose", eps=0.2)):
+        summary = run(spark, selection)
+        assert [r.reused for r in summary.records] == [True, True, True, False]
+    assert run(spark, strict).records[3].reused
+    again = run(spark, config)
+    assert all(r.reused for r in again.records)
+    assert rows_of(spark, output, "duplicates") == plain
+    counts = {name: table(spark, output, name).count() for name in (
+        "deduplicated_strict", "deduplicated", "deduplicated_loose", "duplicates_strict",
+        "duplicates_loose")}  # fmt: skip
+    assert counts["deduplicated"] == first.kept
+    assert counts["deduplicated_strict"] > counts["deduplicated"] > counts["deduplicated_loose"]
+    for name in ("strict", "loose"):
+        assert counts[f"deduplicated_{name}"] + counts[f"duplicates_{name}"] == first.read
+        described = spark.sql(f"DESCRIBE TABLE delta.`{output}/duplicates_{name}`").collect()
+        assert all(row["comment"] for row in described)
+
+
 def test_a_changed_setting_recomputes_from_there_and_says_why(spark, done):
     _, config, _, _ = done
     changed = config.model_copy(update={"select": config.select.model_copy(update={"eps": 0.2})})

@@ -1,0 +1,72 @@
+"""Commands that overrule a selection, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from semdedup_spark.cli.options import job_options, opened_job
+
+
+def _which_rows(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--withdraw", is_flag=True, help="Forget such an earlier decision."),
+        click.option("--reason", default="", help="Why; kept beside the decision."),
+        click.option(
+            "--group", "groups", multiple=True, metavar="ID", help="All rows of this survivor."
+        ),
+        click.option("--id", "ids", multiple=True, metavar="ID", help="A row; may be repeated."),
+        job_options,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_which_rows
+def restore(**given: Any) -> None:
+    """Keep rows in any case, from the next select on: the table overrides."""
+    _override("keep", **given)
+
+
+@click.command()
+@_which_rows
+def remove(**given: Any) -> None:
+    """Remove rows in any case, from the next select on; of a group the survivor, too."""
+    _override("remove", **given)
+
+
+def _override(
+    action: str,
+    config: str,
+    overrides: tuple[str, ...],
+    run_id: str | None,
+    ids: tuple[str, ...],
+    groups: tuple[str, ...],
+    reason: str,
+    *,
+    withdraw: bool,
+) -> None:
+    if not ids and not groups:
+        raise click.UsageError("say which rows: --id or --group.")
+    if bool(reason.strip()) == withdraw:
+        needed = "--withdraw takes no --reason." if withdraw else "say why: --reason TEXT."
+        raise click.UsageError(needed)
+    if withdraw and groups:
+        raise click.UsageError("--withdraw goes with --id: a group changes with each selection.")
+    job = opened_job(config, overrides, run_id)
+
+    from semdedup_spark.pipeline.overriding import Rows, override_rows, withdraw_overrides
+
+    if withdraw:
+        done, what = withdraw_overrides(job, ids, action), "withdrawn"
+    else:
+        done, what = override_rows(job, Rows(ids, groups), action, reason), "new or changed"
+    click.echo(f"overrides: {done.changed:,} {what}, {done.total:,} in all")
+    if done.changed:
+        click.echo("next: semdedup select, for each selection that you use")
+
+
+COMMANDS = (restore, remove)
