@@ -35,9 +35,10 @@ def local(path: str) -> str | None:
     return {"file": below, "dbfs": "/dbfs" + below}.get(scheme[1].lower())
 
 
-def open_stream(path: str) -> Any:
-    """A binary stream of a file, read bit by bit, wherever Python can open it: a local or mounted
-    path, what pyarrow knows (S3, GCS, Azure, HDFS), else what an installed fsspec knows.
+def open_stream(path: str, *, seekable: bool = False) -> Any:
+    """A binary stream of a file, read bit by bit, or here and there if ``seekable``, wherever
+    Python can open it: a local or mounted path, what pyarrow knows (S3, GCS, Azure, HDFS), else
+    what an installed fsspec knows.
 
     Credentials are the machine's own (environment, instance profile). ``path``: not
     percent-encoded, as Spark's ``path`` column has it. Raises :class:`SourceError` for a scheme
@@ -54,6 +55,8 @@ def open_stream(path: str) -> Any:
         system, inside = fs.FileSystem.from_uri(uri)
     except (ArrowInvalid, ArrowNotImplementedError) as error:
         return _open_by_fsspec(path, error)
+    if seekable:
+        return system.open_input_file(inside)
     return system.open_input_stream(inside, compression=None, buffer_size=1 << 20)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,7 +64,7 @@ def open_version(location: str, version: int | None = None) -> TableVersion:
             hint="REORG TABLE ... APPLY (PURGE), or write it again without.",
         )
     groups, start = [], 0
-    for path in sorted(table.file_uris()):
+    for path in sorted(map(unquote, table.file_uris())):
         with _parquet(path) as file:
             for number in range(file.num_row_groups):
                 n_rows = file.metadata.row_group(number).num_rows
@@ -133,5 +134,4 @@ def require_columns(table: TableVersion, columns: Sequence[str]) -> None:
 
 
 def _parquet(path: str) -> pq.ParquetFile:
-    place = local(path)
-    return pq.ParquetFile(place if place is not None else open_stream(path))
+    return pq.ParquetFile(local(path) or open_stream(path, seekable=True))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from torch.utils.data import Dataset
 
 from semdedup_spark import schema as s
@@ -41,22 +43,26 @@ class DeduplicatedDataset(Dataset[Any]):
         read = [*wanted, key] if key is not None and key not in wanted else wanted
         require_columns(table, read)
         rows = read_rows(table, read)
-        self._rows: pa.Table = (rows if key is None else rows.sort_by(key)).select(wanted)
+        # Only the key is sorted: a take of all pictures would not fit Arrow's 32-bit offsets.
+        order = np.arange(len(rows)) if key is None else _sorted_places(rows, key)
+        self._order = order
+        self._batches: list[pa.RecordBatch] = rows.select(wanted).to_batches()
+        self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
         self._transform = transform
         self.version = table.version
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._order)
 
     def __getitem__(self, row: int) -> Any:
         if not -len(self) <= row < len(self):
             raise IndexError(f"row must be from 0 to {len(self) - 1}. Got {row}.")
-        return self.__getitems__([row % len(self)])[0]
+        place = int(self._order[row])
+        batch = int(np.searchsorted(self._starts, place, side="right")) - 1
+        found: Row = self._batches[batch].slice(place - self._starts[batch], 1).to_pylist()[0]
+        return found if self._transform is None else self._transform(found)
 
-    def __getitems__(self, rows: list[int]) -> list[Any]:
-        """A batch at once, as a DataLoader asks for it."""
-        if len(rows) == 1:  # take would look through all chunks
-            found = self._rows.slice(rows[0], 1).to_pylist()
-        else:
-            found = self._rows.take(pa.array(rows, pa.int64())).to_pylist()
-        return found if self._transform is None else [self._transform(row) for row in found]
+
+def _sorted_places(rows: pa.Table, key: str) -> Any:
+    keys = rows.select([key])
+    return pc.sort_indices(keys, sort_keys=[(key, "ascending")]).to_numpy()

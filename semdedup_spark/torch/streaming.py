@@ -33,6 +33,8 @@ class DeduplicatedStream(IterableDataset[Any]):
     ranks that wait for each other do not hang. Other parameters are those of
     :class:`DeduplicatedDataset`.
 
+    It has no length, which would depend on the workers; ``n_rows`` is that of the table.
+
     Resuming. Iterated by hand, or by a loader that asks each worker (torchdata's
     ``StatefulDataLoader``): ``state_dict`` and ``load_state_dict``. With torch's own DataLoader, of
     which the main process only knows how many batches it got: ``resume_after``.
@@ -62,7 +64,7 @@ class DeduplicatedStream(IterableDataset[Any]):
         self._shuffle, self._seed, self._window = shuffle, seed, window
         self._epoch, self._done, self._given = 0, 0, 0
         self._batches: tuple[int, int, int] | None = None
-        self.version = self._table.version
+        self.version, self.n_rows = self._table.version, len(self._table)
 
     def set_epoch(self, epoch: int) -> None:
         """Begin another epoch: another order, from its start."""
@@ -84,15 +86,6 @@ class DeduplicatedStream(IterableDataset[Any]):
         """
         self.set_epoch(epoch)
         self._batches = (batches, batch_size, max(num_workers, 1))
-
-    def __len__(self) -> int:
-        """Rows of this rank in an epoch, over its workers, for one worker each or none; with
-        several workers and ``drop_uneven`` up to a row fewer each.
-        """
-        n = len(self._table)
-        return (n - n % self._world if self._drop_uneven else n + self._world - 1 - self._rank) // (
-            self._world
-        )
 
     def __iter__(self) -> Iterator[Any]:
         worker, workers = self._worker()

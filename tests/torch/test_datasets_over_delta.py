@@ -34,7 +34,7 @@ def rows_of(ids):
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
     """A table of N rows in several files; version 2 is the last one with all of them."""
-    place = tmp_path_factory.mktemp("lake") / "pruned"
+    place = tmp_path_factory.mktemp("lake") / "prüned 100%"
     for start, end in ((0, 100), (100, 140), (140, N)):
         deltalake.write_deltalake(place, rows_of(IDS[start:end]), mode="append")
     deltalake.write_deltalake(place, rows_of(IDS[:5]), mode="overwrite")
