@@ -1,0 +1,75 @@
+"""One finished job, selected twice, that all tests of the reading commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from semdedup_spark.config import load_config
+from semdedup_spark.pipeline import Job, open_job, run_job
+from tests.jobs.jobfiles import near_duplicates
+
+SITES = ("a.example", "b.example", "c.example")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """``job_file``: of the job; ``output``: its tables, selected at 0.02, then at 0.05."""
+
+    spark: object
+    job_file: Path
+    output: Path
+
+    def job(self, *overrides) -> Job:
+        return open_job(self.spark, load_config(self.job_file, overrides))
+
+    def table(self, name, version=None):
+        reader = self.spark.read.format("delta")
+        reader = reader if version is None else reader.option("versionAsOf", version)
+        return reader.load(str(self.output / name))
+
+
+def _rows():
+    """Keys are whole numbers; two rows cannot be embedded."""
+    X = near_duplicates(240)
+    rows = [
+        (
+            1000 + i,
+            [float(v) for v in x],
+            f"note {i}",
+            SITES[i * i % 3],
+            "test" if i % 5 == 0 else "train",
+        )
+        for i, x in enumerate(X)
+    ]
+    return [*rows, (7, None, "no vector", SITES[0], "train"), (8, [1.0], "short", None, "test")]
+
+
+@pytest.fixture(scope="session")
+def finished(spark, tmp_path_factory):
+    root = tmp_path_factory.mktemp("reading")
+    columns = "doc long, v array<double>, note string, site string, split string"
+    df = spark.createDataFrame(_rows(), columns)
+    df.repartition(1).write.format("delta").save(str(root / "source"))
+    job_file = root / "job.yml"
+    config = {
+        "output": str(root / "out"),
+        "source": {
+            "kind": "vectors",
+            "format": "delta",
+            "path": str(root / "source"),
+            "id": "doc",
+            "content": "v",
+        },
+        "embed": {"encoder": "none"},
+        "cluster": {"n_clusters": 3},
+    }
+    job_file.write_text(yaml.safe_dump(config))
+    done = Finished(spark, job_file, root / "out")
+    for run_id, eps in (("strict", 0.02), ("loose", 0.05)):
+        chosen = load_config(job_file, [f"select.eps={eps}"])
+        run_job(open_job(spark, chosen, run_id=run_id))
+    return done
