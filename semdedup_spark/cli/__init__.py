@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from semdedup_spark import __version__
-from semdedup_spark.cli import export, overriding, prune, stages, sweep
+from semdedup_spark.cli import export, overriding, prune, reading, stages, sweep
 from semdedup_spark.errors import SemDedupError
 
 _EXTRAS = {
@@ -26,6 +26,7 @@ _EXTRAS = {
     "deltalake": "loader",
     "webdataset": "export",
     "datasets": "export",
+    "jinja2": "report",
 }
 
 
@@ -61,6 +62,7 @@ def cli() -> None:
 for _command in (
     *stages.COMMANDS,
     *overriding.COMMANDS,
+    *reading.COMMANDS,
     *prune.COMMANDS,
     *export.COMMANDS,
     *sweep.COMMANDS,

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--config``, ``--set`` and ``--run-id``."""
+    named = click.option("--run-id", help="Name of this run in the ledger; by default the time.")
+    return reading_options(named(command))
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config`` and ``--set``: for commands that write no table, and so are no run."""
     for option in (
-        click.option("--run-id", help="Name of this run in the ledger; by default the time."),
         click.option(
             "--set",
             "overrides",

@@ -1,0 +1,76 @@
+"""The report: one HTML text that needs nothing else, neither network nor scripts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from semdedup_spark import __version__
+from semdedup_spark.pipeline.overview import Overview
+from semdedup_spark.report.differences import ending, marked, shortened
+from semdedup_spark.report.figures import (
+    as_svg,
+    draw_counts,
+    draw_kept,
+    draw_similarities,
+    new_figure,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def render_report(overview: Overview) -> str:
+    """The page, in UTF-8 when written. Whatever comes from the source is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters |= {
+        "percent": lambda share: f"{100 * share:.1f} %",
+        "n": lambda count: f"{count:,}",
+        "eps": lambda eps: f"{eps:.6g}",
+        "picture": _data_uri,
+        "short": shortened,
+        "ending": ending,
+    }
+    template = environment.from_string(_read("report.html.j2"))
+    return template.render(
+        o=overview,
+        style=Markup(_read("report.css")),  # our own
+        figures=_figures(overview),
+        compared=marked,
+        scored=max(overview.counts["kept"] + overview.counts["removed"], 1),
+        version=__version__,
+        made=max((line.started_at for line in overview.lineage), default=None),
+    )
+
+
+def _read(name: str) -> str:
+    return files("semdedup_spark.report").joinpath("templates").joinpath(name).read_text("utf-8")
+
+
+def _data_uri(picture: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+
+
+def _figures(overview: Overview) -> dict[str, Markup]:
+    """Inline SVG by name; drawn from numbers alone, so there is nothing to escape in them."""
+    drawings: dict[str, Callable[[Axes], Any]] = {
+        "kept": lambda axes: draw_kept(axes, overview.tuning),
+        "similarities": lambda axes: draw_similarities(axes, overview.tuning),
+        "sizes": lambda axes: draw_counts(axes, overview.cluster_sizes, "rows in the cluster"),
+        "removed": lambda axes: draw_counts(
+            axes, overview.removed_per_cluster, "rows removed from the cluster"
+        ),
+    }
+    drawn = {}
+    with styled():
+        for name, draw in drawings.items():
+            figure, (axes,) = new_figure()
+            draw(axes)
+            drawn[name] = Markup(as_svg(figure))
+    return drawn

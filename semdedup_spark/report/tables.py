@@ -1,0 +1,165 @@
+"""What ``tune`` and ``explain`` print on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from semdedup_spark.pipeline.explain import Explanation
+from semdedup_spark.pipeline.tune import Tuning
+from semdedup_spark.report.differences import shortened
+
+_MOST_COLUMNS = 7
+_MOST_CHARACTERS = 200
+
+
+def print_tuning(console: Console, tuning: Tuning) -> None:
+    """Kept fractions by eps, eps by kept fractions, and what to know about both."""
+    copies = 100 * tuning.copies / max(tuning.rows, 1)
+    console.print(
+        f"{tuning.rows:,} scored rows; {tuning.copies:,} ({copies:.1f} %) are exact copies of an "
+        f"earlier row (M = 1). Horizon: eps_max {tuning.eps_max:g}, recall {tuning.recall}.",
+        soft_wrap=True,
+    )
+    grid = Table(box=None, pad_edge=False)
+    for name in ("", "eps", "kept", "removed", "in groups"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    for at in tuning.thresholds:
+        grid.add_row(
+            ">" if at.eps == tuning.selected else "",
+            f"{at.eps:.6g}" + ("*" if at.eps > tuning.eps_max else ""),
+            _percent(at.kept),
+            f"{at.removed:,}",
+            _percent(at.in_groups),
+        )
+    console.print(grid)
+    console.print(
+        "in groups: rows that have a duplicate on either side, removed or not; at least so many, "
+        "because a kept row shows only those later rows of which it is the best match. "
+        "*: beyond eps_max, where scores are not complete.",
+        soft_wrap=True,
+    )
+    _print_targets(console, tuning)
+    if tuning.sources:
+        _print_sources(console, tuning)
+
+
+def _print_targets(console: Console, tuning: Tuning) -> None:
+    console.print()
+    grid = Table(box=None, pad_edge=False)
+    for name in ("to keep", "eps", "keeps"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("")
+    notes = {
+        None: "",
+        "copies": "exact copies alone are more: only they go",
+        "horizon": f"beyond score.eps_max {tuning.eps_max:g}: raise it and score again",
+    }
+    for target in tuning.targets:
+        grid.add_row(
+            _percent(target.wanted),
+            "?" if target.eps is None else f"{target.eps:.6g}",
+            "" if target.kept is None else _percent(target.kept),
+            notes[target.limit],
+        )
+    console.print(grid)
+    console.print(
+        "rows that share one M are kept or removed together, so a little more may be kept than "
+        "asked for.",
+        soft_wrap=True,
+    )
+
+
+def _print_sources(console: Console, tuning: Tuning) -> None:
+    shown = tuning.thresholds[-_MOST_COLUMNS:]
+    first = len(tuning.thresholds) - len(shown)
+    console.print(f"\nkept fraction by {tuning.by} and eps", markup=False)
+    grid = Table(box=None, pad_edge=False)
+    grid.add_column(Text(str(tuning.by)), overflow="fold")
+    for name in ("rows", *(f"{at.eps:.4g}" for at in shown)):
+        grid.add_column(name, justify="right", no_wrap=True)
+    for each in tuning.sources:
+        shares = (_percent(share) for share in each.kept[first:])
+        grid.add_row(Text(each.source), f"{each.rows:,}", *shares)
+    console.print(grid)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def print_explanation(console: Console, told: Explanation) -> None:
+    """What became of the row, why, and what would change it."""
+    at = "" if told.eps is None else f" at eps {told.eps:.6g}"
+    of = f" in selection {told.selection}" if told.selection else ""
+    fate = "scored; nothing was selected yet" if told.fate == "scored" else told.fate
+    _line(console, f"{told.id}: {fate}{at}{of}")
+    _content(console, told, told.id)
+    for each in told.rejections:
+        other = "" if told.standing is None else " (another row of this id)"
+        _line(console, f"quarantined by {each.stage} as {each.reason}: {each.message}{other}")
+    if told.standing is not None:
+        _print_standing(console, told)
+    if told.chain:
+        _print_chain(console, told)
+    if told.fate == "kept":
+        _line(console, f"\nstands for {told.n_absorbed:,} removed rows")
+        for row in told.absorbed:
+            direct = f"{row.survivor_similarity:.4f}"
+            _line(console, f"  {row.id}  similarity {direct}")
+            _content(console, told, row.id)
+        if told.n_absorbed > len(told.absorbed):
+            _line(console, f"  and {told.n_absorbed - len(told.absorbed):,} less similar ones")
+
+
+def _print_standing(console: Console, told: Explanation) -> None:
+    at = told.standing
+    if at is None:
+        return
+    rows = Table(box=None, show_header=False, pad_edge=False)
+    place = f"{at.rank_in_cluster:,} of {at.cluster_rows:,}"
+    rows.add_row(
+        "cluster", f"{at.cluster_id}, similarity to its centroid {at.centroid_similarity:.4f}"
+    )
+    rows.add_row("rank there", f"{place} (batch {at.batch}, rank_key {at.rank_key[:64]})")
+    if at.neighbor_id is None:
+        rows.add_row("nearest earlier row", "none above the horizon")
+    else:
+        near = Text(f"{at.neighbor_id}, similarity {at.max_similarity:.6f}")
+        rows.add_row("nearest earlier row", near)
+    if at.kept_up_to > 0:
+        rows.add_row("kept", f"at any eps up to {at.kept_up_to:.6g}, by its own similarity")
+    else:
+        rows.add_row("kept", "at no eps: an exact copy of the neighbor")
+    if not at.exhaustive:
+        rows.add_row("", "other clusters may hold nearer rows: not exhaustive")
+    console.print(rows)
+    if told.fate != "removed" and at.neighbor_id is not None:
+        _content(console, told, at.neighbor_id)
+
+
+def _print_chain(console: Console, told: Explanation) -> None:
+    _line(console, "\nthe way to its survivor")
+    for link in told.chain:
+        _line(console, f"  {link.id} -> {link.neighbor_id}  similarity {link.similarity:.4f}")
+        _content(console, told, link.neighbor_id)
+    if not told.chain_complete:
+        _line(console, f"  ... and on, to {told.survivor_id}")
+        _content(console, told, told.survivor_id)
+    cover = "enough" if told.covered else "not enough"
+    _line(
+        console,
+        f"survivor {told.survivor_id}: similarity {told.survivor_similarity:.4f} directly, {cover} "
+        "to remove the row by itself",
+    )
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _content(console: Console, told: Explanation, row_id: object) -> None:
+    text = " ".join(told.contents.get(str(row_id), "").split())
+    if text:
+        _line(console, f"      {shortened(text, _MOST_CHARACTERS)}")

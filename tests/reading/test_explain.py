@@ -1,0 +1,150 @@
+"""`semdedup explain`: why a row went or stayed, from the tables alone."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from pyspark.sql.types import LongType, StringType
+
+from semdedup_spark.cli import cli
+from semdedup_spark.errors import ConfigError, StageOrderError, UnknownRowError
+from semdedup_spark.pipeline import explain as explaining
+from semdedup_spark.pipeline.explain import parse_id, run_explain
+from semdedup_spark.pipeline.selected import edge_removals, find_selection
+
+
+@pytest.fixture(scope="module")
+def removed(finished):
+    return {row["id"]: row for row in finished.table("duplicates").collect()}
+
+
+@pytest.fixture(scope="module")
+def scores(finished):
+    return {row["id"]: row for row in finished.table("scores").collect()}
+
+
+def test_a_removed_row_tells_its_way_to_the_survivor(finished, removed, scores):
+    chained = next(
+        (r for r in removed.values() if r["neighbor_id"] != r["survivor_id"]),
+        next(iter(removed.values())),
+    )
+    told = run_explain(finished.job(), str(chained["id"]))
+    assert told.fate == "removed"
+    assert told.eps == 0.05
+    assert told.id == chained["id"]  # a whole number, as its column has it
+    assert [link.id for link in told.chain] == [
+        told.id,
+        *(link.neighbor_id for link in told.chain[:-1]),
+    ]
+    assert told.chain[-1].neighbor_id == told.survivor_id == chained["survivor_id"]
+    assert told.chain_complete
+    for link in told.chain:
+        assert link.similarity == pytest.approx(scores[link.id]["max_similarity"])
+        assert link.similarity > 0.95
+    assert told.survivor_id not in removed
+    assert told.covered == chained["covered"]
+    row = scores[told.id]
+    assert told.standing.kept_up_to == pytest.approx(1 - row["max_similarity"])
+    assert told.contents[str(told.survivor_id)]
+
+
+def test_the_rank_in_the_cluster_is_that_of_the_rank_order(finished, scores):
+    row = sorted(scores.values(), key=lambda r: r["id"])[17]
+    told = run_explain(finished.job(), str(row["id"])).standing
+    cluster = sorted(
+        (r["batch"], r["rank_key"], r["id"])
+        for r in scores.values()
+        if r["cluster_id"] == row["cluster_id"]
+    )
+    assert told.cluster_rows == len(cluster)
+    assert cluster[told.rank_in_cluster - 1][2] == row["id"]
+
+
+def test_a_kept_row_tells_all_that_it_absorbed(finished, removed):
+    groups = {}
+    for row in removed.values():
+        groups.setdefault(row["survivor_id"], set()).add(row["id"])
+    survivor, members = max(groups.items(), key=lambda item: (len(item[1]), item[0]))
+    told = run_explain(finished.job(), str(survivor))
+    assert told.fate == "kept"
+    assert told.chain == []
+    assert told.n_absorbed == len(members)
+    assert {each.id for each in told.absorbed} == members
+    few = run_explain(finished.job(), str(survivor), most=1)
+    assert (few.n_absorbed, len(few.absorbed)) == (len(members), 1)
+    assert few.absorbed[0] == told.absorbed[0]
+
+
+def test_a_rejected_row_tells_why(finished):
+    told = run_explain(finished.job(), "7")
+    assert told.fate == "quarantined"
+    assert [each.reason for each in told.rejections] == ["null_vector"]
+    assert told.standing is None
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"), [("999", "ids look like"), ("12345", "ids look like"), ("100", "'10")]
+)
+def test_an_unknown_id_is_refused_with_a_way_out(finished, key, hint):
+    with pytest.raises(UnknownRowError, match=f"Got '{key}'") as caught:
+        run_explain(finished.job(), key)
+    assert hint in str(caught.value)
+
+
+def test_ids_are_read_as_their_column_has_them():
+    assert parse_id("0012", StringType()) == "0012"
+    assert parse_id("0012", LongType()) == 12
+    with pytest.raises(ConfigError, match=r"must be a whole number.*bigint.*'row-1'"):
+        parse_id("row-1", LongType())
+
+
+def test_long_chains_are_told_in_part(finished, removed, monkeypatch):
+    monkeypatch.setattr(explaining, "_MOST_LINKS", 1)
+    chained = [r for r in removed.values() if r["neighbor_id"] != r["survivor_id"]]
+    if not chained:
+        pytest.skip("no chains in this input")
+    told = run_explain(finished.job(), str(chained[0]["id"]))
+    assert len(told.chain) == 1
+    assert not told.chain_complete
+
+
+def test_a_selection_that_is_not_there_is_refused(finished):
+    with pytest.raises(StageOrderError, match="a selection called 'gone' must exist"):
+        run_explain(finished.job(), "1000", name="gone")
+
+
+def test_before_any_selection_a_row_is_only_scored(finished, monkeypatch, removed):
+    monkeypatch.setattr(explaining, "find_selection", lambda job, name: None)
+    told = run_explain(finished.job(), str(next(iter(removed))))
+    assert told.fate == "scored"
+    assert told.standing.max_similarity > 0.95
+
+
+def test_edge_cases_are_the_removals_nearest_to_the_threshold_and_the_seed_chooses(
+    finished, removed
+):
+    selection = find_selection(finished.job())
+    shown = edge_removals(finished.job(), selection, n=3)
+    assert shown == edge_removals(finished.job(), selection, n=3)
+    others = edge_removals(finished.job(), selection, n=3, seed=5)
+    assert {e.id for e in shown} != {e.id for e in others}
+    nearest = sorted(removed.values(), key=lambda r: (r["similarity"], r["id"]))[:100]
+    for each in (*shown, *others):
+        assert int(each.id) in {row["id"] for row in nearest}
+        assert removed[int(each.id)]["survivor_id"] == int(each.survivor_id)
+        assert each.text
+        assert each.survivor_text
+
+
+def test_the_command_prints_words_or_json(finished, removed):
+    key = str(next(iter(removed)))
+    base = ["explain", "--config", str(finished.job_file)]
+    shown = CliRunner().invoke(cli, [*base, "--id", key], catch_exceptions=False)
+    assert shown.exit_code == 0
+    for words in (f"{key}: removed at eps 0.05", "nearest earlier row", "the way to its survivor"):
+        assert words in shown.output
+    printed = json.loads(CliRunner().invoke(cli, [*base, "--id", key, "--json"]).stdout)
+    assert printed["id"] == int(key)
+    sampled = CliRunner().invoke(cli, [*base, "--sample", "2"], catch_exceptions=False)
+    assert sampled.output.count("similarity") == 2
+    assert CliRunner().invoke(cli, base).exit_code == 2
