@@ -41,11 +41,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Link:
-    """A removed row and the earlier row because of which it went."""
+    """A removed row and the earlier row because of which it went; null where a decision of a person
+    removed it.
+    """
 
     id: Any
     neighbor_id: Any
-    similarity: float
+    similarity: float | None
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class Absorbed:
     """A row that a kept row stands for."""
 
     id: Any
-    similarity: float
-    survivor_similarity: float
+    similarity: float | None
+    survivor_similarity: float | None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Explanation:
-    """``fate``: ``scored`` where nothing was selected yet. ``chain``: from the row to its survivor,
+    """``fate``: ``scored`` where nothing was selected yet; ``reason``: of a removed row, that of
+    ``duplicates``. ``chain``: from the row to its survivor,
     at most 50 links (``chain_complete``); ``absorbed``: the most similar of ``n_absorbed`` rows;
     ``contents``: by id as text, what the rows named here say.
     """
@@ -80,6 +83,7 @@ class Explanation:
     standing: Standing | None = None
     chain: list[Link] = field(default_factory=list)
     chain_complete: bool = True
+    reason: str | None = None
     survivor_id: Any = None
     survivor_similarity: float | None = None
     covered: bool | None = None
@@ -185,9 +189,10 @@ def _fate(known: Explanation, selection: Selection, most: int) -> Explanation:
         fate="removed",
         chain=chain,
         chain_complete=complete,
+        reason=own.asDict().get(s.REASON),  # older tables have none
         survivor_id=own[s.SURVIVOR_ID],
-        survivor_similarity=float(own[s.SURVIVOR_SIMILARITY]),
-        covered=bool(own[s.COVERED]),
+        survivor_similarity=own[s.SURVIVOR_SIMILARITY],
+        covered=own[s.COVERED],
     )
 
 
@@ -195,7 +200,7 @@ def _chain(duplicates: DataFrame, own: Row) -> tuple[list[Link], bool]:
     """From a removed row neighbor by neighbor to a kept one. Every link is of the same group, and
     but for the first the neighbor of another row: few even where the group is large.
     """
-    first = Link(own[s.ID], own[s.NEIGHBOR_ID], float(own[s.SIMILARITY]))
+    first = Link(own[s.ID], own[s.NEIGHBOR_ID], own[s.SIMILARITY])
     if first.neighbor_id == own[s.SURVIVOR_ID] or first.neighbor_id is None:
         return [first], True
     group = duplicates.filter(F.col(s.SURVIVOR_ID) == F.lit(own[s.SURVIVOR_ID]))

@@ -111,7 +111,8 @@ def run_overview(
     selection = require_selection(job, name)
     tuning = run_tune(job, by=by, selected=selection.eps)
     removed = selection.duplicates
-    sizes = removed.groupBy(s.SURVIVOR_ID).agg(F.count(F.lit(1)).alias("size"))
+    grouped = removed.filter(F.col(s.SURVIVOR_ID).isNotNull())
+    sizes = grouped.groupBy(s.SURVIVOR_ID).agg(F.count(F.lit(1)).alias("size"))
     largest = sizes.orderBy(F.desc("size"), s.SURVIVOR_ID).limit(_LARGEST).collect()
     some = drawn(sizes.withColumnRenamed(s.SURVIVOR_ID, s.ID), _DRAWN_GROUPS, seed).collect()
     groups = _groups(job, removed, [(row[0], row["size"]) for row in (*largest, *some)])

@@ -41,9 +41,9 @@ def find_selection(job: Job, name: str | None = None) -> Selection | None:
 
     Raises :class:`StageOrderError` where a name is given and there is no such selection.
     """
-    name = name or getattr(job.config.select, "name", None)
-    record = job.ledger.last(f"select:{name}" if name else "select")
-    table = f"{s.DUPLICATES}_{name}" if name else s.DUPLICATES
+    name = name or job.config.select.name
+    record = job.ledger.last(s.selection_stage(name))
+    table = s.of_selection(s.DUPLICATES, name)
     if record is not None and table_exists(job.spark, job.root, table):
         return Selection(name, record, read_table(job.spark, job.root, table))
     if name is None:
@@ -102,7 +102,8 @@ def edge_removals(job: Job, selection: Selection, *, n: int, seed: int = 0) -> l
     the neighbor is nearest to the threshold (ten times as many, at least 100): where mistakes are
     most likely. The same ones for the same seed.
     """
-    nearest = selection.duplicates.orderBy(s.SIMILARITY, s.ID).limit(max(10 * n, 100))
+    near = selection.duplicates.filter(F.col(s.SIMILARITY) > 1 - selection.eps)
+    nearest = near.orderBy(s.SIMILARITY, s.ID).limit(max(10 * n, 100))
     return beside_survivors(job, drawn(nearest, n, seed))
 
 
@@ -113,7 +114,9 @@ def drawn(rows: DataFrame, n: int, seed: int) -> DataFrame:
 
 def beside_survivors(job: Job, few: DataFrame) -> list[Example]:
     """A few rows of ``duplicates``, in their order, beside the rows that stand for them."""
-    pairs = few.select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY).collect()
+    # A row that only an override removed has no survivor.
+    whole = few.filter(F.col(s.SURVIVOR_SIMILARITY).isNotNull())
+    pairs = whole.select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY).collect()
     texts = contents(job, {row[i] for row in pairs for i in (0, 1)})
     return [
         Example(str(a), texts.get(a, ""), str(b), texts.get(b, ""), float(similarity))

@@ -94,7 +94,8 @@ def print_explanation(console: Console, told: Explanation) -> None:
     at = "" if told.eps is None else f" at eps {told.eps:.6g}"
     of = f" in selection {told.selection}" if told.selection else ""
     fate = "scored; nothing was selected yet" if told.fate == "scored" else told.fate
-    _line(console, f"{told.id}: {fate}{at}{of}")
+    why = f", by {told.reason}" if told.reason else ""
+    _line(console, f"{told.id}: {fate}{at}{of}{why}")
     _content(console, told, told.id)
     for each in told.rejections:
         other = "" if told.standing is None else " (another row of this id)"
@@ -106,8 +107,7 @@ def print_explanation(console: Console, told: Explanation) -> None:
     if told.fate == "kept":
         _line(console, f"\nstands for {told.n_absorbed:,} removed rows")
         for row in told.absorbed:
-            direct = f"{row.survivor_similarity:.4f}"
-            _line(console, f"  {row.id}  similarity {direct}")
+            _line(console, f"  {row.id}  similarity {_number(row.survivor_similarity)}")
             _content(console, told, row.id)
         if told.n_absorbed > len(told.absorbed):
             _line(console, f"  and {told.n_absorbed - len(told.absorbed):,} less similar ones")
@@ -140,19 +140,28 @@ def _print_standing(console: Console, told: Explanation) -> None:
 
 
 def _print_chain(console: Console, told: Explanation) -> None:
+    if told.survivor_id is None:
+        _line(console, "\nremoved by a decision about this row: nothing stands for it")
+        return
     _line(console, "\nthe way to its survivor")
     for link in told.chain:
-        _line(console, f"  {link.id} -> {link.neighbor_id}  similarity {link.similarity:.4f}")
+        step = f"  {link.id} -> {link.neighbor_id}  similarity {_number(link.similarity)}"
+        _line(console, step)
         _content(console, told, link.neighbor_id)
     if not told.chain_complete:
         _line(console, f"  ... and on, to {told.survivor_id}")
         _content(console, told, told.survivor_id)
     cover = "enough" if told.covered else "not enough"
+    direct = _number(told.survivor_similarity)
     _line(
         console,
-        f"survivor {told.survivor_id}: similarity {told.survivor_similarity:.4f} directly, {cover} "
+        f"survivor {told.survivor_id}: similarity {direct} directly, {cover} "
         "to remove the row by itself",
     )
+
+
+def _number(similarity: float | None) -> str:
+    return "unknown" if similarity is None else f"{similarity:.4f}"
 
 
 def _line(console: Console, text: str) -> None:
