@@ -83,6 +83,7 @@ class Overview:
 
     output: str
     selection: str | None
+    resolution: str
     eps: float
     counts: dict[str, int]
     tuning: Tuning
@@ -124,6 +125,7 @@ def run_overview(
     return Overview(
         output=job.root.location,
         selection=selection.name,
+        resolution=json.loads(selection.record.config).get("resolution", "paper"),
         eps=selection.eps,
         counts=dict(selection.record.counts),
         tuning=tuning,

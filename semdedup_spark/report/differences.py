@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
-_SHOWN = 500
+_SHOWN = 360
 _COMPARED = 1500  # words beyond what is shown tell a difference from a cut
 _BEFORE = 100
 
@@ -23,7 +23,7 @@ class Piece:
 
 
 def marked(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
-    """Both texts in pieces. Of long ones about 500 characters are shown, from a little before the
+    """Both texts in pieces. Of long ones about 360 characters are shown, from a little before the
     first difference on.
     """
     a, b = visible(a), visible(b)

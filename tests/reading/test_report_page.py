@@ -94,6 +94,7 @@ def overview(words="a text", *, with_pictures=False):
     return Overview(
         output=words,
         selection=None,
+        resolution="paper",
         eps=0.05,
         counts={"read": 101, "kept": 95, "removed": 5, "quarantined": 1, "uncovered": 1},
         tuning=tuning,
