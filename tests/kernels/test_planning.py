@@ -87,3 +87,20 @@ def test_all_pairs_are_cheaper_once_probes_go_nearly_everywhere():
     assert not cheaper_all_with_all([10, 10], [4, 4])
     assert cheaper_all_with_all([10, 10], [5, 5])
     assert cheaper_all_with_all([20], [0])
+
+
+@given(
+    fixed=st.floats(0, 30),
+    per_row=st.floats(1e-5, 0.5),
+    target=st.sampled_from([4.0, 60.0]),
+    noise=st.lists(st.floats(1, 3), min_size=40, max_size=40),
+)
+def test_commits_never_shrink_until_only_their_fixed_part_is_left(fixed, per_row, target, noise):
+    done, rows = [], 512
+    for factor in noise:
+        done.append((rows, factor * (fixed + per_row * rows)))
+        rows = next_rows(done, target_seconds=target)
+    late = [rows for rows, _ in done[10:]]
+    overhead = len(late) * fixed
+    # noise may cost something, but work never comes to a standstill
+    assert overhead <= 1.5 * per_row * sum(late) + 1e-9
