@@ -118,7 +118,10 @@ def resolve_components(case: Case) -> Resolved:
     heads = nodes.groupBy(*within).agg(first)
     agrees = [F.col(f"nodes.{c}").eqNullSafe(F.col(f"heads.{c}")) for c in within]
     joined = nodes.alias("nodes").join(heads.alias("heads"), agrees).select("nodes.*", _HEAD)
-    survivor = F.when(~F.col(f"{_HEAD}.{_FORCED}"), F.col(f"{_HEAD}.{s.ID}"))
+    # Nobody stands for a row that would be the first if it were not removed.
+    earlier = F.struct(*(F.col(f"{_HEAD}.{c}") for c in _RANK)) < F.struct(*_RANK)
+    stands = ~F.col(f"{_HEAD}.{_FORCED}") & earlier
+    survivor = F.when(stands, F.col(f"{_HEAD}.{s.ID}"))
     rows = joined.withColumn(s.SURVIVOR_ID, survivor)
     is_head = F.col(s.ID) == F.col(f"{_HEAD}.{s.ID}")
     removed = rows.filter(~is_head & ~F.col(_FORCED)).join(case.ids(s.KEEP), s.ID, "left_anti")
