@@ -48,7 +48,7 @@ def removed_examples(job: Job, *, content: str, n: int) -> list[Example]:
     ``content``: name of the source's column to show.
     """
     duplicates = s.of_selection(s.DUPLICATES, job.config.select.name)
-    removed = read_table(job.spark, job.root, duplicates)
+    removed = read_table(job.spark, job.root, duplicates).filter(F.col(s.SURVIVOR_ID).isNotNull())
     similarity = F.col(s.SURVIVOR_SIMILARITY).alias(s.SIMILARITY)
     pairs = removed.select(s.ID, s.SURVIVOR_ID, similarity).orderBy(F.xxhash64(s.ID), s.ID)
     return _with_texts(job, pairs.limit(n), content)
