@@ -71,7 +71,8 @@ class Rejection:
 @dataclass(frozen=True)
 class Explanation:
     """``fate``: ``scored`` where nothing was selected yet; ``reason``: of a removed row, that of
-    ``duplicates``. ``chain``: from the row to its survivor,
+    ``duplicates``; ``protected_from``: the row that it would have gone for, had ``must_agree`` not
+    kept it; ``decision``: what a person decided about it, and why. ``chain``: from the row to its survivor,
     at most 50 links (``chain_complete``); ``absorbed``: the most similar of ``n_absorbed`` rows;
     ``contents``: by id as text, what the rows named here say.
     """
@@ -84,6 +85,8 @@ class Explanation:
     chain: list[Link] = field(default_factory=list)
     chain_complete: bool = True
     reason: str | None = None
+    protected_from: Any = None
+    decision: str | None = None
     survivor_id: Any = None
     survivor_similarity: float | None = None
     covered: bool | None = None
@@ -113,7 +116,14 @@ def run_explain(job: Job, key: str, *, name: str | None = None, most: int = 20) 
     if selection is not None:
         known = replace(known, selection=selection.name, eps=selection.eps)
         known = _fate(known, selection, most)
-    named = [row_id, standing.neighbor_id, known.survivor_id]
+        protecting = s.of_selection(s.PROTECTED, selection.name)
+        protected = _row_of(job, protecting, row_id) if known.fate == "kept" else None
+        if protected is not None:
+            known = replace(known, protected_from=protected[s.PROTECTED_FROM])
+    decided = _row_of(job, s.OVERRIDES, row_id)
+    if decided is not None:
+        known = replace(known, decision=f"{decided[s.ACTION]}: {decided[s.REASON]}")
+    named = [row_id, standing.neighbor_id, known.survivor_id, known.protected_from]
     named += [link.neighbor_id for link in known.chain] + [each.id for each in known.absorbed]
     texts = contents(job, {each for each in named if each is not None})
     return replace(known, contents={str(each): text for each, text in texts.items()})
@@ -141,6 +151,13 @@ def _unknown(scores: DataFrame, key: str) -> UnknownRowError:
         f"--id must be the id of a scored or quarantined row. Got {key!r}.",
         hint=f"ids that contain it: {listed}" if some else f"ids look like {listed}",
     )
+
+
+def _row_of(job: Job, table: str, row_id: Any) -> Row | None:
+    """The row of a table that there may be."""
+    if not table_exists(job.spark, job.root, table):
+        return None
+    return read_table(job.spark, job.root, table).filter(F.col(s.ID) == F.lit(row_id)).first()
 
 
 def _rejections(job: Job, row_id: Any) -> list[Rejection]:

@@ -102,6 +102,10 @@ def print_explanation(console: Console, told: Explanation) -> None:
         _line(console, f"quarantined by {each.stage} as {each.reason}: {each.message}{other}")
     if told.standing is not None:
         _print_standing(console, told)
+    if told.decision:
+        _line(console, f"a person decided: {told.decision}")
+    if told.protected_from is not None:
+        _line(console, f"select.must_agree keeps it: it would have gone for {told.protected_from}")
     if told.chain:
         _print_chain(console, told)
     if told.fate == "kept":

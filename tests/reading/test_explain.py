@@ -9,6 +9,7 @@ from pyspark.sql.types import LongType, StringType
 from semdedup_spark.cli import cli
 from semdedup_spark.errors import ConfigError, StageOrderError, UnknownRowError
 from semdedup_spark.pipeline import explain as explaining
+from semdedup_spark.pipeline import run_select
 from semdedup_spark.pipeline.explain import parse_id, run_explain
 from semdedup_spark.pipeline.selected import edge_removals, find_selection
 
@@ -111,6 +112,17 @@ def test_long_chains_are_told_in_part(finished, removed, monkeypatch):
 def test_a_selection_that_is_not_there_is_refused(finished):
     with pytest.raises(StageOrderError, match="a selection called 'gone' must exist"):
         run_explain(finished.job(), "1000", name="gone")
+
+
+def test_a_row_that_must_agree_protects_says_from_which_row(finished):
+    chosen = ["select.name=guarded", "select.eps=0.05", "select.must_agree=[split]"]
+    run_select(finished.job(*chosen))
+    protected = finished.table("protected_guarded").first()
+    told = run_explain(finished.job(), str(protected["id"]), name="guarded")
+    assert (told.fate, told.selection) == ("kept", "guarded")
+    assert told.protected_from == protected["protected_from"]
+    assert told.standing.max_similarity > 0.95
+    assert run_explain(finished.job(), str(protected["id"])).protected_from is None
 
 
 def test_before_any_selection_a_row_is_only_scored(finished, monkeypatch, removed):
