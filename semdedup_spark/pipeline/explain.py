@@ -72,9 +72,9 @@ class Rejection:
 class Explanation:
     """``fate``: ``scored`` where nothing was selected yet; ``reason``: of a removed row, that of
     ``duplicates``; ``protected_from``: the row that it would have gone for, had ``must_agree`` not
-    kept it; ``decision``: what a person decided about it, and why. ``chain``: from the row to its survivor,
-    at most 50 links (``chain_complete``); ``absorbed``: the most similar of ``n_absorbed`` rows;
-    ``contents``: by id as text, what the rows named here say.
+    kept it; ``decision``: what a person decided about it, and why. ``chain``: from the row to its
+    survivor, at most 50 links (``chain_complete``); ``absorbed``: the most similar of
+    ``n_absorbed`` rows; ``contents``: by id as text, what the rows named here say.
     """
 
     id: Any
