@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from semdedup_spark.in_memory import VectorScores, score_vectors
     from semdedup_spark.in_memory_pruning import Clusters, cluster_vectors
     from semdedup_spark.pipeline import JobSummary, open_job, run_job
+    from semdedup_spark.pipeline.pinned import SelectedTables, read_selection
     from semdedup_spark.session import open_session
 
 _HOMES = {
@@ -23,6 +24,8 @@ _HOMES = {
     "JobSummary": "semdedup_spark.pipeline",
     "open_job": "semdedup_spark.pipeline",
     "run_job": "semdedup_spark.pipeline",
+    "SelectedTables": "semdedup_spark.pipeline.pinned",
+    "read_selection": "semdedup_spark.pipeline.pinned",
     "open_session": "semdedup_spark.session",
     "VectorScores": "semdedup_spark.in_memory",
     "Clusters": "semdedup_spark.in_memory_pruning",
@@ -34,6 +37,7 @@ __all__ = [
     "Clusters",
     "JobConfig",
     "JobSummary",
+    "SelectedTables",
     "VectorScores",
     "__version__",
     "cluster_vectors",
@@ -41,6 +45,7 @@ __all__ = [
     "open_job",
     "open_session",
     "parse_config",
+    "read_selection",
     "run_job",
     "score_vectors",
 ]

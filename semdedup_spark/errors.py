@@ -74,6 +74,12 @@ class SourceChangedError(SemDedupError, RuntimeError):
     retryable = True
 
 
+class OutputBusyError(SemDedupError, RuntimeError):
+    """Raised when another run works on the same output. Nothing was read or written."""
+
+    retryable = True
+
+
 class ReconciliationError(SemDedupError, RuntimeError):
     """Raised when kept + removed + quarantined is not the number of rows read."""
 

@@ -19,6 +19,7 @@ PRUNING = "pruning"
 PRUNED = "pruned"
 QUARANTINE = "quarantine"
 RUNS = "runs"
+LEASES = "leases"
 OVERRIDES = "overrides"
 PROTECTED = "protected"
 
@@ -151,6 +152,13 @@ COMMENTS: dict[str, dict[str, str]] = {
         "metrics": "Measured numbers, such as the objective or eps",
         "software": "Versions of the software that ran",
     },
+    LEASES: {
+        "run_id": "Run that works on this output, or did",
+        "event": "claimed, renewed or released",
+        "happened_at": "When, by the clock of that run's machine, UTC",
+        "holder": "Host and process number of its driver",
+        "seconds": "The lease ends by itself so long after its last event",
+    },
 }
 
 RUNS_DDL = (
@@ -159,6 +167,8 @@ RUNS_DDL = (
     "inputs map<string,string>, outputs map<string,bigint>, counts map<string,bigint>, "
     "metrics map<string,double>, software map<string,string>"
 )
+
+LEASES_DDL = "run_id string, event string, happened_at timestamp, holder string, seconds double"
 
 
 def of_selection(table: str, name: str | None) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from semdedup_spark import __version__
-from semdedup_spark.cli import export, overriding, prune, reading, stages, sweep
+from semdedup_spark.cli import export, operations, overriding, prune, reading, stages, sweep
 from semdedup_spark.errors import SemDedupError
 
 _EXTRAS = {
@@ -62,6 +62,7 @@ def cli() -> None:
 for _command in (
     *stages.COMMANDS,
     *overriding.COMMANDS,
+    *operations.COMMANDS,
     *reading.COMMANDS,
     *prune.COMMANDS,
     *export.COMMANDS,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,7 +35,9 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None) -> Job:
+def opened_job(
+    config: str, overrides: tuple[str, ...], run_id: str | None, *, dry_run: bool = False
+) -> Job:
     """A job on a new session, or the configuration's error before one is started."""
     from semdedup_spark.config import load_config
 
@@ -43,4 +47,30 @@ def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None) -> J
     from semdedup_spark.report.console import console_listener
     from semdedup_spark.session import open_session
 
-    return open_job(open_session(), loaded, run_id=run_id, listener=console_listener())
+    listener = console_listener()
+    return open_job(open_session(), loaded, run_id=run_id, listener=listener, dry_run=dry_run)
+
+
+@contextmanager
+def working_job(
+    config: str, overrides: tuple[str, ...], run_id: str | None, wait: float
+) -> Iterator[Job]:
+    """As :func:`opened_job`, with the output to itself until the end."""
+    job = opened_job(config, overrides, run_id)
+
+    from semdedup_spark.pipeline.leasing import held_output
+
+    with held_output(job, wait_seconds=wait):
+        # the ledger was read before: another run may have ended meanwhile
+        yield dataclasses.replace(job, ledger=job.ledger.anew())
+
+
+def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--wait``, of the commands that write."""
+    return click.option(
+        "--wait",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="SECONDS",
+        help="Wait so long for another run on the same output; by default refuse at once.",
+    )(command)

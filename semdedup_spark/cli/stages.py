@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from semdedup_spark.cli.options import job_options, opened_job
+from semdedup_spark.cli.options import job_options, opened_job, wait_option, working_job
+from semdedup_spark.errors import SemDedupError
 
 if TYPE_CHECKING:
     from semdedup_spark.pipeline import Job, JobSummary
@@ -16,58 +17,103 @@ if TYPE_CHECKING:
 
 @click.command()
 @job_options
-def run(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+@wait_option
+@click.option("--dry-run", is_flag=True, help="Say which stages would be computed, and why.")
+@click.option(
+    "--summary",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Write what the run did as JSON to this file; - for standard output instead of the text.",
+)
+def run(
+    config: str,
+    overrides: tuple[str, ...],
+    run_id: str | None,
+    wait: float,
+    dry_run: bool,
+    summary: str | None,
+) -> None:
     """Embed, cluster, score and select: the whole job."""
     from semdedup_spark.pipeline import run_job
+    from semdedup_spark.pipeline.status import summary_dict
 
-    job = opened_job(config, overrides, run_id)
-    print_result(job, run_job(job))
+    if dry_run:
+        _preview(config, overrides, run_id)
+        return
+    try:
+        with working_job(config, overrides, run_id, wait) as job:
+            result = run_job(job)
+    except SemDedupError as error:
+        _write_summary(summary, {"ok": False, "error": str(error), "retryable": error.retryable})
+        raise
+    _write_summary(summary, summary_dict(job, result))
+    if summary != "-":
+        print_result(job, result)
+
+
+def _preview(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+    from semdedup_spark.pipeline import preview_job
+
+    for record in preview_job(opened_job(config, overrides, run_id, dry_run=True)):
+        what = "would be reused" if record.reused else "would be computed"
+        click.echo(f"{record.stage}: {what}, because {record.why}")
+
+
+def _write_summary(place: str | None, found: dict[str, Any]) -> None:
+    if place is not None:
+        with click.open_file(place, "w", encoding="utf-8", atomic=place != "-") as file:
+            file.write(json.dumps(found, indent=2) + "\n")
 
 
 @click.command()
 @job_options
-def embed(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+@wait_option
+def embed(config: str, overrides: tuple[str, ...], run_id: str | None, wait: float) -> None:
     """Rows of the source to the tables embeddings and quarantine."""
     from semdedup_spark.pipeline import run_embed
 
-    job = opened_job(config, overrides, run_id)
-    run_embed(job)
-    job.ledger.flush()
+    with working_job(config, overrides, run_id, wait) as job:
+        run_embed(job)
+        job.ledger.flush()
 
 
 @click.command()
 @job_options
-def cluster(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+@wait_option
+def cluster(config: str, overrides: tuple[str, ...], run_id: str | None, wait: float) -> None:
     """Train k-means on the embeddings: the table centroids."""
     from semdedup_spark.pipeline import run_cluster
 
-    job = opened_job(config, overrides, run_id)
-    run_cluster(job)
-    job.ledger.flush()
+    with working_job(config, overrides, run_id, wait) as job:
+        run_cluster(job)
+        job.ledger.flush()
 
 
 @click.command()
 @job_options
-def score(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+@wait_option
+def score(config: str, overrides: tuple[str, ...], run_id: str | None, wait: float) -> None:
     """Compare the rows of each cluster: the table scores."""
     from semdedup_spark.pipeline import run_score
 
-    job = opened_job(config, overrides, run_id)
-    run_score(job)
-    job.ledger.flush()
+    with working_job(config, overrides, run_id, wait) as job:
+        run_score(job)
+        job.ledger.flush()
 
 
 @click.command()
 @job_options
+@wait_option
 @click.option("--name", help="Short for --set select.name=NAME: tables of their own.")
-def select(config: str, overrides: tuple[str, ...], run_id: str | None, name: str | None) -> None:
+def select(
+    config: str, overrides: tuple[str, ...], run_id: str | None, wait: float, name: str | None
+) -> None:
     """Apply a threshold to the scores: the tables deduplicated and duplicates."""
     from semdedup_spark.pipeline import run_select
 
     overrides = (*overrides, f"select.name={json.dumps(name)}") if name else overrides
-    job = opened_job(config, overrides, run_id)
-    run_select(job)
-    job.ledger.flush()
+    with working_job(config, overrides, run_id, wait) as job:
+        run_select(job)
+        job.ledger.flush()
 
 
 @click.command()
@@ -112,7 +158,7 @@ def print_result(job: Job, summary: JobSummary) -> None:
         reasons=quarantine_reasons(job) if summary.quarantined else [],
     )
     name = job.config.select.name
-    tables = [t for t in s.COMMENTS if t not in (*s.OF_SELECTION, s.OVERRIDES, s.PRUNING)]
+    tables = [t for t in s.COMMENTS if t not in (*s.OF_SELECTION, s.OVERRIDES, s.PRUNING, s.LEASES)]
     tables += [s.of_selection(t, name) for t in (s.DUPLICATES, s.DEDUPLICATED)]
     places = {table: job.root.name(table) for table in tables}
     query = (

@@ -5,7 +5,7 @@ The only package that knows the transforms, the tables and the configuration at 
 
 from semdedup_spark.pipeline.cluster import run_cluster
 from semdedup_spark.pipeline.embed import run_embed
-from semdedup_spark.pipeline.job import JobSummary, run_job
+from semdedup_spark.pipeline.job import JobSummary, preview_job, run_job
 from semdedup_spark.pipeline.plan import Plan, run_plan
 from semdedup_spark.pipeline.prune import run_prune, run_pruning_job
 from semdedup_spark.pipeline.score import run_score
@@ -19,6 +19,7 @@ __all__ = [
     "Plan",
     "Progress",
     "open_job",
+    "preview_job",
     "run_cluster",
     "run_embed",
     "run_job",

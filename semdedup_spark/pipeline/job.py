@@ -24,6 +24,16 @@ class JobSummary:
     records: tuple[StageRecord, ...]
 
 
+def preview_job(job: Job) -> tuple[StageRecord, ...]:
+    """What a dry run finds: of each stage whether it would be reused, and why. The source is looked
+    at; nothing is written.
+    """
+    embed = run_embed(job)
+    cluster = run_cluster(job, embed)
+    score = run_score(job, embed, cluster)
+    return embed, cluster, score, run_select(job, embed, score)
+
+
 def run_job(job: Job) -> JobSummary:
     """All four stages, each computed or reused, and the books balanced."""
     embed = run_embed(job)

@@ -54,7 +54,9 @@ class Listener:
 
 @dataclass(frozen=True)
 class Job:
-    """One invocation: where it runs, what it was asked for, and its id."""
+    """One invocation: where it runs, what it was asked for, and its id. With ``dry_run`` stages
+    only say what they would do.
+    """
 
     spark: SparkSession
     config: JobConfig
@@ -62,6 +64,7 @@ class Job:
     run_id: str
     ledger: Ledger
     listener: Listener = field(default_factory=Listener)
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,15 @@ def open_job(
     *,
     run_id: str | None = None,
     listener: Listener | None = None,
+    dry_run: bool = False,
 ) -> Job:
     """A job on this session. ``run_id``: its name in the ledger; by default made from the time. A
     run that is tried again may keep its name.
     """
     root = OutputRoot.parse(config.output)
     chosen = run_id or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-    return Job(spark, config, root, chosen, Ledger(spark, root), listener or Listener())
+    ledger = Ledger(spark, root)
+    return Job(spark, config, root, chosen, ledger, listener or Listener(), dry_run)
 
 
 def result_key(settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
@@ -117,7 +122,7 @@ def run_stage(
         )
     else:
         job.listener.started(stage, why)
-        result = compute(key)
+        result = StageResult({}) if job.dry_run else compute(key)
         record = StageRecord(
             run_id=job.run_id,
             stage=stage,
@@ -134,8 +139,9 @@ def run_stage(
             metrics=result.metrics,
             software=software_versions(),
         )
-    job.ledger.add(record)
-    job.listener.finished(record)
+    if not job.dry_run:
+        job.ledger.add(record)
+        job.listener.finished(record)
     return record
 
 

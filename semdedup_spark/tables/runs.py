@@ -44,6 +44,10 @@ class Ledger:
         self._last = _last_records(spark, root)
         self._pending: list[StageRecord] = []
 
+    def anew(self) -> Ledger:
+        """The ledger as it is now."""
+        return Ledger(self._spark, self._root)
+
     def last(self, stage: str) -> StageRecord | None:
         """The newest row of a stage."""
         return self._last.get(stage)

@@ -1,0 +1,73 @@
+"""Status, differences and housekeeping on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from semdedup_spark.pipeline.diff import Change
+from semdedup_spark.pipeline.status import Status
+from semdedup_spark.tables.maintenance import Tidied
+
+
+def print_status(console: Console, status: Status) -> None:
+    """Stages, runs, and who works here."""
+    console.print(f"output {status.output}", markup=False, soft_wrap=True)
+    holder = status.holder
+    if holder is None:
+        console.print("no run works on it")
+    else:
+        console.print(
+            f"run {holder.run_id} works on it: process {holder.holder.pid} on "
+            f"{holder.holder.host}, last heard of {holder.heard:%Y-%m-%d %H:%M:%S} UTC",
+            markup=False,
+            soft_wrap=True,
+        )
+    if not status.stages:
+        console.print("no stage has run here")
+        return
+    stages = _table("stage", "run", "started (UTC)", "seconds", "counts")
+    for record in status.stages:
+        counts = ", ".join(f"{name} {n:,}" for name, n in record.counts.items() if name != "has_id")
+        reused = " (reused)" if record.reused else ""
+        started = f"{record.started_at:%Y-%m-%d %H:%M:%S}"
+        row = (record.stage + reused, record.run_id, started, f"{record.seconds:.1f}", counts)
+        stages.add_row(*map(escape, row))
+    console.print(stages)
+    runs = _table("run", "started (UTC)", "seconds", "computed", "reused")
+    for run in status.runs:
+        started = f"{run.started_at:%Y-%m-%d %H:%M:%S}"
+        names = " ".join(run.computed), " ".join(run.reused)
+        runs.add_row(*map(escape, (run.run_id, started, f"{run.seconds:.1f}", *names)))
+    console.print(runs)
+
+
+def print_changes(console: Console, changes: Sequence[Change]) -> None:
+    """One line a kind of change."""
+    if not changes:
+        console.print("every row has the same fate in both runs")
+        return
+    table = _table("before", "after", "why", "rows", "for example")
+    for change in changes:
+        row = (change.before, change.after, change.why, f"{change.n_rows:,}")
+        table.add_row(*map(escape, (*row, ", ".join(change.sample))))
+    console.print(table)
+
+
+def print_tidied(console: Console, tidied: Sequence[Tidied]) -> None:
+    """One line a table."""
+    table = _table("table", "files before", "files after", "MiB")
+    for each in tidied:
+        row = (each.table, str(each.files_before), str(each.files_after))
+        table.add_row(*row, f"{each.bytes_now / 2**20:.1f}")
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

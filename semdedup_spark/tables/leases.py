@@ -1,0 +1,178 @@
+"""Who works on an output now: a lease that is claimed by a commit and ends by itself.
+
+A claim, its renewals and its release are rows appended to the table ``leases``, each in a commit of
+its own. Delta puts commits in one order for everybody, so of two runs that claim at once both see
+which came first. A lease that is not renewed ends; that of a process that has died on this machine
+ends at once. No file has to be removed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Row, SparkSession
+
+from semdedup_spark import schema as s
+from semdedup_spark.tables.catalog import OutputRoot, history
+from semdedup_spark.tables.writes import CommitMark, append_rows
+
+_STAGE = "lease"
+CLAIMED, RENEWED, RELEASED = "claimed", "renewed", "released"
+# A run renews a few times an hour, so this many commits hold every lease that can be alive.
+_LOOK_BACK = 200
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process. ``machine`` tells hosts, boots and containers apart, in which numbers repeat."""
+
+    host: str
+    machine: str
+    pid: int
+
+    @classmethod
+    def here(cls) -> Holder:
+        """The process that asks."""
+        return cls(platform.node(), _machine(), os.getpid())
+
+    def has_ended(self) -> bool:
+        """Whether this is known; never of a process on another machine."""
+        if self.machine != _machine() or not self.machine:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:  # it belongs to somebody else, so it is there
+            return False
+        return False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One run's lease. ``version``: of the commit that claimed it; ``heard``: last sign of life."""
+
+    token: str
+    run_id: str
+    holder: Holder
+    version: int
+    heard: datetime
+    released: bool
+    seconds: float
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether others must keep out."""
+        expires = self.heard + timedelta(seconds=self.seconds)
+        return not self.released and now < expires and not self.holder.has_ended()
+
+
+class Lease:
+    """A lease of an output for the process here, ``seconds`` long unless it is renewed."""
+
+    def __init__(
+        self, spark: SparkSession, root: OutputRoot, run_id: str, *, seconds: float
+    ) -> None:
+        self._spark = spark
+        self._root = root
+        self._run_id = run_id
+        self._token = uuid.uuid4().hex
+        self._seconds = seconds
+        self._since = -1
+
+    def claim(self) -> Claim | None:
+        """``None``: it is ours. Otherwise whose it is, and nothing of ours remains."""
+        other = self.held_by_other()
+        if other is not None:
+            return other
+        self._since = self._note(CLAIMED)
+        other = self.held_by_other(before=self._since)
+        if other is not None:  # it claimed while we looked
+            self.release()
+        return other
+
+    def held_by_other(self, *, before: int | None = None) -> Claim | None:
+        """The first living claim of another run, if only those ``before`` a version count. A run
+        of the same name is this one, tried again.
+        """
+        now = datetime.now(timezone.utc)
+        for claim in read_claims(self._spark, self._root):
+            early = before is None or claim.version < before
+            if early and claim.run_id != self._run_id and claim.is_alive(now):
+                return claim
+        return None
+
+    def renew(self) -> None:
+        """Stay alive for as long again."""
+        self._note(RENEWED)
+
+    def release(self) -> None:
+        """Let others in."""
+        self._note(RELEASED)
+
+    def _note(self, event: str) -> int:
+        holder, now = Holder.here(), datetime.now(timezone.utc)
+        told = {
+            "token": self._token,
+            "event": event,
+            "holder": asdict(holder),
+            "since": self._since,
+            "seconds": self._seconds,
+            "at": now.isoformat(),  # so that no two marks are equal
+        }
+        mark = CommitMark(self._run_id, _STAGE, json.dumps(told))
+        row = (self._run_id, event, now, f"{holder.host}:{holder.pid}", self._seconds)
+        frame = self._spark.createDataFrame([row], s.LEASES_DDL).coalesce(1)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return append_rows(frame, self._root, s.LEASES, mark).version
+            except PySparkException:  # another claim was written at the same moment
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+
+def read_claims(spark: SparkSession, root: OutputRoot) -> list[Claim]:
+    """All recent claims, the first one first."""
+    return claims_of(history(spark, root, s.LEASES, limit=_LOOK_BACK))
+
+
+def claims_of(commits: Iterable[Row]) -> list[Claim]:
+    """``commits``: of the table's history, newest first."""
+    found: dict[str, Claim] = {}
+    for commit in commits:
+        try:
+            mark = CommitMark(**json.loads(commit["userMetadata"]))
+            told = json.loads(mark.result_key)
+        except (TypeError, ValueError):  # of another hand
+            continue
+        version, heard = int(commit["version"]), commit["timestamp"].astimezone(timezone.utc)
+        newer, since = found.get(told["token"]), int(told["since"])
+        found[told["token"]] = Claim(
+            told["token"],
+            mark.run_id,
+            Holder(**told["holder"]),
+            version if since < 0 else since,
+            newer.heard if newer else heard,
+            newer.released if newer else told["event"] == RELEASED,
+            float(told["seconds"]),
+        )
+    return sorted(found.values(), key=lambda claim: claim.version)
+
+
+def _machine() -> str:
+    """The same for two processes exactly if they see each other's numbers; empty if unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+    return f"{platform.node()} {boot} {space}"

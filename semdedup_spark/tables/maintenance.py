@@ -1,0 +1,67 @@
+"""Housekeeping by SQL: fewer small files, no old ones, and a ledger that does not grow for ever."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.tables.catalog import OutputRoot
+
+# Delta's own limit: readers and writers may still use younger files.
+SHORTEST_RETENTION_HOURS = 168
+
+
+@dataclass(frozen=True)
+class Tidied:
+    """``files_before``, ``files_after`` OPTIMIZE; ``bytes_now``: of the newest version."""
+
+    table: str
+    files_before: int
+    files_after: int
+    bytes_now: int
+
+
+def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hours: int) -> Tidied:
+    """OPTIMIZE, then VACUUM what no version younger than ``retain_hours`` needs. Rows stay as they
+    are, and so do results that later runs would reuse. Raises :class:`ConfigError` for a retention
+    below 168 hours.
+    """
+    if retain_hours < SHORTEST_RETENTION_HOURS:
+        raise ConfigError(
+            f"the retention must be at least {SHORTEST_RETENTION_HOURS} hours. Got {retain_hours}.",
+            hint="a run or a reader may still use younger files; for erasure see the README.",
+        )
+    name = root.name(table)
+    before = _files(spark, name)
+    spark.sql(f"OPTIMIZE {name}").collect()
+    spark.sql(f"VACUUM {name} RETAIN {retain_hours} HOURS").limit(1).collect()
+    after = _files(spark, name)
+    return Tidied(table, before[0], after[0], after[1])
+
+
+def trim_rows(spark: SparkSession, root: OutputRoot, table: str, *, older_than_days: int) -> None:
+    """Forget rows of ``runs`` or ``leases`` that are older, but not a stage's newest, by which it
+    is known whether its result may be reused.
+    """
+    name = root.name(table)
+    moment = "started_at" if table == s.RUNS else "happened_at"
+    spared = _newest_of_stages(spark, name) if table == s.RUNS else ""
+    old = f"{moment} < current_timestamp() - INTERVAL {older_than_days} DAYS"
+    spark.sql(f"DELETE FROM {name} WHERE {old} {spared}").collect()
+
+
+def _newest_of_stages(spark: SparkSession, name: str) -> str:
+    exact = "date_format(max(started_at), 'yyyy-MM-dd HH:mm:ss.SSSSSS')"
+    newest = spark.sql(f"SELECT stage, {exact} FROM {name} GROUP BY stage").collect()  # few
+    return " ".join(
+        f"AND NOT (stage = '{stage}' AND started_at = timestamp'{moment}')"
+        for stage, moment in sorted(tuple(row) for row in newest)
+    )
+
+
+def _files(spark: SparkSession, name: str) -> tuple[int, int]:
+    row = spark.sql(f"DESCRIBE DETAIL {name}").select("numFiles", "sizeInBytes").first()
+    return (0, 0) if row is None else (int(row[0]), int(row[1]))

@@ -1,0 +1,79 @@
+"""What became of each row in one selection, and what in a later one."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+
+BEFORE, AFTER, WHY, N, SAMPLE = "before", "after", "why", "n_rows", "sample"
+KEPT, REMOVED, ABSENT = "kept", "removed", "absent"
+_M, _NEIGHBOR, _REASON = "m", "neighbor", "reason"
+_SAMPLE_IDS = 5
+
+
+def fates(scores: DataFrame, duplicates: DataFrame) -> DataFrame:
+    """(id, fate, m, neighbor, reason) of each scored row in one selection: kept or removed, its
+    similarity to its neighbor, and why it was removed.
+    """
+    removed = duplicates.select(s.ID, F.col(s.REASON).alias(_REASON), F.lit(True).alias("gone"))
+    rows = scores.select(
+        s.ID, F.col(s.MAX_SIMILARITY).alias(_M), F.col(s.NEIGHBOR_ID).alias(_NEIGHBOR)
+    ).join(removed, s.ID, "left")
+    fate = F.when(F.col("gone"), REMOVED).otherwise(KEPT).alias("fate")
+    return rows.select(s.ID, fate, _M, _NEIGHBOR, _REASON)
+
+
+def differences(before: DataFrame, after: DataFrame) -> DataFrame:
+    """Rows whose fate differs, counted: before, after, why, n_rows, sample (at most five ids as
+    text, the first in their order).
+
+    ``why``: ``new_row`` and ``gone_from_source``; ``new_neighbor``: the row that it is now most
+    similar to was not there before; ``neighbor_gone``: its former one is there no longer;
+    ``override``; ``threshold``: the row has the same neighbor at the same similarity, so eps, the
+    resolution or a guard changed; ``rescored``: another ranking, clustering or embedding.
+    """
+    old = before.select(s.ID, *(F.col(c).alias(f"{c}_a") for c in _columns(before)))
+    new = after.select(s.ID, *(F.col(c).alias(f"{c}_b") for c in _columns(after)))
+    both = old.join(new, s.ID, "full")
+    was = F.coalesce(F.col("fate_a"), F.lit(ABSENT))
+    now = F.coalesce(F.col("fate_b"), F.lit(ABSENT))
+    changed = both.filter(was != now)
+    ids_before = before.select(F.col(s.ID).alias(f"{_NEIGHBOR}_b"), F.lit(True).alias("known"))
+    ids_after = after.select(F.col(s.ID).alias(f"{_NEIGHBOR}_a"), F.lit(True).alias("stays"))
+    told = changed.join(ids_before, f"{_NEIGHBOR}_b", "left").join(
+        ids_after, f"{_NEIGHBOR}_a", "left"
+    )
+    named = told.select(
+        was.alias(BEFORE),
+        now.alias(AFTER),
+        _why().alias(WHY),
+        F.col(s.ID).cast("string").alias("i"),
+    )
+    place = F.row_number().over(Window.partitionBy(BEFORE, AFTER, WHY).orderBy("i"))
+    few = named.withColumn("few", F.when(place <= _SAMPLE_IDS, F.col("i")))
+    counted = few.groupBy(BEFORE, AFTER, WHY).agg(
+        F.count(F.lit(1)).alias(N), F.sort_array(F.collect_list("few")).alias(SAMPLE)
+    )
+    return counted.orderBy(BEFORE, AFTER, WHY)
+
+
+def _columns(rows: DataFrame) -> list[str]:
+    return [column for column in rows.columns if column != s.ID]
+
+
+def _why() -> Column:
+    same_neighbor = F.col(f"{_NEIGHBOR}_a").eqNullSafe(F.col(f"{_NEIGHBOR}_b"))
+    same_score = F.col(f"{_M}_a").eqNullSafe(F.col(f"{_M}_b"))
+    by_override = F.lit("override")
+    return (
+        F.when(F.col("fate_a").isNull(), "new_row")
+        .when(F.col("fate_b").isNull(), "gone_from_source")
+        .when(F.col(f"{_REASON}_a").eqNullSafe(by_override), "override")
+        .when(F.col(f"{_REASON}_b").eqNullSafe(by_override), "override")
+        .when(same_neighbor & same_score, "threshold")
+        .when(F.col(f"{_NEIGHBOR}_b").isNotNull() & F.col("known").isNull(), "new_neighbor")
+        .when(F.col(f"{_NEIGHBOR}_a").isNotNull() & F.col("stays").isNull(), "neighbor_gone")
+        .otherwise("rescored")
+    )
