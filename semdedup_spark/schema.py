@@ -22,6 +22,9 @@ RUNS = "runs"
 LEASES = "leases"
 OVERRIDES = "overrides"
 PROTECTED = "protected"
+# Of a second source, that the first is compared with.
+REFERENCE = "reference"
+REFERENCE_QUARANTINE = "reference_quarantine"
 
 ID = "id"
 PAYLOAD = "payload"
@@ -138,7 +141,7 @@ COMMENTS: dict[str, dict[str, str]] = {
     },
     RUNS: {
         "run_id": "One for each invocation",
-        STAGE: "embed, cluster, score, select or prune; select:NAME for a named selection",
+        STAGE: "embed, reference, cluster, score, select or prune; select:NAME for a named one",
         "started_at": "Start of the stage, UTC",
         "seconds": "Wall time of the stage",
         "reused": "Whether an earlier run's output was still valid and nothing was computed",
@@ -160,6 +163,9 @@ COMMENTS: dict[str, dict[str, str]] = {
         "seconds": "The lease ends by itself so long after its last event",
     },
 }
+
+# Tables of the same columns.
+_LIKE = {REFERENCE: EMBEDDINGS, REFERENCE_QUARANTINE: QUARANTINE}
 
 RUNS_DDL = (
     "run_id string, stage string, started_at timestamp, seconds double, reused boolean, "
@@ -187,7 +193,7 @@ def with_comments(df: DataFrame, table: str, made_with: str = "") -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    named = next((t for t in OF_SELECTION if table.startswith(f"{t}_")), table)
+    named = next((t for t in OF_SELECTION if table.startswith(f"{t}_")), _LIKE.get(table, table))
     comments = dict(COMMENTS.get(named, {}))
     if made_with and EMBEDDING in comments:
         comments[EMBEDDING] += f"; made with {made_with}"

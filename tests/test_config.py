@@ -59,6 +59,10 @@ def test_the_example_jobs_are_valid(name):
         (job(source={**TEXT, "options": {"versionAsOf": "3"}}), ["source.version"]),
         (job(source={**TEXT, "options": {"ignoreCorruptFiles": "true"}}), ["lost unseen"]),
         (job(source={**TEXT, "metadata": "x"}), ["metadata", "npy"]),
+        (job(source={**IMAGES, "batch": "night"}), ["batch names a column", "files"]),
+        (job(reference={**TEXT, "idd": "x"}), ["reference.idd", "did you mean 'id'"]),
+        (job(reference=TEXT, select={"resolution": "cover"}), ["with a reference", "paper"]),
+        (job(reference=IMAGES), ["reference.kind must be that of source, text", "'images'"]),
     ],
 )
 def test_a_wrong_key_or_value_is_one_clear_message(tree, words):

@@ -13,7 +13,16 @@ from collections.abc import Sequence
 import click
 
 from semdedup_spark import __version__
-from semdedup_spark.cli import export, operations, overriding, prune, reading, stages, sweep
+from semdedup_spark.cli import (
+    batches,
+    export,
+    operations,
+    overriding,
+    prune,
+    reading,
+    stages,
+    sweep,
+)
 from semdedup_spark.errors import SemDedupError
 
 _EXTRAS = {
@@ -66,6 +75,7 @@ for _command in (
     *reading.COMMANDS,
     *prune.COMMANDS,
     *export.COMMANDS,
+    *batches.COMMANDS,
     *sweep.COMMANDS,
 ):
     cli.add_command(_command)

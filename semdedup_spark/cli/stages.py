@@ -145,6 +145,7 @@ def print_result(job: Job, summary: JobSummary) -> None:
     from rich.console import Console
 
     from semdedup_spark import schema as s
+    from semdedup_spark.pipeline import DRIFT_BOUND
     from semdedup_spark.pipeline.summary import kept_curve, quarantine_reasons
     from semdedup_spark.report.console import print_next, print_summary
 
@@ -167,6 +168,12 @@ def print_result(job: Job, summary: JobSummary) -> None:
         f"GROUP BY survivor_id ORDER BY copies DESC LIMIT 10"
     )
     print_next(console, places, query)
+    if summary.cost_drift > DRIFT_BOUND:
+        console.print(
+            f"\nrows have changed since the centroids were made: scoring everything would cost "
+            f"{summary.cost_drift:.1f} times what it would with new ones; `semdedup recluster` "
+            "makes them"
+        )
 
 
 COMMANDS = (run, embed, cluster, score, select, plan, demo)

@@ -17,6 +17,7 @@ class JobConfig(StrictModel):
 
     output: str
     source: SourceConfig
+    reference: SourceConfig | None = None
     embed: EmbedConfig = EmbedConfig()
     cluster: ClusterConfig = ClusterConfig()
     score: ScoreConfig = ScoreConfig()
@@ -31,6 +32,7 @@ class JobConfig(StrictModel):
                 f"embed.encoder must be {' or '.join(fitting)} for "
                 f"source.kind {self.source.kind}. Got {self.embed.encoder!r}"
             )
+        self._check_reference()
         towers = TOWERS.get(self.source.kind, ())
         if self.embed.tower is not None and self.embed.tower not in towers:
             raise ValueError(
@@ -43,3 +45,17 @@ class JobConfig(StrictModel):
                 f"which scores are computed. Got {self.select.eps}; raise score.eps_max"
             )
         return self
+
+    def _check_reference(self) -> None:
+        if self.reference is None:
+            return
+        if self.reference.kind != self.source.kind:
+            raise ValueError(
+                f"reference.kind must be that of source, {self.source.kind}: their vectors are "
+                f"compared. Got {self.reference.kind!r}"
+            )
+        if self.select.resolution != "paper" or self.select.must_agree:
+            raise ValueError(
+                "with a reference select.resolution must be paper, and select.must_agree empty: "
+                "neighbors are rows of the reference"
+            )

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -110,6 +110,8 @@ def _fields_at(path: Sequence[str]) -> list[str]:
     for step in path:
         field = model.model_fields.get(step)
         model = field.annotation if field else None
+        optional = [kind for kind in get_args(model) if hasattr(kind, "model_fields")]
+        model = optional[0] if optional else model
         if model is None or not hasattr(model, "model_fields"):
             return []
     return list(model.model_fields)

@@ -29,6 +29,7 @@ class SourceConfig(StrictModel):
     id: str | None = None
     content: str | None = None
     text: str | None = None
+    batch: str | None = None
     columns: list[str] | None = None
     types: str | None = None
     metadata: str | None = None
@@ -71,6 +72,8 @@ class SourceConfig(StrictModel):
 
     def _check_roles(self) -> None:
         form = self.format or "a table"
+        if self.batch is not None and form in ("files", "webdataset"):
+            raise ValueError(f"batch names a column, and format {form} has none for it")
         kinds = _KINDS_OF_FORMAT.get(form)
         if kinds is not None and self.kind not in kinds:
             raise ValueError(f"format {form} holds {kinds[0]}: kind must be {' or '.join(kinds)}")

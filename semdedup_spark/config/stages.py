@@ -19,6 +19,9 @@ class ClusterConfig(StrictModel):
     sample_memory_mb: int = Field(default=1024, ge=1)
     max_iterations: int = Field(default=20, ge=0)
     tolerance: Number = Field(default=1e-4, ge=0)
+    retrain: Literal["never", "auto", "on_change"] = Field(
+        default="never", json_schema_extra=OPERATIONAL
+    )
 
 
 class ProbeBudget(StrictModel):

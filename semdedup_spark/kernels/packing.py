@@ -48,18 +48,24 @@ class UnitPlan:
 
 
 def plan_units(
-    sizes: npt.ArrayLike, *, unit_rows: int, probes: npt.ArrayLike | None = None
+    sizes: npt.ArrayLike,
+    *,
+    unit_rows: int,
+    probes: npt.ArrayLike | None = None,
+    targets: npt.ArrayLike | None = None,
 ) -> UnitPlan:
     """Plan the units for clusters of the given (perhaps estimated) sizes.
 
     ``sizes``: (k,) rows of each cluster; ``probes``: (k,) rows that visit it, ``None`` where none
-    do; ``unit_rows``: most rows that a unit may hold (memory).
+    do; ``unit_rows``: most rows that a unit may hold (memory); ``targets``: (k,) rows of each
+    cluster whose score is wanted, all of them where ``None``.
     """
     if unit_rows < 2:
         raise ValueError(f"unit_rows must be >= 2. Got {unit_rows}.")
     rows = np.maximum(np.asarray(sizes, dtype=np.float64), 1.0)
     visitors = np.zeros_like(rows) if probes is None else np.asarray(probes, dtype=np.float64)
-    costs = rows * (rows / 2 + visitors + _ROW_OVERHEAD) + visitors * _ROW_OVERHEAD
+    own = rows / 2 if targets is None else np.asarray(targets, dtype=np.float64)
+    costs = rows * (own + visitors + _ROW_OVERHEAD) + visitors * _ROW_OVERHEAD
     target = min(max(costs.sum() / _UNITS, _SMALLEST_TARGET), _LARGEST_TARGET)
     # A tile of two slots of r rows costs r * r products: r is bounded by cost and by memory.
     slot_rows = max(1.0, min(unit_rows / 2, math.sqrt(target)))

@@ -5,6 +5,10 @@ Let unit vectors x (cluster a) and y (cluster b) have a cosine of at least 1 - e
 their distances to it add up to at most ||x - y||: one of the two is within sqrt(eps_max / 2) of
 the border (design section 5). If every row visits each cluster whose border is that near, every
 pair meets, for any centroids whatever.
+
+Where only some rows go visiting, new ones say, each goes twice as far: y's distance to the border
+is not negative for x either, so it is itself at most ||x - y||. If y visits every cluster whose
+border is within sqrt(2 eps_max), it meets all its partners x, and no x needs to visit y's cluster.
 """
 
 from __future__ import annotations
@@ -28,9 +32,11 @@ _BLOCK_ENTRIES = 4_000_000
 _LARGEST_TABLE = 4096
 
 
-def margin(eps_max: float) -> float:
-    """The distance to a border within which a row must visit the other side."""
-    return math.sqrt(eps_max / 2)
+def margin(eps_max: float, *, alone: bool = False) -> float:
+    """The distance to a border within which a row must visit the other side; ``alone``: where the
+    rows of the other side do not visit.
+    """
+    return math.sqrt(eps_max * 2) if alone else math.sqrt(eps_max / 2)
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,20 @@ class Prober:
     """Assigns rows to clusters and finds the borders within the margin.
 
     ``centroids``: (k, d) float32, unit rows; ``budget``: most visits a row, all that are required
-    where ``None``. Holds a (k, k) table as long as that is small.
+    where ``None``; ``alone``: the rows on the other side stay at home. Holds a (k, k) table as
+    long as that is small.
     """
 
-    def __init__(self, centroids: FloatArray, *, eps_max: float, budget: int | None = None) -> None:
+    def __init__(
+        self,
+        centroids: FloatArray,
+        *,
+        eps_max: float,
+        budget: int | None = None,
+        alone: bool = False,
+    ) -> None:
         self._centroids = centroids
-        self._reach = np.float32(margin(eps_max))
+        self._reach = np.float32(margin(eps_max, alone=alone))
         self._budget = budget
         self._table = (
             centroid_gaps(centroids, centroids) if len(centroids) <= _LARGEST_TABLE else None

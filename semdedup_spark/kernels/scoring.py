@@ -16,6 +16,7 @@ from semdedup_spark.kernels.similarity import (
     EarlierSimilarity,
     max_earlier_similarity,
     max_earlier_similarity_across,
+    max_similarity_to_earlier,
     merge_best,
 )
 from semdedup_spark.kernels.sketches import Pairs, choose_basis, pairs_above
@@ -31,7 +32,9 @@ class UnitRowsInOrder:
 
     ``vectors``: (u, d) float32, unit rows, and ``hashes``: (u,) of them; ``vector``: (n,) int64,
     each row's position in ``vectors``; ``tile``, ``role``: (n,), see
-    :class:`semdedup_spark.kernels.routes.Routes`.
+    :class:`semdedup_spark.kernels.routes.Routes`; ``is_target``: (n,) bool, the rows whose score is
+    wanted, all of them where ``None``. The others are there to be compared with, and get none;
+    ``others_only``: targets are compared with the others, and not with each other.
     """
 
     vectors: FloatArray
@@ -39,6 +42,8 @@ class UnitRowsInOrder:
     vector: IndexArray
     tile: LabelArray
     role: RoleArray
+    is_target: npt.NDArray[np.bool_] | None = None
+    others_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,11 @@ def score_unit(
     n = len(rows.tile)
     similarity = np.zeros(n, dtype=np.float32)
     neighbor = np.full(n, NO_NEIGHBOR, dtype=np.int64)
+    wanted = np.ones(n, dtype=bool) if rows.is_target is None else rows.is_target
     head = heads_of_copies(rows)
-    copies = np.flatnonzero((head != np.arange(n)) & (rows.role == HOME))
+    if rows.others_only:  # a target stands for no other
+        head = np.where(wanted[head], np.arange(n), head)
+    copies = np.flatnonzero((head != np.arange(n)) & (rows.role == HOME) & wanted)
     similarity[copies], neighbor[copies] = 1.0, head[copies]
     placed = place(rows.vectors, device, half=half)
     exact = rows.vectors if half and device != "cpu" else None
@@ -80,6 +88,12 @@ def score_unit(
         second = members[rows.role[members] == SECOND]
         size = block or block_rows(device, len(members))
         at_home = rows.role[first[0]] == HOME if len(first) else False
+        if rows.is_target is not None or rows.others_only:
+            sides = [(first, first)] if at_home else []
+            for targets, others in (*sides, (first, second), (second, first)):
+                there = others[~wanted[others]] if rows.others_only else others
+                comparisons += found.onto(targets[wanted[targets]], there, above, size)
+            continue
         comparisons += len(first) * len(second)
         comparisons += len(first) * (len(first) - 1) // 2 if at_home else 0
         if found.sketched(first, second, above, at_home=at_home):
@@ -136,6 +150,21 @@ class _Found:
         )
         self._store(of_first, first, second)
         self._store(of_second, second, first)
+
+    def onto(self, rows: IndexArray, others: IndexArray, above: float, block: int) -> int:
+        """Compare each of ``rows`` with those of ``others`` that rank before it, whose scores
+        stay; returns how many pairs that were.
+        """
+        if not len(rows) or not len(others):
+            return 0
+        exact = None
+        if self.exact is not None:
+            exact = self.exact[self.vector[rows]], self.exact[self.vector[others]]
+        best = max_similarity_to_earlier(
+            self._of(rows), rows, self._of(others), others, above=above, exact=exact, block=block
+        )
+        self._store(best, rows, others)
+        return int(np.searchsorted(others, rows).sum())
 
     def sketched(
         self, first: IndexArray, second: IndexArray, above: float, *, at_home: bool

@@ -83,6 +83,26 @@ def max_earlier_similarity_across(
     return of_a, _best_earlier(B, rank_b, A, rank_a, best_b, block, panel)
 
 
+def max_similarity_to_earlier(
+    A: Any,
+    rank_a: IndexArray,
+    B: Any,
+    rank_b: IndexArray,
+    *,
+    above: float = 0.0,
+    exact: tuple[FloatArray, FloatArray] | None = None,
+    block: int = BLOCK,
+    panel: int = _PANEL,
+) -> EarlierSimilarity:
+    """For every row of ``A`` the most similar row of ``B`` that ranks before it; nothing for ``B``.
+
+    As :func:`max_earlier_similarity_across`, except that a position may be in both. For a few new
+    rows among many old ones: ``A`` the new ones, ``B`` all.
+    """
+    best: Best = BestProduct(A, above) if exact is None else BestRescored(*exact, above)
+    return _best_earlier(A, rank_a, B, rank_b, best, block, panel)
+
+
 def _best_earlier(
     A: Any, rank_a: IndexArray, B: Any, rank_b: IndexArray, best: Best, block: int, panel: int
 ) -> EarlierSimilarity:

@@ -14,6 +14,14 @@ from semdedup_spark import schema as s
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.pacing import next_rows
+from semdedup_spark.pipeline.growth import (
+    FEW,
+    Carried,
+    Compared,
+    History,
+    carried_over,
+    new_history,
+)
 from semdedup_spark.pipeline.stages import Job, Progress
 from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.rows import SourceRows
@@ -23,6 +31,8 @@ from semdedup_spark.tables.writes import (
     CommitMark,
     TableState,
     append_rows,
+    ids_in,
+    replace_rows,
     replace_table,
     table_state,
 )
@@ -33,7 +43,6 @@ from semdedup_spark.transforms.embedding import (
 )
 from semdedup_spark.transforms.workers import WorkerSettings
 
-FIRST_BATCH = 0
 # Rows of the first commit of an encoder, to learn its speed; cheap encoders start large.
 FIRST_COMMIT = {"pixels": 20_000, READY_MADE: 1_000_000}
 _USUAL_FIRST_COMMIT = 512
@@ -42,17 +51,22 @@ _FORGOTTEN = (s.REASON, REPEATED)
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings."""
+    """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings;
+    ``content``: the source's column that is embedded; ``stage``, ``table``: who writes what.
+    """
 
     source: SourceRows
     spec: EncoderSpec
     settings: WorkerSettings
     key: str
     made_with: str
+    content: str | None
+    stage: str = "embed"
+    table: str = s.EMBEDDINGS
 
-    def embed(self, rows: DataFrame) -> DataFrame:
+    def embed(self, rows: DataFrame, batch: int) -> DataFrame:
         """See :func:`embed_rows`. ``rows``: of the source."""
-        return embed_rows(rows, self.spec, self.settings, batch=FIRST_BATCH)
+        return embed_rows(rows, self.spec, self.settings, batch=batch)
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,7 @@ class Embedded:
     this invocation encoded ``encoded`` payloads (``None``: not known), up to ``position``.
     """
 
+    history: History
     version: int = 0
     rows: int = 0
     position: int = 0
@@ -92,7 +107,7 @@ def embed_all(job: Job, work: Work) -> Embedded:
         done.append((covered, time.monotonic() - clock))
         job.listener.progress(
             Progress(
-                "embed",
+                work.stage,
                 at.rows,
                 work.source.n_read,
                 time.monotonic() - began,
@@ -101,7 +116,7 @@ def embed_all(job: Job, work: Work) -> Embedded:
             )
         )
         wanted = next_rows(done, target_seconds=job.config.embed.commit_seconds)
-    stored = read_table(job.spark, job.root, s.EMBEDDINGS).count()
+    stored = read_table(job.spark, job.root, work.table).count()
     if stored != at.rows:
         raise ReconciliationError(
             f"embeddings must hold what this run embedded, {at.rows} rows. It holds {stored}: "
@@ -112,53 +127,81 @@ def embed_all(job: Job, work: Work) -> Embedded:
 
 
 def _begin(job: Job, work: Work) -> Embedded:
-    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    state = table_state(job.spark, job.root, work.table)
     if state is None or state.mark.made_with != work.made_with:
-        return Embedded()
-    if state.holds("embed", work.key):
-        rows = read_table(job.spark, job.root, s.EMBEDDINGS).count()
+        return _anew(job, work)
+    if state.holds(work.stage, work.key):
+        rows = read_table(job.spark, job.root, work.table).count()
+        mark = state.mark
+        history = History(mark.batch, mark.origin, mark.ordered)
         # A commit without progress is that of the reused rows; the later ones say how many.
-        reused = state.mark.reused if state.mark.progress else rows
-        return Embedded(state.version, rows, state.mark.progress, reused)
-    return _reuse(job, work, state)
+        reused = mark.reused if mark.progress else rows
+        return Embedded(history, state.version, rows, mark.progress, reused)
+    return _carry_over(job, work, state)
 
 
-def _reuse(job: Job, work: Work, state: TableState) -> Embedded:
+def _anew(job: Job, work: Work) -> Embedded:
+    return Embedded(new_history(_compared(job, work), work.key))
+
+
+def _compared(job: Job, work: Work) -> Compared:
+    return Compared(work.source, work.content, job.config.score.rank_by)
+
+
+def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     """Of an earlier result of this encoder, finished or not: keep the vectors of the rows whose id
-    and content are in the source, beside what else the source now says of them; in one commit.
+    and content are in the source, beside what else the source now says of them; in one commit, or
+    none where all rows are as they were.
     """
-    if work.spec.name == READY_MADE:  # nothing to save
-        return Embedded()
-    old = read_table(job.spark, job.root, s.EMBEDDINGS, state.version)
-    rows = work.source.rows.filter(F.col(s.REASON).isNull())
-    if s.NOTE not in old.columns or old.schema[s.ID].dataType != rows.schema[s.ID].dataType:
-        return Embedded()
-    rows = rows.select(s.ID, s.CONTENT_HASH, s.SOURCE)
-    stored = old.select(s.ID, s.CONTENT_HASH, s.EMBEDDING, s.NOTE)
-    kept = rows.join(stored, [s.ID, s.CONTENT_HASH]).select(
-        s.ID,
-        s.EMBEDDING,
-        s.CONTENT_HASH,
-        F.lit(FIRST_BATCH).alias(s.BATCH),
-        s.SOURCE,
-        s.NOTE,
+    old = read_table(job.spark, job.root, work.table, state.version)
+    carried = carried_over(_compared(job, work), old, state, work.key)
+    if carried is None:
+        return _anew(job, work)
+    known = Embedded(carried.history, state.version, carried.kept, 0, carried.kept)
+    rows = work.source.rows.filter(F.col(s.REASON).isNull()).select(s.ID, s.SOURCE)
+    same_columns = old.schema[s.SOURCE].dataType == rows.schema[s.SOURCE].dataType
+    if not carried.n_leaving and not carried.n_touched and same_columns:
+        return known
+    now = old.drop(s.SOURCE).join(rows, s.ID).select(*old.columns)
+    mark = _mark(job, work, known)
+    if carried.few and same_columns:
+        commit = _write_few(job, work, now, carried, mark)
+    else:
+        leaving = carried.pairs.filter("leaving").select(s.ID)
+        kept = now.join(leaving, s.ID, "left_anti").select(*old.columns)
+        commit = replace_table(kept, job.root, work.table, mark)
+    return replace(known, version=commit.version)
+
+
+def _write_few(job: Job, work: Work, now: DataFrame, carried: Carried, mark: CommitMark) -> Commit:
+    few = carried.pairs.limit(FEW).collect()
+    touched = [row[s.ID] for row in few if row["touched"]]
+    rows = now.filter(F.col(s.ID).isin(touched))
+    where = ids_in(s.ID, [row[s.ID] for row in few])
+    return replace_rows(rows, job.root, work.table, where, mark)
+
+
+def _mark(job: Job, work: Work, at: Embedded) -> CommitMark:
+    return CommitMark(
+        job.run_id,
+        work.stage,
+        work.key,
+        goal=END_OF_PLACES,
+        made_with=work.made_with,
+        batch=at.history.batch,
+        origin=at.history.origin,
+        ordered=at.history.ordered,
     )
-    commit = replace_table(kept, job.root, s.EMBEDDINGS, _mark(job, work))
-    return Embedded(commit.version, commit.rows, 0, commit.rows)
-
-
-def _mark(job: Job, work: Work) -> CommitMark:
-    return CommitMark(job.run_id, "embed", work.key, goal=END_OF_PLACES, made_with=work.made_with)
 
 
 def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     """Embed the rows whose place is in [at.position, end)."""
     rows = work.source.between(at.position, end)
     if at.reused:
-        table = read_table(job.spark, job.root, s.EMBEDDINGS, at.version)
+        table = read_table(job.spark, job.root, work.table, at.version)
         known = table.select(s.ID, s.CONTENT_HASH)
         rows = rows.join(known, [s.ID, s.CONTENT_HASH], "left_anti")
-    embedded, observed = work.embed(_spread(job, rows, work.spec)), Observation()
+    embedded, observed = _embedded(job, work, rows, at), Observation()
     # A write to a named table is a command within a command, in which Spark 4.1 loses what was
     # observed, and asking for it then fails.
     if not job.root.is_catalog:
@@ -170,10 +213,11 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     good = embedded.filter(F.col(s.REASON).isNull()).drop(*_FORGOTTEN)
     good = good.withColumnRenamed(s.MESSAGE, s.NOTE)
     store = append_rows if at.begun else replace_table
-    mark = replace(_mark(job, work), progress=end, reused=at.reused)
-    commit: Commit = store(good, job.root, s.EMBEDDINGS, mark)
+    mark = replace(_mark(job, work, at), progress=end, reused=at.reused)
+    commit: Commit = store(good, job.root, work.table, mark)
     seen = {} if job.root.is_catalog else observed.get
     return Embedded(
+        at.history,
         commit.version,
         at.rows + commit.rows,
         end,
@@ -181,6 +225,10 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
         _sum(at.encoded, seen.get("encoded")),
         _sum(at.rejected, seen.get("rejected")),
     )
+
+
+def _embedded(job: Job, work: Work, rows: DataFrame, at: Embedded) -> DataFrame:
+    return work.embed(_spread(job, rows, work.spec), at.history.batch)
 
 
 def _sum(before: int | None, more: int | None) -> int | None:

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import EmbedConfig, JobConfig, fingerprint
+from semdedup_spark.config import EmbedConfig, JobConfig, SourceConfig, fingerprint
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import encoder_identity
 from semdedup_spark.encoders.text_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
-from semdedup_spark.pipeline.commits import FIRST_BATCH, Embedded, Work, embed_all
+from semdedup_spark.pipeline.commits import Embedded, Work, embed_all
+from semdedup_spark.pipeline.growth import History
 from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
 from semdedup_spark.sources.rows import SourceRows, open_source
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.tables.writes import Commit, CommitMark, replace_table
+from semdedup_spark.tables.writes import Commit, CommitMark, replace_table, table_state
 from semdedup_spark.transforms.agreement import check_columns
 from semdedup_spark.transforms.embedding import READY_MADE
 from semdedup_spark.transforms.ranking import check_rank_by
 from semdedup_spark.transforms.workers import WorkerSettings
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Of the two sources that may be compared, one, and where its rows go. ``columns``: that it
+    must have, by the keys that ask for them.
+    """
+
+    stage: str
+    source: SourceConfig
+    table: str
+    quarantine: str
+    columns: Mapping[str, tuple[str, ...]]
 
 
 def embed_settings(config: JobConfig) -> dict[str, Any]:
@@ -33,26 +48,44 @@ def embed_settings(config: JobConfig) -> dict[str, Any]:
 
 def run_embed(job: Job) -> StageRecord:
     """Source rows to ``embeddings`` and ``quarantine``."""
+    side = _Side("embed", job.config.source, s.EMBEDDINGS, s.QUARANTINE, job.config.select.columns)
+    return _run_side(job, side, job.config.score.rank_by, embed_settings(job.config))
+
+
+def reference_settings(config: JobConfig) -> dict[str, Any]:
+    """The settings that decide the embeddings of the reference."""
+    reference = config.reference
+    return {
+        "reference": None if reference is None else reference.identity(),
+        "embed": config.embed.identity(),
+    }
+
+
+def run_reference(job: Job) -> StageRecord | None:
+    """Rows of the reference, if there is one, to ``reference`` and ``reference_quarantine``."""
+    if job.config.reference is None:
+        return None
+    side = _Side("reference", job.config.reference, s.REFERENCE, s.REFERENCE_QUARANTINE, {})
+    return _run_side(job, side, "random", reference_settings(job.config))
+
+
+def _run_side(job: Job, side: _Side, rank_by: str, settings: dict[str, Any]) -> StageRecord:
     spec = pinned(_encoder_spec(job.config.embed))
     identity = encoder_identity(spec)  # a missing model is found before the source is read
     spec = replace(spec, expected=identity)
-    config = job.config
-
-    def check(own: DataFrame, left_out: list[str]) -> None:
-        """What later stages ask of the source is checked before its rows are counted."""
-        check_rank_by(own, config.score.rank_by, left_out)
-        for key, columns in config.select.columns.items():
-            check_columns(own, columns, key=key)
-
-    source = open_source(job.spark, config.source, check=check)
+    source = _opened(job, side, rank_by)
     inputs = {"source": source.fingerprint, "encoder": identity}
     made_with = f"{identity}, settings {fingerprint(job.config.embed.identity())[:16]}"
+    # Ready-made vectors may be stored in more digits than are embedded.
+    content = None if side.source.kind == "vectors" else side.source.content
 
     def compute(key: str) -> StageResult:
-        work = Work(source, spec, _worker_settings(job.config.embed), key, made_with)
+        settings = _worker_settings(job.config.embed)
+        work = Work(source, spec, settings, key, made_with, content, side.stage, side.table)
         embedded = embed_all(job, work)
         _refuse_changed_files(source)
-        rejected = _quarantine(job, work, source.n_read - embedded.rows)
+        n_missing = source.n_read - embedded.rows
+        rejected = _quarantine(job, work, n_missing, embedded.history, side.quarantine)
         if embedded.rows + rejected.rows != source.n_read:
             raise ReconciliationError(
                 f"embedded + quarantined must be the rows read. Got {embedded.rows} + "
@@ -60,45 +93,56 @@ def run_embed(job: Job) -> StageRecord:
                 hint="the source may have changed while it was read; run the command again.",
             )
         return StageResult(
-            outputs={s.EMBEDDINGS: embedded.version, s.QUARANTINE: rejected.version},
+            outputs={side.table: embedded.version, side.quarantine: rejected.version},
             counts={
                 "read": source.n_read,
                 "embedded": embedded.rows,
-                **_shares(job, embedded, spec),
+                **_shares(job, embedded, work),
                 "quarantined": rejected.rows,
                 "has_id": int(source.has_id),
             },
         )
 
-    return run_stage(job, "embed", embed_settings(job.config), inputs, compute)
+    return run_stage(job, side.stage, settings, inputs, compute)
 
 
-def _shares(job: Job, embedded: Embedded, spec: EncoderSpec) -> dict[str, int]:
+def _opened(job: Job, side: _Side, rank_by: str) -> SourceRows:
+    def check(own: DataFrame, left_out: list[str]) -> None:
+        """What later stages ask of the source is checked before its rows are counted."""
+        check_rank_by(own, rank_by, left_out)
+        for key, columns in side.columns.items():
+            check_columns(own, columns, key=key)
+
+    return open_source(job.spark, side.source, check=check)
+
+
+def _shares(job: Job, embedded: Embedded, work: Work) -> dict[str, int]:
     """How many embeddings came from where; ``encoded`` counts what this invocation did, also where
     an interrupted one had begun.
     """
-    if spec.name == READY_MADE:
+    if work.spec.name == READY_MADE:
         return {}
-    hashes = read_table(job.spark, job.root, s.EMBEDDINGS, embedded.version)
+    hashes = read_table(job.spark, job.root, work.table, embedded.version)
     row = hashes.agg(F.count_distinct(s.CONTENT_HASH)).first()
     shares = {"embedded_distinct": int(row[0]) if row else 0, "reused": embedded.reused}
     return shares if embedded.encoded is None else {**shares, "encoded": embedded.encoded}
 
 
-def _quarantine(job: Job, work: Work, n_missing: int) -> Commit:
+def _quarantine(job: Job, work: Work, n_missing: int, history: History, table: str) -> Commit:
     """Rows that are not in ``embeddings``, each with its reason. Few, so they are simply looked at
     again, rather than carried beside the good rows through every commit.
     """
     rows = work.source.rows
     if n_missing:
-        present = read_table(job.spark, job.root, s.EMBEDDINGS).select(s.ID)
+        present = read_table(job.spark, job.root, work.table).select(s.ID)
         absent = rows.filter(F.col(s.REASON).isNull()).join(present, s.ID, "left_anti")
-        rows = work.embed(absent.unionByName(rows.filter(F.col(s.REASON).isNotNull())))
+        bad = absent.unionByName(rows.filter(F.col(s.REASON).isNotNull()))
+        rows = work.embed(bad, history.batch)
     else:
-        rows = rows.withColumn(s.BATCH, F.lit(FIRST_BATCH)).limit(0)
+        rows = rows.withColumn(s.BATCH, F.lit(history.batch)).limit(0)
     rejected = rows.select(
         s.ID,
-        F.lit("embed").alias(s.STAGE),
+        F.lit(work.stage).alias(s.STAGE),
         F.coalesce(F.col(s.REASON), F.lit("unstable_payload")).alias(s.REASON),
         F.coalesce(F.col(s.MESSAGE), F.lit("failed at first, embedded when tried again")).alias(
             s.MESSAGE
@@ -106,8 +150,27 @@ def _quarantine(job: Job, work: Work, n_missing: int) -> Commit:
         s.BATCH,
         s.SOURCE,
     )
-    mark = CommitMark(job.run_id, "embed", work.key)
-    return replace_table(rejected, job.root, s.QUARANTINE, mark)
+    if n_missing and not work.source.has_batch:
+        rejected = _with_first_batch(job, rejected, history, table)
+    mark = CommitMark(job.run_id, work.stage, work.key, origin=history.origin)
+    return replace_table(rejected, job.root, table, mark)
+
+
+def _with_first_batch(job: Job, rejected: DataFrame, history: History, table: str) -> DataFrame:
+    """A row that was in quarantine before keeps the number of the batch that brought it."""
+    state = table_state(job.spark, job.root, table)
+    if state is None or state.mark.origin != history.origin:
+        return rejected
+    old = read_table(job.spark, job.root, table, state.version)
+    if old.schema[s.ID].dataType != rejected.schema[s.ID].dataType:
+        return rejected
+    first = old.groupBy(F.col(s.ID).alias("__id"), F.col(s.REASON).alias("__reason")).agg(
+        F.min(s.BATCH).alias("__batch")
+    )
+    same = F.col(s.ID).eqNullSafe(F.col("__id")) & (F.col(s.REASON) == F.col("__reason"))
+    both = rejected.join(first, same, "left")
+    number = F.coalesce("__batch", s.BATCH).alias(s.BATCH)
+    return both.select(*(number if name == s.BATCH else name for name in rejected.columns))
 
 
 def _refuse_changed_files(source: SourceRows) -> None:

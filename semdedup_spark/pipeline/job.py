@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from semdedup_spark.pipeline.cluster import run_cluster
-from semdedup_spark.pipeline.embed import run_embed
+from semdedup_spark.pipeline.embed import embed_settings, run_embed, run_reference
 from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.select import run_select
-from semdedup_spark.pipeline.stages import Job
+from semdedup_spark.pipeline.stages import Job, require_stage
 from semdedup_spark.tables.runs import StageRecord
 
 
 @dataclass(frozen=True)
 class JobSummary:
-    """What a whole job did. ``kept`` + ``removed`` + ``quarantined`` = ``read``."""
+    """What a whole job did. ``kept`` + ``removed`` + ``quarantined`` = ``read``.
+
+    ``records``: of the four stages, and of the reference, if there is one.
+    """
 
     read: int
     kept: int
@@ -23,6 +26,11 @@ class JobSummary:
     eps: float
     records: tuple[StageRecord, ...]
 
+    @property
+    def cost_drift(self) -> float:
+        """How many times what it would cost with new centroids comparing rows costs now."""
+        return self.records[2].metrics.get("cost_drift", 1.0)
+
 
 def preview_job(job: Job) -> tuple[StageRecord, ...]:
     """What a dry run finds: of each stage whether it would be reused, and why. The source is looked
@@ -30,15 +38,27 @@ def preview_job(job: Job) -> tuple[StageRecord, ...]:
     """
     embed = run_embed(job)
     cluster = run_cluster(job, embed)
-    score = run_score(job, embed, cluster)
+    score = run_score(job, embed, cluster, run_reference(job))
     return embed, cluster, score, run_select(job, embed, score)
 
 
 def run_job(job: Job) -> JobSummary:
     """All four stages, each computed or reused, and the books balanced."""
     embed = run_embed(job)
-    cluster = run_cluster(job, embed)
-    score = run_score(job, embed, cluster)
+    return _from_centroids(job, embed, run_cluster(job, embed))
+
+
+def run_recluster(job: Job) -> JobSummary:
+    """Train centroids on all rows of ``embeddings``, whatever ``cluster.retrain`` says, and score
+    and select by them.
+    """
+    embed = require_stage(job, "embed", embed_settings(job.config))
+    return _from_centroids(job, embed, run_cluster(job, embed, afresh=True))
+
+
+def _from_centroids(job: Job, embed: StageRecord, cluster: StageRecord) -> JobSummary:
+    reference = run_reference(job)
+    score = run_score(job, embed, cluster, reference)
     select = run_select(job, embed, score)
     job.ledger.flush()
     counts = select.counts
@@ -48,5 +68,5 @@ def run_job(job: Job) -> JobSummary:
         removed=counts["removed"],
         quarantined=counts["quarantined"],
         eps=select.metrics["eps"],
-        records=(embed, cluster, score, select),
+        records=(embed, cluster, score, select, *([reference] if reference else [])),
     )

@@ -18,8 +18,9 @@ from semdedup_spark.kernels.planning import (
     expected_probes,
 )
 from semdedup_spark.kernels.vectors import FloatArray
+from semdedup_spark.pipeline.cluster import require_centroids
 from semdedup_spark.pipeline.embed import embed_settings
-from semdedup_spark.pipeline.score import clusters, probing_of, rows_in_unit, survey_sample
+from semdedup_spark.pipeline.planned import clusters, probing_of, rows_in_unit, survey_sample
 from semdedup_spark.pipeline.stages import Job, require_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.surveying import Survey, survey_borders
@@ -58,7 +59,7 @@ class Plan:
 def run_plan(job: Job) -> Plan:
     """Estimate what scoring will cost. Reads ``embeddings`` and ``centroids``; writes nothing."""
     embed = require_stage(job, "embed", embed_settings(job.config))
-    require_stage(job, "cluster", job.config.cluster.identity())
+    require_centroids(job)
     n = embed.counts["embedded"]
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     matrix, sizes = clusters(read_table(job.spark, job.root, s.CENTROIDS), n)

@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ReconciliationError
-from semdedup_spark.pipeline.cluster import run_cluster
+from semdedup_spark.pipeline.cluster import require_centroids, run_cluster
 from semdedup_spark.pipeline.embed import embed_settings, run_embed
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
 from semdedup_spark.tables.catalog import read_table
@@ -38,7 +38,7 @@ def run_prune(
     given.
     """
     embed = embed or require_stage(job, "embed", embed_settings(job.config))
-    cluster = cluster or require_stage(job, "cluster", job.config.cluster.identity())
+    cluster = cluster or require_centroids(job)
 
     def compute(key: str) -> StageResult:
         return _prune(job, embed, cluster, key)

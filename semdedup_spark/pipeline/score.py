@@ -2,73 +2,216 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-import numpy.typing as npt
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import ProbeBudget, ScoreConfig
-from semdedup_spark.errors import ReconciliationError
+from semdedup_spark.config import ScoreConfig
+from semdedup_spark.errors import ReconciliationError, SourceError
 from semdedup_spark.kernels.packing import plan_units
 from semdedup_spark.kernels.planning import cheaper_all_with_all, expected_probes
 from semdedup_spark.kernels.spreading import partition_keys
-from semdedup_spark.kernels.vectors import FloatArray
-from semdedup_spark.pipeline.embed import embed_settings
-from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
+from semdedup_spark.pipeline.cluster import cost_drift, require_centroids
+from semdedup_spark.pipeline.embed import embed_settings, reference_settings
+from semdedup_spark.pipeline.growth import rank_identity
+from semdedup_spark.pipeline.planned import clusters, probing_of, rows_in_unit, survey_sample, tasks
+from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, result_key, run_stage
+from semdedup_spark.pipeline.updates import (
+    Changes,
+    find_changes,
+    near_targets,
+    plan_against,
+    plan_changes,
+)
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.tables.writes import Commit, CommitMark, replace_table
-from semdedup_spark.transforms.clustering import centroid_matrix, sample_rows, with_statistics
+from semdedup_spark.tables.writes import (
+    Commit,
+    CommitMark,
+    TableState,
+    replace_rows,
+    replace_table,
+    table_state,
+)
+from semdedup_spark.transforms.clustering import with_statistics
+from semdedup_spark.transforms.packed import TARGET
 from semdedup_spark.transforms.ranking import check_rank_by
-from semdedup_spark.transforms.routing import Probing, Routing, route_rows
+from semdedup_spark.transforms.routing import Routing, route_rows
 from semdedup_spark.transforms.scoring import COMPARISONS, PROBES, compare_units, merge_units
 from semdedup_spark.transforms.selection import certified_shares
 from semdedup_spark.transforms.surveying import survey_borders
 
-# A unit needs its vectors, a copy in rank order and the products of a block pair.
-_COPIES_IN_UNIT = 3
-_UNITS_IN_TASK = 8
-_USUAL_TASKS = 200
-_SURVEY_ROWS = 20_000
-_SURVEY_PRODUCTS = 4 * 10**8
-_SURVEY_SEED = 7
-
 
 def run_score(
-    job: Job, embed: StageRecord | None = None, cluster: StageRecord | None = None
+    job: Job,
+    embed: StageRecord | None = None,
+    cluster: StageRecord | None = None,
+    reference: StageRecord | None = None,
 ) -> StageRecord:
-    """``embeddings`` and ``centroids`` to ``scores``."""
-    settings = job.config.score
+    """``embeddings`` and ``centroids`` to ``scores``: all of them, or those that changed. Where
+    there is a reference, its rows alone are what they are compared with.
+    """
     if embed is None:  # else the stage embed has just checked the order
         embed = require_stage(job, "embed", embed_settings(job.config))
         own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
-        check_rank_by(own, settings.rank_by)
-    cluster = cluster or require_stage(job, "cluster", job.config.cluster.identity())
-    n = embed.counts["embedded"]
+        check_rank_by(own, job.config.score.rank_by)
+    cluster = cluster or require_centroids(job)
+    if reference is None and job.config.reference is not None:
+        reference = require_stage(job, "reference", reference_settings(job.config))
+    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    history = state.mark if state is not None else CommitMark(job.run_id, "embed", "")
+    beside = {s.CENTROIDS: cluster.result_key}
+    if reference is not None:
+        beside[s.REFERENCE] = reference.result_key
+    made_with = result_key(job.config.score.identity(), {**beside, "ordered": history.ordered})
 
     def compute(key: str) -> StageResult:
-        embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
-        centroids = read_table(job.spark, job.root, s.CENTROIDS)
-        routing = plan_routing(embeddings, centroids, settings, n)
-        mark = CommitMark(job.run_id, "score", key)
-        commit, counts = _write_scores(job, embeddings, routing, mark)
-        if commit.rows != n:
-            raise ReconciliationError(
-                f"every embedding must be scored once. {n} became {commit.rows}."
-            )
-        scores = read_table(job.spark, job.root, s.SCORES, commit.version)
-        measured = replace_table(
-            with_statistics(centroids, scores).coalesce(1), job.root, s.CENTROIDS, mark
-        )
-        return StageResult(
-            outputs={s.SCORES: commit.version, s.CENTROIDS: measured.version},
-            counts={"rows": n, "units": routing.plan.n_units, **counts},
-            metrics=_certified(scores, settings.eps_max) if routing.probing else {},
-        )
+        mark = CommitMark(job.run_id, "score", key, made_with=made_with, batch=history.batch)
+        return _score(job, _opened(job, embed, reference, history), mark)
 
-    inputs = {s.EMBEDDINGS: embed.result_key, s.CENTROIDS: cluster.result_key}
-    return run_stage(job, "score", settings.identity(), inputs, compute)
+    inputs = {
+        s.EMBEDDINGS: embed.result_key,
+        **beside,
+        "batches": f"up to {history.batch}, since {history.ordered[:12]}, {history.erased} erased",
+    }
+    return run_stage(job, "score", job.config.score.identity(), inputs, compute)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What is scored: ``n`` embeddings, and the centroids. ``others``: the rows of the reference,
+    if there is one; ``ordered``: see ``CommitMark``.
+    """
+
+    embeddings: DataFrame
+    centroids: DataFrame
+    n: int
+    others: DataFrame | None
+    ordered: str
+
+
+def _opened(
+    job: Job, embed: StageRecord, reference: StageRecord | None, history: CommitMark
+) -> _Tables:
+    others = None
+    if reference is not None:
+        others = read_table(job.spark, job.root, s.REFERENCE, reference.outputs[s.REFERENCE])
+    return _Tables(
+        read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS]),
+        read_table(job.spark, job.root, s.CENTROIDS),
+        embed.counts["embedded"],
+        others,
+        history.ordered,
+    )
+
+
+def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
+    known = _known_scores(job, mark, tables.ordered)
+    if tables.others is not None:
+        commit, counts = _score_against(job, tables, tables.others, known, mark)
+    elif known is None:
+        commit, counts = _score_all(job, tables, mark)
+    else:
+        commit, counts = _score_changes(job, tables, known, mark)
+    scores = read_table(job.spark, job.root, s.SCORES, commit.version)
+    n_scored = scores.count()
+    if n_scored != tables.n:
+        raise ReconciliationError(
+            f"every embedding must be scored once. {tables.n} became {n_scored}."
+        )
+    measured = replace_table(
+        with_statistics(tables.centroids, scores).coalesce(1), job.root, s.CENTROIDS, mark
+    )
+    probing = probing_of(job.config.score)
+    drift = cost_drift(job.config.cluster, read_table(job.spark, job.root, s.CENTROIDS))
+    certified = _certified(scores, probing.eps_max) if probing is not None else {}
+    return StageResult(
+        outputs={s.SCORES: commit.version, s.CENTROIDS: measured.version},
+        counts={"rows": tables.n, **counts},
+        metrics={**certified, "cost_drift": drift},
+    )
+
+
+def _known_scores(job: Job, mark: CommitMark, ordered: str) -> TableState | None:
+    """The scores that only need what changed since, if any: made with the same settings and
+    centroids, of rows that are still in the same order.
+    """
+    state = table_state(job.spark, job.root, s.SCORES)
+    if state is None or state.mark.stage != "score" or state.mark.made_with != mark.made_with:
+        return None
+    # Embedding watches the columns of one SQL order; whether those of another changed is unknown.
+    as_ranked = ordered.partition("/")[2] == rank_identity(job.config.score.rank_by)
+    return state if as_ranked else None
+
+
+def _score_all(job: Job, tables: _Tables, mark: CommitMark) -> tuple[Commit, dict[str, int]]:
+    routing = plan_routing(tables.embeddings, tables.centroids, job.config.score, tables.n)
+    scores, totals = _scored(job, tables.embeddings, routing)
+    commit = replace_table(scores, job.root, s.SCORES, mark)
+    return commit, {"units": routing.plan.n_units, **_observed(job, totals)}
+
+
+def _score_changes(
+    job: Job, tables: _Tables, known: TableState, mark: CommitMark
+) -> tuple[Commit, dict[str, int]]:
+    old = read_table(job.spark, job.root, s.SCORES, known.version)
+    changes = find_changes(tables.embeddings, old, known.mark.batch)
+    if changes.n_gone < 0:  # rows came where none should: trust nothing
+        return _score_all(job, tables, mark)
+    rows = changes.with_target(tables.embeddings)
+    n_targets = rows.filter(F.col(TARGET)).count()
+    counts = {"units": 0, "targets": n_targets, "gone": changes.n_gone}
+    scores, totals = old.limit(0), None
+    if n_targets:
+        routing = plan_changes(rows, tables.centroids, job.config.score)
+        scores, totals = _scored(job, near_targets(rows, old, routing), routing)
+        counts["units"] = routing.plan.n_units
+    commit = _store(job, scores, changes, old, mark)
+    return commit, {**counts, **(_observed(job, totals) if totals is not None else {})}
+
+
+def _score_against(
+    job: Job, tables: _Tables, others: DataFrame, known: TableState | None, mark: CommitMark
+) -> tuple[Commit, dict[str, int]]:
+    """Of each row the similarity to the rows of the reference, ``others``, whatever else is there;
+    of those that are known the new ones.
+    """
+    changes, old = Changes(-1, 0, 0), None
+    if known is not None:
+        old = read_table(job.spark, job.root, s.SCORES, known.version)
+        since = known.mark.batch
+        changes = find_changes(tables.embeddings, old, since, among_themselves=False)
+    columns = [s.ID, s.EMBEDDING, s.BATCH]
+    own, theirs = tables.embeddings.schema[s.ID], others.schema[s.ID]
+    if own.dataType != theirs.dataType:
+        raise SourceError(
+            f"the ids of source and reference must be of one type, as neighbor_id holds the "
+            f"latter. Got {own.dataType.simpleString()} and {theirs.dataType.simpleString()}.",
+            hint="cast one of them in a view.",
+        )
+    targets = changes.with_target(tables.embeddings).filter(TARGET).select(*columns, TARGET)
+    rest = others.withColumn(s.BATCH, F.lit(-1)).withColumn(TARGET, F.lit(False))
+    rows = targets.unionByName(rest.select(*columns, TARGET))
+    routing = plan_against(rows, tables.centroids, job.config.score, others.count())
+    scores, totals = _scored(job, rows, routing)
+    if old is None:
+        commit = replace_table(scores, job.root, s.SCORES, mark)
+    else:
+        commit = _store(job, scores, changes, old, mark)
+    counts = {"units": routing.plan.n_units, "gone": changes.n_gone}
+    return commit, {**counts, **_observed(job, totals)}
+
+
+def _store(
+    job: Job, scores: DataFrame, changes: Changes, old: DataFrame, mark: CommitMark
+) -> Commit:
+    where = changes.where
+    if where is not None:
+        return replace_rows(scores, job.root, s.SCORES, where, mark)
+    return replace_table(changes.kept(old).unionByName(scores), job.root, s.SCORES, mark)
 
 
 def plan_routing(
@@ -89,58 +232,25 @@ def plan_routing(
     return Routing(matrix, plan, keys, n_tasks, settings.rank_by, probing, all_with_all)
 
 
-def clusters(centroids: DataFrame, n: int) -> tuple[FloatArray, npt.NDArray[np.float64]]:
-    """((k, d) centroids, (k,) their sizes among n rows, estimated from the training sample)."""
-    rows = sorted(centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS).collect())  # k rows
-    sample = np.array([row[2] for row in rows], dtype=np.float64)
-    return centroid_matrix([(row[0], row[1]) for row in rows]), sample * n / max(sample.sum(), 1)
-
-
-def survey_sample(embeddings: DataFrame, n: int, centroids: FloatArray) -> DataFrame:
-    """Some thousand rows, fewer where there are many clusters to compare each with."""
-    wanted = min(_SURVEY_ROWS, _SURVEY_PRODUCTS // len(centroids))
-    return sample_rows(embeddings, min(1.0, wanted / n), _SURVEY_SEED)
-
-
-def probing_of(settings: ScoreConfig) -> Probing | None:
-    """How far rows visit other clusters; ``None`` for the paper's way, not at all."""
-    if settings.recall == "cluster":
-        return None
-    budget = settings.recall.probes if isinstance(settings.recall, ProbeBudget) else None
-    return Probing(settings.eps_max, budget)
-
-
-def rows_in_unit(settings: ScoreConfig, centroids: FloatArray) -> int:
-    """Most vectors that fit in the memory of a unit."""
-    return max(
-        2, settings.unit_memory_mb * 2**20 // (4 * int(centroids.shape[1]) * _COPIES_IN_UNIT)
-    )
-
-
-def tasks(spark: SparkSession, n_units: int) -> int:
-    """Spark tasks for so many units: a few units each, as starting a task is not free, and no fewer
-    tasks than the session shuffles into. Where a unit is computed changes no result.
-    """
-    setting = spark.conf.get("spark.sql.shuffle.partitions") or ""
-    shuffled = int(setting) if setting.isdigit() else _USUAL_TASKS  # Databricks also knows "auto"
-    return min(n_units, max(shuffled, -(-n_units // _UNITS_IN_TASK)))
-
-
-def _write_scores(
-    job: Job, embeddings: DataFrame, routing: Routing, mark: CommitMark
-) -> tuple[Commit, dict[str, int]]:
+def _scored(job: Job, rows: DataFrame, routing: Routing) -> tuple[DataFrame, Observation]:
+    """(the rows of ``scores``, what is seen when they are written)."""
     settings = job.config.score
-    packed = route_rows(embeddings, routing, seed=settings.seed)
+    packed = route_rows(rows, routing, seed=settings.seed)
     half = settings.precision == "float16"
     partial = compare_units(packed, routing, device=settings.device, half=half)
     several, totals = routing.plan.has_tiles or routing.probing is not None, Observation()
     # A write to a named table is a command within a command, in which Spark 4.1 loses what was
     # observed, and asking for it then fails: the ledger has these two counts for path outputs only.
-    observed = () if job.root.is_catalog else (COMPARISONS, PROBES)
-    if observed:
-        partial = partial.observe(totals, *(F.sum(name).alias(name) for name in observed))
-    commit = replace_table(merge_units(partial, several=several), job.root, s.SCORES, mark)
-    return commit, {name: int(totals.get[name] or 0) for name in observed}
+    if not job.root.is_catalog:
+        sums = [F.sum(name).alias(name) for name in (COMPARISONS, PROBES)]
+        partial = partial.observe(totals, *sums)
+    return merge_units(partial, several=several), totals
+
+
+def _observed(job: Job, totals: Observation) -> dict[str, int]:
+    if job.root.is_catalog:
+        return {}
+    return {name: int(totals.get[name] or 0) for name in (COMPARISONS, PROBES)}
 
 
 def _certified(scores: DataFrame, eps_max: float) -> dict[str, float]:

@@ -95,7 +95,9 @@ class Selecting:
         def links() -> DataFrame:
             return self._links(embeddings, eps)
 
-        return Case(scores, embeddings, eps, across, links, overrides, values)
+        # Else neighbors are rows of the reference, and stay.
+        chains = job.config.reference is None
+        return Case(scores, embeddings, eps, across, links, overrides, values, chains)
 
     def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
         """Compare as the scores were made, but only for pairs above ``1 - eps``."""

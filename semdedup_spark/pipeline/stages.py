@@ -25,7 +25,12 @@ _FORMAT = 3
 # Scoring fills in the statistics of the centroids, whose result stays that of clustering.
 _LATER_WRITER = {("cluster", s.CENTROIDS): "score"}
 # Inputs that another stage makes.
-_MAKERS = {s.EMBEDDINGS: "embed", s.CENTROIDS: "cluster", s.SCORES: "score"}
+_MAKERS = {
+    s.EMBEDDINGS: "embed",
+    s.REFERENCE: "reference",
+    s.CENTROIDS: "cluster",
+    s.SCORES: "score",
+}
 _LISTED_SOFTWARE = ("pyspark", "delta-spark", "numpy", "pyarrow", "torch", "transformers", "pillow")
 
 

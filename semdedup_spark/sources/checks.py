@@ -44,6 +44,19 @@ def check_id(df: DataFrame, source: SourceConfig, roles: Roles) -> None:
         )
 
 
+def check_batch(df: DataFrame, source: SourceConfig) -> None:
+    """Raise :class:`SourceError` unless the column of batch numbers, if named, can hold them."""
+    if source.batch is None:
+        return
+    field = _field(df, source.batch, "source.batch")
+    if not isinstance(field, LongType | IntegerType | ShortType | ByteType):
+        raise SourceError(
+            f"source.batch must be a whole-number column. "
+            f"Got {source.batch!r} of type {field.simpleString()}.",
+            hint="cast it in a view; for jsonl and csv source.types says what columns are.",
+        )
+
+
 def payload_column(df: DataFrame, source: SourceConfig, roles: Roles) -> Column:
     """What the encoder gets, by ``source.kind``: string (text); binary (images); array<float>, or
     binary of float32 values (vectors); struct<image: binary, text: string> (image_text).

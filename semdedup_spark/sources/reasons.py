@@ -17,6 +17,7 @@ _WORDS = {
     "null_image": "the image is null",
     "empty_image": "the image has no bytes",
     "null_vector": "the vector is null",
+    "wrong_batch": "source.batch must hold a whole number from 0 to 2147483647",
 }
 
 

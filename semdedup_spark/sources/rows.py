@@ -11,13 +11,14 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.sources.checks import check_id, own_columns, payload_column
+from semdedup_spark.sources.checks import check_batch, check_id, own_columns, payload_column
 from semdedup_spark.sources.places import place_of, with_content_hash, within
 from semdedup_spark.sources.raw import PROBLEM, RawSource, no_problem
 from semdedup_spark.sources.reading import hash_of, read_raw
 from semdedup_spark.sources.reasons import content_reason, entries, message_of
 
 _ORDER = "__order"
+MOST_BATCHES = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class SourceRows:
     equal payloads have one place. ``n_read``: all rows. ``has_id``:
     whether the id is one of the own columns; ``own_columns``: their names. ``dimension``: of
     vectors, else ``None``. ``fingerprint_now()``: the fingerprint, looked for again.
+    ``has_batch``: whether ``rows`` has the column batch, int, of the source's own.
     """
 
     rows: DataFrame
@@ -40,6 +42,7 @@ class SourceRows:
     has_id: bool
     own_columns: list[str]
     dimension: int | None
+    has_batch: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def open_source(
     """
     raw = read_raw(spark, source)
     check_id(raw.df, source, raw.roles)
+    check_batch(raw.df, source)
     payload = payload_column(raw.df, source, raw.roles)
     own = own_columns(raw.df, source, raw.roles)
     left_out = [name for name in raw.df.columns if name not in own and name != PROBLEM]
@@ -73,7 +77,7 @@ def open_source(
     known = _count(raw, source, key, payload)
 
     def checked(df: DataFrame) -> DataFrame:
-        candidates = _candidates(df, key, payload, own)
+        candidates = _candidates(df, key, payload, own, source.batch)
         return with_content_hash(_checked(candidates, source.kind, known, made_id=name is None))
 
     rows = checked(raw.df)
@@ -93,7 +97,21 @@ def open_source(
         has_id=name in own,
         own_columns=[name for name in own if name != s.CORRUPT_RECORD],
         dimension=known.dimension,
+        has_batch=source.batch is not None,
     )
+
+
+def hash_of_columns(rows: DataFrame, but: str | None) -> Column:
+    """A hash of the row's own columns, those in its struct ``source``, except for the one named
+    ``but``.
+    """
+    kind, source = rows.schema[s.SOURCE].dataType, F.col(s.SOURCE)
+    fields = [field for field in kind if field.name != but]  # type: ignore[attr-defined]
+    columns = [
+        F.to_json(F.struct(source[f.name])) if _has_map(f.dataType) else source[f.name]
+        for f in fields
+    ]
+    return hash_of([F.lit(0), *columns])
 
 
 def _count(raw: RawSource, source: SourceConfig, key: Column, payload: Column) -> _Known:
@@ -117,9 +135,12 @@ def _count(raw: RawSource, source: SourceConfig, key: Column, payload: Column) -
     return _Known(int(row["n"]), raw.unique_ids or row["distinct"] == row["keyed"], dimension)
 
 
-def _candidates(df: DataFrame, key: Column, payload: Column, own: list[str]) -> DataFrame:
-    """id, payload, source; reason and message as far as the reader has any."""
+def _candidates(
+    df: DataFrame, key: Column, payload: Column, own: list[str], batch: str | None
+) -> DataFrame:
+    """id, payload, source; reason and message as far as the reader has any; batch, if named."""
     problem = F.col(PROBLEM) if PROBLEM in df.columns else no_problem()
+    number = [] if batch is None else [F.col(s.quoted(batch)).cast("bigint").alias(s.BATCH)]
     return df.select(
         key.alias(s.ID),
         payload.alias(s.PAYLOAD),
@@ -127,6 +148,7 @@ def _candidates(df: DataFrame, key: Column, payload: Column, own: list[str]) -> 
         hash_of([payload, *(_hashable(df, name) for name in own)]).alias(_ORDER),
         F.coalesce(problem["reason"], _corrupt(df)).alias(s.REASON),
         problem["message"].alias(s.MESSAGE),
+        *number,
     )
 
 
@@ -137,6 +159,11 @@ def _checked(candidates: DataFrame, kind: str, known: _Known, *, made_id: bool) 
     of_type = candidates.schema[s.PAYLOAD].dataType
     reason = content_reason(payload, kind, of_type, known.dimension)
     rows = candidates.withColumn(s.REASON, F.coalesce(F.col(s.REASON), reason))
+    number = [F.col(s.BATCH).cast("int")] if s.BATCH in rows.columns else []
+    if number:
+        usable = F.coalesce(F.col(s.BATCH).between(0, MOST_BATCHES), F.lit(False))
+        rows = rows.withColumn(s.REASON, F.coalesce(s.REASON, F.when(~usable, "wrong_batch")))
+        rows = rows.withColumn(s.BATCH, F.when(usable, F.col(s.BATCH)).otherwise(0))
     reason = F.coalesce(F.col(s.REASON), F.when(no_id, F.lit("null_id")))
     if not known.unique_ids:
         # Of rows with one id a good one wins, and of good ones the one whose columns hash lowest:
@@ -157,6 +184,7 @@ def _checked(candidates: DataFrame, kind: str, known: _Known, *, made_id: bool) 
         s.SOURCE,
         s.REASON,
         F.coalesce(s.MESSAGE, message_of(F.col(s.REASON), known.dimension)).alias(s.MESSAGE),
+        *number,
     )
 
 

@@ -52,6 +52,10 @@ class Ledger:
         """The newest row of a stage."""
         return self._last.get(stage)
 
+    def records(self) -> list[StageRecord]:
+        """The newest row of every stage."""
+        return list(self._last.values())
+
     def add(self, record: StageRecord) -> None:
         """Note a row. What was computed is written at once; mere reuse waits for :meth:`flush`."""
         self._last[record.stage] = record

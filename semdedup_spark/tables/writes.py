@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -21,8 +22,10 @@ class CommitMark:
 
     ``result_key``: identity of what is written; ``progress``: how far this commit brings it (the
     embedding's place), complete at ``goal``; both 0 for a table written at once; ``made_with``:
-    identity of what made the vectors, which never mix; ``reused``: rows that came from an earlier
-    version of the table.
+    identity of what made the rows, which never mix; ``reused``: rows that came from an earlier
+    version of the table. ``batch``: the newest one in the table; ``origin``: result key with which
+    the table began; ``ordered``: the one since which rows were only added behind all others in rank
+    order, or taken away; ``erased``: rows taken out of this result on request.
     """
 
     run_id: str
@@ -32,6 +35,10 @@ class CommitMark:
     goal: int = 0
     made_with: str = ""
     reused: int = 0
+    batch: int = 0
+    origin: str = ""
+    ordered: str = ""
+    erased: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,31 @@ def append_rows(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -
     return _write(df, root, table, mark, mode="append")
 
 
-def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mode: str) -> Commit:
+def replace_rows(
+    df: DataFrame, root: OutputRoot, table: str, where: str, mark: CommitMark
+) -> Commit:
+    """Replace the rows that fulfil ``where`` (SQL) by ``df``, all of whose rows fulfil it, in one
+    commit. Repeated, it leaves the same rows. Only files that may hold such rows are written anew,
+    and ``rows`` of the result may count other rows of these.
+    """
+    return _write(df, root, table, mark, mode="overwrite", where=where)
+
+
+def ids_in(column: str, ids: Sequence[object]) -> str:
+    """SQL that is true where ``column`` is one of ``ids``, strings or whole numbers."""
+    return f"{column} IN ({', '.join(map(_literal, ids))})" if ids else "false"
+
+
+def _literal(value: object) -> str:
+    if not isinstance(value, str):
+        return str(value)
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _write(
+    df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mode: str, where: str = ""
+) -> Commit:
     if mode == "append" and not history(df.sparkSession, root, table, limit=1):
         mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
     writer = (
@@ -80,7 +111,9 @@ def _write(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mod
         .option("txnAppId", f"semdedup/{mark.stage}/{table}")
         .option("txnVersion", time.time_ns() // 1000)
     )
-    if mode == "overwrite":
+    if where:
+        writer = writer.option("replaceWhere", where)
+    elif mode == "overwrite":
         writer = writer.option("overwriteSchema", "true")
     if root.is_catalog:
         writer.saveAsTable(root.name(table))
@@ -95,7 +128,8 @@ def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMa
     for limit in (_NEAR, _FAR):  # other writers may have committed since
         for commit in history(spark, root, table, limit=limit):
             if commit["userMetadata"] == wanted:
-                rows = int(commit["operationMetrics"]["numOutputRows"])
+                # Delta counts no rows where some were only taken away.
+                rows = int(commit["operationMetrics"].get("numOutputRows", 0))
                 return Commit(int(commit["version"]), rows)
     raise RuntimeError(f"the write to {table} left no commit; its history lacks {mark}")
 

@@ -34,7 +34,8 @@ _RESULT = (
 def embed_rows(
     rows: DataFrame, spec: EncoderSpec, settings: WorkerSettings, *, batch: int
 ) -> DataFrame:
-    """Add an embedding, or a reason, to each candidate row.
+    """Add an embedding, or a reason, to each candidate row; and the number ``batch``, to rows that
+    bring none.
 
     ``rows``: id, payload, content_hash, source, reason, message; rows with a reason have a null
     payload and keep it. Returns id, embedding, content_hash, batch, source, reason, message,
@@ -47,7 +48,7 @@ def embed_rows(
         s.ID,
         F.col(f"encoded.{s.EMBEDDING}").alias(s.EMBEDDING),
         s.CONTENT_HASH,
-        F.lit(batch).alias(s.BATCH),
+        (F.col(s.BATCH) if s.BATCH in rows.columns else F.lit(batch)).alias(s.BATCH),
         s.SOURCE,
         F.coalesce(F.col(s.REASON), F.col(f"encoded.{s.REASON}")).alias(s.REASON),
         F.coalesce(F.col(s.MESSAGE), F.col(f"encoded.{s.MESSAGE}")).alias(s.MESSAGE),

@@ -22,12 +22,14 @@ UNIT = "unit"
 TILE = "tile"
 ROLE = "role"
 CUT = "cut"
+# Whether the row's score is wanted.
+TARGET = "target"
 VECTOR = "vector"
 VECTORS = "vectors"
 HASHES = "hashes"
 KEY_COLUMNS = (s.ID, s.BATCH, s.CLUSTER_ID, s.CENTROID_SIMILARITY, s.RANK_KEY)
 # Lists with one entry per visiting row, and lists of what clusters were not visited by whom.
-VISIT_COLUMNS = (*KEY_COLUMNS, TILE, ROLE, CUT)
+VISIT_COLUMNS = (*KEY_COLUMNS, TARGET, TILE, ROLE, CUT)
 NOTICE_HOME, NOTICE_TILE, NOTICE_DISTANCE = "notice_home", "notice_tile", "notice_distance"
 NOTICE_COLUMNS = (NOTICE_HOME, NOTICE_TILE, NOTICE_DISTANCE)
 # Bytes of vectors in one Arrow batch: a row that visits many units is copied for each.
@@ -42,6 +44,7 @@ def packed_schema(id_type: str, rank_type: str) -> str:
         s.CLUSTER_ID: "int",
         s.CENTROID_SIMILARITY: "float",
         s.RANK_KEY: rank_type,
+        TARGET: "boolean",
         TILE: "int",
         ROLE: "tinyint",
         CUT: "boolean",

@@ -35,15 +35,34 @@ def rank_key_type(rank_by: str) -> str:
     return {"low": "float", "high": "float", "random": "bigint"}.get(rank_by, "binary")
 
 
-def with_rank_columns(embeddings: DataFrame, rank_by: str, seed: int) -> DataFrame:
-    """Id, embedding, batch, and the columns ``__rank_0``, ... that :func:`rank_keys` needs.
+def with_rank_columns(
+    embeddings: DataFrame, rank_by: str, seed: int, *, also: Sequence[str] = ()
+) -> DataFrame:
+    """Id, embedding, batch, ``also``, and the columns ``__rank_0``, ... that :func:`rank_keys`
+    needs.
 
-    ``embeddings``: id, embedding, batch, source (struct of the source's own columns).
+    ``embeddings``: id, embedding, batch, source (struct of the source's own columns), ``also``.
     """
-    carried = [s.ID, s.EMBEDDING, s.BATCH]
+    carried = [s.ID, s.EMBEDDING, s.BATCH, *also]
     if rank_by in BUILT_IN:
         hashed = F.xxhash64(F.lit(seed), F.col(s.ID)).alias(f"{_RANK}0")
         return embeddings.select(*carried, *([hashed] if rank_by == "random" else []))
+    return _with_terms(embeddings, rank_by, carried)
+
+
+def order_hash(rank_by: str, rows: DataFrame, carried: Sequence[str], name: str) -> DataFrame:
+    """The columns ``carried`` of ``rows``, and ``name``: a hash of what an SQL order sees in the
+    struct source; of the built-in orders, which see none of it, always the same.
+    """
+    if rank_by in BUILT_IN:
+        return rows.select(*carried, F.lit(0).cast("bigint").alias(name))
+    with_terms = _with_terms(rows, rank_by, carried)
+    terms = [F.col(column) for column in with_terms.columns if column not in carried]
+    both = [part for term in terms for part in (term, term.isNull())]
+    return with_terms.select(*carried, F.xxhash64(*both).alias(name))
+
+
+def _with_terms(embeddings: DataFrame, rank_by: str, carried: Sequence[str]) -> DataFrame:
     # The source may have columns called id, batch or embedding, and the terms mean those.
     aside = _unused_name(embeddings.select(f"{s.SOURCE}.*").columns)
     rows = embeddings.select(F.struct(*carried).alias(aside), f"{s.SOURCE}.*")

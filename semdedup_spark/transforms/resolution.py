@@ -28,7 +28,7 @@ class Case:
     """What is to be decided. ``overrides``: (id, action), ``None`` where there are none;
     ``values``: (id, value) that rows must share, ``None`` where nothing is asked; ``across``:
     whether a neighbor may lie in another cluster; ``links``: makes (id, other), pairs above
-    ``1 - eps`` that connect what is connected.
+    ``1 - eps`` that connect what is connected; ``chains``: whether a neighbor may itself go.
     """
 
     scores: DataFrame
@@ -38,6 +38,7 @@ class Case:
     links: Callable[[], DataFrame]
     overrides: DataFrame | None = None
     values: DataFrame | None = None
+    chains: bool = True
 
     def ids(self, action: str) -> DataFrame:
         """(id) of the rows that are overridden so."""
@@ -59,7 +60,7 @@ class Resolved:
 def resolve_paper(case: Case) -> Resolved:
     """Every row above the threshold goes; its survivor is where its neighbors lead."""
     automatic, protected = _automatic(case)
-    followed = with_survivors(automatic, across=case.across)
+    followed = with_survivors(automatic, across=case.across, chains=case.chains)
     if case.overrides is None:
         return Resolved(followed.withColumn(s.REASON, F.lit(s.BY_SIMILARITY)), protected)
     followed = held(followed)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.kmeans import Assignment, assign
+from semdedup_spark.kernels.kmeans import Assignment, LabelArray, assign
 from semdedup_spark.kernels.packing import UnitPlan
 from semdedup_spark.kernels.probing import Borders, Notices, Prober, notices_of
 from semdedup_spark.kernels.routes import Visits, home_units, route
@@ -24,6 +24,7 @@ from semdedup_spark.transforms.packed import (
     NOTICE_HOME,
     NOTICE_TILE,
     ROLE,
+    TARGET,
     TILE,
     ByUnit,
     Vectors,
@@ -48,7 +49,13 @@ class Routing:
     """How to assign and pack. ``unit_keys``: for each unit the value of the column ``unit``,
     which spreads the units evenly over ``n_tasks``;
     ``probing``: ``None`` where rows are compared within their clusters only; ``all_with_all``:
-    where all rows are compared as if there were one cluster, since probes would cost more.
+    where all rows are compared whatever their clusters, since probes would cost more: the plan's
+    clusters are then as many as units need.
+
+    ``met``: (k,) bool, only where not all rows are targets: the clusters that have or get one. The
+    other rows stay at home, and those of other clusters are left out; ``alone``: whether targets
+    therefore probe twice as far. With a budget all rows travel as ever, so that the same visits
+    are cut. ``others_only``: targets are compared with the other rows, and not with each other.
     """
 
     centroids: FloatArray
@@ -58,6 +65,14 @@ class Routing:
     rank_by: str
     probing: Probing | None = None
     all_with_all: bool = False
+    met: npt.NDArray[np.bool_] | None = None
+    others_only: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether only targets visit other clusters."""
+        budgeted = self.probing is not None and self.probing.budget is not None
+        return self.met is not None and not budgeted
 
     @property
     def knows_all(self) -> bool:
@@ -67,11 +82,12 @@ class Routing:
 
 
 def route_rows(embeddings: DataFrame, routing: Routing, *, seed: int) -> DataFrame:
-    """Assign and pack. ``embeddings``: id, embedding, batch, source. Returns packed rows (see
-    :mod:`semdedup_spark.transforms.packed`).
+    """Assign and pack. ``embeddings``: id, embedding, batch, source; and ``target`` where not all
+    rows are. Returns packed rows (see :mod:`semdedup_spark.transforms.packed`).
     """
     id_type = embeddings.schema[s.ID].dataType.simpleString()
-    rows = with_rank_columns(embeddings, routing.rank_by, seed)
+    also = (TARGET,) if TARGET in embeddings.columns else ()
+    rows = with_rank_columns(embeddings, routing.rank_by, seed, also=also)
 
     def route_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         router = Router(routing)
@@ -90,34 +106,78 @@ class Router:
         probing = routing.probing
         self._prober = None
         if probing is not None and not routing.all_with_all:
-            self._prober = Prober(routing.centroids, eps_max=probing.eps_max, budget=probing.budget)
+            self._prober = Prober(
+                routing.centroids,
+                eps_max=probing.eps_max,
+                budget=probing.budget,
+                alone=routing.alone,
+            )
 
     def route(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        """``batch``: id, embedding, batch and the columns of the rank; at least one row."""
+        """``batch``: id, embedding, batch, the columns of the rank, perhaps target; at least one
+        row.
+        """
         X = np.ascontiguousarray(to_matrix(batch.column(s.EMBEDDING)))
-        borders, hashes = self._borders(X), hash_rows(X)
-        labels, plan = borders.assignment.labels, self._routing.plan
-        tiles = np.zeros_like(labels) if self._routing.all_with_all else labels
+        batch, X, borders = self._needed(batch, X, self._borders(X, is_target(batch)))
+        if not batch.num_rows:
+            return
+        hashes, plan = hash_rows(X), self._routing.plan
         keys = self._keys(batch, borders.assignment)
         distinct = first_of_equal_rows(X, hashes)
         travels = _first_in_rank_order(keys, distinct)
-        routes = route(tiles, hashes, plan, travels=travels, probes=borders.visits)
+        if self._routing.others_only:  # a target stands for no other
+            travels |= is_target(batch)
+        tiles, visits = self._tiles(borders, is_target(batch))
+        routes = route(tiles, hashes, plan, travels=travels, probes=visits)
         order = np.argsort(routes.unit, kind="stable")
         row = routes.row[order]
-        visits = keys.take(pa.array(row))
-        visits = visits.append_column(TILE, pa.array(routes.tile[order]))
-        visits = visits.append_column(ROLE, pa.array(routes.role[order]))
-        visits = visits.append_column(CUT, pa.array(borders.is_cut()[row]))
-        by_unit = ByUnit(routes.unit[order], visits)
+        lines = keys.take(pa.array(row))
+        lines = lines.append_column(TILE, pa.array(routes.tile[order]))
+        lines = lines.append_column(ROLE, pa.array(routes.role[order]))
+        lines = lines.append_column(CUT, pa.array(borders.is_cut()[row]))
+        by_unit = ByUnit(routes.unit[order], lines)
         notices = _by_home_unit(notices_of(borders), plan)
         vectors = Vectors(X, hashes)
         yield from pack_rows(by_unit, distinct[row], notices, vectors, self._routing.unit_keys)
 
-    def _borders(self, X: FloatArray) -> Borders:
-        if self._prober is not None:
-            return self._prober(X)
+    def _borders(self, X: FloatArray, targets: npt.NDArray[np.bool_]) -> Borders:
         none = Visits(np.empty(0, np.int64), np.empty(0, np.int32))
-        return Borders(assign(X, self._routing.centroids), none, none, np.empty(0, np.float32))
+        no_distance = np.empty(0, np.float32)
+        if self._prober is None:
+            return Borders(assign(X, self._routing.centroids), none, none, no_distance)
+        if not self._routing.alone:
+            return self._prober(X)
+        rows, visits = np.flatnonzero(targets), none
+        if len(rows):
+            found = self._prober(X[rows]).visits
+            visits = Visits(rows[found.row], found.cluster)
+        return Borders(assign(X, self._routing.centroids), visits, none, no_distance)
+
+    def _needed(
+        self, batch: pa.RecordBatch, X: FloatArray, borders: Borders
+    ) -> tuple[pa.RecordBatch, FloatArray, Borders]:
+        """Without the rows that no target meets."""
+        met, labels = self._routing.met, borders.assignment.labels
+        if met is None or not self._routing.alone or self._routing.all_with_all or met.all():
+            return batch, X, borders
+        needed = is_target(batch) | met[labels]
+        position = np.cumsum(needed) - 1
+        assignment = Assignment(labels[needed], borders.assignment.similarity[needed])
+        visits = Visits(position[borders.visits.row], borders.visits.cluster)
+        left = Borders(assignment, visits, borders.cut, borders.cut_distance)
+        return batch.filter(pa.array(needed)), X[needed], left
+
+    def _tiles(self, borders: Borders, targets: npt.NDArray[np.bool_]) -> tuple[LabelArray, Visits]:
+        """(the plan's cluster of each row, its visits to others)."""
+        labels = borders.assignment.labels
+        if not self._routing.all_with_all:
+            return labels, borders.visits
+        n = len(self._routing.plan.slots)
+        tiles: LabelArray = labels % np.int32(n)
+        rows = np.repeat(np.flatnonzero(targets), n) if n > 1 else np.empty(0, np.int64)
+        others = np.tile(np.arange(n, dtype=np.int32), len(rows) // n)
+        foreign = others != tiles[rows]
+        return tiles, Visits(rows[foreign], others[foreign])
 
     def _keys(self, batch: pa.RecordBatch, nearest: Assignment) -> pa.Table:
         rank_key = rank_keys(batch, self._routing.rank_by, nearest.similarity)
@@ -128,8 +188,16 @@ class Router:
                 s.CLUSTER_ID: pa.array(nearest.labels),
                 s.CENTROID_SIMILARITY: pa.array(nearest.similarity),
                 s.RANK_KEY: rank_key,
+                TARGET: pa.array(is_target(batch)),
             }
         )
+
+
+def is_target(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    """(n,) whether the row's score is wanted; that of all rows where nothing is said."""
+    if TARGET not in batch.schema.names:
+        return np.ones(batch.num_rows, dtype=bool)
+    return np.asarray(batch.column(TARGET).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def rank_order(keys: pa.Table) -> IndexArray:

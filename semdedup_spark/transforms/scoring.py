@@ -23,6 +23,7 @@ from semdedup_spark.transforms.packed import (
     NOTICE_HOME,
     NOTICE_TILE,
     ROLE,
+    TARGET,
     TILE,
     UNIT,
     VECTOR,
@@ -43,8 +44,8 @@ def compare_units(
     packed: DataFrame, routing: Routing, *, device: str, half: bool = False
 ) -> DataFrame:
     """Packed rows to partial scores: one line per row and unit where something was found, and one
-    line without id per unit, that holds its ``comparisons`` and ``probes``. ``half``: a GPU
-    multiplies in float16 first.
+    line without id per unit, that holds its ``comparisons`` and ``probes``. Rows that are no
+    targets get no line. ``half``: a GPU multiplies in float16 first.
     """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
     comparing = Comparing.of(routing, device, half=half)
@@ -100,6 +101,7 @@ class Comparing:
     device: str = "cpu"
     probes: bool = False
     half: bool = False
+    others_only: bool = False
 
     @classmethod
     def of(cls, routing: Routing, device: str, *, half: bool = False) -> Comparing:
@@ -108,18 +110,30 @@ class Comparing:
         budgeted = routing.probing is not None and not routing.knows_all
         centroids = routing.centroids if budgeted else None
         dimension = routing.centroids.shape[1]
-        return cls(dimension, routing.knows_all, routing.probing, centroids, device, probes, half)
+        return cls(
+            dimension,
+            routing.knows_all,
+            routing.probing,
+            centroids,
+            device,
+            probes,
+            half,
+            routing.others_only,
+        )
 
     def compare(self, table: pa.Table) -> pa.Table:
         """One line per row and unit where something was found, then the line of the unit."""
         unit = unpack_unit(table, self.dimension)
         visits = unit.visits.take(pa.array(rank_order(unit.visits)))
+        wanted = visits.column(TARGET).to_numpy()
         rows = UnitRowsInOrder(
             vectors=unit.vectors.X,
             hashes=unit.vectors.hashes,
             vector=visits.column(VECTOR).to_numpy(),
             tile=visits.column(TILE).to_numpy(),
             role=visits.column(ROLE).to_numpy(),
+            is_target=None if wanted.all() else wanted,
+            others_only=self.others_only,
         )
         scores = score_unit(
             rows,
@@ -179,5 +193,5 @@ def _lines(visits: pa.Table, scores: UnitScores, exhaustive: pa.Array) -> pa.Tab
     columns[s.EXHAUSTIVE] = exhaustive
     columns[COMPARISONS] = columns[PROBES] = pa.nulls(len(found), pa.int64())
     lines = pa.table(columns)
-    shown = np.asarray(at_home) | found
+    shown = (np.asarray(at_home) | found) & visits.column(TARGET).to_numpy()
     return lines if shown.all() else lines.filter(pa.array(shown))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
+from semdedup_spark.kernels.kmeans import assign
 from semdedup_spark.kernels.probing import Prober
 from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.transforms.arrow import map_batches, to_matrix
@@ -63,6 +64,49 @@ def survey_borders(
         raise RuntimeError("the survey task returned nothing")
     counts = np.frombuffer(row["counts"], dtype=np.int64).reshape(-1, k + 1)
     return Survey(row["n"], list(counts[:, :k]), counts[:, k].tolist(), row["rate"])
+
+
+def visited_clusters(
+    targets: DataFrame, centroids: FloatArray, probing: Probing | None, *, alone: bool
+) -> tuple[Counts, Counts]:
+    """((k,) targets in each cluster, (k,) targets that visit it from another one). Runs one Spark
+    job. ``targets``: embedding; ``alone``: whether no other rows visit.
+    """
+    k = len(centroids)
+
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        prober = None
+        if probing is not None:
+            prober = Prober(centroids, eps_max=probing.eps_max, budget=probing.budget, alone=alone)
+        counts = np.zeros((2, k), dtype=np.int64)
+        for batch in batches:
+            if batch.num_rows:
+                counts += _members_and_visits(to_matrix(batch.column(0)), centroids, prober)
+        yield pa.RecordBatch.from_pydict({"counts": pa.array([counts.tobytes()], pa.binary())})
+
+    def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        total = np.zeros((2, k), dtype=np.int64)
+        for batch in batches:
+            for packed in batch.column(0):
+                total += np.frombuffer(packed.as_py(), dtype=np.int64).reshape(2, k)
+        yield pa.RecordBatch.from_pydict({"counts": pa.array([total.tobytes()], pa.binary())})
+
+    parts = map_batches(targets.select(s.EMBEDDING), count, "counts binary")
+    row = map_batches(parts.repartition(1), add, "counts binary").first()
+    if row is None:
+        raise RuntimeError("the survey task returned nothing")
+    members, visits = np.frombuffer(row["counts"], dtype=np.int64).reshape(2, k)
+    return members, visits
+
+
+def _members_and_visits(X: FloatArray, centroids: FloatArray, prober: Prober | None) -> Counts:
+    k = len(centroids)
+    if prober is None:
+        labels = assign(X, centroids).labels
+        return np.stack([np.bincount(labels, minlength=k), np.zeros(k, np.int64)])
+    borders = prober(X)
+    both = borders.assignment.labels, borders.visits.cluster
+    return np.stack([np.bincount(clusters, minlength=k) for clusters in both])
 
 
 def count_borders(X: FloatArray, n_clusters: int, probers: Sequence[Prober | None]) -> Counts:

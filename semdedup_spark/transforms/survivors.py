@@ -16,11 +16,13 @@ from semdedup_spark.transforms.holding import held
 _FURTHER = "further"
 
 
-def with_survivors(removed: DataFrame, *, across: bool) -> DataFrame:
+def with_survivors(removed: DataFrame, *, across: bool, chains: bool = True) -> DataFrame:
     """``removed`` (id, neighbor_id, similarity, cluster_id) with survivor_id. ``across``: whether
     a neighbor may lie in another cluster than its row; then Spark jobs run, about log2 of the most
-    borders that a chain crosses.
+    borders that a chain crosses. ``chains``: whether a neighbor may itself be removed.
     """
+    if not chains:
+        return removed.withColumn(s.SURVIVOR_ID, F.col(s.NEIGHBOR_ID))
     followed = _within_clusters(removed)
     return _across_clusters(followed) if across else followed
 

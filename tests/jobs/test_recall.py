@@ -92,7 +92,8 @@ def test_exact_scores_equal_brute_force_over_all_pairs_and_stop_at_the_horizon(s
         assert r["exhaustive"]
         assert r["neighbor_id"] == (ids[neighbor[j]] if M[j] > 0.9 else None)
     score = summary.records[2]
-    assert score.metrics == {"exhaustive_share": 1.0, "certified_share": 1.0}
+    certified = {"exhaustive_share": 1.0, "certified_share": 1.0}
+    assert score.metrics.items() >= certified.items()
     assert 0 < score.counts["comparisons"] < len(X) ** 2 / 4
     assert score.counts["probes"] > 0
 

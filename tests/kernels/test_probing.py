@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from semdedup_spark.kernels import probing
 from semdedup_spark.kernels.kmeans import assign
 from semdedup_spark.kernels.probing import Prober, margin, may_have_missed, notices_of
+from semdedup_spark.kernels.routes import Visits
 from semdedup_spark.kernels.vectors import unit_rows
 from tests.kernels.test_scoring import score_through_units
 from tests.kernels.test_similarity import random_rows
@@ -56,6 +57,22 @@ def test_with_all_probes_no_pair_above_the_horizon_is_missed(instance, rows_in_u
     expected, on_edge = true_scores(X, eps_max)
     np.testing.assert_allclose(M[~on_edge], expected[~on_edge], atol=2e-6)
     assert len(borders.cut.row) == 0
+
+
+@given(instances, st.integers(2, 50), st.floats(0, 1))
+def test_rows_that_visit_twice_as_far_alone_meet_all_their_partners(instance, rows_in_unit, share):
+    X, centroids = make(*instance)
+    eps_max = instance[-1]
+    wanted = np.random.default_rng(instance[0]).random(len(X)) < share
+    borders = Prober(centroids, eps_max=eps_max, alone=True)(X)
+    going = wanted[borders.visits.row]
+    visits = Visits(borders.visits.row[going], borders.visits.cluster[going])
+    M, _ = score_through_units(
+        X, borders.assignment.labels, rows_in_unit, probes=visits, above=1 - eps_max, wanted=wanted
+    )
+    expected, on_edge = true_scores(X, eps_max)
+    sure = wanted & ~on_edge
+    np.testing.assert_allclose(M[sure], expected[sure], atol=2e-6)
 
 
 @given(instances, st.integers(0, 3))

@@ -16,7 +16,9 @@ from tests.oracle import (
 )
 
 
-def score_through_units(X, labels, unit_rows, block=4, *, probes=None, above=0.0):
+def score_through_units(
+    X, labels, unit_rows, block=4, *, probes=None, above=0.0, wanted=None, others_only=False
+):
     """Plan, route and score as the job does, on arrays; rows are in rank order."""
     k = int(max(labels.max(), -1 if probes is None else probes.cluster.max(initial=-1))) + 1
     visitors = None if probes is None else np.bincount(probes.cluster, minlength=k)
@@ -24,6 +26,8 @@ def score_through_units(X, labels, unit_rows, block=4, *, probes=None, above=0.0
     plan = plan_units(sizes, unit_rows=unit_rows, probes=visitors)
     hashes = hash_rows(X)
     travels = first_of_equal_rows(X, hashes) == np.arange(len(X))
+    if others_only:
+        travels |= wanted
     routes = route(labels.astype(np.int32), hashes, plan, travels=travels, probes=probes)
     M, neighbor = np.zeros(len(X)), np.full(len(X), -1)
     for unit in np.unique(routes.unit):
@@ -36,6 +40,8 @@ def score_through_units(X, labels, unit_rows, block=4, *, probes=None, above=0.0
             vector=np.arange(len(rows)),
             tile=routes.tile[here],
             role=routes.role[here],
+            is_target=None if wanted is None else wanted[rows],
+            others_only=others_only,
         )
         best = score_unit(unit_rows_in_order, above=above, block=block).best
         for i, row in enumerate(rows):
@@ -103,6 +109,48 @@ def test_kept_sets_are_nested_and_lie_between_components_and_greedy(instance, ep
 def test_a_row_exactly_at_the_threshold_stays():
     assert kept_by_m(np.array([0.75]), 0.25) == {0}
     assert kept_by_m(np.array([np.nextafter(0.75, 1)]), 0.25) == set()
+
+
+@given(instances, st.integers(2, 50), st.integers(1, 9), st.floats(0, 1))
+def test_wanted_rows_alone_get_what_they_get_among_all(instance, unit_rows, block, share):
+    X, labels = make(*instance)
+    wanted = np.random.default_rng(instance[0]).random(len(X)) < share
+    M, neighbor = score_through_units(X, labels, unit_rows, block, wanted=wanted)
+    expected, _ = brute_force(X, labels)
+    np.testing.assert_allclose(M, np.where(wanted, expected, 0), atol=2e-6)
+    assert (neighbor[~wanted] == -1).all()
+    for j in np.flatnonzero(neighbor >= 0):
+        assert neighbor[j] < j
+        np.testing.assert_allclose(X[neighbor[j]] @ X[j], expected[j], atol=2e-6)
+
+
+@given(instances, st.integers(2, 50), st.integers(0, 40))
+def test_rows_compared_with_the_others_only_never_meet_each_other(instance, unit_rows, n_others):
+    X, labels = make(*instance)
+    wanted = np.arange(len(X)) >= n_others  # the others rank first
+    M, neighbor = score_through_units(X, labels, unit_rows, wanted=wanted, others_only=True)
+    for j in range(len(X)):
+        rivals = [i for i in range(min(n_others, len(X))) if labels[i] == labels[j]]
+        best = max([0.0, *(min(float(X[i] @ X[j]), 1.0) for i in rivals)])
+        if not wanted[j]:
+            assert M[j] == 0
+            continue
+        np.testing.assert_allclose(M[j], best, atol=2e-6)
+        if best > 1e-5:
+            assert neighbor[j] in rivals
+
+
+def test_wanted_rows_cost_their_own_pairs_only():
+    X = random_rows(0, 1000, 4)
+    rows = UnitRowsInOrder(
+        vectors=X,
+        hashes=hash_rows(X),
+        vector=np.arange(1000),
+        tile=np.zeros(1000, np.int32),
+        role=np.full(1000, HOME, np.int8),
+        is_target=np.arange(1000) >= 990,
+    )
+    assert score_unit(rows).comparisons == sum(range(990, 1000))
 
 
 def test_many_copies_cost_one_row():

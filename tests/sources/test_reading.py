@@ -312,3 +312,15 @@ def test_images_and_captions_of_a_table_come_together(spark):
     assert len({row["id"] for row in made.rows.collect()}) == made.n_read == 5
     with pytest.raises(SourceError, match=r"source\.text must be a string column\. Got 'id'"):
         opened(spark, **pairs, text="id")
+
+
+def test_a_column_of_batch_numbers_is_read_and_what_is_no_such_number_is_quarantined(spark):
+    rows = [("a", "x", 3), ("b", "y", None), ("c", "z", -1), ("d", "w", 2**31), ("e", "", 1)]
+    place = view(spark, "batches", rows, "id string, text string, night long")
+    found = {row["id"]: row for row in opened(spark, table=place, batch="night").rows.collect()}
+    reasons = {key: row["reason"] for key, row in found.items()}
+    wrong = dict.fromkeys("bcd", "wrong_batch")
+    assert reasons == {"a": None, **wrong, "e": "empty_text"}
+    assert (found["a"]["batch"], found["e"]["batch"], found["b"]["batch"]) == (3, 1, 0)
+    with pytest.raises(SourceError, match=r"source\.batch must be a whole-number column"):
+        opened(spark, table=place, batch="text")

@@ -1,0 +1,75 @@
+"""Commands on tables that live on from night to night: new centroids, and erasure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from semdedup_spark.cli.options import job_options, wait_option, working_job
+from semdedup_spark.cli.stages import print_result
+
+
+@click.command()
+@job_options
+@wait_option
+def recluster(config: str, overrides: tuple[str, ...], run_id: str | None, wait: float) -> None:
+    """Train new centroids on all rows, and score again by them.
+
+    With recall exact and a rank_by other than low and high the kept rows stay the same.
+    """
+    from semdedup_spark.pipeline import run_recluster
+
+    with working_job(config, overrides, run_id, wait) as job:
+        print_result(job, run_recluster(job))
+
+
+@click.command()
+@job_options
+@wait_option
+@click.option("--id", "ids", multiple=True, help="Key of a row to erase; may be repeated.")
+@click.option(
+    "--ids", "ids_file", type=click.Path(path_type=Path), help="A file of keys, one a line."
+)
+def forget(
+    config: str,
+    overrides: tuple[str, ...],
+    run_id: str | None,
+    wait: float,
+    ids: tuple[str, ...],
+    ids_file: Path | None,
+) -> None:
+    """Erase rows from every table, and bring back what only they hid.
+
+    Delete them in the source as well, or the next change of the source brings them back as new
+    rows. Old files keep them until VACUUM removes these.
+    """
+    from semdedup_spark.pipeline import run_forget
+
+    keys = [*ids, *_keys_in(ids_file)]
+    with working_job(config, overrides, run_id, wait) as job:
+        done = run_forget(job, keys)
+    click.echo(
+        f"forgotten: {done.embedded:,} rows of embeddings, {done.quarantined:,} of quarantine"
+    )
+    click.echo("Older versions of the tables still hold them. To remove those, when the retention")
+    click.echo("time has passed (Delta's default is 7 days):")
+    for table in done.tables:
+        click.echo(f"  VACUUM {table}")
+    if done.stale:
+        click.echo("These were made by other commands and hold the rows still; make them again, or")
+        click.echo(f"drop them: {', '.join(done.stale)}")
+
+
+def _keys_in(path: Path | None) -> list[str]:
+    from semdedup_spark.errors import ConfigError
+
+    if path is None:
+        return []
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--ids must be a text file in UTF-8. Got {path}: {error}.") from error
+
+
+COMMANDS = (recluster, forget)

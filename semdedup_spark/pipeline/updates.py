@@ -1,0 +1,200 @@
+"""Scores of new rows, and of rows whose neighbor is gone: the others keep theirs.
+
+The batch number leads the rank order, so a new row never ranks before an old one and no old score
+changes with it. A row that is taken away changes only those whose neighbor it was. Hence ``scores``
+become what scoring everything would make them, for the price of the rows that are *targets*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import ScoreConfig
+from semdedup_spark.kernels.packing import UnitPlan, plan_units
+from semdedup_spark.kernels.spreading import partition_keys
+from semdedup_spark.kernels.vectors import FloatArray
+from semdedup_spark.pipeline.growth import FEW
+from semdedup_spark.pipeline.planned import clusters, probing_of, rows_in_unit, sizes_of, tasks
+from semdedup_spark.tables.writes import ids_in
+from semdedup_spark.transforms.packed import TARGET
+from semdedup_spark.transforms.routing import Probing, Routing
+from semdedup_spark.transforms.surveying import visited_clusters
+
+# Where all targets are compared with all rows: at least so many units, for as many tasks.
+_FEWEST_PARTS = 16
+_MOST_MET = 0.5
+# Rows are looked for by their ids, before their vectors are, where they are at most this share of
+# all, and so few that their ids can be sent to every task.
+_SMALL_SHARE = 0.3
+_MOST_IDS = 2_000_000
+_NEAR = "__near"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happened since batch ``since``, up to which rows were scored.
+
+    ``n_gone``: rows that left; ``n_left``: rows that lost their neighbor, which are scored again;
+    ``gone``, ``left``: their ids; where these are few, ``few_gone`` and ``few_left`` hold them.
+    """
+
+    since: int
+    n_gone: int
+    n_left: int
+    gone: DataFrame | None = None
+    left: DataFrame | None = None
+    few_gone: list[object] | None = None
+    few_left: list[object] | None = None
+
+    @property
+    def where(self) -> str | None:
+        """SQL for the rows of ``scores`` to be replaced; ``None`` where they are too many."""
+        new = f"{s.BATCH} > {self.since}"
+        if self.gone is None:
+            return new
+        if self.few_gone is None or self.few_left is None:
+            return None
+        return f"{new} OR {ids_in(s.ID, [*self.few_gone, *self.few_left])}"
+
+    def with_target(self, embeddings: DataFrame) -> DataFrame:
+        """The rows, and whether each must be scored."""
+        is_new = F.col(s.BATCH) > self.since
+        if self.left is None:
+            return embeddings.withColumn(TARGET, is_new)
+        if self.few_left is not None:
+            return embeddings.withColumn(TARGET, is_new | F.col(s.ID).isin(self.few_left))
+        left = F.broadcast(self.left.withColumn(TARGET, F.lit(True)))
+        flag = is_new | F.coalesce(F.col(TARGET), F.lit(False))
+        return embeddings.join(left, s.ID, "left").withColumn(TARGET, flag)
+
+    def kept(self, scores: DataFrame) -> DataFrame:
+        """The rows of ``scores`` that stay as they are."""
+        kept = scores.filter(F.col(s.BATCH) <= self.since)
+        for some in (self.gone, self.left):
+            kept = kept if some is None else kept.join(some, s.ID, "left_anti")
+        return kept.select(*scores.columns)
+
+
+def find_changes(
+    embeddings: DataFrame, scores: DataFrame, since: int, *, among_themselves: bool = True
+) -> Changes:
+    """``scores``: of the rows that ``embeddings`` had when ``since`` was its last batch;
+    ``among_themselves``: whether their neighbors are such rows too.
+    """
+    before = embeddings.filter(F.col(s.BATCH) <= since).select(s.ID, s.BATCH)
+    n_gone = scores.count() - before.count()  # no old row ever joins them
+    if n_gone == 0:
+        return Changes(since, 0, 0)
+    gone = scores.join(before, [s.ID, s.BATCH], "left_anti").select(s.ID)
+    if not among_themselves:
+        few_gone = [row[0] for row in gone.limit(FEW).collect()] if n_gone <= FEW else None
+        return Changes(since, n_gone, 0, gone, None, few_gone, [])
+    lost = gone.select(F.col(s.ID).alias(s.NEIGHBOR_ID))
+    left = scores.join(gone, s.ID, "left_anti").join(lost, s.NEIGHBOR_ID, "left_semi")
+    left = left.select(s.ID)
+    n_left = left.count()
+    few: list[list[object] | None] = [None, None]
+    if n_gone + n_left <= FEW:
+        few = [[row[0] for row in some.limit(FEW).collect()] for some in (gone, left)]
+    return Changes(since, n_gone, n_left, gone, left, *few)
+
+
+def plan_changes(rows: DataFrame, centroids: DataFrame, settings: ScoreConfig) -> Routing:
+    """How the targets among ``rows`` (embeddings with the column target) meet the others."""
+    matrix, sizes = sizes_of(centroids)
+    return _routed(rows, matrix, sizes, settings)
+
+
+def plan_against(
+    rows: DataFrame, centroids: DataFrame, settings: ScoreConfig, n_others: int
+) -> Routing:
+    """How the targets among ``rows`` meet the others, ``n_others``, and not each other. The rank
+    order only settles which of equally similar others is named: ``random`` does for rows of any
+    columns.
+    """
+    matrix, sizes = clusters(centroids, n_others)
+    return replace(_routed(rows, matrix, sizes, settings), rank_by="random", others_only=True)
+
+
+def _routed(
+    rows: DataFrame, matrix: FloatArray, sizes: npt.NDArray[np.float64], settings: ScoreConfig
+) -> Routing:
+    probing = probing_of(settings)
+    alone = probing is None or probing.budget is None
+    targets = rows.filter(F.col(TARGET))
+    members, visits = visited_clusters(targets, matrix, probing, alone=alone)
+    unit_rows = rows_in_unit(settings, matrix)
+    plan, all_with_all = plan_targets(sizes, members, visits, probing, unit_rows=unit_rows)
+    n_tasks = tasks(rows.sparkSession, plan.n_units)
+    keys = partition_keys(plan.n_units, n_tasks)
+    met = members + visits > 0
+    return Routing(matrix, plan, keys, n_tasks, settings.rank_by, probing, all_with_all, met)
+
+
+def plan_targets(
+    sizes: npt.NDArray[np.float64],
+    members: npt.NDArray[np.int64],
+    visits: npt.NDArray[np.int64],
+    probing: Probing | None,
+    *,
+    unit_rows: int,
+) -> tuple[UnitPlan, bool]:
+    """(units, whether targets are best compared with all rows). ``sizes``, ``members``, ``visits``:
+    (k,) rows, targets, and visits by targets.
+    """
+    if _cheaper_all(probing, members, visits, sizes):
+        return _plan_all(members, sizes, unit_rows), True
+    reached = np.where(members + visits > 0, np.maximum(sizes, members), 0)
+    seen = None if probing is None else visits
+    return plan_units(reached, unit_rows=unit_rows, probes=seen, targets=members), False
+
+
+def _cheaper_all(
+    probing: Probing | None,
+    members: npt.NDArray[np.int64],
+    visits: npt.NDArray[np.int64],
+    sizes: npt.NDArray[np.float64],
+) -> bool:
+    """Whether the targets would meet most of all rows anyway."""
+    if probing is None or probing.budget is not None or not members.any():
+        return False
+    met = ((members + visits) * sizes).sum()
+    return bool(met >= _MOST_MET * members.sum() * sizes.sum())
+
+
+def _plan_all(
+    members: npt.NDArray[np.int64], sizes: npt.NDArray[np.float64], unit_rows: int
+) -> UnitPlan:
+    """The clusters by their number modulo as many parts as units need; targets visit each part."""
+    k = len(sizes)
+    n_parts = min(k, max(_FEWEST_PARTS, int(-(-2 * sizes.sum() // unit_rows))))
+    part = np.arange(k) % n_parts
+    rows = np.bincount(part, weights=np.maximum(sizes, members), minlength=n_parts)
+    own = np.bincount(part, weights=members, minlength=n_parts)
+    return plan_units(rows, unit_rows=unit_rows, probes=members.sum() - own, targets=own)
+
+
+def near_targets(rows: DataFrame, scores: DataFrame, routing: Routing) -> DataFrame:
+    """``rows`` without those whose clusters no target meets, where the ids of the rest are few
+    enough to be looked up before any vector is handed on. Nothing depends on it but the time.
+    """
+    met = routing.met
+    if met is None or not routing.alone or routing.all_with_all or met.all():
+        return rows
+    clusters = [int(cluster) for cluster in np.flatnonzero(met)]
+    near = scores.filter(_one_of(s.CLUSTER_ID, clusters)).select(s.ID)
+    n_near = near.count()
+    if n_near > min(_MOST_IDS, _SMALL_SHARE * scores.count()):
+        return rows
+    flagged = rows.join(F.broadcast(near.withColumn(_NEAR, F.lit(True))), s.ID, "left")
+    return flagged.filter(F.col(TARGET) | F.col(_NEAR)).select(*rows.columns)
+
+
+def _one_of(name: str, values: list[int]) -> Column:
+    return F.col(name).isin(values) if values else F.lit(False)

@@ -1,0 +1,194 @@
+"""Whole jobs, night after night: what they leave is what one run in the same batch order leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+import semdedup_spark.pipeline.cluster as cluster_stage
+import semdedup_spark.pipeline.score as score_stage
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.kernels.kmeans import Clustering
+from semdedup_spark.kernels.vectors import unit_rows
+from semdedup_spark.pipeline import DRIFT_BOUND, growth, open_job, run_forget, run_recluster
+from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job
+
+N, D = 240, 6
+ALL = near_duplicates(N, D, seed=3)
+
+
+def write_source(spark, path, rows):
+    """``rows``: id to (vector, quality, batch)."""
+    lines = [(i, [float(v) for v in x], q, b) for i, (x, q, b) in sorted(rows.items())]
+    frame = spark.createDataFrame(lines, "doc string, v array<double>, quality int, night int")
+    frame.coalesce(1).write.format("delta").mode("overwrite").save(str(path))
+
+
+def job(output, source, *, recall="exact", rank_by="low", batch=None, eps_max=0.1):
+    config = vectors_job(
+        output,
+        source,
+        cluster={"n_clusters": 9},
+        score={"recall": recall, "rank_by": rank_by, "eps_max": eps_max},
+        select={"eps": 0.05},
+    )
+    return config.model_copy(update={"source": config.source.model_copy(update={"batch": batch})})
+
+
+@pytest.fixture(autouse=True)
+def same_centroids(monkeypatch):
+    """A clean run would train on all rows; here both runs have the same centroids."""
+
+    def fixed(_sample, _n, k, _training):
+        centroids = unit_rows(np.random.default_rng(1).standard_normal((k, D))).X
+        return Clustering(centroids, np.full(k, N // k), [0.0])
+
+    monkeypatch.setattr(cluster_stage, "fit_centroids", fixed)
+
+
+def name(i):
+    return f"it's-{i:04d}\\"
+
+
+def nights(seed):
+    """Three states of the source: it grows, loses rows, and some come back with another vector."""
+    rng = np.random.default_rng(seed)
+    rows, states = {}, []
+    for part in np.array_split(rng.permutation(N), [110, 180]):
+        there = sorted(rows)
+        if there:
+            for i in rng.choice(there, 12, replace=False):
+                rows.pop(i)
+            for i in rng.choice(sorted(rows), 6, replace=False):
+                rows[i] = (ALL[rng.integers(N)], rows[i][1], 0)
+            for i in rng.choice(sorted(rows), 4, replace=False):
+                rows[i] = (rows[i][0], rows[i][1] + 1, 0)
+        rows |= {name(i): (ALL[i], int(rng.integers(0, 5)), 0) for i in part}
+        states.append(dict(rows))
+    return states
+
+
+def scores_of(spark, output):
+    rows = table(spark, output, "scores").collect()
+    return {r["id"]: r for r in rows}
+
+
+def same_result(spark, one, other):
+    """Equal tables; similarities, and what follows from them, to rounding."""
+    a, b = scores_of(spark, one), scores_of(spark, other)
+    assert a.keys() == b.keys()
+    for i, row in a.items():
+        twin = b[i]
+        assert row["neighbor_id"] == twin["neighbor_id"], i
+        assert abs(row["max_similarity"] - twin["max_similarity"]) < 2e-6
+        for column in ("batch", "cluster_id", "rank_key", "exhaustive", "centroid_similarity"):
+            assert row[column] == twin[column], (i, column)
+    for each in ("deduplicated", "quarantine"):
+        assert sorted(map(str, rows_of(spark, one, each))) == sorted(
+            map(str, rows_of(spark, other, each))
+        )
+    for each, keys in (
+        ("duplicates", ("id", "neighbor_id", "survivor_id", "covered", "cluster_id")),
+        ("centroids", ("cluster_id", "n_rows")),
+    ):
+        both = [table(spark, output, each).select(*keys).collect() for output in (one, other)]
+        assert both[0]
+        assert sorted(both[0]) == sorted(both[1])
+
+
+@pytest.mark.parametrize(
+    ("recall", "rank_by", "few"),
+    [
+        ("exact", "low", 1000),
+        ("cluster", "quality DESC", 0),
+    ],
+)
+def test_nights_leave_what_one_run_leaves(spark, tmp_path, monkeypatch, recall, rank_by, few):
+    monkeypatch.setattr(growth, "FEW", few)
+    monkeypatch.setattr("semdedup_spark.pipeline.updates.FEW", few)
+    settings = {"recall": recall, "rank_by": rank_by}
+    config = job(tmp_path / "nights", tmp_path / "source", **settings)
+    states = nights(len(recall) + len(rank_by))
+    for turn, state in enumerate(states):
+        write_source(spark, tmp_path / "source", state)
+        summary = run(spark, config)
+        assert summary.read == len(state)
+        score = summary.records[2]
+        if turn:
+            assert score.counts["targets"] < len(state)
+            assert summary.records[1].reused
+    clean = job(tmp_path / "clean", tmp_path / "once", batch="night", **settings)
+    batch = {r["id"]: r["batch"] for r in table(spark, config.output, "embeddings").collect()}
+    assert sorted(set(batch.values())) == [0, 1, 2]
+    once = {i: (x, q, batch[i]) for i, (x, q, _) in states[-1].items()}
+    write_source(spark, tmp_path / "once", once)
+    run(spark, clean)
+    for output in (config.output, clean.output):  # the column of batches differs by design
+        place = f"delta.`{output}/deduplicated`"
+        spark.sql(f"UPDATE {place} SET night = 0")
+    same_result(spark, config.output, clean.output)
+
+
+def test_a_forgotten_row_leaves_every_table_and_what_it_hid_comes_back(spark, tmp_path):
+    rows = {name(i): (ALL[i], 0, 0) for i in range(100)}
+    write_source(spark, tmp_path / "source", rows)
+    config = job(tmp_path / "out", tmp_path / "source", rank_by="random")
+    run(spark, config)
+    hidden = table(spark, config.output, "duplicates").collect()
+    gone = max({r["neighbor_id"] for r in hidden})
+    run_forget(open_job(spark, config), [gone])
+    for each in ("embeddings", "scores", "duplicates"):
+        assert table(spark, config.output, each).filter(F.col("id") == gone).count() == 0
+    assert table(spark, config.output, "deduplicated").filter(F.col("doc") == gone).count() == 0
+    again = run(spark, config)  # the source has not changed: nothing brings it back
+    assert all(record.reused for record in again.records)
+    assert again.read == 99
+    rows.pop(gone)
+    write_source(spark, tmp_path / "source", rows)
+    run(spark, job(tmp_path / "clean", tmp_path / "source", rank_by="random"))
+    same_result(spark, config.output, tmp_path / "clean")
+    with pytest.raises(ConfigError, match="1 to 10,000 ids"):
+        run_forget(open_job(spark, config), [])
+
+
+def test_new_centroids_keep_the_same_rows_and_a_run_says_when_they_are_due(
+    spark, tmp_path, monkeypatch
+):
+    rows = {name(i): (ALL[i], 0, 0) for i in range(60)}
+    write_source(spark, tmp_path / "source", rows)
+    config = job(tmp_path / "out", tmp_path / "source", rank_by="random")
+    run(spark, config)
+    near = {f"n{i}": (ALL[0] + 0.3 * ALL[i], 1, 0) for i in range(60, 200)}  # in few clusters
+    write_source(spark, tmp_path / "source", rows | near)
+    drifted = run(spark, config)
+    assert drifted.records[1].reused
+    before = rows_of(spark, config.output, "deduplicated", "doc")
+    monkeypatch.undo()  # k-means itself
+    after = run_recluster(open_job(spark, config))
+    assert not after.records[1].reused
+    assert rows_of(spark, config.output, "deduplicated", "doc") == before
+    assert after.cost_drift < drifted.cost_drift
+    assert drifted.cost_drift > DRIFT_BOUND
+    assert all(record.reused for record in run(spark, config).records)
+
+
+def test_a_run_killed_between_scores_and_ledger_is_repeated_to_the_same_end(
+    spark, tmp_path, monkeypatch
+):
+    config = job(tmp_path / "out", tmp_path / "source")
+    rows = {name(i): (ALL[i], 0, 0) for i in range(100)}
+    write_source(spark, tmp_path / "source", rows)
+    run(spark, config)
+    more = rows | {name(i): (ALL[i], 0, 0) for i in range(100, 150)}
+    more.pop(name(3))
+    write_source(spark, tmp_path / "source", more)
+    monkeypatch.setattr(score_stage, "with_statistics", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # scores are written, the rest is not
+        run(spark, config)
+    left = scores_of(spark, config.output)
+    monkeypatch.undo()
+    score = run(spark, config).records[2]
+    assert (score.counts["targets"], score.counts["gone"]) == (0, 0)
+    assert scores_of(spark, config.output) == left
+    assert {r["batch"] for r in left.values()} == {0, 1}

@@ -1,0 +1,267 @@
+"""Night after night, without Spark: new rows are scored, old ones leave, the rest stays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semdedup_spark.kernels.kmeans import assign
+from semdedup_spark.kernels.probing import Prober
+from semdedup_spark.pipeline import updates
+from semdedup_spark.pipeline.updates import plan_targets
+from semdedup_spark.transforms.arrow import to_lists
+from semdedup_spark.transforms.routing import Probing, Router, Routing
+from semdedup_spark.transforms.scoring import Comparing
+from semdedup_spark.transforms.surveying import _members_and_visits
+from tests.kernels.test_probing import make
+from tests.oracle import brute_force
+
+
+@dataclass
+class Tables:
+    """``rows``: id to (batch, vector); ``scores``: id to (M, neighbor)."""
+
+    centroids: np.ndarray
+    probing: Probing | None
+    rank_by: str
+    rows: dict = field(default_factory=dict)
+    scores: dict = field(default_factory=dict)
+    since: int = -1
+
+    def order(self):
+        """Ids in rank order, as ``ORDER BY batch, rank_key, id`` gives it."""
+        ids = list(self.rows)
+        near = assign(np.array([self.rows[i][1] for i in ids]), self.centroids).similarity
+        key = {
+            i: {"low": m, "high": -m}.get(self.rank_by, rank_of(i))
+            for i, m in zip(ids, near, strict=True)
+        }
+        return sorted(ids, key=lambda i: (self.rows[i][0], key[i], i))
+
+    def night(self, new, gone, *, batch_rows, unit_rows):
+        """``new``: id to vector, also of ids that are there, which then count as changed."""
+        batch = self.since + 1
+        gone = {i for i in {*gone, *new} if i in self.rows}
+        self.rows = {i: row for i, row in self.rows.items() if i not in gone}
+        self.rows |= {i: (batch, x) for i, x in new.items()}
+        left = {i for i, (_, other) in self.scores.items() if other in gone and i not in gone}
+        self.scores = {i: known for i, known in self.scores.items() if i not in gone | left}
+        self.since = batch
+        targets = left | set(new)
+        if targets:
+            found = self.compare(targets, batch_rows, unit_rows)
+            assert found.keys() == targets
+            self.scores |= found
+
+    def compare(self, targets, batch_rows, unit_rows):
+        return compared(self, targets, batch_rows, unit_rows)
+
+
+def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
+    ids = sorted(tables.rows, key=rank_of)  # any order
+    X = np.array([tables.rows[i][1] for i in ids], dtype=np.float32)
+    wanted = np.array([i in targets for i in ids])
+    k = len(tables.centroids)
+    sizes = np.bincount(assign(X, tables.centroids).labels, minlength=k).astype(float)
+    alone = tables.probing is None or tables.probing.budget is None
+    prober = None
+    if tables.probing is not None:
+        prober = Prober(
+            tables.centroids,
+            eps_max=tables.probing.eps_max,
+            budget=tables.probing.budget,
+            alone=alone,
+        )
+    members, visits = _members_and_visits(X[wanted], tables.centroids, prober)
+    plan, everything = plan_targets(sizes, members, visits, tables.probing, unit_rows=unit_rows)
+    keys = np.arange(plan.n_units, dtype=np.int32)
+    routing = Routing(
+        tables.centroids,
+        plan,
+        keys,
+        1,
+        tables.rank_by,
+        tables.probing,
+        everything,
+        members + visits > 0,
+        others_only,
+    )
+    units = defaultdict(list)
+    for start in range(0, len(ids), batch_rows):
+        part = slice(start, start + batch_rows)
+        numbers = [tables.rows[i][0] for i in ids[part]]
+        line = {
+            "id": pa.array(ids[part]),
+            "embedding": to_lists(X[part]),
+            "batch": pa.array(numbers, pa.int32()),
+            "target": pa.array(wanted[part]),
+            "__rank_0": pa.array([rank_of(i) for i in ids[part]], pa.int64()),
+        }
+        for packed in Router(routing).route(pa.RecordBatch.from_pydict(line)):
+            for row in range(packed.num_rows):
+                units[packed.column(0)[row].as_py()].append(packed.slice(row, 1))
+    return merged(units, Comparing.of(routing, "cpu"))
+
+
+def rank_of(i):
+    return (i * 7919) % 101
+
+
+def merged(units, comparing):
+    """As ``merge_units``: the best line of a row; of equal ones the neighbor that ranks first."""
+    best = {}
+    for packed in units.values():
+        for line in comparing.compare(pa.Table.from_batches(packed)).to_pylist():
+            if line["id"] is None:
+                continue
+            earlier = (line["neighbor_batch"], line["neighbor_rank_key"], line["neighbor_id"])
+            key = (-line["max_similarity"], *(earlier if line["neighbor_id"] is not None else ()))
+            if line["id"] not in best or key < best[line["id"]]:
+                best[line["id"]] = key
+    return {i: (-key[0], key[-1] if len(key) > 1 else None) for i, key in best.items()}
+
+
+def check(tables):
+    """The scores are those of one run over all rows, in their order."""
+    ids = tables.order()
+    X = np.array([tables.rows[i][1] for i in ids], dtype=np.float32)
+    labels = None if tables.probing else assign(X, tables.centroids).labels
+    M, neighbor = brute_force(X, labels)
+    horizon = 1 - tables.probing.eps_max if tables.probing else 0.0
+    for j, i in enumerate(ids):
+        found, by = tables.scores[i]
+        if abs(M[j] - horizon) < 1e-5 and tables.probing:
+            continue
+        expected = M[j] if M[j] > horizon else 0.0
+        assert abs(found - expected) < 2e-6, (i, found, expected)
+        if expected > 1e-5:  # of similarities that are equal to rounding either may win
+            place = ids.index(by)
+            assert place < j
+            assert abs(float(X[place] @ X[j]) - expected) < 2e-6
+            if M[j] == 1.0 and (X[neighbor[j]] == X[j]).all():
+                assert by == ids[neighbor[j]]
+
+
+@given(
+    st.tuples(
+        st.integers(0, 2**32 - 1),
+        st.integers(5, 40),
+        st.integers(1, 5),
+        st.integers(1, 8),
+        st.sampled_from([0.001, 0.01, 0.1, 0.9]),
+    ),
+    st.sampled_from(["cluster", "exact"]),
+    st.sampled_from(["low", "high", "random"]),
+    st.integers(2, 5),
+    st.integers(3, 40),
+    st.integers(4, 60),
+)
+@settings(max_examples=120)
+def test_any_nights_leave_the_scores_of_one_run(
+    instance, recall, rank_by, n_nights, batch_rows, unit_rows
+):
+    X, centroids = make(*instance)
+    rng = np.random.default_rng(instance[0])
+    probing = Probing(instance[-1]) if recall == "exact" else None
+    tables = Tables(centroids, probing, rank_by)
+    night = rng.integers(0, n_nights, len(X))
+    for turn in range(n_nights):
+        new = {int(i): X[i] for i in np.flatnonzero(night == turn)}
+        there = list(tables.rows)
+        changed = [i for i in there if rng.random() < 0.1]
+        new |= {i: X[rng.integers(0, len(X))] for i in changed}
+        gone = [i for i in there if rng.random() < 0.2]
+        if not new.keys() | (set(there) - set(gone)):
+            continue
+        tables.night(new, gone, batch_rows=batch_rows, unit_rows=unit_rows)
+        if tables.rows:
+            check(tables)
+
+
+@given(
+    st.tuples(
+        st.integers(0, 2**32 - 1),
+        st.integers(5, 40),
+        st.integers(1, 5),
+        st.integers(1, 8),
+        st.sampled_from([0.01, 0.1, 0.9]),
+    ),
+    st.sampled_from(["cluster", "exact"]),
+    st.integers(3, 40),
+    st.integers(4, 60),
+)
+def test_rows_compared_with_a_reference_find_its_best_row_and_no_other(
+    instance, recall, batch_rows, unit_rows
+):
+    X, centroids = make(*instance)
+    wanted = np.random.default_rng(instance[0]).random(len(X)) < 0.5
+    tables = Tables(centroids, Probing(instance[-1]) if recall == "exact" else None, "random")
+    tables.rows = {i: (0 if wanted[i] else -1, x) for i, x in enumerate(X)}
+    targets = set(np.flatnonzero(wanted).tolist())
+    found = compared(tables, targets, batch_rows, unit_rows, others_only=True) if targets else {}
+    assert found.keys() == targets
+    labels = assign(X, centroids).labels
+    horizon = 1 - instance[-1] if tables.probing else 0.0
+    for j, (similarity, neighbor) in found.items():
+        rivals = [i for i in np.flatnonzero(~wanted) if tables.probing or labels[i] == labels[j]]
+        best = max([0.0, *(min(float(X[i] @ X[j]), 1.0) for i in rivals)])
+        if abs(best - horizon) < 1e-5:
+            continue
+        assert abs(similarity - (best if best > horizon else 0.0)) < 2e-6
+        assert neighbor is None or neighbor in rivals
+
+
+@pytest.mark.parametrize("parts", [1, 3, 16])
+def test_targets_that_would_meet_most_rows_are_compared_with_all(monkeypatch, parts):
+    monkeypatch.setattr(updates, "_FEWEST_PARTS", parts)
+    monkeypatch.setattr(updates, "_MOST_MET", 0.0)
+    X, centroids = make(3, 60, 3, 7)
+    tables = Tables(centroids, Probing(0.3), "low")
+    for turn in range(3):
+        new = {i: X[i] for i in range(turn, 60, 3)}
+        tables.night(new, {turn + 6}, batch_rows=9, unit_rows=1000)
+        check(tables)
+
+
+def test_clusters_that_no_target_meets_send_no_rows():
+    centroids = np.eye(4, dtype=np.float32)
+    plan, everything = plan_targets(
+        np.full(4, 10.0),
+        np.array([1, 0, 0, 0]),
+        np.zeros(4, int),
+        None,
+        unit_rows=100,
+    )
+    assert not everything
+    routing = Routing(
+        centroids,
+        plan,
+        np.arange(plan.n_units, dtype=np.int32),
+        1,
+        "low",
+        None,
+        False,
+        np.array([True, False, False, False]),
+    )
+    X = np.repeat(centroids, 10, axis=0) + 0.01 * np.arange(40)[:, None].astype(np.float32)
+    X /= np.linalg.norm(X, axis=1)[:, None]
+    line = {
+        "id": pa.array(range(40)),
+        "embedding": to_lists(X),
+        "batch": pa.array([0] * 39 + [1], pa.int32()),
+        "target": pa.array([False] * 39 + [True]),
+    }
+    sent = [
+        i
+        for packed in Router(routing).route(pa.RecordBatch.from_pydict(line))
+        for some in packed.column("id").to_pylist()
+        for i in some
+    ]
+    labels = assign(X, centroids).labels
+    assert sorted(sent) == sorted({*np.flatnonzero(labels == 0).tolist(), 39})
