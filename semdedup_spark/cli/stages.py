@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from semdedup_spark.cli.files import check_writable, replace_file
 from semdedup_spark.cli.options import job_options, opened_job, wait_option, working_job
 from semdedup_spark.errors import SemDedupError
 
@@ -39,6 +40,8 @@ def run(
     if dry_run:
         _preview(config, overrides, run_id)
         return
+    if summary not in (None, "-"):
+        check_writable("--summary", Path(summary))
     try:
         with working_job(config, overrides, run_id, wait) as job:
             result = run_job(job)
@@ -59,9 +62,11 @@ def _preview(config: str, overrides: tuple[str, ...], run_id: str | None) -> Non
 
 
 def _write_summary(place: str | None, found: dict[str, Any]) -> None:
-    if place is not None:
-        with click.open_file(place, "w", encoding="utf-8", atomic=place != "-") as file:
-            file.write(json.dumps(found, indent=2) + "\n")
+    text = json.dumps(found, indent=2)
+    if place == "-":
+        click.echo(text)
+    elif place is not None:
+        replace_file(Path(place), f"{text}\n".encode())
 
 
 @click.command()

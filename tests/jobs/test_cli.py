@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -124,8 +125,12 @@ def test_a_missing_path_is_refused_and_nothing_is_written(job):
 
 
 def test_a_run_prints_what_became_of_the_rows(job):
-    done = semdedup("run", "--config", job, cwd=job.parent)
+    place = job.parent / "summary.json"
+    done = semdedup("run", "--config", job, "--summary", place, cwd=job.parent)
     assert done.returncode == 0, done.stderr
+    summary = json.loads(place.read_text())
+    assert summary["ok"] is True
+    assert {name: summary[name] for name in COUNTS} == COUNTS
     assert printed_counts(done.stdout) == COUNTS
     assert "quarantined as null_vector: 1" in done.stdout
     assert "Traceback" not in done.stderr
