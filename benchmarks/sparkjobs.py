@@ -21,7 +21,7 @@ from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import Job, run_cluster, run_embed, run_score
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.transforms.clustering import centroid_matrix
+from semdedup_spark.transforms.centroids import collect_centroids
 
 DEFAULTS = Path(__file__).parents[1] / "conf" / "spark-defaults.conf"
 
@@ -116,8 +116,7 @@ class Prepared:
         return self.bench.job(**stages)
 
     def centroids(self) -> FloatArray:
-        rows = self._table(s.CENTROIDS).select(s.CLUSTER_ID, s.CENTROID).collect()
-        return centroid_matrix([(row[0], row[1]) for row in rows])
+        return collect_centroids(self._table(s.CENTROIDS)).X
 
     def cluster_rows(self) -> list[int]:
         """Rows of each cluster; only after the stage ``score``."""

@@ -18,12 +18,13 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from semdedup_spark.kernels.best import NO_NEIGHBOR
-from semdedup_spark.kernels.kmeans import ArrayData, LabelArray, spherical_lloyd
-from semdedup_spark.kernels.planning import choose_n_clusters
+from semdedup_spark.kernels.forecast import cheapest
+from semdedup_spark.kernels.kmeans import LabelArray
 from semdedup_spark.kernels.probing import Prober
 from semdedup_spark.kernels.routes import HOME, SECOND, RoleArray, Visits
 from semdedup_spark.kernels.scoring import UnitRowsInOrder, score_unit
 from semdedup_spark.kernels.similarity import EarlierSimilarity, merge_best
+from semdedup_spark.kernels.training import Training, train
 from semdedup_spark.kernels.vectors import (
     FloatArray,
     HashArray,
@@ -141,17 +142,21 @@ class _Rows:
 
     def train(self, n_clusters: int | None, seed: int) -> FloatArray:
         distinct = np.flatnonzero(self._stands)
-        wanted = n_clusters or choose_n_clusters(
-            len(distinct), self._X.shape[1], _SAMPLE_PER_CLUSTER
+        wanted = (
+            n_clusters
+            or cheapest(
+                len(distinct),
+                self._X.shape[1],
+                sample_per_cluster=_SAMPLE_PER_CLUSTER,
+                unit_rows=len(self._X),
+                levels=1,
+            ).n_clusters
         )
         k = min(wanted, len(distinct))
-        random = np.random.default_rng(seed)
         size = min(len(distinct), k * _SAMPLE_PER_CLUSTER)
-        sample = self._X[random.permutation(distinct)[:size]]
-        with threadpool_limits(self._pool._max_workers, user_api="blas"):
-            clustering = spherical_lloyd(
-                ArrayData(sample), sample[:k], max_iterations=_ITERATIONS, tolerance=_TOLERANCE
-            )
+        sample = self._X[np.random.default_rng(seed).permutation(distinct)[:size]]
+        training = Training(seed, _ITERATIONS, _TOLERANCE)
+        clustering = train(sample, k, training, self._pool._max_workers)
         return clustering.centroids
 
     def score(self, centroids: FloatArray) -> EarlierSimilarity:

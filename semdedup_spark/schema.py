@@ -65,6 +65,8 @@ REMOVE = "remove"
 BY_SIMILARITY = "similarity"
 BY_COMPONENT = "component"
 BY_OVERRIDE = "override"
+CELL_ID = "cell_id"
+DUPLICATE_SHARE = "duplicate_share"
 # Spark's JSON and CSV readers put what they cannot parse here.
 CORRUPT_RECORD = "_corrupt_record"
 
@@ -85,9 +87,11 @@ COMMENTS: dict[str, dict[str, str]] = {
         CLUSTER_ID: "Cluster number, from 0",
         CENTROID: "Mean direction of the cluster, float32, Euclidean length 1",
         SAMPLE_ROWS: "Rows of the training sample in this cluster",
+        CELL_ID: "Group of near clusters to which this one belongs; null with one level",
         N_ROWS: "Rows of the whole table in this cluster; null until scored",
         MEAN_SIMILARITY: "Mean cosine similarity of its rows to the centroid; null until scored",
         MIN_SIMILARITY: "Least cosine similarity of its rows to the centroid; null until scored",
+        DUPLICATE_SHARE: "Share of its rows that are duplicates at eps_max; null until scored",
         MODEL_VERSION: "Identity of the clustering: hash of settings, input and encoder",
     },
     SCORES: {

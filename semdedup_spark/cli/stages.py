@@ -13,6 +13,7 @@ from semdedup_spark.cli.options import job_options, opened_job, wait_option, wor
 from semdedup_spark.errors import SemDedupError
 
 if TYPE_CHECKING:
+    from semdedup_spark.config import ClusterConfig
     from semdedup_spark.pipeline import Job, JobSummary
 
 
@@ -122,16 +123,45 @@ def select(
 
 
 @click.command()
-@job_options
-def plan(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
-    """Estimate what each choice of score.recall would cost; needs embed and cluster."""
+@click.option("--config", metavar="JOB.YML", help="The job file; without it sizes must be given.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="As for run.")
+@click.option("--rows", type=click.IntRange(min=1), help="Rows, for a plan without data.")
+@click.option("--dimension", type=click.IntRange(min=1), help="Numbers of a vector, with --rows.")
+@click.option("--n_clusters", default="auto", show_default=True, help="With --rows.")
+def plan(
+    config: str | None,
+    overrides: tuple[str, ...],
+    rows: int | None,
+    dimension: int | None,
+    n_clusters: str,
+) -> None:
+    """Estimate what clustering and scoring will cost; needs embed, or --rows and --dimension."""
     from rich.console import Console
 
-    from semdedup_spark.pipeline import run_plan
+    from semdedup_spark.errors import ConfigError
+    from semdedup_spark.pipeline import plan_sizes, run_plan
     from semdedup_spark.report.console import print_plan
 
-    job = opened_job(config, overrides, run_id)
-    print_plan(Console(highlight=False), run_plan(job))
+    console = Console(highlight=False)
+    if (config is None) == (rows is None) or (rows is None) != (dimension is None):
+        raise ConfigError(
+            "plan must have either --config, or --rows and --dimension.",
+            hint="semdedup plan --rows 437444349 --dimension 512 --n_clusters 50000",
+        )
+    if rows is not None and dimension is not None:
+        print_plan(console, plan_sizes(rows, dimension, parse_clusters(n_clusters)))
+    elif config is not None:
+        print_plan(console, run_plan(opened_job(config, overrides, None)))
+
+
+def parse_clusters(n_clusters: str) -> ClusterConfig:
+    """The stage's settings with this number of clusters, or ``auto``."""
+    from semdedup_spark.config import ClusterConfig
+    from semdedup_spark.errors import ConfigError
+
+    if n_clusters != "auto" and not (n_clusters.isdigit() and int(n_clusters) >= 1):
+        raise ConfigError(f"--n_clusters must be auto or at least 1. Got {n_clusters!r}.")
+    return ClusterConfig(n_clusters="auto" if n_clusters == "auto" else int(n_clusters))
 
 
 @click.command()

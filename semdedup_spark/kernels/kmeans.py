@@ -1,11 +1,13 @@
 """Spherical k-means: assignment, mergeable partial sums, and Lloyd's iteration.
 
 The iteration asks its data for one thing, :class:`PartialSums` under given centroids, and so never
-learns whether the rows lie in one array or in a thousand partitions.
+learns whether the rows lie in one array or in a thousand partitions. Sums are exact (see
+:func:`on_grid`), so that not a bit of the centroids depends on how rows are split or ordered.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,10 +19,12 @@ from semdedup_spark.kernels.vectors import FloatArray, paired_similarity, unit_r
 LabelArray = npt.NDArray[np.int32]
 
 # Two float32 dot products of the same unit vectors, summed in different orders, differ by less.
-_FLOAT32_NOISE = 4e-6
-# Rows at a time, so that (rows x clusters) fits in memory also for 50,000 clusters.
-_BLOCK_ROWS = 2048
-_BLOCK_ENTRIES = 8_000_000
+FLOAT32_NOISE = 4e-6
+# Rows at a time: products of about 4 MB, also for 50,000 clusters.
+_BLOCK_ENTRIES = 2**20
+_LEAST_ROWS, _MOST_ROWS = 64, 2048
+# Multiples of this add up exactly in float64 as long as the sum stays below 2**23.
+_GRID = 2.0**-30
 
 
 @dataclass(frozen=True)
@@ -38,24 +42,42 @@ def assign(X: FloatArray, centroids: FloatArray) -> Assignment:
     depend on the other rows in the batch: where the float32 products of two centroids are too
     close to call, the choice is made again in float64.
     """
+    labels = nearest_labels(X, centroids)
+    return Assignment(labels, paired_similarity(X, centroids[labels]))
+
+
+def nearest_labels(
+    X: FloatArray, centroids: FloatArray, pool: Executor | None = None
+) -> LabelArray:
+    """The labels of :func:`assign`; ``pool``: threads to share blocks of rows among."""
     labels = np.empty(len(X), dtype=np.int32)
-    similarity = np.empty(len(X), dtype=np.float32)
-    size = max(1, min(_BLOCK_ROWS, _BLOCK_ENTRIES // max(len(centroids), 1)))
-    for start in range(0, len(X), size):
-        block = slice(start, start + size)
-        labels[block], _ = nearest(X[block], centroids)
-        similarity[block] = paired_similarity(X[block], centroids[labels[block]])
-    return Assignment(labels, similarity)
+    size = block_rows(len(centroids))
+
+    def label(start: int) -> None:
+        rows = slice(start, start + size)
+        labels[rows], _ = nearest(X[rows], centroids)
+
+    list((pool.map if pool else map)(label, range(0, len(X), size)))
+    return labels
+
+
+def block_rows(n_clusters: int) -> int:
+    """Rows at a time, whose products with all centroids stay in the cache, or in memory."""
+    return max(_LEAST_ROWS, min(_MOST_ROWS, _BLOCK_ENTRIES // max(n_clusters, 1)))
 
 
 def nearest(X: FloatArray, centroids: FloatArray) -> tuple[LabelArray, FloatArray]:
     """(n,) labels as in :func:`assign`, and the (n, k) products that decided them."""
     products = X @ centroids.T  # (b, d) x (d, k) -> (b, k)
     labels: LabelArray = products.argmax(axis=1).astype(np.int32)
-    best = products[np.arange(len(X)), labels]
-    rivals = np.count_nonzero(products >= (best - _FLOAT32_NOISE)[:, None], axis=1) > 1
+    here = np.arange(len(X))
+    best = products[here, labels]
+    # The second best, by taking the best out for a moment: an eighth of a comparison's time.
+    products[here, labels] = -np.inf
+    rivals = products.max(axis=1) >= best - FLOAT32_NOISE
+    products[here, labels] = best
     for row in np.flatnonzero(rivals):
-        candidates = np.flatnonzero(products[row] >= best[row] - _FLOAT32_NOISE)
+        candidates = np.flatnonzero(products[row] >= best[row] - FLOAT32_NOISE)
         exact = (centroids[candidates].astype(np.float64) * X[row].astype(np.float64)).sum(axis=1)
         labels[row] = candidates[exact.argmax()]  # argmax keeps the first, hence the lower id
     return labels, products
@@ -63,20 +85,21 @@ def nearest(X: FloatArray, centroids: FloatArray) -> tuple[LabelArray, FloatArra
 
 @dataclass(frozen=True)
 class PartialSums:
-    """What one block of rows adds to an iteration; ``a + b`` merges two blocks.
+    """What some rows add to an iteration; ``a + b`` merges the rows of two places.
 
-    ``sums``: (k, d) float64, sum of the rows of each cluster; ``counts``: (k,) int64;
-    ``objective``: sum of similarities to the own centroid, float64.
+    ``sums``: (k, d) float64, exact sum of the rows of each cluster; ``counts``: (k,) int64.
     """
 
     sums: npt.NDArray[np.float64]
     counts: npt.NDArray[np.int64]
-    objective: float
 
     def __add__(self, other: PartialSums) -> PartialSums:
-        return PartialSums(
-            self.sums + other.sums, self.counts + other.counts, self.objective + other.objective
-        )
+        return PartialSums(self.sums + other.sums, self.counts + other.counts)
+
+    def objective(self, centroids: FloatArray) -> float:
+        """Mean similarity of the rows to the centroids that they were assigned to."""
+        total = (self.sums * centroids.astype(np.float64)).sum()
+        return float(total / max(int(self.counts.sum()), 1))
 
 
 class KMeansData(Protocol):
@@ -86,34 +109,58 @@ class KMeansData(Protocol):
         """Assign every row to ``centroids`` (k, d) and sum up."""
 
 
-class ArrayData:
-    """Rows in one array of this process. ``X``: (n, d) float32, unit rows."""
+def on_grid(X: FloatArray) -> FloatArray:
+    """``X`` (n, d), entries in [-1, 1], rounded to multiples of 2**-30, which float32 can hold.
 
-    def __init__(self, X: FloatArray) -> None:
-        self._X = X
+    Float64 adds 8 million such numbers without rounding, so a sum has the same bits whatever the
+    order and grouping. Entries move by 5e-10 at most, less than float32 resolves above 0.01.
+    """
+    return np.asarray(np.rint(X * np.float32(1 / _GRID)) * np.float32(_GRID), dtype=np.float32)
+
+
+class ArrayData:
+    """Rows in one array of this process. ``X``: (n, d) float32, unit rows; ``threads``: that
+    products and sums are shared among; give BLAS one thread then.
+    """
+
+    def __init__(self, X: FloatArray, threads: int = 1) -> None:
+        self._X = on_grid(X)
+        self._threads = threads
 
     def partial_sums(self, centroids: FloatArray) -> PartialSums:
         """See :class:`KMeansData`."""
-        nearest = assign(self._X, centroids)
+        if self._threads == 1:
+            return self._summed(centroids, None)
+        with ThreadPoolExecutor(self._threads) as pool:
+            return self._summed(centroids, pool)
+
+    def _summed(self, centroids: FloatArray, pool: Executor | None) -> PartialSums:
+        labels = nearest_labels(self._X, centroids, pool)
         sums = np.zeros(centroids.shape, dtype=np.float64)
-        order = np.argsort(nearest.labels, kind="stable")
-        present, starts = np.unique(nearest.labels[order], return_index=True)
-        for label, rows in zip(present, np.split(order, starts[1:]), strict=True):
+        order = np.argsort(labels, kind="stable")
+        counts = np.bincount(labels, minlength=len(centroids)).astype(np.int64)
+        ends = np.cumsum(counts)
+
+        # A loop over clusters is five times as fast as np.add.reduceat along the first axis.
+        def add(label: int) -> None:
+            rows = order[ends[label] - counts[label] : ends[label]]
             sums[label] = self._X[rows].sum(axis=0, dtype=np.float64)
-        counts = np.bincount(nearest.labels, minlength=len(centroids)).astype(np.int64)
-        return PartialSums(sums, counts, float(nearest.similarity.sum(dtype=np.float64)))
+
+        list((pool.map if pool else map)(add, np.flatnonzero(counts).tolist()))
+        return PartialSums(sums, counts)
 
 
 @dataclass(frozen=True)
 class Clustering:
     """``centroids``: (k, d) float32, unit rows, none empty; ``counts``: (k,) int64 rows in each;
     ``objective``: mean similarity to the own centroid after each iteration, the last one being
-    that of ``centroids``.
+    that of ``centroids``; ``cells``: (k,) int32, with two levels the cell of each cluster.
     """
 
     centroids: FloatArray
     counts: npt.NDArray[np.int64]
     objective: list[float]
+    cells: LabelArray | None = None
 
 
 def spherical_lloyd(
@@ -129,14 +176,15 @@ def spherical_lloyd(
     history: list[float] = []
     for _ in range(max_iterations):
         sums = data.partial_sums(centroids)
-        history.append(sums.objective / max(int(sums.counts.sum()), 1))
+        history.append(sums.objective(centroids))
         if len(history) > 1 and history[-1] - history[-2] <= tolerance * abs(history[-2]):
             break
         centroids = _reseed_empty(_means(sums, centroids), sums.counts)
-    final = data.partial_sums(centroids)
-    history.append(final.objective / max(int(final.counts.sum()), 1))
-    filled = final.counts > 0
-    return Clustering(centroids[filled], final.counts[filled], history)
+    else:
+        sums = data.partial_sums(centroids)
+        history.append(sums.objective(centroids))
+    filled = sums.counts > 0
+    return Clustering(centroids[filled], sums.counts[filled], history)
 
 
 def _means(sums: PartialSums, previous: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Costs, before anyone pays them: of clustering (``n_clusters: auto``) and of comparing rows."""
+"""Costs, before anyone pays them: of comparing rows; and the sample to train on."""
 
 from __future__ import annotations
 
@@ -10,42 +10,18 @@ import numpy.typing as npt
 
 from semdedup_spark.kernels.packing import UnitPlan
 
-# Multiply-adds that the fixed part of training (MLlib's jobs, a few seconds) is worth.
-_TRAINING_OVERHEAD = 2.5e11
-_LLOYD_ITERATIONS = 10
-# Real clusters are uneven: k * sum(n_c^2) / n^2 is about 2 on text and image embeddings.
-_IMBALANCE = 2.0
 # So that a sample chosen by hash is never empty.
 _SMALLEST_SAMPLE = 1024
 _NEARLY_ALL = 0.95
+# More clusters are trained and assigned on two levels; up to here the borders of all pairs of
+# clusters fit in memory.
+LARGEST_FLAT = 4096
+# The largest of the coarse cells, in mean ones.
+_LARGEST_CELL = 8
 _PSEUDO_VISITS = 4.0
 # Reading a vector from Delta, or sending it to its unit: a round figure, near what the stage took
 # for 400,000 x 384 beyond its products.
-_BYTES_PER_CORE_SECOND = 1e8
-
-
-def planned_cost(n: int, dimension: int, n_clusters: int, sample_per_cluster: int) -> float:
-    """Multiply-adds of training, assignment and comparison for n rows in ``n_clusters``."""
-    if n_clusters == 1:
-        return n * n / 2 * dimension
-    sample = min(n, sample_per_cluster * n_clusters)
-    training = _LLOYD_ITERATIONS * sample * n_clusters * dimension + _TRAINING_OVERHEAD
-    assignment = n * n_clusters * dimension
-    comparison = _IMBALANCE * n * n / n_clusters / 2 * dimension
-    return float(training + assignment + comparison)
-
-
-def choose_n_clusters(n: int, dimension: int, sample_per_cluster: int) -> int:
-    """The k that minimises :func:`planned_cost`; 1 (all pairs) where clustering cannot pay.
-
-    Looks at 1 and at about 20 values of k a decade up to n / 2. Fewer clusters also find more
-    duplicates, so of equal costs the smaller k wins.
-    """
-    largest = max(n // 2, 1)
-    steps = max(2, int(20 * math.log10(largest + 1)))
-    grid = np.unique(np.geomspace(1, largest, steps).round().astype(int))
-    costs = [planned_cost(n, dimension, int(k), sample_per_cluster) for k in grid]
-    return int(grid[int(np.argmin(costs))])
+BYTES_PER_CORE_SECOND = 1e8
 
 
 def expected_probes(
@@ -101,27 +77,45 @@ def comparison_cost(
     copies = float((rows * (plan.slots + plan.probe_slots) + visits * plan.slots).sum())
     products = rows.sum() * n_clusters + comparisons
     seconds = 2 * dimension * products / flops_per_second
-    moving = 4 * dimension * (copies + rows.sum()) / _BYTES_PER_CORE_SECOND
+    moving = 4 * dimension * (copies + rows.sum()) / BYTES_PER_CORE_SECOND
     return ComparisonCost(float(visits.sum()), comparisons, copies, float(seconds + moving))
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """``n_clusters`` to make; ``share`` of the rows, in (0, 1], to train on."""
+    """``n_clusters`` to make, on ``levels`` 1 or 2; ``share`` of the rows, in (0, 1], to train on;
+    ``task_rows``: as many as one task may hold.
+    """
 
     n_clusters: int
     share: float
+    levels: int
+    task_rows: int
 
 
 def plan_training(
-    n: int, dimension: int, *, n_clusters: int | None, sample_per_cluster: int, memory_mb: int
+    n: int,
+    dimension: int,
+    *,
+    n_clusters: int,
+    sample_per_cluster: int,
+    memory_mb: int,
+    task_memory_mb: int,
+    levels: int | None = None,
 ) -> TrainingPlan:
-    """Settle k (chosen where ``None``, never more than the n rows) and the training sample:
-    ``sample_per_cluster`` rows a cluster, as far as ``memory_mb`` MiB of vectors go, at least k.
+    """Settle the levels (chosen where ``None``) and the training sample: ``sample_per_cluster``
+    rows a cluster, at least k. With one level the sample holds at most ``memory_mb`` MiB of
+    vectors; with two, where a task sees only one cell of it, what keeps cells of usual sizes within
+    ``task_memory_mb``.
     """
-    k = min(n, n_clusters or choose_n_clusters(n, dimension, sample_per_cluster))
-    in_memory = memory_mb * 2**20 // (4 * dimension)
-    wanted = max(k, _SMALLEST_SAMPLE, min(sample_per_cluster * k, in_memory))
+    k = min(n, n_clusters)
+    levels = levels or (1 if k <= LARGEST_FLAT else 2)
+    row_bytes = 4 * dimension
+    task_rows = max(2, task_memory_mb * 2**20 // row_bytes)
+    largest = memory_mb * 2**20 // row_bytes
+    if levels == 2:
+        largest = max(largest, round(task_rows * math.sqrt(k) / _LARGEST_CELL))
+    wanted = max(k, _SMALLEST_SAMPLE, min(sample_per_cluster * k, largest))
     # Hash sampling gives a binomial number of rows; a share this near to 1 is taken whole.
     share = wanted / n
-    return TrainingPlan(k, 1.0 if share > _NEARLY_ALL else share)
+    return TrainingPlan(k, 1.0 if share > _NEARLY_ALL else share, levels, task_rows)

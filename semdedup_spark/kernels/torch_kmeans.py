@@ -41,13 +41,12 @@ class TorchData:
     def _block(self, X: Any, C: Any) -> PartialSums:
         import torch
 
-        best = (X @ C.T).max(dim=1)  # (b, d) x (d, k) -> (b, k)
+        labels = (X @ C.T).argmax(dim=1)  # (b, d) x (d, k) -> (b, k)
         member = torch.zeros(len(X), len(C), device=X.device)
-        member[torch.arange(len(X), device=X.device), best.indices] = 1.0
+        member[torch.arange(len(X), device=X.device), labels] = 1.0
         sums = member.T @ X  # (k, b) x (b, d) -> (k, d), in a fixed order, unlike index_add
-        counts = np.bincount(best.indices.cpu().numpy(), minlength=len(C)).astype(np.int64)
-        objective = float(best.values.cpu().numpy().sum(dtype=np.float64))
-        return PartialSums(sums.cpu().numpy().astype(np.float64), counts, objective)
+        counts = np.bincount(labels.cpu().numpy(), minlength=len(C)).astype(np.int64)
+        return PartialSums(sums.cpu().numpy().astype(np.float64), counts)
 
 
 def best_device() -> str:

@@ -6,21 +6,23 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import ClusterConfig
+from semdedup_spark.config import ClusterConfig, ScoreConfig
 from semdedup_spark.errors import SemDedupError, StageOrderError
-from semdedup_spark.kernels.planning import choose_n_clusters, plan_training
+from semdedup_spark.kernels.forecast import USUAL, Forecast, SizeCurve, cheapest, forecast
+from semdedup_spark.kernels.planning import plan_training
+from semdedup_spark.kernels.training import Training
 from semdedup_spark.pipeline.embed import embed_settings
+from semdedup_spark.pipeline.reuse import check_encoder, given_centroids, given_table
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
-from semdedup_spark.transforms.clustering import (
-    Training,
-    centroid_rows,
-    count_vectors,
-    fit_centroids,
-    sample_rows,
-)
+from semdedup_spark.transforms.centroids import before_scoring, centroid_rows
+from semdedup_spark.transforms.clustering import Sample, count_vectors, fit_centroids, sample_rows
+from semdedup_spark.transforms.surveying import survey_clusters
+
+# Of the survey that tells how uneven clusters are.
+_SURVEY_ROWS = 16_384
 
 # Names among the stage's inputs.
 _ORIGIN, _TRAINED_ON = "origin", "trained_on"
@@ -29,17 +31,33 @@ DRIFT_BOUND = 2.0
 
 
 def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = False) -> StageRecord:
-    """Train on a sample of ``embeddings``; ``embed``: its record, looked up if not given.
+    """Train on a sample of ``embeddings``, or take the centroids of ``cluster.centroids``;
+    ``embed``: its record, looked up if not given.
 
     Centroids stay as new rows come, unless ``cluster.retrain`` says otherwise: old ones only cost
     time. ``afresh``: train in any case.
     """
     embed = embed or require_stage(job, "embed", embed_settings(job.config))
-    inputs = _inputs(job, embed, afresh=afresh)
+    inputs, named = _inputs(job, embed, afresh=afresh), given_table(job)
+    version = 0
+    if named is not None:
+        version = named.newest_version(job.spark)
+        inputs["given centroids"] = f"{named.root.name(named.table)}@{version}"
 
     def compute(key: str) -> StageResult:
         rows = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
-        return _train(job, rows.select(s.ID, s.EMBEDDING), embed.counts, key)
+        rows, n = rows.select(s.ID, s.EMBEDDING), embed.counts["embedded"]
+        dimension = dimension_of(job, rows, embed.counts)
+        state = table_state(job.spark, job.root, s.EMBEDDINGS)
+        made_with = "" if state is None else state.mark.made_with
+        mark = CommitMark(job.run_id, "cluster", key, made_with=made_with)
+        if named is None:
+            return _train(job, Sample(rows, n, dimension, n), mark)
+        check_encoder(job, made_with)
+        given = before_scoring(given_centroids(job, named, version, dimension)).coalesce(1)
+        commit = replace_table(given, job.root, s.CENTROIDS, mark)
+        counts = {"rows": n, "sample_rows": 0, "n_clusters": commit.rows}
+        return StageResult(outputs={s.CENTROIDS: commit.version}, counts=counts)
 
     return run_stage(job, "cluster", job.config.cluster.identity(), inputs, compute)
 
@@ -94,13 +112,13 @@ def cost_drift(settings: ClusterConfig, centroids: DataFrame) -> float:
     uneven = k * row["sample_pairs"] / row["sample"] ** 2
     wanted = settings.n_clusters
     if not isinstance(wanted, int):
-        wanted = choose_n_clusters(int(n), row["d"], settings.sample_per_cluster)
+        wanted = forecast_of(settings, int(n), row["d"], USUAL).n_clusters
     best = min(wanted, int(n))
     return float((row["pairs"] / 2 + n * k) / (uneven * n * n / best / 2 + n * best))
 
 
-def _train(job: Job, rows: DataFrame, counts: dict[str, int], key: str) -> StageResult:
-    settings, n = job.config.cluster, counts["embedded"]
+def dimension_of(job: Job, rows: DataFrame, counts: dict[str, int]) -> int:
+    """Of the embeddings. Raises :class:`SemDedupError` where there is none."""
     first = rows.select(F.size(s.EMBEDDING)).first()
     if first is None:
         raise SemDedupError(
@@ -108,19 +126,33 @@ def _train(job: Job, rows: DataFrame, counts: dict[str, int], key: str) -> Stage
             f"{counts['quarantined']} are in quarantine.",
             hint=f"SELECT reason, count(*) FROM {job.root.name(s.QUARANTINE)} GROUP BY reason",
         )
+    return int(first[0])
+
+
+def _train(job: Job, all_rows: Sample, mark: CommitMark) -> StageResult:
+    settings, n, dimension = job.config.cluster, all_rows.n, all_rows.dimension
+    wanted = settings.n_clusters
+    if wanted == "auto":
+        wanted = expected_cost(job, all_rows.rows, n, dimension).n_clusters
     plan = plan_training(
         n,
-        int(first[0]),
-        n_clusters=settings.n_clusters if isinstance(settings.n_clusters, int) else None,
+        dimension,
+        n_clusters=wanted,
         sample_per_cluster=settings.sample_per_cluster,
         memory_mb=settings.sample_memory_mb,
+        task_memory_mb=settings.task_memory_mb,
+        levels=settings.wanted_levels,
     )
-    sample = sample_rows(rows, plan.share, settings.seed)
-    n_sample, n_distinct = count_vectors(sample)
-    training = Training(settings.seed, settings.max_iterations, settings.tolerance)
-    fitted = fit_centroids(sample, n_sample, min(plan.n_clusters, n_distinct), training)
-    table = centroid_rows(job.spark.range(1), fitted, key).coalesce(1)
-    commit = replace_table(table, job.root, s.CENTROIDS, CommitMark(job.run_id, "cluster", key))
+    chosen = sample_rows(all_rows.rows, plan.share, settings.seed)
+    n_sample, n_distinct = count_vectors(chosen)
+    sample = Sample(chosen, n_sample, dimension, plan.task_rows)
+    training = Training(
+        settings.seed, settings.max_iterations, settings.tolerance, settings.seeding
+    )
+    k = min(plan.n_clusters, n_distinct)
+    fitted = fit_centroids(sample, k, training, levels=plan.levels)
+    table = centroid_rows(job.spark.range(1), fitted, mark.result_key).coalesce(1)
+    commit = replace_table(table, job.root, s.CENTROIDS, mark)
     return StageResult(
         outputs={s.CENTROIDS: commit.version},
         counts={
@@ -128,9 +160,50 @@ def _train(job: Job, rows: DataFrame, counts: dict[str, int], key: str) -> Stage
             "sample_rows": n_sample,
             "n_clusters_wanted": plan.n_clusters,
             "n_clusters": len(fitted.centroids),
+            "levels": 1 if fitted.cells is None else 2,
         },
         metrics={
             "objective": fitted.objective[-1],
             "iterations": float(len(fitted.objective) - 1),
+            "sample_share": n_sample / n,
+            **{f"objective_{i:02d}": value for i, value in enumerate(fitted.objective)},
         },
+    )
+
+
+def expected_cost(job: Job, rows: DataFrame, n: int, dimension: int) -> Forecast:
+    """What the configured number of clusters will cost; of ``auto`` the cheapest, for clusters as
+    uneven as those of a sample of the rows (id, embedding).
+    """
+    settings = job.config.cluster
+    sample = sample_rows(rows, min(1.0, _SURVEY_ROWS / n), settings.seed)
+    sizes = survey_clusters(sample, settings.seed)
+    return forecast_of(settings, n, dimension, sizes)
+
+
+def forecast_of(settings: ClusterConfig, n: int, dimension: int, sizes: SizeCurve) -> Forecast:
+    """Of the configured number of clusters, or of the cheapest one."""
+    k, levels, per_cluster = (
+        settings.n_clusters,
+        settings.wanted_levels,
+        settings.sample_per_cluster,
+    )
+    unit = ScoreConfig().unit_rows(dimension)  # score.unit_memory_mb must change no result
+    if k == "auto":
+        return cheapest(
+            n,
+            dimension,
+            sample_per_cluster=per_cluster,
+            unit_rows=unit,
+            sizes=sizes,
+            levels=levels,
+        )
+    return forecast(
+        n,
+        dimension,
+        min(k, n),
+        sample_per_cluster=per_cluster,
+        unit_rows=unit,
+        sizes=sizes,
+        levels=levels,
     )

@@ -17,6 +17,7 @@ from semdedup_spark.encoders.text_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline.commits import Embedded, Work, embed_all
 from semdedup_spark.pipeline.growth import History
+from semdedup_spark.pipeline.reuse import check_encoder
 from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
 from semdedup_spark.sources.rows import SourceRows, open_source
 from semdedup_spark.tables.catalog import read_table
@@ -73,9 +74,10 @@ def _run_side(job: Job, side: _Side, rank_by: str, settings: dict[str, Any]) -> 
     spec = pinned(_encoder_spec(job.config.embed))
     identity = encoder_identity(spec)  # a missing model is found before the source is read
     spec = replace(spec, expected=identity)
+    made_with = f"{identity}, settings {fingerprint(job.config.embed.identity())[:16]}"
+    check_encoder(job, made_with)
     source = _opened(job, side, rank_by)
     inputs = {"source": source.fingerprint, "encoder": identity}
-    made_with = f"{identity}, settings {fingerprint(job.config.embed.identity())[:16]}"
     # Ready-made vectors may be stored in more digits than are embedded.
     content = None if side.source.kind == "vectors" else side.source.content
 

@@ -1,4 +1,4 @@
-"""What each choice of recall would cost, estimated from a sample before anyone pays it."""
+"""What clustering and each choice of recall would cost, estimated before anyone pays it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import ProbeBudget, ScoreConfig
+from semdedup_spark.config import ClusterConfig, ProbeBudget, ScoreConfig
+from semdedup_spark.kernels.forecast import USUAL, Forecast, measured_rate
 from semdedup_spark.kernels.packing import plan_units
 from semdedup_spark.kernels.planning import (
     ComparisonCost,
@@ -17,12 +18,17 @@ from semdedup_spark.kernels.planning import (
     comparison_cost,
     expected_probes,
 )
-from semdedup_spark.kernels.vectors import FloatArray
-from semdedup_spark.pipeline.cluster import require_centroids
+from semdedup_spark.pipeline.cluster import (
+    dimension_of,
+    expected_cost,
+    forecast_of,
+    require_centroids,
+)
 from semdedup_spark.pipeline.embed import embed_settings
-from semdedup_spark.pipeline.planned import clusters, probing_of, rows_in_unit, survey_sample
+from semdedup_spark.pipeline.planned import clusters, probing_of, survey_sample
 from semdedup_spark.pipeline.stages import Job, require_stage
 from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.transforms.shipping import CentroidSource
 from semdedup_spark.transforms.surveying import Survey, survey_borders
 
 _BUDGETS = (1, 2, 4, 8, 16)
@@ -47,37 +53,75 @@ class Choice:
 
 @dataclass(frozen=True)
 class Plan:
-    """``n`` rows in ``n_clusters``; the choices, the place of the recommended one, and why."""
+    """``n`` rows in ``n_clusters``; ``forecast``: of comparing within these, ``why_clusters`` so
+    many; the choices of recall, the place of the recommended one, and why; no choices where there
+    are no clusters yet. ``flops_per_second``: of one core of this machine.
+    """
 
     n: int
     n_clusters: int
+    forecast: Forecast
+    why_clusters: str
+    flops_per_second: float
     choices: list[Choice]
     recommended: int
     why: str
 
 
 def run_plan(job: Job) -> Plan:
-    """Estimate what scoring will cost. Reads ``embeddings`` and ``centroids``; writes nothing."""
+    """Estimate what clustering will cost and, where clusters are there, what each way of scoring
+    will. Reads ``embeddings`` and ``centroids``; writes nothing.
+    """
     embed = require_stage(job, "embed", embed_settings(job.config))
-    require_centroids(job)
-    n = embed.counts["embedded"]
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
-    matrix, sizes = clusters(read_table(job.spark, job.root, s.CENTROIDS), n)
+    rows, n = embeddings.select(s.ID, s.EMBEDDING), embed.counts["embedded"]
+    expected = expected_cost(job, rows, n, dimension_of(job, rows, embed.counts))
+    if job.ledger.last("cluster") is None:
+        return _before_clustering(expected, job.config.cluster, "run `semdedup cluster` first")
+    require_centroids(job)
+    source, sizes = clusters(read_table(job.spark, job.root, s.CENTROIDS), n)
     ways = _ways(job.config.score, job.config.select.eps)
-    sample = survey_sample(embeddings, n, matrix)
-    survey = survey_borders(sample, matrix, [probing_of(way) for way in ways])
+    sample = survey_sample(embeddings, n, source)
+    survey = survey_borders(sample, source, [probing_of(way) for way in ways])
     seen = zip(ways, survey.probes, survey.cut, strict=True)
     choices = [
-        _choice(way, matrix, sizes, expected_probes(probes, sizes, survey.n_rows), cut, survey)
+        _choice(way, source, sizes, expected_probes(probes, sizes, survey.n_rows), cut, survey)
         for way, probes, cut in seen
     ]
     best, why = recommend(choices, job.config.score.eps_max)
-    return Plan(n, len(matrix), choices, best, why)
+    rate = survey.flops_per_second
+    reason = _why_clusters(expected, job.config.cluster)
+    return Plan(n, source.n_clusters, expected, reason, rate, choices, best, why)
+
+
+def plan_sizes(n: int, dimension: int, cluster: ClusterConfig) -> Plan:
+    """The plan for rows that are not here, with clusters as uneven as is usual; no Spark."""
+    expected = forecast_of(cluster, n, dimension, USUAL)
+    return _before_clustering(expected, cluster, "choices of recall need embeddings and clusters")
+
+
+def _before_clustering(expected: Forecast, cluster: ClusterConfig, why: str) -> Plan:
+    rate = measured_rate(expected.dimension)
+    reason = _why_clusters(expected, cluster)
+    return Plan(expected.n, expected.n_clusters, expected, reason, rate, [], -1, why)
+
+
+def _why_clusters(expected: Forecast, cluster: ClusterConfig) -> str:
+    """What half and twice as many would cost."""
+    k, n = expected.n_clusters, expected.n
+    others = []
+    for word, other in (("half as many", k // 2), ("twice as many", 2 * k)):
+        if 1 <= other <= n:
+            fixed = cluster.model_copy(update={"n_clusters": other})
+            cost = forecast_of(fixed, n, expected.dimension, expected.sizes).cost
+            others.append(f"{word} would cost {cost / expected.cost:.2f} times as much")
+    chosen = "the cheapest" if cluster.n_clusters == "auto" else "as configured"
+    return "; ".join([chosen, *others])
 
 
 def _choice(
     way: ScoreConfig,
-    matrix: FloatArray,
+    source: CentroidSource,
     sizes: npt.NDArray[np.float64],
     probes: npt.NDArray[np.float64],
     cut: int,
@@ -88,9 +132,11 @@ def _choice(
     if probing is not None and cheaper_all_with_all(sizes, probes):
         sizes, probes, not_cut = np.array([n]), np.zeros(1), 1.0
     units = plan_units(
-        sizes, unit_rows=rows_in_unit(way, matrix), probes=None if probing is None else probes
+        sizes,
+        unit_rows=way.unit_rows(source.dimension),
+        probes=None if probing is None else probes,
     )
-    k, d = matrix.shape
+    k, d = source.n_clusters, source.dimension
     cost = comparison_cost(
         sizes, probes, units, n_clusters=k, dimension=d, flops_per_second=survey.flops_per_second
     )

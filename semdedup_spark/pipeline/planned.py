@@ -6,31 +6,45 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.sql import DataFrame, SparkSession
 
-from semdedup_spark import schema as s
 from semdedup_spark.config import ProbeBudget, ScoreConfig
-from semdedup_spark.kernels.vectors import FloatArray
-from semdedup_spark.transforms.clustering import centroid_matrix, sample_rows
+from semdedup_spark.tables.centroid_files import readable_files
+from semdedup_spark.transforms.centroids import Centroids, collect_centroids
+from semdedup_spark.transforms.clustering import sample_rows
 from semdedup_spark.transforms.routing import Probing
+from semdedup_spark.transforms.shipping import CentroidsInClosure, CentroidSource
 
-# A unit needs its vectors, a copy in rank order and the products of a block pair.
-_COPIES_IN_UNIT = 3
 _UNITS_IN_TASK = 8
 _USUAL_TASKS = 200
 _SURVEY_ROWS = 20_000
 _SURVEY_PRODUCTS = 4 * 10**8
 _SURVEY_SEED = 7
+# Beyond so many bytes centroids are read by the workers, once each, rather than sent to every
+# task. Spark Connect refuses closures of 128 MiB.
+_LARGEST_CLOSURE = 16 * 2**20
 
 
-def clusters(centroids: DataFrame, n: int) -> tuple[FloatArray, npt.NDArray[np.float64]]:
-    """((k, d) centroids, (k,) their sizes among n rows, estimated from the training sample)."""
-    rows = sorted(centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS).collect())  # k rows
-    sample = np.array([row[2] for row in rows], dtype=np.float64)
-    return centroid_matrix([(row[0], row[1]) for row in rows]), sample * n / max(sample.sum(), 1)
+def clusters(centroids: DataFrame, n: int) -> tuple[CentroidSource, npt.NDArray[np.float64]]:
+    """(where workers find the k centroids, (k,) their sizes among n rows, estimated from the
+    training sample).
+    """
+    held = collect_centroids(centroids)
+    return _shipped(centroids, held), held.sample_rows * n / max(held.sample_rows.sum(), 1)
 
 
-def survey_sample(embeddings: DataFrame, n: int, centroids: FloatArray) -> DataFrame:
+def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
+    """Many centroids are read by each worker from the table's files, where Python can; few, or
+    where it cannot, travel with the tasks.
+    """
+    if held.X.nbytes > _LARGEST_CLOSURE:
+        files = readable_files(centroids, len(held.X), held.X.shape[1])
+        if files is not None:
+            return files
+    return CentroidsInClosure.of(held.X, held.cells)
+
+
+def survey_sample(embeddings: DataFrame, n: int, centroids: CentroidSource) -> DataFrame:
     """Some thousand rows, fewer where there are many clusters to compare each with."""
-    wanted = min(_SURVEY_ROWS, _SURVEY_PRODUCTS // len(centroids))
+    wanted = min(_SURVEY_ROWS, _SURVEY_PRODUCTS // centroids.n_clusters)
     return sample_rows(embeddings, min(1.0, wanted / n), _SURVEY_SEED)
 
 
@@ -42,13 +56,6 @@ def probing_of(settings: ScoreConfig) -> Probing | None:
     return Probing(settings.eps_max, budget)
 
 
-def rows_in_unit(settings: ScoreConfig, centroids: FloatArray) -> int:
-    """Most vectors that fit in the memory of a unit."""
-    return max(
-        2, settings.unit_memory_mb * 2**20 // (4 * int(centroids.shape[1]) * _COPIES_IN_UNIT)
-    )
-
-
 def tasks(spark: SparkSession, n_units: int) -> int:
     """Spark tasks for so many units: a few units each, as starting a task is not free, and no fewer
     tasks than the session shuffles into. Where a unit is computed changes no result.
@@ -58,8 +65,7 @@ def tasks(spark: SparkSession, n_units: int) -> int:
     return min(n_units, max(shuffled, -(-n_units // _UNITS_IN_TASK)))
 
 
-def sizes_of(centroids: DataFrame) -> tuple[FloatArray, npt.NDArray[np.float64]]:
-    """((k, d) centroids, (k,) rows that each had when all were last counted)."""
-    rows = sorted(centroids.select(s.CLUSTER_ID, s.CENTROID, s.N_ROWS).collect())  # k rows
-    sizes = np.array([row[2] or 0 for row in rows], dtype=np.float64)
-    return centroid_matrix([(row[0], row[1]) for row in rows]), sizes
+def sizes_of(centroids: DataFrame) -> tuple[CentroidSource, npt.NDArray[np.float64]]:
+    """(where workers find the centroids, (k,) rows that each had when all were last counted)."""
+    held = collect_centroids(centroids)
+    return _shipped(centroids, held), held.n_rows.astype(np.float64)

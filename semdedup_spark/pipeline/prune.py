@@ -8,11 +8,11 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.pipeline.cluster import require_centroids, run_cluster
 from semdedup_spark.pipeline.embed import embed_settings, run_embed
+from semdedup_spark.pipeline.planned import clusters
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table
-from semdedup_spark.transforms.clustering import centroid_matrix
 from semdedup_spark.transforms.pruning import (
     Pruning,
     assign_rows,
@@ -51,9 +51,8 @@ def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> Stag
     settings, mark = job.config.prune, CommitMark(job.run_id, "prune", key)
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     centroids = read_table(job.spark, job.root, s.CENTROIDS, cluster.outputs[s.CENTROIDS])
-    rows = centroids.select(s.CLUSTER_ID, s.CENTROID).collect()  # k of them
-    matrix = centroid_matrix([(row[0], row[1]) for row in rows])
-    assigned = assign_rows(embeddings, matrix, settings.seed)
+    source, _ = clusters(centroids, embed.counts["embedded"])
+    assigned = assign_rows(embeddings, source, settings.seed)
     quotas = exact_quotas(cluster_sizes(assigned), settings.ratio) if settings.exact_total else None
     rule = Pruning(settings.ratio, settings.rank_type, settings.prune_type, settings.n_bins, quotas)
     chosen = replace_table(prune_rows(assigned, rule), job.root, s.PRUNING, mark)
@@ -75,6 +74,6 @@ def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> Stag
             "kept": kept.rows,
             "removed": chosen.rows - kept.rows,
             "quarantined": embed.counts["quarantined"],
-            "n_clusters": len(matrix),
+            "n_clusters": source.n_clusters,
         },
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pyspark.sql import DataFrame, Observation
@@ -17,7 +17,7 @@ from semdedup_spark.kernels.spreading import partition_keys
 from semdedup_spark.pipeline.cluster import cost_drift, require_centroids
 from semdedup_spark.pipeline.embed import embed_settings, reference_settings
 from semdedup_spark.pipeline.growth import rank_identity
-from semdedup_spark.pipeline.planned import clusters, probing_of, rows_in_unit, survey_sample, tasks
+from semdedup_spark.pipeline.planned import clusters, probing_of, survey_sample, tasks
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, result_key, run_stage
 from semdedup_spark.pipeline.updates import (
     Changes,
@@ -36,7 +36,7 @@ from semdedup_spark.tables.writes import (
     replace_table,
     table_state,
 )
-from semdedup_spark.transforms.clustering import with_statistics
+from semdedup_spark.transforms.centroids import size_statistics, with_statistics
 from semdedup_spark.transforms.packed import TARGET
 from semdedup_spark.transforms.ranking import check_rank_by
 from semdedup_spark.transforms.routing import Routing, route_rows
@@ -122,16 +122,21 @@ def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
         raise ReconciliationError(
             f"every embedding must be scored once. {tables.n} became {n_scored}."
         )
+    trained = table_state(job.spark, job.root, s.CENTROIDS)
     measured = replace_table(
-        with_statistics(tables.centroids, scores).coalesce(1), job.root, s.CENTROIDS, mark
+        with_statistics(tables.centroids, scores, job.config.score.eps_max).coalesce(1),
+        job.root,
+        s.CENTROIDS,
+        replace(mark, made_with=trained.mark.made_with if trained else ""),
     )
     probing = probing_of(job.config.score)
-    drift = cost_drift(job.config.cluster, read_table(job.spark, job.root, s.CENTROIDS))
+    centroids = read_table(job.spark, job.root, s.CENTROIDS, measured.version)
+    drift = cost_drift(job.config.cluster, centroids)
     certified = _certified(scores, probing.eps_max) if probing is not None else {}
     return StageResult(
         outputs={s.SCORES: commit.version, s.CENTROIDS: measured.version},
         counts={"rows": tables.n, **counts},
-        metrics={**certified, "cost_drift": drift},
+        metrics={**certified, "cost_drift": drift, **_sizes(centroids)},
     )
 
 
@@ -218,18 +223,18 @@ def plan_routing(
     embeddings: DataFrame, centroids: DataFrame, settings: ScoreConfig, n: int
 ) -> Routing:
     """Decide which clusters share a unit, and which are cut, before anything is compared."""
-    matrix, sizes = clusters(centroids, n)
+    source, sizes = clusters(centroids, n)
     probing, probes, all_with_all = probing_of(settings), None, False
     if probing is not None:
-        survey = survey_borders(survey_sample(embeddings, n, matrix), matrix, [probing])
+        survey = survey_borders(survey_sample(embeddings, n, source), source, [probing])
         probes = expected_probes(survey.probes[0], sizes, survey.n_rows)
         all_with_all = cheaper_all_with_all(sizes, probes)
     if all_with_all:
         sizes, probes = np.array([float(n)]), None
-    plan = plan_units(sizes, unit_rows=rows_in_unit(settings, matrix), probes=probes)
+    plan = plan_units(sizes, unit_rows=settings.unit_rows(source.dimension), probes=probes)
     n_tasks = tasks(embeddings.sparkSession, plan.n_units)
     keys = partition_keys(plan.n_units, n_tasks)
-    return Routing(matrix, plan, keys, n_tasks, settings.rank_by, probing, all_with_all)
+    return Routing(source, plan, keys, n_tasks, settings.rank_by, probing, all_with_all)
 
 
 def _scored(job: Job, rows: DataFrame, routing: Routing) -> tuple[DataFrame, Observation]:
@@ -256,3 +261,8 @@ def _observed(job: Job, totals: Observation) -> dict[str, int]:
 def _certified(scores: DataFrame, eps_max: float) -> dict[str, float]:
     row = certified_shares(scores, eps_max).first()
     return {} if row is None else {name: float(row[name]) for name in row.asDict()}
+
+
+def _sizes(centroids: DataFrame) -> dict[str, float]:
+    row = size_statistics(centroids).first()
+    return {} if row is None else {k: float(v) for k, v in row.asDict().items() if v}

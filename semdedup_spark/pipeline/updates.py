@@ -18,12 +18,12 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import ScoreConfig
 from semdedup_spark.kernels.packing import UnitPlan, plan_units
 from semdedup_spark.kernels.spreading import partition_keys
-from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.pipeline.growth import FEW
-from semdedup_spark.pipeline.planned import clusters, probing_of, rows_in_unit, sizes_of, tasks
+from semdedup_spark.pipeline.planned import clusters, probing_of, sizes_of, tasks
 from semdedup_spark.tables.writes import ids_in
 from semdedup_spark.transforms.packed import TARGET
 from semdedup_spark.transforms.routing import Probing, Routing
+from semdedup_spark.transforms.shipping import CentroidSource
 from semdedup_spark.transforms.surveying import visited_clusters
 
 # Where all targets are compared with all rows: at least so many units, for as many tasks.
@@ -107,8 +107,8 @@ def find_changes(
 
 def plan_changes(rows: DataFrame, centroids: DataFrame, settings: ScoreConfig) -> Routing:
     """How the targets among ``rows`` (embeddings with the column target) meet the others."""
-    matrix, sizes = sizes_of(centroids)
-    return _routed(rows, matrix, sizes, settings)
+    source, sizes = sizes_of(centroids)
+    return _routed(rows, source, sizes, settings)
 
 
 def plan_against(
@@ -118,23 +118,23 @@ def plan_against(
     order only settles which of equally similar others is named: ``random`` does for rows of any
     columns.
     """
-    matrix, sizes = clusters(centroids, n_others)
-    return replace(_routed(rows, matrix, sizes, settings), rank_by="random", others_only=True)
+    source, sizes = clusters(centroids, n_others)
+    return replace(_routed(rows, source, sizes, settings), rank_by="random", others_only=True)
 
 
 def _routed(
-    rows: DataFrame, matrix: FloatArray, sizes: npt.NDArray[np.float64], settings: ScoreConfig
+    rows: DataFrame, source: CentroidSource, sizes: npt.NDArray[np.float64], settings: ScoreConfig
 ) -> Routing:
     probing = probing_of(settings)
     alone = probing is None or probing.budget is None
     targets = rows.filter(F.col(TARGET))
-    members, visits = visited_clusters(targets, matrix, probing, alone=alone)
-    unit_rows = rows_in_unit(settings, matrix)
+    members, visits = visited_clusters(targets, source, probing, alone=alone)
+    unit_rows = settings.unit_rows(source.dimension)
     plan, all_with_all = plan_targets(sizes, members, visits, probing, unit_rows=unit_rows)
     n_tasks = tasks(rows.sparkSession, plan.n_units)
     keys = partition_keys(plan.n_units, n_tasks)
     met = members + visits > 0
-    return Routing(matrix, plan, keys, n_tasks, settings.rank_by, probing, all_with_all, met)
+    return Routing(source, plan, keys, n_tasks, settings.rank_by, probing, all_with_all, met)
 
 
 def plan_targets(

@@ -87,9 +87,54 @@ def print_summary(
     console.print(grid)
 
 
+def print_forecast(console: Console, plan: Plan) -> None:
+    """Sizes and costs of comparing within clusters, before anything is computed."""
+    at, sizes = plan.forecast, plan.forecast.sizes
+    k, n = at.n_clusters, at.n
+    rows = Table(box=None, show_header=False, pad_edge=False)
+    mean = at.mean_size
+    shares = (
+        f"mean {mean:,.0f}, 99 % below {sizes.p99 * mean:,.0f}, largest {sizes.largest * mean:,.0f}"
+    )
+    seconds = at.core_seconds(plan.flops_per_second)
+    for name, value in (
+        ("rows", f"{n:,} x {at.dimension}"),
+        (
+            "clusters",
+            f"{k:,} on {at.levels} level{'s' if at.levels > 1 else ''}: {plan.why_clusters}",
+        ),
+        ("rows of a cluster", shares if k > 1 else f"{n:,}"),
+        (
+            "similarities, if even",
+            f"{n * n / k:.2g} of {n * n:.2g} (n^2 / k of n^2, as the paper counts)",
+        ),
+        (
+            "comparisons",
+            f"{at.comparisons:.2g} of {n * (n - 1) / 2:.2g} pairs, each once, for clusters as "
+            f"uneven as expected ({sizes.at(k):.2f})",
+        ),
+        (
+            "floating point operations",
+            f"{2 * at.training:.2g} to train, {2 * at.assignment:.2g} to assign, "
+            f"{2 * at.comparison:.2g} to compare",
+        ),
+        ("vectors shuffled", f"{at.bytes_moved / 2**30:,.2f} GiB"),
+        (
+            "core-seconds",
+            f"{seconds:,.0f} at this machine's {plan.flops_per_second / 1e9:,.0f} GFLOP/s a core",
+        ),
+    ):
+        rows.add_row(name, value)
+    console.print(rows, soft_wrap=True)
+
+
 def print_plan(console: Console, plan: Plan) -> None:
-    """The choices side by side, and the one to take."""
-    console.print(f"{plan.n:,} rows in {plan.n_clusters:,} clusters, estimated from a sample")
+    """What clustering costs; the choices of recall side by side, and the one to take."""
+    print_forecast(console, plan)
+    if not plan.choices:
+        console.print(f"\n{plan.why}", markup=False, soft_wrap=True)
+        return
+    console.print(f"\n{plan.n:,} rows in {plan.n_clusters:,} clusters, estimated from a sample")
     grid = Table(box=None, pad_edge=False)
     for name in ("", "recall", "eps_max", "probes/row", "pairs", "of all", "visits made", "core-s"):
         align: Literal["left", "right"] = "left" if name in ("", "recall") else "right"

@@ -106,3 +106,37 @@ def read_table(
             f"the table {table} must exist under {root.location}. It does not.",
             hint="run `semdedup run`, or the stages embed, cluster, score, select in this order.",
         ) from error
+
+
+@dataclass(frozen=True)
+class NamedTable:
+    """A Delta table that a user names: a path, URI or catalog name, ``@version`` behind it."""
+
+    root: OutputRoot
+    table: str
+    version: int | None
+
+    @classmethod
+    def parse(cls, name: str) -> NamedTable:
+        """``/lake/dedup/centroids@3``, ``main.dedup.centroids``."""
+        place, at, version = name.rpartition("@")
+        if not at or not version.isdigit():
+            place, version = name, ""
+        parent, slash, table = place.rstrip("/").rpartition("/")
+        if not slash and "." in place:
+            parent, _, table = place.rpartition(".")
+            if not _CATALOG_SCHEMA.fullmatch(parent):
+                raise ConfigError(
+                    f"a table must be a path, a URI, or catalog.schema.table. Got {name!r}.",
+                    hint=f"./{place} is a directory.",
+                )
+        elif not slash:
+            parent = "."
+        return cls(OutputRoot.parse(parent or "/"), table, int(version) if version else None)
+
+    def newest_version(self, spark: SparkSession) -> int:
+        """The version to read. Raises :class:`ConfigError` where there is no such table."""
+        commits = history(spark, self.root, self.table, limit=1)
+        if not commits:
+            raise ConfigError(f"{self.root.name(self.table)} must be a Delta table. It is not.")
+        return int(commits[0]["version"]) if self.version is None else self.version

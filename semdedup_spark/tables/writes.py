@@ -164,3 +164,14 @@ def table_state(
             if mark.stage != not_by:
                 return TableState(int(commits[0]["version"]), mark)
     return None
+
+
+def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> CommitMark | None:
+    """The mark of the commit that made a version, or the newest before it that has one."""
+    for commit in history(spark, root, table, limit=_FAR):
+        if int(commit["version"]) <= version:
+            try:
+                return CommitMark(**json.loads(commit["userMetadata"]))
+            except (TypeError, ValueError):
+                continue
+    return None

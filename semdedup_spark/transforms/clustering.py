@@ -1,39 +1,55 @@
-"""k-means on a sample: MLlib finds the first centroids, spherical Lloyd in one task refines."""
+"""k-means on a sample: in one task where it fits, else in all of them; large k on two levels."""
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.errors import PySparkException
 from pyspark.ml.clustering import KMeans
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from threadpoolctl import threadpool_limits
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.kmeans import ArrayData, Clustering, spherical_lloyd
+from semdedup_spark.kernels.kmeans import ArrayData, Clustering, LabelArray, PartialSums, assign
+from semdedup_spark.kernels.training import Training, apportion, refine, train, with_as_many
 from semdedup_spark.kernels.vectors import FloatArray, pack, unpack
-from semdedup_spark.transforms.arrow import map_batches, to_lists, to_matrix
+from semdedup_spark.transforms.arrow import map_batches, map_groups, to_matrix
 
-# MLlib's cosine k-means keeps k x k arrays (SPARK-36553) and is the slow part: beyond this k the
-# first centroids are rows of the sample instead.
+MLLIB = "mllib"
+# MLlib's cosine k-means keeps k x k arrays (SPARK-36553): beyond this k it is not asked.
 _LARGEST_MLLIB_K = 2000
 _MLLIB_ROWS_PER_CLUSTER = 32
 _MLLIB_ITERATIONS = 5
 _MLLIB_PARTITIONS = 8
 _SHARES = 2**20
+# A result travels in rows of at most so many numbers (16 MiB as float64).
+_PACK_ENTRIES = 2**21
+_FITTED = "cell int, place int, centroids binary, counts binary, objective array<double>"
+_CELL = "cell"
+_ROWS_PER_CELL = 256
 
 
 @dataclass(frozen=True)
-class Training:
-    """Settings of the refinement, as plain values."""
+class Sample:
+    """``rows``: id, embedding; ``n``: how many; ``task_rows``: as many as one task may hold."""
 
-    seed: int
-    max_iterations: int
-    tolerance: float
+    rows: DataFrame
+    n: int
+    dimension: int
+    task_rows: int
+
+    def part(self, n: int, seed: int) -> Sample:
+        """About ``n`` of the rows."""
+        share = min(1.0, n / max(self.n, 1))
+        return replace(self, rows=sample_rows(self.rows, share, seed), n=min(n, self.n))
 
 
 def sample_rows(rows: DataFrame, share: float, seed: int) -> DataFrame:
@@ -52,17 +68,24 @@ def count_vectors(rows: DataFrame) -> tuple[int, int]:
 
 
 def fit_centroids(
-    sample: DataFrame, n_rows: int, n_clusters: int, training: Training
+    sample: Sample, n_clusters: int, training: Training, *, levels: int = 1
 ) -> Clustering:
-    """Train on ``sample`` (id, embedding; n_rows of them). Runs Spark jobs; brings back only the
-    centroids (k x d) and their counts. The same rows and seed give the same centroids, however the
-    rows are partitioned.
+    """Train on ``sample``. Runs Spark jobs; brings back only the centroids (k x d) and their
+    counts. The same rows and seed give the same centroids, however the rows are partitioned.
     """
+    if levels == 2 and n_clusters > 3:
+        return _fit_two_levels(sample, n_clusters, training)
     start = None
-    if 1 < n_clusters <= _LARGEST_MLLIB_K:
-        part = sample_rows(sample, n_clusters * _MLLIB_ROWS_PER_CLUSTER / n_rows, training.seed + 1)
-        start = _mllib_centroids(part, n_clusters, training.seed)
-    return _refine(sample, n_clusters, start, training)
+    if training.seeding == MLLIB and 1 < n_clusters <= _LARGEST_MLLIB_K:
+        part = sample.part(n_clusters * _MLLIB_ROWS_PER_CLUSTER, training.seed + 1)
+        start = _mllib_centroids(part.rows, n_clusters, training.seed)
+    if sample.n <= sample.task_rows:
+        return _fit_in_one_task(sample.rows, n_clusters, training, start)
+    if start is None:
+        # Half of what fits: the number of rows that a hash chooses varies.
+        part = sample.part(sample.task_rows // 2, training.seed + 1)
+        start = with_as_many(_fit_in_one_task(part.rows, n_clusters, training), n_clusters)
+    return refine(SampleData(sample.rows, sample.dimension), start, training)
 
 
 def _mllib_centroids(rows: DataFrame, n_clusters: int, seed: int) -> FloatArray:
@@ -83,95 +106,186 @@ def _mllib_centroids(rows: DataFrame, n_clusters: int, seed: int) -> FloatArray:
     return rounded
 
 
-def _refine(
-    sample: DataFrame, n_clusters: int, start: FloatArray | None, training: Training
+def _fit_in_one_task(
+    rows: DataFrame, n_clusters: int, training: Training, start: FloatArray | None = None
 ) -> Clustering:
+    """``start``: where to begin, found here if ``None``."""
     start_bytes = None if start is None else pack(start)
+    cores = task_cores(rows)
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        table = pa.Table.from_batches(batches)
-        yield refine_table(table, n_clusters, start_bytes, training)
+        X = to_matrix(pa.Table.from_batches(batches).column(s.EMBEDDING))
+        threads = cores or _own_cores()
+        with threadpool_limits(1, user_api="blas"):
+            if start_bytes is None:
+                fitted = train(X, n_clusters, training, threads)
+            else:
+                data = ArrayData(X, threads)
+                fitted = refine(data, unpack(start_bytes, X.shape[1]), training)
+        yield from fitted_rows(fitted)
 
-    one_task = sample.select(s.ID, s.EMBEDDING).repartition(1).sortWithinPartitions(s.ID)
-    result = "centroids binary, counts binary, objective array<double>"
-    row = map_batches(one_task, task, result).first()
-    if row is None:
+    one_task = rows.select(s.ID, s.EMBEDDING).repartition(1).sortWithinPartitions(s.ID)
+    return _collected(map_batches(one_task, task, _FITTED))
+
+
+def task_cores(rows: DataFrame) -> int:
+    """Threads for a task that runs alone on its executor; 0: all that its process may use."""
+    try:
+        setting = rows.sparkSession.conf.get("spark.executor.cores", "") or ""
+    except PySparkException:  # serverless platforms hide it
+        return 0
+    return int(setting) if setting.isdigit() else 0
+
+
+def _own_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def fitted_rows(fitted: Clustering, cell: int = 0) -> Iterator[pa.RecordBatch]:
+    """A clustering as rows of bounded size."""
+    size = max(1, _PACK_ENTRIES // fitted.centroids.shape[1])
+    for place, start in enumerate(range(0, len(fitted.centroids), size)):
+        rows = slice(start, start + size)
+        columns = [
+            pa.array([cell], pa.int32()),
+            pa.array([place], pa.int32()),
+            pa.array([pack(fitted.centroids[rows])], pa.binary()),
+            pa.array([fitted.counts[rows].astype("<i8").tobytes()], pa.binary()),
+            pa.array([fitted.objective], pa.list_(pa.float64())),
+        ]
+        names = [_CELL, "place", "centroids", "counts", "objective"]
+        yield pa.RecordBatch.from_arrays(columns, names=names)
+
+
+def _collected(fitted: DataFrame) -> Clustering:
+    """What :func:`fitted_rows` made, of all cells in their order; the objective is that of all."""
+    rows = sorted(fitted.collect(), key=lambda row: (row[_CELL], row["place"]))  # k x d numbers
+    if not rows:
         raise RuntimeError("the training task returned nothing")
-    counts = np.frombuffer(row["counts"], dtype="<i8")
-    centroids = unpack(bytes(row["centroids"]), len(row["centroids"]) // 4 // len(counts))
-    return Clustering(centroids, counts, list(row["objective"]))
-
-
-def refine_table(
-    table: pa.Table, n_clusters: int, start: bytes | None, training: Training
-) -> pa.RecordBatch:
-    """The task's body: all sample rows in one table to one row of packed centroids."""
-    X = to_matrix(table.column(s.EMBEDDING))
-    if start is None:
-        chosen = np.random.default_rng(training.seed).choice(len(X), n_clusters, replace=False)
-        first = X[np.sort(chosen)]
-    else:
-        first = unpack(start, X.shape[1])
-    fitted = spherical_lloyd(
-        ArrayData(X), first, max_iterations=training.max_iterations, tolerance=training.tolerance
+    counts = [np.frombuffer(row["counts"], dtype="<i8") for row in rows]
+    dimension = len(rows[0]["centroids"]) // 4 // len(counts[0])
+    cells = np.repeat([row[_CELL] for row in rows], [len(some) for some in counts])
+    history = rows[0]["objective"]
+    if rows[0][_CELL] != rows[-1][_CELL]:
+        weights = [some.sum() for some in counts]
+        history = [float(np.average([row["objective"][-1] for row in rows], weights=weights))]
+    return Clustering(
+        np.concatenate([unpack(bytes(row["centroids"]), dimension) for row in rows]),
+        np.concatenate(counts),
+        list(history),
+        np.unique(cells, return_inverse=True)[1].astype(np.int32) if len(set(cells)) > 1 else None,
     )
+
+
+def _fit_two_levels(sample: Sample, n_clusters: int, training: Training) -> Clustering:
+    """About sqrt(k) cells from a part of the sample, then clusters inside each cell, which are
+    shared out by the cells' rows. Each cell is one group of a grouped-map UDF.
+    """
+    n_cells = round(math.sqrt(n_clusters))
+    share = min(sample.task_rows // 2, n_cells * _ROWS_PER_CELL)
+    part = sample.part(share, training.seed + 1)
+    coarse = _fit_in_one_task(part.rows, n_cells, training)
+    quota = apportion(n_clusters, coarse.counts)
+    packed, dimension = pack(coarse.centroids), coarse.centroids.shape[1]
+
+    def send(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.num_rows:
+                X = to_matrix(batch.column(1))
+                yield by_cell(batch.column(0), X, assign(X, unpack(packed, dimension)).labels)
+
+    def fit(group: pa.Table) -> pa.Table:
+        cell = group.column(_CELL)[0].as_py()
+        ids = pc.list_flatten(group.column("ids"))
+        X = unpack(b"".join(group.column("vectors").to_pylist()), dimension)
+        in_order = pc.sort_indices(pa.table({s.ID: ids}), sort_keys=[(s.ID, "ascending")])
+        fitted = train(X[in_order.to_numpy()], int(quota[cell]), training)
+        return pa.Table.from_batches(list(fitted_rows(fitted, cell)))
+
+    id_type = sample.rows.schema[s.ID].dataType.simpleString()
+    schema = f"{_CELL} int, ids array<{id_type}>, vectors binary"
+    sent = map_batches(sample.rows.select(s.ID, s.EMBEDDING), send, schema)
+    fine = _collected(map_groups(sent, _CELL, fit, _FITTED))
+    return replace(fine, objective=[*coarse.objective, *fine.objective])
+
+
+def by_cell(ids: pa.Array, X: FloatArray, cells: LabelArray) -> pa.RecordBatch:
+    """One row for each cell: its ids, and its vectors packed; they travel faster than in lists."""
+    order = np.argsort(cells, kind="stable")
+    present, starts = np.unique(cells[order], return_index=True)
+    ends = np.append(starts, len(order)).astype(np.int32)
+    vectors = [pack(X[rows]) for rows in np.split(order, starts[1:])]
+    columns = [
+        pa.array(present.astype(np.int32)),
+        pa.ListArray.from_arrays(pa.array(ends), ids.take(pa.array(order))),
+        pa.array(vectors, pa.binary()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=[_CELL, "ids", "vectors"])
+
+
+class SampleData:
+    """The rows of a sample, summed up where they are. ``rows``: embedding."""
+
+    def __init__(self, rows: DataFrame, dimension: int) -> None:
+        self._rows = rows.select(s.EMBEDDING)
+        self._dimension = dimension
+
+    def partial_sums(self, centroids: FloatArray) -> PartialSums:
+        """See :class:`semdedup_spark.kernels.kmeans.KMeansData`. One Spark job: a task sums up its
+        partition and hands on blocks of clusters, which other tasks add up. Sums are exact, so
+        it does not matter which rows a task has, or in which order blocks come.
+        """
+        packed, k, d = pack(centroids), len(centroids), self._dimension
+
+        def sum_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            total = _no_sums(k, d)
+            for batch in batches:
+                if batch.num_rows:
+                    data = ArrayData(to_matrix(batch.column(0)))
+                    total += data.partial_sums(unpack(packed, d))
+            yield from sum_rows(total)
+
+        def merge(group: pa.Table) -> pa.Table:
+            blocks = [_unpacked(row, d) for row in group.to_pylist()]
+            total = sum(blocks[1:], start=blocks[0])
+            block = group.column("block")[0].as_py()
+            return pa.Table.from_batches([_sum_row(block, total)])
+
+        schema = "block int, sums binary, counts binary"
+        partial = map_batches(self._rows, sum_up, schema)
+        merged = map_groups(partial, "block", merge, schema).collect()  # k x d numbers
+        parts = [_unpacked(row.asDict(), d) for row in sorted(merged)]
+        return PartialSums(
+            np.concatenate([part.sums for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+        )
+
+
+def _no_sums(k: int, d: int) -> PartialSums:
+    return PartialSums(np.zeros((k, d)), np.zeros(k, dtype=np.int64))
+
+
+def sum_rows(sums: PartialSums) -> Iterator[pa.RecordBatch]:
+    """Partial sums as rows, one for each block of clusters."""
+    size = max(1, _PACK_ENTRIES // max(sums.sums.shape[1], 1))
+    for block, start in enumerate(range(0, len(sums.counts), size)):
+        rows = slice(start, start + size)
+        yield _sum_row(block, PartialSums(sums.sums[rows], sums.counts[rows]))
+
+
+def _sum_row(block: int, sums: PartialSums) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(
         {
-            "centroids": pa.array([pack(fitted.centroids)], pa.binary()),
-            "counts": pa.array([fitted.counts.astype("<i8").tobytes()], pa.binary()),
-            "objective": pa.array([fitted.objective], pa.list_(pa.float64())),
+            "block": pa.array([block], pa.int32()),
+            "sums": pa.array([sums.sums.astype("<f8").tobytes()], pa.binary()),
+            "counts": pa.array([sums.counts.astype("<i8").tobytes()], pa.binary()),
         }
     )
 
 
-def centroid_rows(one_row: DataFrame, clustering: Clustering, model_version: str) -> DataFrame:
-    """The ``centroids`` table's rows before scoring. ``one_row``: any DataFrame of one row, whose
-    session makes the result.
-    """
-    packed, d = pack(clustering.centroids), clustering.centroids.shape[1]
-    counts = [int(count) for count in clustering.counts]
-
-    def emit(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for _ in batches:
-            centroids = unpack(packed, d)
-            yield pa.RecordBatch.from_arrays(
-                [
-                    pa.array(range(len(counts)), pa.int32()),
-                    to_lists(centroids),
-                    pa.array(counts, pa.int64()),
-                ],
-                names=[s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS],
-            )
-
-    made = map_batches(
-        one_row, emit, f"{s.CLUSTER_ID} int, {s.CENTROID} array<float>, {s.SAMPLE_ROWS} bigint"
-    )
-    return made.select(
-        "*",
-        F.lit(None).cast("bigint").alias(s.N_ROWS),
-        F.lit(None).cast("double").alias(s.MEAN_SIMILARITY),
-        F.lit(None).cast("double").alias(s.MIN_SIMILARITY),
-        F.lit(model_version).alias(s.MODEL_VERSION),
-    )
-
-
-def with_statistics(centroids: DataFrame, scores: DataFrame) -> DataFrame:
-    """``centroids`` with the number and the similarities of the rows that were assigned."""
-    measured = scores.groupBy(s.CLUSTER_ID).agg(
-        F.count(F.lit(1)).alias(s.N_ROWS),
-        F.avg(s.CENTROID_SIMILARITY).alias(s.MEAN_SIMILARITY),
-        F.min(s.CENTROID_SIMILARITY).cast("double").alias(s.MIN_SIMILARITY),
-    )
-    columns = centroids.columns
-    bare = centroids.drop(s.N_ROWS, s.MEAN_SIMILARITY, s.MIN_SIMILARITY)
-    joined = bare.join(measured, s.CLUSTER_ID, "left").fillna(0, [s.N_ROWS])
-    return joined.select(*columns)
-
-
-def centroid_matrix(rows: list[tuple[int, list[float]]]) -> FloatArray:
-    """(k, d) float32 from (cluster_id, centroid) pairs in any order; ids must be 0 .. k - 1."""
-    ordered = sorted(rows)
-    ids: npt.NDArray[np.int64] = np.array([cluster for cluster, _ in ordered])
-    if not np.array_equal(ids, np.arange(len(ordered))):
-        raise ValueError(f"cluster ids must be 0 to {len(ordered) - 1}. Got {ids.tolist()[:10]}.")
-    return np.array([centroid for _, centroid in ordered], dtype=np.float32)
+def _unpacked(row: dict[str, bytes], dimension: int) -> PartialSums:
+    sums = np.frombuffer(bytes(row["sums"]), dtype="<f8").reshape(-1, dimension)
+    counts = np.frombuffer(bytes(row["counts"]), dtype="<i8")
+    return PartialSums(sums, counts)

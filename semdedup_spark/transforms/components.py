@@ -26,7 +26,7 @@ def link_units(packed: DataFrame, routing: Routing, eps: float) -> DataFrame:
     a star for each component of its pairs above ``1 - eps``; fewer edges than rows that visit.
     """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
-    dimension, above = routing.centroids.shape[1], float32_threshold(1.0 - eps)
+    dimension, above = routing.centroids.dimension, float32_threshold(1.0 - eps)
 
     def link(table: pa.Table) -> pa.Table:
         unit = unpack_unit(table, dimension)

@@ -15,7 +15,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.kmeans import assign
 from semdedup_spark.kernels.pruning import (
     PruneType,
     RankType,
@@ -23,8 +22,8 @@ from semdedup_spark.kernels.pruning import (
     cluster_quotas,
     random_scores,
 )
-from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.transforms.arrow import map_batches, map_groups, to_matrix
+from semdedup_spark.transforms.shipping import CentroidSource, assigner_of
 
 _KEY = "key"
 
@@ -42,17 +41,18 @@ class Pruning:
     quotas: Mapping[int, int] | None = None
 
 
-def assign_rows(embeddings: DataFrame, centroids: FloatArray, seed: int) -> DataFrame:
+def assign_rows(embeddings: DataFrame, centroids: CentroidSource, seed: int) -> DataFrame:
     """Id, cluster_id, centroid_similarity and key (seeded hash of the id) of every row.
 
-    ``embeddings``: id, embedding; ``centroids``: (k, d) unit rows.
+    ``embeddings``: id, embedding.
     """
     keyed = embeddings.select(s.ID, s.EMBEDDING, F.xxhash64(F.lit(seed), F.col(s.ID)).alias(_KEY))
 
     def nearest(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        assigner = assigner_of(centroids)
         for batch in batches:
             if batch.num_rows:
-                found = assign(to_matrix(batch.column(s.EMBEDDING)), centroids)
+                found = assigner.assign(to_matrix(batch.column(s.EMBEDDING)))
                 columns = [
                     batch.column(s.ID),
                     pa.array(found.labels),

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.kmeans import Assignment, LabelArray, assign
+from semdedup_spark.kernels.kmeans import Assignment, LabelArray
+from semdedup_spark.kernels.levels import Assigner, OneLevel
 from semdedup_spark.kernels.packing import UnitPlan
 from semdedup_spark.kernels.probing import Borders, Notices, Prober, notices_of
 from semdedup_spark.kernels.routes import Visits, home_units, route
@@ -32,6 +33,7 @@ from semdedup_spark.transforms.packed import (
     packed_schema,
 )
 from semdedup_spark.transforms.ranking import rank_key_type, rank_keys, with_rank_columns
+from semdedup_spark.transforms.shipping import CentroidSource, assigner_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Routing:
     are cut. ``others_only``: targets are compared with the other rows, and not with each other.
     """
 
-    centroids: FloatArray
+    centroids: CentroidSource
     plan: UnitPlan
     unit_keys: npt.NDArray[np.int32]
     n_tasks: int
@@ -78,7 +80,7 @@ class Routing:
     def knows_all(self) -> bool:
         """Whether no pair above the horizon can be missed."""
         exact = self.probing is not None and self.probing.budget is None
-        return exact or self.all_with_all or len(self.centroids) == 1
+        return exact or self.all_with_all or self.centroids.n_clusters == 1
 
 
 def route_rows(embeddings: DataFrame, routing: Routing, *, seed: int) -> DataFrame:
@@ -103,11 +105,16 @@ class Router:
 
     def __init__(self, routing: Routing) -> None:
         self._routing = routing
+        self._assigner: Assigner = assigner_of(routing.centroids)
+        if routing.probing is not None:
+            # The proof of exact recall for targets alone needs the nearest of all centroids, and
+            # probing makes these products anyway.
+            self._assigner = OneLevel(self._assigner.centroids)
         probing = routing.probing
         self._prober = None
         if probing is not None and not routing.all_with_all:
             self._prober = Prober(
-                routing.centroids,
+                self._assigner.centroids,
                 eps_max=probing.eps_max,
                 budget=probing.budget,
                 alone=routing.alone,
@@ -144,14 +151,14 @@ class Router:
         none = Visits(np.empty(0, np.int64), np.empty(0, np.int32))
         no_distance = np.empty(0, np.float32)
         if self._prober is None:
-            return Borders(assign(X, self._routing.centroids), none, none, no_distance)
+            return Borders(self._assigner.assign(X), none, none, no_distance)
         if not self._routing.alone:
             return self._prober(X)
         rows, visits = np.flatnonzero(targets), none
         if len(rows):
             found = self._prober(X[rows]).visits
             visits = Visits(rows[found.row], found.cluster)
-        return Borders(assign(X, self._routing.centroids), visits, none, no_distance)
+        return Borders(self._assigner.assign(X), visits, none, no_distance)
 
     def _needed(
         self, batch: pa.RecordBatch, X: FloatArray, borders: Borders

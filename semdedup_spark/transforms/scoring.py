@@ -32,6 +32,7 @@ from semdedup_spark.transforms.packed import (
 )
 from semdedup_spark.transforms.ranking import rank_key_type
 from semdedup_spark.transforms.routing import Probing, Routing, rank_order
+from semdedup_spark.transforms.shipping import CentroidSource, assigner_of
 
 COMPARISONS = "comparisons"
 PROBES = "probes"
@@ -91,13 +92,13 @@ def _partial_schema(id_type: str, rank_type: str) -> str:
 @dataclass(frozen=True)
 class Comparing:
     """The UDF's body: the packed rows of one unit to its partial scores. ``centroids`` only where
-    a budget makes it necessary to know what may have been missed; they may be large.
+    a budget makes it necessary to know what may have been missed.
     """
 
     dimension: int
     knows_all: bool
     probing: Probing | None = None
-    centroids: FloatArray | None = None
+    centroids: CentroidSource | None = None
     device: str = "cpu"
     probes: bool = False
     half: bool = False
@@ -109,7 +110,7 @@ class Comparing:
         probes = routing.probing is not None and not routing.all_with_all
         budgeted = routing.probing is not None and not routing.knows_all
         centroids = routing.centroids if budgeted else None
-        dimension = routing.centroids.shape[1]
+        dimension = routing.centroids.dimension
         return cls(
             dimension,
             routing.knows_all,
@@ -164,11 +165,12 @@ class Comparing:
                 for c in (NOTICE_HOME, NOTICE_TILE, NOTICE_DISTANCE)
             )
         )
+        centroids = assigner_of(self.centroids).centroids
         for tile in np.unique(notices.cluster):
             members = np.flatnonzero(sure & (rows.tile == tile))
             X: FloatArray = rows.vectors[rows.vector[members]]
             to_tile = notices.to(int(tile))
-            missed = may_have_missed(X, int(tile), to_tile, self.centroids, probing.eps_max)
+            missed = may_have_missed(X, int(tile), to_tile, centroids, probing.eps_max)
             sure[members[missed]] = False
         return pa.array(sure, mask=~at_home)
 

@@ -1,8 +1,7 @@
-"""From a sample: how many rows will visit each cluster, for some ways to probe."""
+"""From a sample: how uneven clusters are, and how many rows will visit each."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,14 +11,15 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.kmeans import assign
+from semdedup_spark.kernels.forecast import USUAL, SizeCurve, measured_rate, survey_sizes
+from semdedup_spark.kernels.levels import Assigner
 from semdedup_spark.kernels.probing import Prober
 from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.transforms.arrow import map_batches, to_matrix
 from semdedup_spark.transforms.routing import Probing
+from semdedup_spark.transforms.shipping import CentroidSource, assigner_of
 
 Counts = npt.NDArray[np.int64]
-_RATE_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,17 @@ class Survey:
 
 
 def survey_borders(
-    sample: DataFrame, centroids: FloatArray, choices: Sequence[Probing | None]
+    sample: DataFrame, centroids: CentroidSource, choices: Sequence[Probing | None]
 ) -> Survey:
     """Runs one Spark job, in one task. ``sample``: embedding; ``choices``: ways to probe, ``None``
     for not at all.
     """
-    k, d = centroids.shape
+    k, d = centroids.n_clusters, centroids.dimension
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        own = assigner_of(centroids)
         probers = [
-            None if c is None else Prober(centroids, eps_max=c.eps_max, budget=c.budget)
+            None if c is None else Prober(own.centroids, eps_max=c.eps_max, budget=c.budget)
             for c in choices
         ]
         n_rows, counts = 0, np.zeros((len(choices), k + 1), dtype=np.int64)
@@ -55,7 +56,7 @@ def survey_borders(
                 counts += count_borders(to_matrix(batch.column(0)), k, probers)
         packed = pa.array([counts.tobytes()], pa.binary())
         yield pa.RecordBatch.from_pydict(
-            {"n": pa.array([n_rows], pa.int64()), "counts": packed, "rate": [_measured_rate(d)]}
+            {"n": pa.array([n_rows], pa.int64()), "counts": packed, "rate": [measured_rate(d)]}
         )
 
     one_task = sample.select(s.EMBEDDING).repartition(1)
@@ -67,21 +68,22 @@ def survey_borders(
 
 
 def visited_clusters(
-    targets: DataFrame, centroids: FloatArray, probing: Probing | None, *, alone: bool
+    targets: DataFrame, source: CentroidSource, probing: Probing | None, *, alone: bool
 ) -> tuple[Counts, Counts]:
     """((k,) targets in each cluster, (k,) targets that visit it from another one). Runs one Spark
     job. ``targets``: embedding; ``alone``: whether no other rows visit.
     """
-    k = len(centroids)
+    k = source.n_clusters
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        prober = None
+        assigner, prober = assigner_of(source), None
         if probing is not None:
+            centroids = assigner.centroids
             prober = Prober(centroids, eps_max=probing.eps_max, budget=probing.budget, alone=alone)
         counts = np.zeros((2, k), dtype=np.int64)
         for batch in batches:
             if batch.num_rows:
-                counts += _members_and_visits(to_matrix(batch.column(0)), centroids, prober)
+                counts += _members_and_visits(to_matrix(batch.column(0)), assigner, prober)
         yield pa.RecordBatch.from_pydict({"counts": pa.array([counts.tobytes()], pa.binary())})
 
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -99,10 +101,10 @@ def visited_clusters(
     return members, visits
 
 
-def _members_and_visits(X: FloatArray, centroids: FloatArray, prober: Prober | None) -> Counts:
-    k = len(centroids)
+def _members_and_visits(X: FloatArray, assigner: Assigner, prober: Prober | None) -> Counts:
+    k = len(assigner.centroids)
     if prober is None:
-        labels = assign(X, centroids).labels
+        labels = assigner.assign(X).labels
         return np.stack([np.bincount(labels, minlength=k), np.zeros(k, np.int64)])
     borders = prober(X)
     both = borders.assignment.labels, borders.visits.cluster
@@ -120,12 +122,24 @@ def count_borders(X: FloatArray, n_clusters: int, probers: Sequence[Prober | Non
     return counts
 
 
-def _measured_rate(dimension: int) -> float:
-    """FLOP a second of a product like those of scoring, the best of a few."""
-    A = np.ones((_RATE_ROWS, dimension), dtype=np.float32)
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        _ = A @ A[::-1].T
-        seconds.append(time.perf_counter() - start)
-    return 2 * _RATE_ROWS * _RATE_ROWS * dimension / min(seconds)
+def survey_clusters(sample: DataFrame, seed: int) -> SizeCurve:
+    """How uneven clusters of these rows are. Runs one Spark job, in one task. ``sample``: id,
+    embedding; some thousand rows.
+    """
+
+    def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        table = pa.Table.from_batches(batches)
+        curve = survey_sizes(to_matrix(table.column(s.EMBEDDING)), seed) if len(table) else USUAL
+        columns = [
+            pa.array([curve.n_clusters], pa.list_(pa.int32())),
+            pa.array([curve.imbalance], pa.list_(pa.float64())),
+            pa.array([[curve.p99, curve.largest]], pa.list_(pa.float64())),
+        ]
+        yield pa.RecordBatch.from_arrays(columns, names=["k", "imbalance", "relative"])
+
+    one_task = sample.select(s.ID, s.EMBEDDING).repartition(1).sortWithinPartitions(s.ID)
+    schema = "k array<int>, imbalance array<double>, relative array<double>"
+    row = map_batches(one_task, task, schema).first()
+    if row is None:
+        raise RuntimeError("the survey task returned nothing")
+    return SizeCurve(tuple(row["k"]), tuple(row["imbalance"]), *row["relative"])

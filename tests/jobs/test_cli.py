@@ -166,3 +166,24 @@ def test_spark_submit_runs_the_same_job(job):
     done = started(command, cwd=job.parent)
     assert done.returncode == 0, done.stderr[-5000:] + done.stdout[-5000:]
     assert printed_counts(done.stdout) == COUNTS
+
+
+def test_a_plan_for_sizes_alone_needs_no_data_and_counts_as_the_paper_does(capsys):
+    from semdedup_spark.cli import main
+
+    sizes = ["plan", "--rows", "437444349", "--dimension", "512"]
+    with pytest.raises(SystemExit) as done:
+        main([*sizes, "--n_clusters", "50000"])
+    assert done.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "3.8e+12 of 1.9e+17" in shown
+    assert "50,000 on 2 levels" in shown
+    for wrong in (
+        sizes[:3],
+        ["plan"],
+        [*sizes, "--config", "x.yml"],
+        [*sizes, "--n_clusters", "0"],
+    ):
+        with pytest.raises(SystemExit) as refused:
+            main(wrong)
+        assert refused.value.code == 2

@@ -65,7 +65,7 @@ def test_exact_recall_keeps_the_same_rows_for_any_k_any_seed_and_untrained_centr
         note(f"k = {k}", job(root, k=k, rank_by=rank_by))
     note("another seed", job(root, k=50, seed=99, rank_by=rank_by))
 
-    def random_directions(_sample, _n, k, _training):
+    def random_directions(_sample, k, _training, *, levels):
         rows = np.random.default_rng(5).standard_normal((k, X.shape[1]))
         return Clustering(unit_rows(rows).X, np.full(k, len(X) // k), [0.0])
 

@@ -6,37 +6,36 @@ from semdedup_spark.kernels.pacing import next_rows
 from semdedup_spark.kernels.packing import plan_units
 from semdedup_spark.kernels.planning import (
     cheaper_all_with_all,
-    choose_n_clusters,
     comparison_cost,
     expected_probes,
     plan_training,
-    planned_cost,
 )
 from semdedup_spark.kernels.survivors import last_of_chain
 
 
-def test_small_tables_are_compared_all_with_all():
-    assert choose_n_clusters(1, 384, 256) == 1
-    assert choose_n_clusters(5_000, 384, 256) == 1
-
-
-def test_large_tables_get_about_the_square_root_of_their_rows():
-    assert 300 < choose_n_clusters(1_000_000, 384, 256) < 3_000
-
-
-@given(st.integers(1, 10**7), st.integers(1, 1000))
-def test_the_chosen_k_costs_no_more_than_one_cluster(n, d):
-    k = choose_n_clusters(n, d, 256)
-    assert 1 <= k <= max(n // 2, 1)
-    assert planned_cost(n, d, k, 256) <= planned_cost(n, d, 1, 256)
-
-
-@given(st.integers(1, 10**6), st.integers(1, 2000), st.integers(1, 500), st.integers(1, 64))
-def test_a_training_plan_never_asks_for_more_than_there_is(n, d, k, memory):
-    plan = plan_training(n, d, n_clusters=k, sample_per_cluster=256, memory_mb=memory)
+@given(
+    st.integers(1, 10**6),
+    st.integers(1, 2000),
+    st.integers(1, 20_000),
+    st.integers(1, 64),
+    st.sampled_from([None, 1, 2]),
+)
+def test_a_training_plan_never_asks_for_more_than_there_is(n, d, k, memory, levels):
+    plan = plan_training(
+        n,
+        d,
+        n_clusters=k,
+        sample_per_cluster=256,
+        memory_mb=memory,
+        task_memory_mb=memory,
+        levels=levels,
+    )
     assert 1 <= plan.n_clusters <= min(n, k)
     assert 0 < plan.share <= 1
     assert plan.share * n >= plan.n_clusters * 0.999
+    assert plan.levels == (levels or (1 if plan.n_clusters <= 4096 else 2))
+    if plan.levels == 1:  # one task can hold the sample, unless k rows are already more
+        assert plan.share * n * 0.95 <= max(plan.task_rows, plan.n_clusters, 1024)
 
 
 def test_commits_grow_to_the_wanted_seconds():

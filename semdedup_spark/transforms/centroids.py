@@ -1,0 +1,166 @@
+"""The table ``centroids``: its rows before and after scoring, and its way back to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.kernels.kmeans import Clustering, LabelArray
+from semdedup_spark.kernels.vectors import FloatArray, pack, unpack
+from semdedup_spark.transforms.arrow import map_batches, to_lists, to_matrix
+
+_PACK_ROWS = 4096
+_SIZE_DIGITS = 9
+_SIZES = ("0", *(f"1e{digits}" for digits in range(_SIZE_DIGITS)))
+
+
+@dataclass(frozen=True)
+class Centroids:
+    """``X``: (k, d) float32, unit rows; ``sample_rows``: (k,) of the training sample; ``n_rows``:
+    (k,) of the whole table, 0 before it is scored; ``cells``: (k,) int32 with two levels.
+    """
+
+    X: FloatArray
+    sample_rows: npt.NDArray[np.int64]
+    n_rows: npt.NDArray[np.int64]
+    cells: LabelArray | None
+
+
+def centroid_rows(one_row: DataFrame, clustering: Clustering, model_version: str) -> DataFrame:
+    """The ``centroids`` table's rows before scoring. ``one_row``: any DataFrame of one row, whose
+    session makes the result.
+    """
+    packed, d = pack(clustering.centroids), clustering.centroids.shape[1]
+    counts = [int(count) for count in clustering.counts]
+    cells = None if clustering.cells is None else clustering.cells.tolist()
+
+    def emit(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            centroids = unpack(packed, d)
+            yield pa.RecordBatch.from_arrays(
+                [
+                    pa.array(range(len(counts)), pa.int32()),
+                    to_lists(centroids),
+                    pa.array(counts, pa.int64()),
+                    pa.array(cells or [None] * len(counts), pa.int32()),
+                ],
+                names=[s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS, s.CELL_ID],
+            )
+
+    made = map_batches(
+        one_row,
+        emit,
+        f"{s.CLUSTER_ID} int, {s.CENTROID} array<float>, {s.SAMPLE_ROWS} bigint, {s.CELL_ID} int",
+    )
+    return before_scoring(made.withColumn(s.MODEL_VERSION, F.lit(model_version)))
+
+
+def before_scoring(rows: DataFrame) -> DataFrame:
+    """All columns of the table. ``rows``: cluster_id, centroid, sample_rows, cell_id,
+    model_version.
+    """
+    return rows.select(
+        s.CLUSTER_ID,
+        s.CENTROID,
+        s.SAMPLE_ROWS,
+        s.CELL_ID,
+        F.lit(None).cast("bigint").alias(s.N_ROWS),
+        F.lit(None).cast("double").alias(s.MEAN_SIMILARITY),
+        F.lit(None).cast("double").alias(s.MIN_SIMILARITY),
+        F.lit(None).cast("double").alias(s.DUPLICATE_SHARE),
+        s.MODEL_VERSION,
+    )
+
+
+def with_statistics(centroids: DataFrame, scores: DataFrame, eps_max: float) -> DataFrame:
+    """``centroids`` with the number and the similarities of the rows that were assigned, and the
+    share of these that are duplicates at ``eps_max``.
+    """
+    duplicate = F.col(s.MAX_SIMILARITY).cast("double") > F.lit(1.0 - eps_max)
+    measured = scores.groupBy(s.CLUSTER_ID).agg(
+        F.count(F.lit(1)).alias(s.N_ROWS),
+        F.avg(s.CENTROID_SIMILARITY).alias(s.MEAN_SIMILARITY),
+        F.min(s.CENTROID_SIMILARITY).cast("double").alias(s.MIN_SIMILARITY),
+        F.avg(duplicate.cast("int")).alias(s.DUPLICATE_SHARE),
+    )
+    columns = centroids.columns
+    bare = centroids.drop(s.N_ROWS, s.MEAN_SIMILARITY, s.MIN_SIMILARITY, s.DUPLICATE_SHARE)
+    joined = bare.join(measured, s.CLUSTER_ID, "left").fillna(0, [s.N_ROWS])
+    return joined.select(*columns)
+
+
+def size_statistics(centroids: DataFrame) -> DataFrame:
+    """One row of numbers on the clusters' sizes, once scored: ``imbalance`` (k sum n_c^2 / n^2, 1
+    where all are equal), ``rows_p50``, ``rows_p99``, ``rows_max``, and a histogram: the clusters
+    with no row, with 1 to 9, with 10 to 99 and so on.
+    """
+    n = F.col(s.N_ROWS)
+    bins = [
+        F.count_if((n >= 10**digits) & (n < 10 ** (digits + 1))).alias(f"clusters_of_1e{digits}")
+        for digits in range(_SIZE_DIGITS)
+    ]
+    return centroids.agg(
+        (F.count(F.lit(1)) * F.sum(n.cast("double") * n)).alias("products"),
+        F.sum(n).alias("rows"),
+        F.percentile(n, 0.5).alias("rows_p50"),
+        F.percentile(n, 0.99).alias("rows_p99"),
+        F.max(n).alias("rows_max"),
+        F.count_if(n == 0).alias("clusters_of_0"),
+        *bins,
+    ).select(
+        (F.col("products") / F.col("rows") / F.col("rows")).alias("imbalance"),
+        *(F.col(name).cast("double") for name in ("rows_p50", "rows_p99", "rows_max")),
+        *(F.col(f"clusters_of_{size}").cast("double") for size in _SIZES),
+    )
+
+
+def collect_centroids(centroids: DataFrame) -> Centroids:
+    """The table as arrays in the driver, k x d numbers; ids must be 0 to k - 1."""
+
+    def emit(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for start in range(0, batch.num_rows, _PACK_ROWS):
+                yield _packed(batch.slice(start, _PACK_ROWS))
+
+    columns = centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS, s.CELL_ID, s.N_ROWS)
+    schema = "ids binary, vectors binary, counts binary, cells binary, n_rows binary, dimension int"
+    rows = map_batches(columns, emit, schema).collect()  # k x d numbers, 4,096 clusters a row
+    if not rows:
+        raise ValueError("centroids must have at least one row.")
+    ids = np.concatenate([np.frombuffer(row["ids"], "<i4") for row in rows])
+    order = np.argsort(ids)
+    if not np.array_equal(ids[order], np.arange(len(ids))):
+        raise ValueError(
+            f"cluster ids must be 0 to {len(ids) - 1}. Got {ids[order].tolist()[:10]}."
+        )
+    X = np.concatenate([unpack(bytes(row["vectors"]), row["dimension"]) for row in rows])
+    counts = np.concatenate([np.frombuffer(row["counts"], "<i8") for row in rows])
+    cells = np.concatenate([np.frombuffer(row["cells"], "<i4") for row in rows])
+    n_rows = np.concatenate([np.frombuffer(row["n_rows"], "<i8") for row in rows])
+    has_cells = bool((cells >= 0).all())
+    return Centroids(X[order], counts[order], n_rows[order], cells[order] if has_cells else None)
+
+
+def _packed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    X = to_matrix(batch.column(1))
+    ids = batch.column(0).to_numpy(zero_copy_only=False).astype("<i4")
+    counts = batch.column(2).to_numpy(zero_copy_only=False).astype("<i8")
+    cells = batch.column(3).fill_null(-1).to_numpy(zero_copy_only=False).astype("<i4")
+    n_rows = batch.column(4).fill_null(0).to_numpy(zero_copy_only=False).astype("<i8")
+    return pa.RecordBatch.from_pydict(
+        {
+            "ids": pa.array([ids.tobytes()], pa.binary()),
+            "vectors": pa.array([pack(X)], pa.binary()),
+            "counts": pa.array([counts.tobytes()], pa.binary()),
+            "cells": pa.array([cells.tobytes()], pa.binary()),
+            "n_rows": pa.array([n_rows.tobytes()], pa.binary()),
+            "dimension": pa.array([X.shape[1]], pa.int32()),
+        }
+    )
