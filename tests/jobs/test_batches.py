@@ -40,7 +40,7 @@ def job(output, source, *, recall="exact", rank_by="low", batch=None, eps_max=0.
 def same_centroids(monkeypatch):
     """A clean run would train on all rows; here both runs have the same centroids."""
 
-    def fixed(_sample, _n, k, _training):
+    def fixed(_sample, k, _training, *, levels):
         centroids = unit_rows(np.random.default_rng(1).standard_normal((k, D))).X
         return Clustering(centroids, np.full(k, N // k), [0.0])
 

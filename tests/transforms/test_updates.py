@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semdedup_spark.kernels.kmeans import assign
+from semdedup_spark.kernels.levels import OneLevel
 from semdedup_spark.kernels.probing import Prober
 from semdedup_spark.pipeline import updates
 from semdedup_spark.pipeline.updates import plan_targets
 from semdedup_spark.transforms.arrow import to_lists
 from semdedup_spark.transforms.routing import Probing, Router, Routing
 from semdedup_spark.transforms.scoring import Comparing
+from semdedup_spark.transforms.shipping import CentroidsInClosure
 from semdedup_spark.transforms.surveying import _members_and_visits
 from tests.kernels.test_probing import make
 from tests.oracle import brute_force
@@ -78,11 +80,11 @@ def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
             budget=tables.probing.budget,
             alone=alone,
         )
-    members, visits = _members_and_visits(X[wanted], tables.centroids, prober)
+    members, visits = _members_and_visits(X[wanted], OneLevel(tables.centroids), prober)
     plan, everything = plan_targets(sizes, members, visits, tables.probing, unit_rows=unit_rows)
     keys = np.arange(plan.n_units, dtype=np.int32)
     routing = Routing(
-        tables.centroids,
+        CentroidsInClosure.of(tables.centroids),
         plan,
         keys,
         1,
@@ -240,7 +242,7 @@ def test_clusters_that_no_target_meets_send_no_rows():
     )
     assert not everything
     routing = Routing(
-        centroids,
+        CentroidsInClosure.of(centroids),
         plan,
         np.arange(plan.n_units, dtype=np.int32),
         1,
