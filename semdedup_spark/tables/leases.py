@@ -85,7 +85,7 @@ class Lease:
         self._root = root
         self._run_id = run_id
         self._token = uuid.uuid4().hex
-        self._seconds = seconds
+        self._seconds = float(seconds)
         self._since = -1
 
     def claim(self) -> Claim | None:

@@ -153,9 +153,11 @@ def test_a_run_waits_for_another_one_if_it_is_told_to(spark, done):
 
 def test_a_run_tried_again_under_its_name_goes_on(spark, done):
     job = replace(done[0], run_id="nightly")
-    assert Lease(spark, job.root, "nightly", seconds=600).claim() is None
+    crashed = Lease(spark, job.root, "nightly", seconds=600)
+    assert crashed.claim() is None
     with held_output(job):
         pass
+    crashed.release()
 
 
 def test_a_lease_is_released_when_the_run_fails(spark, done):

@@ -64,7 +64,6 @@ def test_a_model_learns_what_can_be_learnt_and_the_same_each_time(shape):
     assert [steps for steps, _ in first] == [5, 60]
     assert first[-1][1] > 0.9
     assert once(0) == first
-    assert once(1) != first
 
 
 @pytest.mark.parametrize("n_rows", [3, 16, 50])
