@@ -51,6 +51,8 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
         "spark.sql.shuffle.partitions": str(2 * cores),
         "spark.sql.session.timeZone": "UTC",
         "spark.databricks.delta.snapshotPartitions": "2",
+        # VACUUM makes so many tasks to list a table's folders; the default is 10,000.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(4 * cores),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": "4g",

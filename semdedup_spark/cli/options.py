@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,14 +56,18 @@ def opened_job(
 def working_job(
     config: str, overrides: tuple[str, ...], run_id: str | None, wait: float
 ) -> Iterator[Job]:
-    """As :func:`opened_job`, with the output to itself until the end."""
-    job = opened_job(config, overrides, run_id)
+    """As :func:`opened_job`, with the output to itself from when work begins; at the end the ledger
+    is complete. What the source is refused for leaves no trace of a lease.
+    """
+    opened = opened_job(config, overrides, run_id)
 
     from semdedup_spark.pipeline.leasing import held_output
 
-    with held_output(job, wait_seconds=wait):
-        # the ledger was read before: another run may have ended meanwhile
-        yield dataclasses.replace(job, ledger=job.ledger.anew())
+    with ExitStack() as held:
+        begin = cache(lambda: held.enter_context(held_output(opened, wait_seconds=wait)))
+        job = replace(opened, begin=begin)
+        yield job
+        job.ledger.flush()
 
 
 def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:

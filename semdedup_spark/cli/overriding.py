@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from semdedup_spark.cli.options import job_options, opened_job
+from semdedup_spark.cli.options import job_options, wait_option, working_job
 
 
 def _which_rows(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -18,6 +18,7 @@ def _which_rows(command: Callable[..., Any]) -> Callable[..., Any]:
             "--group", "groups", multiple=True, metavar="ID", help="All rows of this survivor."
         ),
         click.option("--id", "ids", multiple=True, metavar="ID", help="A row; may be repeated."),
+        wait_option,
         job_options,
     ):
         command = option(command)
@@ -43,6 +44,7 @@ def _override(
     config: str,
     overrides: tuple[str, ...],
     run_id: str | None,
+    wait: float,
     ids: tuple[str, ...],
     groups: tuple[str, ...],
     reason: str,
@@ -56,14 +58,13 @@ def _override(
         raise click.UsageError(needed)
     if withdraw and groups:
         raise click.UsageError("--withdraw goes with --id: a group changes with each selection.")
-    job = opened_job(config, overrides, run_id)
-
     from semdedup_spark.pipeline.overriding import Rows, override_rows, withdraw_overrides
 
-    if withdraw:
-        done, what = withdraw_overrides(job, ids, action), "withdrawn"
-    else:
-        done, what = override_rows(job, Rows(ids, groups), action, reason), "new or changed"
+    with working_job(config, overrides, run_id, wait) as job:
+        if withdraw:
+            done, what = withdraw_overrides(job, ids, action), "withdrawn"
+        else:
+            done, what = override_rows(job, Rows(ids, groups), action, reason), "new or changed"
     click.echo(f"overrides: {done.changed:,} {what}, {done.total:,} in all")
     if done.changed:
         click.echo("next: semdedup select, for each selection that you use")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from semdedup_spark.cli.options import wait_option, working_job
+
 if TYPE_CHECKING:
     from semdedup_spark.datasets import ImageSet
 
@@ -67,6 +69,7 @@ def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--output", help="Directory for the tables.  [default: out/NAME; or the job file's]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="As for run.")
 @click.option("--run-id", help="Name of this run in the ledger; by default the time.")
+@wait_option
 def prune(
     dataset: str,
     root: Path,
@@ -76,26 +79,21 @@ def prune(
     output: str | None,
     overrides: tuple[str, ...],
     run_id: str | None,
+    wait: float,
     **rule: Any,
 ) -> None:
     """Keep a percentage of each cluster: the tables pruning and pruned."""
-    from semdedup_spark.config import load_config
+    from semdedup_spark.pipeline import run_pruning_job
 
-    settings = [*_overrides(rule, output), *overrides]
-    if dataset.endswith((".yml", ".yaml")):
-        config = load_config(dataset, settings)
-    else:
+    settings, job_file = (*_overrides(rule, output), *overrides), dataset
+    if not dataset.endswith((".yml", ".yaml")):
         place = Path(output or f"out/{dataset}").resolve()
         tree = named_job(dataset, split, place, representation)
         _check(tree, settings)  # before the data are read and anything is written
         images = load_named(dataset, root, split, limit)
-        config = load_config(write_job(tree, images, place), settings)
-    from semdedup_spark.pipeline import open_job, run_pruning_job
-    from semdedup_spark.report.console import console_listener
-    from semdedup_spark.session import open_session
-
-    job = open_job(open_session(), config, run_id=run_id, listener=console_listener())
-    counts = run_pruning_job(job).counts
+        job_file = str(write_job(tree, images, place))
+    with working_job(job_file, settings, run_id, wait) as job:
+        counts = run_pruning_job(job).counts
     share = 100 * counts["kept"] / max(counts["kept"] + counts["removed"], 1)
     click.echo(f"kept {counts['kept']:,} of {counts['read']:,} rows ({share:.2f} %)")
     click.echo(f"pruned {job.root.name('pruned')}")
@@ -109,7 +107,7 @@ def _overrides(rule: dict[str, Any], output: str | None) -> list[str]:
     return said if output is None else [*said, f"output={output}"]
 
 
-def _check(tree: dict[str, Any], settings: list[str]) -> None:
+def _check(tree: dict[str, Any], settings: tuple[str, ...]) -> None:
     import yaml
 
     from semdedup_spark.config import load_config

@@ -79,7 +79,6 @@ def embed(config: str, overrides: tuple[str, ...], run_id: str | None, wait: flo
 
     with working_job(config, overrides, run_id, wait) as job:
         run_embed(job)
-        job.ledger.flush()
 
 
 @click.command()
@@ -91,7 +90,6 @@ def cluster(config: str, overrides: tuple[str, ...], run_id: str | None, wait: f
 
     with working_job(config, overrides, run_id, wait) as job:
         run_cluster(job)
-        job.ledger.flush()
 
 
 @click.command()
@@ -103,7 +101,6 @@ def score(config: str, overrides: tuple[str, ...], run_id: str | None, wait: flo
 
     with working_job(config, overrides, run_id, wait) as job:
         run_score(job)
-        job.ledger.flush()
 
 
 @click.command()
@@ -119,7 +116,6 @@ def select(
     overrides = (*overrides, f"select.name={json.dumps(name)}") if name else overrides
     with working_job(config, overrides, run_id, wait) as job:
         run_select(job)
-        job.ledger.flush()
 
 
 @click.command()

@@ -75,12 +75,15 @@ def max_earlier_similarity_across(
     ``A``, whose ``neighbor`` holds positions in ``B``, and one for ``B`` with positions in ``A``.
     ``exact``: see :func:`max_earlier_similarity`.
     """
-    best_a: Best = BestProduct(A, above)
-    best_b: Best = BestProduct(B, above)
-    if exact is not None:
-        best_a, best_b = BestRescored(*exact, above), BestRescored(*exact[::-1], above)
-    of_a = _best_earlier(A, rank_a, B, rank_b, best_a, block, panel)
-    return of_a, _best_earlier(B, rank_b, A, rank_a, best_b, block, panel)
+    turned = None if exact is None else exact[::-1]
+    return (
+        max_similarity_to_earlier(
+            A, rank_a, B, rank_b, above=above, exact=exact, block=block, panel=panel
+        ),
+        max_similarity_to_earlier(
+            B, rank_b, A, rank_a, above=above, exact=turned, block=block, panel=panel
+        ),
+    )
 
 
 def max_similarity_to_earlier(

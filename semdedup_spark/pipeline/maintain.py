@@ -23,6 +23,7 @@ def maintain(
     """OPTIMIZE and VACUUM every table that the ledger knows, after the rows of ``runs`` and
     ``leases`` older than ``ledger_days`` are gone.
     """
+    job.begin()
     tables = [t for t in _known_tables(job) if table_exists(job.spark, job.root, t)]
     for table in _LEDGERS:
         if table in tables:

@@ -47,6 +47,7 @@ def override_rows(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
     """
     if not reason.strip():
         raise ConfigError("--reason must say why. Got nothing.")
+    job.begin()
     chosen = _chosen(job, rows, with_survivor=action == s.REMOVE)
     moment = F.lit(datetime.now(timezone.utc)).cast("timestamp")
     wanted = chosen.select(
@@ -66,6 +67,7 @@ def override_rows(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
 
 def withdraw_overrides(job: Job, ids: Sequence[str], action: str) -> Overridden:
     """Forget overrides of this ``action``; rows without one are passed over."""
+    job.begin()
     old = _overrides(job)
     if old is None:
         return Overridden(0, 0)

@@ -60,7 +60,8 @@ class Listener:
 @dataclass(frozen=True)
 class Job:
     """One invocation: where it runs, what it was asked for, and its id. With ``dry_run`` stages
-    only say what they would do.
+    only say what they would do. ``begin()`` comes before the output is looked at to decide what to
+    write, and after what the source alone can refuse; it may come again.
     """
 
     spark: SparkSession
@@ -70,6 +71,7 @@ class Job:
     ledger: Ledger
     listener: Listener = field(default_factory=Listener)
     dry_run: bool = False
+    begin: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def run_stage(
     compute: Callable[[str], StageResult],
 ) -> StageRecord:
     """Reuse the stage's last output if it is still valid, else ``compute(result_key)``."""
+    job.begin()
     started, clock = datetime.now(timezone.utc), time.monotonic()
     last = job.ledger.last(stage)
     key = result_key(settings, inputs)
@@ -155,6 +158,7 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
     not, was configured otherwise, worked on what has been made anew since, or its tables were
     changed by another hand.
     """
+    job.begin()
     last = job.ledger.last(stage)
     if last is None:
         raise StageOrderError(

@@ -96,8 +96,7 @@ def read_status(job: Job) -> Status:
     if not table_exists(job.spark, job.root, s.RUNS):
         return Status(job.root.location, (), (), _holder(job))
     ledger = read_table(job.spark, job.root, s.RUNS)
-    stages = [row[0] for row in ledger.select(s.STAGE).distinct().collect()]  # few
-    newest = [record for stage in stages if (record := job.ledger.last(stage)) is not None]
+    newest = sorted(job.ledger.records(), key=lambda record: record.started_at)
     runs = (
         ledger.groupBy("run_id")
         .agg(
@@ -108,7 +107,6 @@ def read_status(job: Job) -> Status:
         .orderBy(F.desc("started_at"))
         .limit(_RUNS_SHOWN)
     )
-    newest.sort(key=lambda record: record.started_at)
     return Status(
         job.root.location, tuple(newest), tuple(map(_run_line, runs.collect())), _holder(job)
     )

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from semdedup_spark.pipeline.diff import Change
 from semdedup_spark.pipeline.status import Status
+from semdedup_spark.report.console import counts_line
 from semdedup_spark.tables.maintenance import Tidied
 
 
@@ -31,10 +32,15 @@ def print_status(console: Console, status: Status) -> None:
         return
     stages = _table("stage", "run", "started (UTC)", "seconds", "counts")
     for record in status.stages:
-        counts = ", ".join(f"{name} {n:,}" for name, n in record.counts.items() if name != "has_id")
         reused = " (reused)" if record.reused else ""
         started = f"{record.started_at:%Y-%m-%d %H:%M:%S}"
-        row = (record.stage + reused, record.run_id, started, f"{record.seconds:.1f}", counts)
+        row = (
+            record.stage + reused,
+            record.run_id,
+            started,
+            f"{record.seconds:.1f}",
+            counts_line(record),
+        )
         stages.add_row(*map(escape, row))
     console.print(stages)
     runs = _table("run", "started (UTC)", "seconds", "computed", "reused")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -36,17 +37,18 @@ class StageRecord:
 
 
 class Ledger:
-    """The ``runs`` table as one invocation sees it: read once, appended to as stages end."""
+    """The ``runs`` table as one invocation sees it: read when first asked, so after the output is
+    this run's own; appended to as stages end.
+    """
 
     def __init__(self, spark: SparkSession, root: OutputRoot) -> None:
         self._spark = spark
         self._root = root
-        self._last = _last_records(spark, root)
         self._pending: list[StageRecord] = []
 
-    def anew(self) -> Ledger:
-        """The ledger as it is now."""
-        return Ledger(self._spark, self._root)
+    @cached_property
+    def _last(self) -> dict[str, StageRecord]:
+        return _last_records(self._spark, self._root)
 
     def last(self, stage: str) -> StageRecord | None:
         """The newest row of a stage."""

@@ -7,16 +7,19 @@ import threading
 from dataclasses import replace
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from semdedup_spark import open_job
+from semdedup_spark.cli import cli
 from semdedup_spark.errors import OutputBusyError, StageOrderError
-from semdedup_spark.pipeline import preview_job, run_job
+from semdedup_spark.pipeline import preview_job, run_job, run_select
 from semdedup_spark.pipeline.diff import diff_runs
 from semdedup_spark.pipeline.leasing import held_output
+from semdedup_spark.pipeline.maintain import maintain
 from semdedup_spark.pipeline.status import read_status, summary_dict
 from semdedup_spark.tables.leases import Lease
-from tests.jobs.jobfiles import near_duplicates, table, vectors_job, write_vectors
+from tests.jobs.jobfiles import near_duplicates, rows_of, table, vectors_job, write_vectors
 
 
 def with_eps(config, eps):
@@ -165,11 +168,100 @@ def test_a_lease_is_released_when_the_run_fails(spark, done):
     assert read_status(done[0]).holder is None
 
 
-def test_diff_wants_two_runs_and_maintain_keeps_a_week(tmp_path):
-    from semdedup_spark.cli import cli
+def test_maintenance_keeps_rows_and_what_may_be_reused(spark, done):
+    job = done[0]
+    before = {t: rows_of(spark, job.root.location, t) for t in ("scores", "deduplicated")}
+    tidy = open_job(spark, job.config, run_id="tidy")
+    with held_output(tidy):
+        tidied = maintain(tidy, ledger_days=1)
+    assert {"embeddings", "scores", "runs", "leases"} <= {each.table for each in tidied}
+    assert all(each.files_after <= max(each.files_before, 1) for each in tidied)
+    assert before == {t: rows_of(spark, job.root.location, t) for t in before}
+    again = run_select(open_job(spark, with_eps(job.config, 0.001), run_id="after"))
+    assert again.reused
 
+
+def test_the_ledger_forgets_old_runs_but_not_a_stages_newest(spark, done, tmp_path):
+    from semdedup_spark.tables.catalog import OutputRoot
+    from semdedup_spark.tables.maintenance import trim_rows
+
+    rows = table(spark, done[0].root.location, "runs")
+    old = rows.selectExpr("*").withColumn("started_at", rows.started_at - _days(spark, 400))
+    old.write.format("delta").save(str(tmp_path / "out" / "runs"))
+    trim_rows(spark, OutputRoot.parse(str(tmp_path / "out")), "runs", older_than_days=365)
+    left = table(spark, tmp_path / "out", "runs").collect()
+    stages = [row["stage"] for row in left]
+    assert sorted(stages) == sorted(set(stages)) != []
+    newest = {
+        r["stage"]: r["max"]
+        for r in old.groupBy("stage")
+        .agg({"started_at": "max"})
+        .withColumnRenamed("max(started_at)", "max")
+        .collect()
+    }
+    assert {row["stage"]: row["started_at"] for row in left} == newest
+
+
+def _days(spark, n):
+    from pyspark.sql import functions as F
+
+    return F.expr(f"INTERVAL {n} DAYS")
+
+
+def test_diff_wants_two_runs_and_maintain_keeps_a_week(tmp_path):
     bad = CliRunner().invoke(cli, ["diff", "--config", "job.yml", "--run", "a"])
     assert bad.exit_code == 2
     assert "--run must be given twice. Got 1." in bad.output
     short = CliRunner().invoke(cli, ["maintain", "--config", "job.yml", "--retain-hours", "1"])
     assert short.exit_code == 2
+
+
+def test_readers_get_both_tables_of_one_selection_while_another_is_written(
+    spark, tmp_path, monkeypatch
+):
+    from semdedup_spark import read_selection
+    from semdedup_spark.tables.runs import Ledger
+
+    write_vectors(spark, tmp_path / "source", near_duplicates(60))
+    config = with_eps(vectors_job(tmp_path / "out", tmp_path / "source"), 0.05)
+    with pytest.raises(StageOrderError, match="a selection must have been made"):
+        read_selection(spark, str(tmp_path / "out"))
+    run_job(open_job(spark, config, run_id="whole"))
+    whole = {row["id"] for row in table(spark, tmp_path / "out", "duplicates").collect()}
+
+    def die(self, record):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "add", die)
+    with pytest.raises(KeyboardInterrupt):
+        run_select(open_job(spark, with_eps(config, 0.0001), run_id="half"))
+    now = {row["id"] for row in table(spark, tmp_path / "out", "duplicates").collect()}
+    assert now < whole  # the table has moved on
+    seen = read_selection(spark, str(tmp_path / "out"))
+    assert seen.run_id == "whole"
+    assert {row["id"] for row in seen.duplicates.collect()} == whole
+    assert seen.deduplicated.count() == 60 - len(whole)
+
+
+WRITING = {
+    **{name: [] for name in ("run", "embed", "cluster", "score", "select", "recluster")},
+    "forget": ["--id", "row-00001"],
+    "restore": ["--id", "row-00001", "--reason", "mine"],
+    "remove": ["--id", "row-00001", "--withdraw"],
+    "maintain": [],
+}
+
+
+def test_every_command_that_writes_is_refused_while_another_run_works_here(done, tmp_path):
+    job = done[0]
+    file = tmp_path / "job.yml"
+    file.write_text(yaml.safe_dump(job.config.model_dump(mode="json", exclude_defaults=True)))
+    commands = {name: [name, "--config", str(file), *more] for name, more in WRITING.items()}
+    commands["prune"] = ["prune", "--dataset", str(file)]
+    with held_output(replace(job, run_id="busy")):
+        before = table(job.spark, job.root.location, "runs").count()
+        for command in commands.values():
+            refused = CliRunner().invoke(cli, command).exception
+            assert isinstance(refused, OutputBusyError), (command, refused)
+            assert "Run 'busy' does" in str(refused)
+        assert table(job.spark, job.root.location, "runs").count() == before
