@@ -19,6 +19,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--eps", multiple=True, type=float, help="A threshold to ask for; may be repeated.")
 @click.option("--keep", multiple=True, type=float, help="A fraction to keep; may be repeated.")
 @click.option("--by", metavar="COLUMN", help="Break down by a column of the source.")
+@click.option(
+    "--both-sides",
+    is_flag=True,
+    help="Count the rows that have a duplicate exactly, not at least: compares all once more.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--figure", type=_FILE, metavar="FILE.png", help="Draw it; needs the extra report.")
 def tune(
@@ -27,6 +32,7 @@ def tune(
     eps: tuple[float, ...],
     keep: tuple[float, ...],
     by: str | None,
+    both_sides: bool,
     as_json: bool,
     figure: Path | None,
 ) -> None:
@@ -43,7 +49,7 @@ def tune(
     from semdedup_spark.report.figures import tune_figure
     from semdedup_spark.report.tables import print_tuning
 
-    tuning = run_tune(job, eps_grid=eps, keep_grid=keep, by=by)
+    tuning = run_tune(job, eps_grid=eps, keep_grid=keep, by=by, both_sides=both_sides)
     if figure is not None:
         replace_file(figure, tune_figure(tuning))
         click.echo(f"figure: {figure}", err=True)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import ScoreConfig
-from semdedup_spark.errors import ReconciliationError, SourceError
+from semdedup_spark.errors import ConfigError, ReconciliationError, SourceError
 from semdedup_spark.kernels.packing import plan_units
 from semdedup_spark.kernels.planning import cheaper_all_with_all, expected_probes
 from semdedup_spark.kernels.spreading import partition_keys
@@ -235,6 +235,29 @@ def plan_routing(
     n_tasks = tasks(embeddings.sparkSession, plan.n_units)
     keys = partition_keys(plan.n_units, n_tasks)
     return Routing(source, plan, keys, n_tasks, settings.rank_by, probing, all_with_all)
+
+
+def later_similarity(job: Job) -> DataFrame:
+    """(id, max_similarity) of each row with those that rank *after* it, compared as the scores were
+    made. Raises :class:`StageOrderError` where these are not there, :class:`ConfigError` where rows
+    are compared with a reference.
+    """
+    settings = job.config.score
+    if job.config.reference is not None:
+        raise ConfigError(
+            "rows that rank after a row are compared only without a reference, whose rows all rank "
+            "before.",
+        )
+    embed = require_stage(job, "embed", embed_settings(job.config))
+    score = require_stage(job, "score", settings.identity())
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+    centroids = read_table(job.spark, job.root, s.CENTROIDS, score.outputs[s.CENTROIDS])
+    routing = plan_routing(embeddings, centroids, settings, embed.counts["embedded"])
+    packed = route_rows(embeddings, routing, seed=settings.seed)
+    half = settings.precision == "float16"
+    later = compare_units(packed, routing, device=settings.device, half=half, backwards=True)
+    found = later.filter(F.col(s.ID).isNotNull()).groupBy(s.ID)
+    return found.agg(F.max(s.MAX_SIMILARITY).alias(s.MAX_SIMILARITY))
 
 
 def _scored(job: Job, rows: DataFrame, routing: Routing) -> tuple[DataFrame, Observation]:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, SourceError
+from semdedup_spark.pipeline.score import later_similarity
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.tuning import (
@@ -22,6 +23,7 @@ from semdedup_spark.transforms.tuning import (
     ROWS,
     cell_counts,
     nearest_known,
+    nearest_of,
     order_statistics,
 )
 
@@ -36,7 +38,8 @@ OTHERS = "(other)"
 @dataclass(frozen=True)
 class Threshold:
     """One eps: rows ``removed``, the fraction ``kept``, and ``in_groups``, the fraction of the rows
-    that certainly have a duplicate on either side: the removed ones and their neighbors.
+    that have a duplicate on either side, before or after them in rank order. From the scores alone
+    it is a lower bound: the removed rows and their neighbors.
     """
 
     eps: float
@@ -71,7 +74,7 @@ class SourceShare:
 class Tuning:
     """All of it. ``copies``: rows with M = 1; ``selected``: the eps of the last selection;
     ``curve``: (eps, fraction kept); ``histogram``: (from, to, rows) of M, open on the left but for
-    the first; the last bin includes the copies.
+    the first; the last bin includes the copies; ``in_groups_exact``: see :class:`Threshold`.
     """
 
     rows: int
@@ -83,6 +86,7 @@ class Tuning:
     targets: list[Target]
     curve: list[tuple[float, float]]
     histogram: list[tuple[float, float, int]]
+    in_groups_exact: bool = False
     by: str | None = None
     sources: list[SourceShare] = field(default_factory=list)
 
@@ -94,9 +98,11 @@ def run_tune(
     keep_grid: Sequence[float] = (),
     by: str | None = None,
     selected: float | None = None,
+    both_sides: bool = False,
 ) -> Tuning:
     """Kept fractions for a grid of eps (by default a usual one, up to the horizon), and eps for a
-    grid of kept fractions. ``by``: a column of the source to break the fractions down by.
+    grid of kept fractions. ``by``: a column of the source to break the fractions down by;
+    ``both_sides``: count the rows that have a duplicate exactly, which compares all rows once more.
 
     Raises :class:`ConfigError` for values outside (0, 1), :class:`SourceError` for a column that
     the embeddings do not carry, before any job.
@@ -105,6 +111,7 @@ def run_tune(
     _check("--keep", keep_grid)
     scores = read_table(job.spark, job.root, s.SCORES)
     sourced = None if by is None else _with_source(job, scores, by)
+    nearest = nearest_of(scores, later_similarity(job)) if both_sides else nearest_known(scores)
     eps_max, recall = _horizon(job)
     n = scores.count()
     if selected is None:
@@ -119,7 +126,7 @@ def run_tune(
     met = [t.eps for t in targets if t.eps is not None]
     edges = sorted({1 - eps for eps in (*grid, *curve, *met)} | set(bins) | {_below_one()})
     counted = _Counted(edges, _counts(scores, s.MAX_SIMILARITY, edges), n)
-    near = _Counted(edges, _counts(nearest_known(scores), NEAREST, edges), n)
+    near = _Counted(edges, _counts(nearest, NEAREST, edges), n)
     return Tuning(
         rows=n,
         copies=n - counted.up_to(_below_one()),
@@ -133,6 +140,7 @@ def run_tune(
         targets=[_reached(target, counted) for target in targets],
         curve=[(eps, counted.kept(eps)) for eps in curve],
         histogram=_histogram(counted, bins),
+        in_groups_exact=both_sides,
         by=by,
         sources=[] if sourced is None else _by_source(sourced, grid),
     )

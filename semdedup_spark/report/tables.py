@@ -34,9 +34,14 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
             _percent(at.in_groups),
         )
     console.print(grid)
+    how_many = (
+        "exactly, of all pairs that were compared"
+        if tuning.in_groups_exact
+        else "at least so many, because a kept row shows only those later rows of which it is the "
+        "best match; --both-sides counts all"
+    )
     console.print(
-        "in groups: rows that have a duplicate on either side, removed or not; at least so many, "
-        "because a kept row shows only those later rows of which it is the best match. "
+        f"in groups: rows that have a duplicate on either side, removed or not: {how_many}. "
         "*: beyond eps_max, where scores are not complete.",
         soft_wrap=True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -42,14 +42,20 @@ _BEST = (s.MAX_SIMILARITY, _NEIGHBOR_BATCH, _NEIGHBOR_RANK_KEY, s.NEIGHBOR_ID)
 
 
 def compare_units(
-    packed: DataFrame, routing: Routing, *, device: str, half: bool = False
+    packed: DataFrame,
+    routing: Routing,
+    *,
+    device: str,
+    half: bool = False,
+    backwards: bool = False,
 ) -> DataFrame:
     """Packed rows to partial scores: one line per row and unit where something was found, and one
     line without id per unit, that holds its ``comparisons`` and ``probes``. Rows that are no
-    targets get no line. ``half``: a GPU multiplies in float16 first.
+    targets get no line. ``half``: a GPU multiplies in float16 first; ``backwards``: each row is
+    compared with those that rank after it instead.
     """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
-    comparing = Comparing.of(routing, device, half=half)
+    comparing = replace(Comparing.of(routing, device, half=half), backwards=backwards)
 
     def compare(table: pa.Table) -> pa.Table:
         return comparing.compare(table)
@@ -103,6 +109,7 @@ class Comparing:
     probes: bool = False
     half: bool = False
     others_only: bool = False
+    backwards: bool = False
 
     @classmethod
     def of(cls, routing: Routing, device: str, *, half: bool = False) -> Comparing:
@@ -125,7 +132,8 @@ class Comparing:
     def compare(self, table: pa.Table) -> pa.Table:
         """One line per row and unit where something was found, then the line of the unit."""
         unit = unpack_unit(table, self.dimension)
-        visits = unit.visits.take(pa.array(rank_order(unit.visits)))
+        order = rank_order(unit.visits)
+        visits = unit.visits.take(pa.array(order[::-1] if self.backwards else order))
         wanted = visits.column(TARGET).to_numpy()
         rows = UnitRowsInOrder(
             vectors=unit.vectors.X,

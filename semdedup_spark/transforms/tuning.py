@@ -58,7 +58,13 @@ def nearest_known(scores: DataFrame) -> DataFrame:
     has a duplicate at eps. A kept row can have one and not show it, where each of its later
     duplicates is even more similar to another row; so counts are lower bounds.
     """
-    own = scores.select(s.ID, s.MAX_SIMILARITY)
     later = scores.filter(F.col(s.NEIGHBOR_ID).isNotNull())
-    met = later.select(F.col(s.NEIGHBOR_ID).alias(s.ID), s.MAX_SIMILARITY)
-    return own.unionAll(met).groupBy(s.ID).agg(F.max(s.MAX_SIMILARITY).alias(NEAREST))
+    return nearest_of(scores, later.select(F.col(s.NEIGHBOR_ID).alias(s.ID), s.MAX_SIMILARITY))
+
+
+def nearest_of(scores: DataFrame, later: DataFrame) -> DataFrame:
+    """id, ``nearest``: the higher of a row's M and its ``max_similarity`` in ``later``, in which it
+    may have any number of lines.
+    """
+    own, other = (df.select(s.ID, s.MAX_SIMILARITY) for df in (scores, later))
+    return own.unionAll(other).groupBy(s.ID).agg(F.max(s.MAX_SIMILARITY).alias(NEAREST))

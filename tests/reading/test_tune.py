@@ -137,6 +137,26 @@ def test_rows_in_groups_are_a_lower_bound_of_the_rows_with_a_duplicate(spark):
         assert certain.tolist() == expected.tolist()
 
 
+def test_both_sides_count_the_rows_with_a_duplicate_exactly(finished):
+    rows = finished.table("embeddings").join(finished.table("scores"), "id").collect()
+    X = np.array([row["embedding"] for row in rows])
+    clusters = np.array([row["cluster_id"] for row in rows])
+    S = np.where(clusters[:, None] == clusters[None, :], X @ X.T, -1)
+    np.fill_diagonal(S, -1)
+    nearest = S.max(axis=1)
+    exact = run_tune(finished.job(), both_sides=True)
+    least = run_tune(finished.job())
+    assert exact.in_groups_exact
+    assert not least.in_groups_exact
+    for at, bound in zip(exact.thresholds, least.thresholds, strict=True):
+        counted = round(at.in_groups * len(X))
+        assert (nearest > 1 - at.eps + 2e-6).sum() <= counted <= (nearest > 1 - at.eps - 2e-6).sum()
+        assert counted >= round(bound.in_groups * len(X))
+    assert any(
+        a.in_groups > b.in_groups for a, b in zip(exact.thresholds, least.thresholds, strict=True)
+    )
+
+
 def test_the_command_prints_tables_json_and_a_picture(finished, tmp_path):
     base = ["tune", "--config", str(finished.job_file)]
     shown = CliRunner().invoke(cli, [*base, "--by", "site"])
