@@ -45,6 +45,20 @@ def test_the_torch_device_finds_the_same_clusters():
     np.testing.assert_allclose(one.sums, other.sums, atol=1e-4)
     start = unit[:5]
     assert one.objective(start) == pytest.approx(other.objective(start), rel=1e-5)
+    here, there = (cluster_vectors(X, 5, seed=2, device=device) for device in ("cpu", "cpu:0"))
+    assert here.labels.tolist() == there.labels.tolist()  # "cpu:0" is torch's
+
+
+def test_a_device_that_is_not_there_is_refused_and_auto_is_one_that_is():
+    torch = pytest.importorskip("torch")
+    from semdedup_spark.errors import EnvironmentProblem
+    from semdedup_spark.kernels.torch_kmeans import usable_device
+
+    torch.empty(0, device=usable_device("auto"))
+    with pytest.raises(EnvironmentProblem, match="'nonsense'"):
+        usable_device("nonsense")
+    with pytest.raises(EnvironmentProblem, match="'cuda:99'"):
+        usable_device("cuda:99")
 
 
 def test_semdedup_s_score_is_that_of_all_pairs_within_a_cluster():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,61 +44,51 @@ def _numbers(_context: click.Context, _option: click.Parameter, said: str) -> tu
 @click.option("--test-limit", type=click.IntRange(min=1), help="Test on so many pictures, by hash.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True)
-def sweep(
-    dataset: str,
-    root: Path,
-    split: str,
-    limit: int | None,
-    test_limit: int | None,
-    representation: str,
-    copies: float,
-    output: Path,
-    **grid: Any,
-) -> None:
+def sweep(root: Path, output: Path, **options: Any) -> None:
     """Train on what each selection keeps, beside random subsets of the same size.
 
     Heo & Chen's run.sh: all --ratios at --at-clusters and all --clusters at --at-ratio. Stopped and
     started again, it goes on with the first cell that results.csv does not have. In memory, without
     Spark.
     """
-    from semdedup_spark.kernels.torch_kmeans import best_device
+    from semdedup_spark.kernels.torch_kmeans import usable_device
     from semdedup_spark.training.cells import METHODS, sweep_cells
     from semdedup_spark.training.results import ResultsFile
     from semdedup_spark.training.sweep import run_sweep
     from semdedup_spark.training.trainer import TrainSettings
 
-    methods = grid["methods"].split(",")
+    pictures = _Pictures(**{field.name: options.pop(field.name) for field in fields(_Pictures)})
+    methods = options["methods"].split(",")
     if not set(methods) <= {*METHODS}:
         raise click.BadParameter(f"--methods must be of {', '.join(METHODS)}. Got {methods}.")
-    settings = TrainSettings(checkpoints=tuple(sorted(grid["steps"])))
+    device = usable_device(options["device"])
+    settings = TrainSettings(checkpoints=tuple(sorted(options["steps"])))
     known = {
-        "dataset": dataset,
-        "split": split,
-        "limit": limit,
-        "test_limit": test_limit,
-        "representation": representation,
-        "copies": copies,
+        **asdict(pictures),
         "steps": list(settings.checkpoints),
         "batch_size": settings.batch_size,
         "learning_rate": settings.learning_rate,
     }
     results = ResultsFile(output, known, settings.checkpoints)
-    cells = sweep_cells(
-        methods,
-        ratios=grid["ratios"],
-        clusters=grid["clusters"],
-        at_ratio=grid["at_ratio"],
-        at_clusters=grid["at_clusters"],
-        seeds=range(grid["seeds"]),
-    )
+    grid = {name: options[name] for name in ("ratios", "clusters", "at_ratio", "at_clusters")}
+    cells = sweep_cells(methods, **grid, seeds=range(options["seeds"]))
     click.echo(f"{len(results.missing(cells))} of {len(cells)} cells to do", err=True)
     if results.missing(cells):
-        material = _material(
-            dataset, root, split, limit, test_limit, representation, copies, output
-        )
-        device = best_device() if grid["device"] == "auto" else grid["device"]
+        material = _material(pictures, root, output)
         run_sweep(material, cells, settings, results, device=device, progress=_progress)
-    _show(results.path, output, grid)
+    _show(results.path, output, options)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Which ones, and as what they are compared: the options of these names."""
+
+    dataset: str
+    split: str
+    limit: int | None
+    test_limit: int | None
+    representation: str
+    copies: float
 
 
 def _progress(done: int, all_cells: int) -> None:
@@ -105,49 +96,40 @@ def _progress(done: int, all_cells: int) -> None:
         click.echo(f"sweep: {done} of {all_cells} cells", err=True)
 
 
-def _material(
-    dataset: str,
-    root: Path,
-    split: str,
-    limit: int | None,
-    test_limit: int | None,
-    representation: str,
-    copies: float,
-    output: Path,
-) -> Material:
+def _material(wanted: _Pictures, root: Path, output: Path) -> Material:
     from semdedup_spark.datasets import load_images
     from semdedup_spark.datasets.planting import plant_copies
     from semdedup_spark.training.sweep import Material, split_off_test
     from semdedup_spark.training.vectors import represent
 
-    images = load_images(dataset, root, split)  # type: ignore[arg-type]
-    if split == "test":
+    images = load_images(wanted.dataset, root, wanted.split)  # type: ignore[arg-type]
+    if wanted.split == "test":
         images, test = split_off_test(images)
         click.echo(f"of the test split alone: {len(images):,} to train, {len(test):,} to test")
     else:
-        test = load_images(dataset, root, "test")
-    images = images if limit is None else images.sample(limit)
-    test = test if test_limit is None else test.sample(test_limit)
+        test = load_images(wanted.dataset, root, "test")
+    images = images if wanted.limit is None else images.sample(wanted.limit)
+    test = test if wanted.test_limit is None else test.sample(wanted.test_limit)
     is_copy = None
-    if copies:
-        planted = plant_copies(images, copies)
+    if wanted.copies:
+        planted = plant_copies(images, wanted.copies)
         images, is_copy = planted.images, planted.is_copy
-    wanted = embedding(dataset, representation)
-    X = represent(images, wanted["encoder"], wanted.get("model"), output / "vectors")
+    encoder = embedding(wanted.dataset, wanted.representation)
+    X = represent(images, encoder["encoder"], encoder.get("model"), output / "vectors")
     return Material(images, test, X, is_copy)
 
 
-def _show(path: Path, output: Path, grid: dict[str, Any]) -> None:
+def _show(path: Path, output: Path, options: dict[str, Any]) -> None:
     from semdedup_spark.report.sweep_figures import draw_steps, draw_sweep
     from semdedup_spark.report.sweep_table import print_sweep
     from semdedup_spark.training.results import read_results, summarise
 
     summary = summarise(read_results(path))
-    last = max(grid["steps"])
+    last = max(options["steps"])
     print_sweep([line for line in summary if line.steps == last])
-    at = {"at_ratio": grid["at_ratio"], "at_clusters": grid["at_clusters"]}
+    at = {"at_ratio": options["at_ratio"], "at_clusters": options["at_clusters"]}
     draw_sweep(summary, output / "sweep.png", steps=last, **at)
-    draw_steps(summary, output / "steps.png", at_clusters=grid["at_clusters"])
+    draw_steps(summary, output / "steps.png", at_clusters=options["at_clusters"])
     click.echo(f"\n{path}\n{output / 'sweep.png'}\n{output / 'steps.png'}")
 
 

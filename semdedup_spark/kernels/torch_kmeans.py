@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from semdedup_spark.errors import EnvironmentProblem
 from semdedup_spark.kernels.kmeans import PartialSums
 from semdedup_spark.kernels.vectors import FloatArray
 
@@ -49,12 +50,22 @@ class TorchData:
         return PartialSums(sums.cpu().numpy().astype(np.float64), counts)
 
 
-def best_device() -> str:
-    """``cuda``, ``mps`` or ``cpu``: the first that torch has here; ``cpu`` without torch."""
+def usable_device(name: str) -> str:
+    """``name``, as torch names devices, or for ``auto`` the first that torch has here of ``cuda``,
+    ``mps`` and ``cpu``. Raises :class:`EnvironmentProblem` for one that it does not have.
+    """
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        import torch
-    except ImportError:
-        return "cpu"
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # torch raises either, depending on its build
+        said = str(error).splitlines()[0]
+        raise EnvironmentProblem(
+            f"the device must be one that torch has here. Got {name!r}: {said}",
+            hint="auto takes what there is.",
+        ) from error
+    return name

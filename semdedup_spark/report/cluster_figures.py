@@ -11,22 +11,31 @@ import numpy.typing as npt
 from semdedup_spark.kernels.histograms import ClusterHistograms, Counts
 
 
-def draw_histograms(histograms: Sequence[ClusterHistograms], title: str = "") -> Any:
-    """A matplotlib figure: a column for each cluster; above the cosines to the centroid, below
-    those of all pairs of rows; before pruning filled, after it as a line, each of area 1.
+def draw_histograms(
+    histograms: Sequence[ClusterHistograms], title: str = "", *, columns: int = 5
+) -> Any:
+    """A matplotlib figure: for each cluster, ``columns`` beside each other, the cosines to the
+    centroid above those of all pairs of rows; before pruning filled, after it as a line, each of
+    area 1.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.6 * len(histograms) + 1, 5), layout="constrained")
-    panels = figure.subplots(2, len(histograms), sharex="row", squeeze=False)
-    for column, h in enumerate(histograms):
-        _compare(panels[0][column], h.edges, h.centroid_before, h.centroid_after)
-        _compare(panels[1][column], h.edges, h.pairs_before, h.pairs_after)
-        panels[0][column].set_title(f"cluster {h.cluster}: {h.n_before} to {h.n_after}", size=9)
-    panels[0][0].set_ylabel("cosine to the centroid")
-    panels[1][0].set_ylabel("cosine of pairs")
-    panels[0][0].legend(["after", "before"], fontsize=8)
-    figure.suptitle(title)
+    wide, high = min(columns, len(histograms)), -(-len(histograms) // columns)
+    figure = Figure(figsize=(2.3 * wide + 1, 3.6 * high + 0.4), layout="constrained")
+    panels = figure.subplots(2 * high, wide, sharex=True, squeeze=False)
+    for number, h in enumerate(histograms):
+        row, column = divmod(number, columns)
+        above, below = panels[2 * row][column], panels[2 * row + 1][column]
+        _compare(above, h.edges, h.centroid_before, h.centroid_after)
+        _compare(below, h.edges, h.pairs_before, h.pairs_after)
+        above.set_title(f"cluster {h.cluster}: {h.n_before:,} to {h.n_after:,}", size=9)
+        if column == 0:
+            above.set_ylabel("to the centroid")
+            below.set_ylabel("of pairs")
+    for panel in panels[-2:, len(histograms) - columns * (high - 1) :].ravel():
+        panel.set_axis_off()
+    panels[0][0].legend(["after", "before"], fontsize=8, loc="upper left")
+    figure.suptitle(f"cosines {title}".strip())
     return figure
 
 

@@ -16,39 +16,38 @@ _GREY = "0.45"
 def draw_sweep(
     summary: Sequence[Summary], path: Path, *, steps: int, at_ratio: float, at_clusters: int
 ) -> None:
-    """Accuracy by ratio at ``at_clusters`` and by number of clusters at ``at_ratio``, after
-    ``steps`` steps; bars are a standard deviation over seeds to each side.
+    """Accuracy by ratio at ``at_clusters`` and, where there are several numbers of clusters, by
+    these at ``at_ratio``, after ``steps`` steps; bars are a standard deviation over seeds to each
+    side.
     """
-    figure, (left, right) = _figure(1, 2, width=11)
     last = [line for line in summary if line.steps == steps]
     by_ratio = [s for s in last if s.n_clusters in (0, at_clusters) and s.ratio < 100]
-    _lines(left, by_ratio, lambda s: s.ratio, spread=0.6)
     by_k = [s for s in last if s.ratio == at_ratio and s.n_clusters]
-    _lines(right, by_k, lambda s: float(s.n_clusters), spread=0.4)
+    several = len({s.n_clusters for s in by_k}) > 1
+    figure, panels = _figure(1, 1 + several, width=11 if several else 7)
+    _lines(panels[0], by_ratio, lambda s: s.ratio)
     for line in last:
-        if line.method != SUBSET:
-            continue
-        if line.ratio == 100:
+        if line.method == SUBSET and line.ratio == 100:
             label = f"all {line.n_kept:,} rows"
-            left.axhline(100 * line.mean, color="black", lw=1, ls=":", label=label)
-        elif line.ratio == at_ratio:
-            _band(right, line)
-    left.set(xlabel="ratio: percent kept", title=f"k = {at_clusters}")
-    right.set(xlabel="k: number of clusters", title=f"ratio = {at_ratio:g} %")
-    left.set_ylabel(f"test accuracy after {steps:,} steps, %")
-    left.legend(fontsize=8)
-    right.legend(fontsize=8)
-    _save(figure, path)
+            panels[0].axhline(100 * line.mean, color="black", lw=1, ls=":", label=label)
+        elif line.method == SUBSET and line.ratio == at_ratio and several:
+            _band(panels[1], line)
+    panels[0].set(xlabel="ratio: percent kept", title=f"k = {at_clusters}")
+    panels[0].set_ylabel(f"test accuracy after {steps:,} steps, %")
+    if several:
+        _lines(panels[1], by_k, lambda s: float(s.n_clusters))
+        panels[1].set(xlabel="k: number of clusters", title=f"{at_ratio:g} % kept")
+    _save(figure, panels[0], path)
 
 
 def draw_steps(summary: Sequence[Summary], path: Path, *, at_clusters: int) -> None:
     """Ratio x steps x accuracy: a panel for each ratio, accuracy by training steps."""
     rows = [s for s in summary if s.n_clusters in (0, at_clusters)]
     ratios = sorted({s.ratio for s in rows if s.ratio < 100})
-    figure, panels = _figure(1, len(ratios), width=3.2 * len(ratios) + 1)
+    figure, panels = _figure(1, len(ratios), width=2.9 * len(ratios) + 2)
     for panel, ratio in zip(panels, ratios, strict=True):
         own = [s for s in rows if s.ratio == ratio]
-        _lines(panel, own, lambda s: float(s.steps), spread=0.008 * max(s.steps for s in own))
+        _lines(panel, own, lambda s: float(s.steps))
         everything = sorted((s.steps, 100 * s.mean) for s in rows if s.ratio == 100)
         if everything:
             panel.plot(
@@ -56,12 +55,13 @@ def draw_steps(summary: Sequence[Summary], path: Path, *, at_clusters: int) -> N
             )
         panel.set(xlabel="training steps", title=f"{ratio:g} % kept, {own[0].n_kept:,} rows")
     panels[0].set_ylabel("test accuracy, %")
-    panels[-1].legend(fontsize=8)
-    _save(figure, path)
+    _save(figure, panels[0], path)
 
 
-def _lines(panel: Any, lines: Iterable[Summary], x: Any, *, spread: float) -> None:
+def _lines(panel: Any, lines: Iterable[Summary], x: Any) -> None:
     rows = list(lines)
+    places = sorted({x(s) for s in rows})
+    spread = 0.01 * (places[-1] - places[0])
     methods = [m for m in (SUBSET, *METHODS) if any(s.method == m for s in rows)]
     for number, method in enumerate(methods):
         own = sorted((s for s in rows if s.method == method), key=x)
@@ -80,6 +80,7 @@ def _lines(panel: Any, lines: Iterable[Summary], x: Any, *, spread: float) -> No
             lw=1.2,
             capsize=2,
         )
+    panel.set_xticks(places, [f"{place:,.0f}" for place in places])
     panel.grid(color="0.9")
 
 
@@ -101,9 +102,12 @@ def _figure(rows: int, columns: int, *, width: float) -> Any:
     return figure, panels[0]
 
 
-def _save(figure: Any, path: Path) -> None:
+def _save(figure: Any, labelled: Any, path: Path) -> None:
+    """With one legend for all panels, beside them, where it hides no point."""
     from matplotlib import pyplot as plt
 
+    lines, names = labelled.get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside right center", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

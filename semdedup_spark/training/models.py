@@ -34,7 +34,8 @@ def small_cnn(shape: tuple[int, ...], n_classes: int) -> nn.Module:
     channels = shape[2] if len(shape) == 3 else 1
     layers: list[nn.Module] = [FromBytes()]
     for wide in (16, 32, 64):
-        layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        # Pooled before it is rectified: the same values, from a quarter of the work.
+        layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.MaxPool2d(2), nn.ReLU()]
         channels = wide
     side = shape[0] // 8 * (shape[1] // 8)
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * side, n_classes))

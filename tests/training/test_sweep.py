@@ -159,6 +159,18 @@ def test_the_summary_compares_with_the_subset_of_the_same_size_and_seed():
     assert line.gain_error == pytest.approx(0.01)
 
 
+def test_the_results_are_a_table_for_sql(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    results = ResultsFile(tmp_path, {}, (100,))
+    for seed, accuracy in enumerate((0.5, 0.625, 0.75)):
+        results.add([Result("cossim/diverse", 20, 2.5, seed, 10, -1, 100, accuracy, 1.0)])
+    (line,) = duckdb.sql(
+        f"SELECT method, ratio, avg(accuracy), stddev(accuracy) FROM '{results.path}' GROUP BY ALL"
+    ).fetchall()
+    (summary,) = summarise(read_results(results.path))
+    assert line == ("cossim/diverse", 2.5, summary.mean, pytest.approx(summary.deviation))
+
+
 def test_planted_copies_are_as_many_as_said_and_look_like_their_originals():
     planted = plant_copies(toys(200), 0.4, seed=1)
     images, copies = planted.images, planted.is_copy
