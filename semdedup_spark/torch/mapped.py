@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from torch.utils.data import Dataset
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.delta_files import open_version, read_rows, require_columns
 
 Row = dict[str, Any]
+_HELD = 1024  # rows at a time that are held twice
 
 
 class DeduplicatedDataset(Dataset[Any]):
@@ -61,6 +64,17 @@ class DeduplicatedDataset(Dataset[Any]):
         batch = int(np.searchsorted(self._starts, place, side="right")) - 1
         found: Row = self._batches[batch].slice(place - self._starts[batch], 1).to_pylist()[0]
         return found if self._transform is None else self._transform(found)
+
+    def held(self) -> TensorDataset:
+        """The rows as ``transform`` makes them (a tensor or number, or a tuple of these, of one
+        shape and type), made once and held in memory: no picture is decoded again in every epoch.
+        """
+        parts = [
+            default_collate([self[row] for row in range(start, min(start + _HELD, len(self)))])
+            for start in range(0, len(self), _HELD)
+        ]
+        columns = [[part] if isinstance(part, Tensor) else part for part in parts]
+        return TensorDataset(*map(torch.cat, zip(*columns, strict=True)))
 
 
 def _sorted_places(rows: pa.Table, key: str) -> Any:

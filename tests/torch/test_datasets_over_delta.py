@@ -8,6 +8,7 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
 deltalake = pytest.importorskip("deltalake")
@@ -102,6 +103,22 @@ def test_columns_and_transform_choose_what_a_row_is(lake):
     assert dataset[3] == dataset[-N + 3] == 30
     with pytest.raises(IndexError):
         dataset[N]
+
+
+def test_held_rows_are_what_the_transform_makes_of_each_one_made_once(lake):
+    calls = Counter()
+
+    def transform(row):
+        calls[row["id"]] += 1
+        return torch.full((2,), int(row["image"])), row["label"]
+
+    held = DeduplicatedDataset(lake, version=2, transform=transform).held()
+    for _ in range(2):
+        for number, (values, label) in enumerate(held):
+            assert (values.tolist(), int(label)) == ([number] * 2, number % 7)
+    assert calls == Counter(IDS)
+    labels = DeduplicatedDataset(lake, version=2, transform=lambda row: row["label"]).held()
+    assert [int(label) for (label,) in labels] == [n % 7 for n in range(N)]
 
 
 @pytest.mark.parametrize("world", [1, 2, 5])
