@@ -6,6 +6,7 @@ The library itself takes whatever session it is given and never changes it.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,13 +23,16 @@ _DELTA = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 _OLDEST_JAVA = 17
+# Of key and value in spark-defaults.conf, a Java properties file.
+_SEPARATOR = re.compile(r"\s*[=:\s]\s*")
 
 
 def open_session(extra: Mapping[str, str] | None = None) -> SparkSession:
     """The running session, or under ``spark-submit`` that of the cluster, else a local one.
 
-    ``extra``: more Spark settings for a local session. Raises :class:`EnvironmentProblem` when
-    there is no Java that Spark can use.
+    ``extra``: more Spark settings for a local session. Where ``SPARK_CONF_DIR`` is set, those of
+    its ``spark-defaults.conf`` count as well, before our own; packages that they name are added to
+    Delta's. Raises :class:`EnvironmentProblem` when there is no Java that Spark can use.
     """
     active = SparkSession.getActiveSession()
     if active is not None:
@@ -59,15 +63,37 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging_file}",
         # Images travel in these batches; 64 MiB is Spark's own bound where it has one (4.1).
         "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
+        **spark_defaults(),
         **extra,
     }
     builder = SparkSession.builder.master(f"local[{cores}]").appName("semdedup")
     for key, value in settings.items():
         builder = builder.config(key, value)
-    jars = _resolved_delta_jars()
+    jars, packages = _resolved_delta_jars(), _listed(settings.get("spark.jars.packages"))
     if jars:
-        return builder.config("spark.jars", ",".join(jars)).getOrCreate()
-    return configure_spark_with_delta_pip(builder).getOrCreate()
+        own = _listed(settings.get("spark.jars"))
+        return builder.config("spark.jars", ",".join([*jars, *own])).getOrCreate()
+    return configure_spark_with_delta_pip(builder, packages).getOrCreate()
+
+
+def spark_defaults() -> dict[str, str]:
+    """What ``spark-defaults.conf`` in the folder ``SPARK_CONF_DIR`` says; nothing if it is unset.
+    Spark reads this file as well, but lets what a program sets count before it.
+    """
+    folder = os.environ.get("SPARK_CONF_DIR")
+    file = Path(folder) / "spark-defaults.conf" if folder else None
+    if file is None or not file.is_file():
+        return {}
+    found = {}
+    for line in map(str.strip, file.read_text(encoding="utf-8").splitlines()):
+        if line and line[0] not in "#!":
+            key, *value = _SEPARATOR.split(line, maxsplit=1)
+            found[key] = "".join(value)
+    return found
+
+
+def _listed(names: str | None) -> list[str]:
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
 
 
 def _resolved_delta_jars() -> list[str] | None:
