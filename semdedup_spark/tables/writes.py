@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark.errors import MixedEncodersError
 from semdedup_spark.schema import with_comments
-from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
+from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance, table_exists
 
 _NEAR, _FAR = 3, 1000
 
@@ -97,7 +97,7 @@ def _literal(value: object) -> str:
 def _write(
     df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mode: str, where: str = ""
 ) -> Commit:
-    if mode == "append" and not history(df.sparkSession, root, table, limit=1):
+    if mode == "append" and not table_exists(df.sparkSession, root, table):
         mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
     writer = (
         with_comments(df, table, mark.made_with)
