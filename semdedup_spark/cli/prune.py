@@ -83,19 +83,24 @@ def prune(
     **rule: Any,
 ) -> None:
     """Keep a percentage of each cluster: the tables pruning and pruned."""
-    from semdedup_spark.pipeline import run_pruning_job
+    from semdedup_spark.pipeline import label_association, run_pruning_job
 
     settings, job_file = (*_overrides(rule, output), *overrides), dataset
-    if not dataset.endswith((".yml", ".yaml")):
+    named = not dataset.endswith((".yml", ".yaml"))
+    if named:
         place = Path(output or f"out/{dataset}").resolve()
         tree = named_job(dataset, split, place, representation)
         _check(tree, settings)  # before the data are read and anything is written
         images = load_named(dataset, root, split, limit)
         job_file = str(write_job(tree, images, place))
     with working_job(job_file, settings, run_id, wait) as job:
-        counts = run_pruning_job(job).counts
+        record = run_pruning_job(job)
+        association = label_association(job, record, "label") if named else None
+    counts = record.counts
     share = 100 * counts["kept"] / max(counts["kept"] + counts["removed"], 1)
     click.echo(f"kept {counts['kept']:,} of {counts['read']:,} rows ({share:.2f} %)")
+    if association is not None:
+        click.echo(f"Cramer's V of cluster by label {association:.3f}: 0 is none, 1 is perfect")
     click.echo(f"pruned {job.root.name('pruned')}")
 
 

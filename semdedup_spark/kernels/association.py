@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 
-def cramers_v(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+def cramers_v(a: npt.ArrayLike, b: npt.ArrayLike, counts: npt.ArrayLike | None = None) -> float:
     """Cramer's V of two labellings, each (n,) of whole numbers: 0 where independent, 1 where one
-    decides the other.
+    decides the other. ``counts``: (n,) how many rows each entry stands for, 1 by default.
 
     ``sqrt(chi2 / (n * (min(r, c) - 1)))`` for the r x c contingency table (Cramer 1946, p. 282),
     without correction: independent labellings of few rows come out somewhat above 0. A labelling
@@ -24,8 +24,8 @@ def cramers_v(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     r, c = int(rows.max()) + 1, int(columns.max()) + 1
     if min(r, c) == 1:
         return 0.0
-    observed = np.bincount(rows * c + columns, minlength=r * c).reshape(r, c)
-    n = len(rows)
+    observed = np.bincount(rows * c + columns, counts, minlength=r * c).reshape(r, c)
+    n = observed.sum()
     expected = observed.sum(axis=1, keepdims=True) * observed.sum(axis=0, keepdims=True) / n
     chi2 = float(((observed - expected) ** 2 / expected).sum())
     return float(np.sqrt(chi2 / (n * (min(r, c) - 1))))

@@ -8,7 +8,7 @@ from semdedup_spark.pipeline.embed import run_embed
 from semdedup_spark.pipeline.forget import Forgotten, run_forget
 from semdedup_spark.pipeline.job import JobSummary, preview_job, run_job, run_recluster
 from semdedup_spark.pipeline.plan import Plan, plan_sizes, run_plan
-from semdedup_spark.pipeline.prune import run_prune, run_pruning_job
+from semdedup_spark.pipeline.prune import label_association, run_prune, run_pruning_job
 from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.select import run_select
 from semdedup_spark.pipeline.stages import Job, Listener, Progress, open_job
@@ -21,6 +21,7 @@ __all__ = [
     "Listener",
     "Plan",
     "Progress",
+    "label_association",
     "open_job",
     "plan_sizes",
     "preview_job",

@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ReconciliationError
+from semdedup_spark.kernels.association import cramers_v
 from semdedup_spark.pipeline.cluster import require_centroids, run_cluster
 from semdedup_spark.pipeline.embed import embed_settings, run_embed
 from semdedup_spark.pipeline.planned import clusters
@@ -16,6 +17,7 @@ from semdedup_spark.tables.writes import CommitMark, replace_table
 from semdedup_spark.transforms.pruning import (
     Pruning,
     assign_rows,
+    cluster_counts,
     cluster_sizes,
     exact_quotas,
     prune_rows,
@@ -77,3 +79,13 @@ def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> Stag
             "n_clusters": source.n_clusters,
         },
     )
+
+
+def label_association(job: Job, record: StageRecord, column: str) -> float:
+    """Cramer's V of the clusters of a pruning and a ``column`` of the source with few values: how
+    much the clusters say about it. Near 0 it may mean that rows and clusters are out of step.
+    """
+    pruning = read_table(job.spark, job.root, s.PRUNING, record.outputs[s.PRUNING])
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS)
+    rows = cluster_counts(embeddings, pruning, column).collect()
+    return cramers_v(*zip(*rows, strict=True))

@@ -117,6 +117,13 @@ def pruned_rows(embeddings: DataFrame, pruning: DataFrame, *, with_id: bool) -> 
     return rows.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")
 
 
+def cluster_counts(embeddings: DataFrame, pruning: DataFrame, column: str) -> DataFrame:
+    """Cluster, value of a ``column`` of the source, and how many rows have both."""
+    values = embeddings.select(s.ID, F.col(s.SOURCE)[column].alias("value"))
+    pairs = pruning.select(s.ID, s.CLUSTER_ID).join(values, s.ID)
+    return pairs.groupBy(s.CLUSTER_ID, "value").count()
+
+
 def _names(*more: str) -> list[str]:
     return [s.ID, s.CLUSTER_ID, s.CENTROID_SIMILARITY, *more]
 

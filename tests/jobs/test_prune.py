@@ -14,6 +14,7 @@ from PIL import Image
 from semdedup_spark import open_job
 from semdedup_spark.cli import cli
 from semdedup_spark.datasets import load_images
+from semdedup_spark.kernels.association import cramers_v
 from semdedup_spark.kernels.pruning import cluster_quotas, prune_clusters
 from semdedup_spark.pipeline import run_prune, run_pruning_job
 from tests.jobs.jobfiles import near_duplicates, rows_of, table, vectors_job, write_vectors
@@ -116,6 +117,9 @@ def test_a_named_data_set_is_pruned_with_pictures_labels_and_ids_aligned(spark, 
     ).split()
     shown = CliRunner().invoke(cli, words)
     assert shown.exit_code == 0, shown.output
+    clusters = {r["id"]: r["cluster_id"] for r in table(spark, tmp_path, "pruning").collect()}
+    association = cramers_v(list(clusters.values()), [int(id_[-5:]) % 10 for id_ in clusters])
+    assert f"cluster by label {association:.3f}" in shown.output
     rows = table(spark, tmp_path, "pruned").collect()
     assert f"kept {len(rows)} of 60 rows" in shown.output
     for row in rows:
