@@ -3,11 +3,12 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+DATA ?= $(CURDIR)/data
 STAMP := $(VENV)/.installed
 EXTRAS := spark,text,sentence,images,vision,clip,loader,export,report,notebooks,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check fmt clean preflight
+.PHONY: help install demo test test-fast check fmt notebooks clean preflight
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +49,12 @@ check: install ## Format, lint, types, architecture
 fmt: install ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+notebooks: install ## Run the notebooks on the data under DATA and render them, figures and all
+	for name in dedup train; do \
+	  SEMDEDUP_DATA=$(DATA) SEMDEDUP_OUT=$(CURDIR)/out/notebooks $(BIN)/jupytext --to ipynb --execute \
+	    --output notebooks/$$name.ipynb notebooks/$$name.py \
+	  && sed -i.bak 's#$(CURDIR)/##g' notebooks/$$name.ipynb && rm notebooks/$$name.ipynb.bak || exit 1; done
 
 clean: ## Remove what make made
 	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,53 @@
+"""The notebooks run as plain Python, on little data."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def run_small(spark, shared_data, tmp_path_factory):
+    """Both write to one place, so that the second finds the tables of the first."""
+    for package in ("IPython", "matplotlib", "torchvision", "deltalake"):
+        pytest.importorskip(package)
+    sizes = {
+        "LIMIT": "300",
+        "SEEDS": "2",
+        "STEPS": "2,4",
+        "CLUSTERS": "20",
+        "DATA": str(shared_data),
+    }
+    settings = {**sizes, "OUT": str(tmp_path_factory.mktemp("notebooks"))}
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(f"SEMDEDUP_{name}", value)
+        yield lambda name: runpy.run_path(str(NOTEBOOKS / f"{name}.py"))
+
+
+def test_the_dedup_notebook_runs_and_its_rows_are_aligned(run_small, capsys):
+    names = run_small("dedup")
+    assert names["kept"].sum() == sum(-(-n // 4) for n in np.bincount(names["labels"]))
+    true, control = (
+        names["cramers_v"](which, names["classes"])
+        for which in (names["labels"], names["shuffled"])
+    )
+    assert true > control + 0.2  # clusters and rows out of step would not be told apart
+    assert "by both" in capsys.readouterr().out
+
+
+def test_the_train_notebook_compares_selections_of_one_size(run_small, capsys):
+    names = run_small("train")
+    chance = [names["random_subset"](seed) for seed in (0, 1)]
+    assert len(names["diverse"]) == len(chance[0]) == len(chance[1]) < 300 / 3
+    assert [row["id"] for row in chance[0]] != [row["id"] for row in chance[1]]
+    assert {len(found) for found in names["runs"].values()} == {2}
+    wide = names["accuracies"](names["OUT"] / "copies", (25, 50))
+    assert list(wide.index) == [("25 %", 2), ("25 %", 4), ("50 %", 2), ("50 %", 4)]
+    assert wide.columns[0] == "random subset"
+    assert not wide.isna().any(axis=None)
