@@ -39,7 +39,7 @@ def forget(
     ids: tuple[str, ...],
     ids_file: Path | None,
 ) -> None:
-    """Erase rows from every table, and bring back what only they hid.
+    """Erase rows from every table, of named selections too, and bring back what only they hid.
 
     Delete them in the source as well, or the next change of the source brings them back as new
     rows. Old files keep them until VACUUM removes these.
@@ -57,8 +57,10 @@ def forget(
     for table in done.tables:
         click.echo(f"  VACUUM {table}")
     if done.stale:
-        click.echo("These were made by other commands and hold the rows still; make them again, or")
-        click.echo(f"drop them: {', '.join(done.stale)}")
+        click.echo(
+            "These cannot be made again with their settings and hold the rows still; make them"
+        )
+        click.echo(f"with others, or drop them: {', '.join(done.stale)}")
 
 
 def _keys_in(path: Path | None) -> list[str]:

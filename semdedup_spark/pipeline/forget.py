@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from typing import Any
 
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import ConfigError
+from semdedup_spark.config import PruneConfig, SelectConfig
+from semdedup_spark.errors import ConfigError, GuardError, HorizonError
 from semdedup_spark.pipeline.embed import embed_settings
+from semdedup_spark.pipeline.prune import run_prune
 from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.select import run_select
 from semdedup_spark.pipeline.stages import Job, require_stage
@@ -21,14 +25,13 @@ from semdedup_spark.tables.writes import ids_in, replace_rows, table_state
 
 MOST_IDS = 10_000
 _WITH_IDS = (s.EMBEDDINGS, s.QUARANTINE, s.OVERRIDES)
-_MAIN = ("embed", "reference", "cluster", "score", "select")
 
 
 @dataclass(frozen=True)
 class Forgotten:
     """Rows erased from ``embeddings`` and from ``quarantine``, and the stages that ran after it.
-    ``tables``: those whose old files still hold them, as SQL names them; ``stale``: tables that
-    were made from the rows by other stages, named selections for example, and hold them still.
+    ``tables``: those whose old files still hold them, as SQL names them; ``stale``: those of
+    selections that can no longer be made as they were configured, which hold them still.
     """
 
     embedded: int
@@ -39,8 +42,9 @@ class Forgotten:
 
 
 def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
-    """Erase rows by their ids. Rows whose neighbor they were are scored again, and the selection
-    is made anew, so that the tables are those of a run over the rest. Repeated, it changes nothing.
+    """Erase rows by their ids. Rows whose neighbor they were are scored again, and the selections,
+    named ones as well, and a pruning are made anew, so that the tables are those of a run over the
+    rest. Repeated, it changes nothing. No guard stops it.
 
     Raises :class:`ConfigError` where an id cannot be one of this table.
     """
@@ -62,14 +66,44 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     )
     job.ledger.add(record)
     score = run_score(job, record)
-    select = run_select(job, record, score)
+    done, stale = [_selected(job, record, score)], []
+    for other in job.ledger.records():
+        if other.stage == done[0].stage:
+            continue
+        try:
+            done += _made_again(job, other, record, score)
+        except HorizonError:
+            stale += [job.root.name(table) for table in other.outputs]
     job.ledger.flush()
-    hold = (s.EMBEDDINGS, s.SCORES, s.DUPLICATES, s.DEDUPLICATED, s.QUARANTINE)
+    hold = [s.EMBEDDINGS, s.SCORES, s.QUARANTINE, *(t for each in done for t in each.outputs)]
     places = tuple(job.root.name(table) for table in hold)
-    others = [r for r in job.ledger.records() if r.stage not in (*_MAIN, select.stage)]
-    stale = tuple(job.root.name(table) for record in others for table in record.outputs)
     n_embedded, n_quarantined = erased[s.EMBEDDINGS], erased[s.QUARANTINE]
-    return Forgotten(n_embedded, n_quarantined, (score, select), places, stale)
+    return Forgotten(n_embedded, n_quarantined, (score, *done), places, tuple(stale))
+
+
+def _made_again(
+    job: Job, other: StageRecord, embed: StageRecord, score: StageRecord
+) -> list[StageRecord]:
+    """A selection, or a pruning, as it was configured; of other stages nothing."""
+    settings = json.loads(other.config)
+    if other.stage.partition(":")[0] == s.selection_stage(None):
+        return [_selected(_with(job, select=SelectConfig(**settings)), embed, score)]
+    if other.stage == "prune":
+        return [run_prune(_with(job, prune=PruneConfig(**settings)), embed)]
+    return []
+
+
+def _with(job: Job, **stages: Any) -> Job:
+    return replace(job, config=job.config.model_copy(update=stages))
+
+
+def _selected(job: Job, embed: StageRecord, score: StageRecord) -> StageRecord:
+    try:
+        return run_select(job, embed, score)
+    except GuardError:  # must not keep what is to be erased; the next run asks it again
+        unguarded: dict[str, Any] = {"max_removed_fraction": None, "max_removed_fraction_by": {}}
+        select = job.config.select.model_copy(update=unguarded)
+        return run_select(_with(job, select=select), embed, score)
 
 
 def _versions(job: Job) -> dict[str, int]:

@@ -13,7 +13,7 @@ from semdedup_spark.pipeline.planned import clusters
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.tables.writes import CommitMark, replace_table
+from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
 from semdedup_spark.transforms.pruning import (
     Pruning,
     assign_rows,
@@ -46,6 +46,9 @@ def run_prune(
         return _prune(job, embed, cluster, key)
 
     inputs = {s.EMBEDDINGS: embed.result_key, s.CENTROIDS: cluster.result_key}
+    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    if state is not None and state.mark.erased:
+        inputs["erased"] = str(state.mark.erased)
     return run_stage(job, "prune", job.config.prune.identity(), inputs, compute)
 
 

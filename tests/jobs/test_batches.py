@@ -8,10 +8,19 @@ from pyspark.sql import functions as F
 
 import semdedup_spark.pipeline.cluster as cluster_stage
 import semdedup_spark.pipeline.score as score_stage
-from semdedup_spark.errors import ConfigError
+from semdedup_spark.config import SelectConfig
+from semdedup_spark.errors import ConfigError, GuardError
 from semdedup_spark.kernels.kmeans import Clustering
 from semdedup_spark.kernels.vectors import unit_rows
-from semdedup_spark.pipeline import DRIFT_BOUND, growth, open_job, run_forget, run_recluster
+from semdedup_spark.pipeline import (
+    DRIFT_BOUND,
+    growth,
+    open_job,
+    run_forget,
+    run_prune,
+    run_recluster,
+    run_select,
+)
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job
 
 N, D = 240, 6
@@ -135,21 +144,51 @@ def test_a_forgotten_row_leaves_every_table_and_what_it_hid_comes_back(spark, tm
     write_source(spark, tmp_path / "source", rows)
     config = job(tmp_path / "out", tmp_path / "source", rank_by="random")
     run(spark, config)
+    removed = table(spark, config.output, "duplicates").count()
+    # The guard lets this selection through now; with sixty rows less to keep it would not.
+    guarded = {"max_removed_fraction": (removed + 0.5) / 100}
+    strict = with_select(config, name="strict", eps=0.05, **guarded)
+    run_select(open_job(spark, strict))
+    run_prune(open_job(spark, config))
     hidden = table(spark, config.output, "duplicates").collect()
-    gone = max({r["neighbor_id"] for r in hidden})
-    run_forget(open_job(spark, config), [gone])
-    for each in ("embeddings", "scores", "duplicates"):
-        assert table(spark, config.output, each).filter(F.col("id") == gone).count() == 0
-    assert table(spark, config.output, "deduplicated").filter(F.col("doc") == gone).count() == 0
+    neighbors = {r["neighbor_id"] for r in hidden}
+    kept = {r["doc"] for r in table(spark, config.output, "deduplicated").collect()}
+    gone = [max(neighbors), *sorted(kept - neighbors)[:60]]
+    done = run_forget(open_job(spark, config), gone)
+    assert [record.stage for record in done.records] == [
+        "score",
+        "select",
+        "select:strict",
+        "prune",
+    ]
+    assert done.stale == ()
+    for each in ("embeddings", "scores", "duplicates", "duplicates_strict", "pruning"):
+        assert table(spark, config.output, each).filter(F.col("id").isin(gone)).count() == 0, each
+    for each in ("deduplicated", "deduplicated_strict", "pruned"):
+        assert table(spark, config.output, each).filter(F.col("doc").isin(gone)).count() == 0, each
     again = run(spark, config)  # the source has not changed: nothing brings it back
     assert all(record.reused for record in again.records)
-    assert again.read == 99
-    rows.pop(gone)
+    assert again.read == 39
+    with pytest.raises(GuardError):
+        run_select(open_job(spark, strict))
+    rows = {i: row for i, row in rows.items() if i not in gone}
     write_source(spark, tmp_path / "source", rows)
-    run(spark, job(tmp_path / "clean", tmp_path / "source", rank_by="random"))
-    same_result(spark, config.output, tmp_path / "clean")
+    clean = job(tmp_path / "clean", tmp_path / "source", rank_by="random")
+    run(spark, clean)
+    same_result(spark, config.output, clean.output)
+    run_prune(open_job(spark, clean))
+    for kept, others in (("deduplicated_strict", "deduplicated"), ("pruned", "pruned")):
+        mine, theirs = (
+            {r["doc"] for r in table(spark, output, which).collect()}
+            for output, which in ((config.output, kept), (clean.output, others))
+        )
+        assert mine == theirs
     with pytest.raises(ConfigError, match="1 to 10,000 ids"):
         run_forget(open_job(spark, config), [])
+
+
+def with_select(config, **settings):
+    return config.model_copy(update={"select": SelectConfig(**settings)})
 
 
 def test_new_centroids_keep_the_same_rows_and_a_run_says_when_they_are_due(
