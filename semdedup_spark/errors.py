@@ -80,6 +80,12 @@ class OutputBusyError(SemDedupError, RuntimeError):
     retryable = True
 
 
+class OutputError(SemDedupError, RuntimeError):
+    """Raised when the first thing that a run writes cannot be written. Nothing was."""
+
+    exit_code = 2
+
+
 class ReconciliationError(SemDedupError, RuntimeError):
     """Raised when kept + removed + quarantined is not the number of rows read."""
 

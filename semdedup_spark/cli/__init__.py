@@ -8,7 +8,9 @@ which imports what is heavy only where a command runs.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -23,7 +25,9 @@ from semdedup_spark.cli import (
     stages,
     sweep,
 )
+from semdedup_spark.cli.files import check_writable
 from semdedup_spark.errors import SemDedupError
+from semdedup_spark.failures import explained
 
 _EXTRAS = {
     "pyspark": "spark",
@@ -56,16 +60,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
             err=True,
         )
         sys.exit(2)
+    except Exception as error:
+        failure = explained(error)
+        if failure is None:
+            raise
+        traceback.print_exc()
+        click.echo(f"semdedup: {failure}", err=True)
+        sys.exit(1)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="semdedup")
-def cli() -> None:
+@click.option(
+    "--log-json",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append what a job tells, its progress and its failure to this file, as lines of JSON.",
+)
+def cli(log_json: Path | None) -> None:
     """Semantic deduplication of a data lake (SemDeDup on Spark and Delta).
 
     A job is a YAML file: conf/base.yml lists every key. `semdedup run` does all four stages and
     reuses what is still valid; a stage by its name does that stage alone.
     """
+    if log_json is not None:
+        from semdedup_spark.report.logs import log_to
+
+        check_writable("--log-json", log_json)
+        log_to(log_json)
 
 
 for _command in (

@@ -46,10 +46,11 @@ def opened_job(
 
     from semdedup_spark.pipeline import open_job
     from semdedup_spark.report.console import console_listener
+    from semdedup_spark.report.logs import both, logging_listener
     from semdedup_spark.session import open_session
 
-    listener = console_listener()
-    return open_job(open_session(), loaded, run_id=run_id, listener=listener, dry_run=dry_run)
+    job = open_job(open_session(), loaded, run_id=run_id, dry_run=dry_run)
+    return replace(job, listener=both(console_listener(), logging_listener(job.run_id)))
 
 
 @contextmanager
@@ -62,12 +63,17 @@ def working_job(
     opened = opened_job(config, overrides, run_id)
 
     from semdedup_spark.pipeline.leasing import held_output
+    from semdedup_spark.report.logs import log_failure
 
-    with ExitStack() as held:
-        begin = cache(lambda: held.enter_context(held_output(opened, wait_seconds=wait)))
-        job = replace(opened, begin=begin)
-        yield job
-        job.ledger.flush()
+    try:
+        with ExitStack() as held:
+            begin = cache(lambda: held.enter_context(held_output(opened, wait_seconds=wait)))
+            job = replace(opened, begin=begin)
+            yield job
+            job.ledger.flush()
+    except Exception as error:
+        log_failure(opened.run_id, error)
+        raise
 
 
 def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ import click
 from semdedup_spark.cli.files import check_writable, replace_file
 from semdedup_spark.cli.options import job_options, opened_job, wait_option, working_job
 from semdedup_spark.errors import SemDedupError
+from semdedup_spark.failures import explained
 
 if TYPE_CHECKING:
     from semdedup_spark.config import ClusterConfig
@@ -48,6 +49,11 @@ def run(
             result = run_job(job)
     except SemDedupError as error:
         _write_summary(summary, {"ok": False, "error": str(error), "retryable": error.retryable})
+        raise
+    except Exception as error:
+        failure = explained(error)
+        why, retryable = (str(failure), failure.retryable) if failure else (repr(error), False)
+        _write_summary(summary, {"ok": False, "error": why, "retryable": retryable})
         raise
     _write_summary(summary, summary_dict(job, result))
     if summary != "-":

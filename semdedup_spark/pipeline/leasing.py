@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from semdedup_spark.errors import OutputBusyError
+from semdedup_spark.errors import OutputBusyError, OutputError
+from semdedup_spark.failures import explained
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.leases import Claim, Lease
 
@@ -49,12 +50,26 @@ def held_output(
 def _claim(job: Job, lease: Lease, wait_seconds: float) -> None:
     until = time.monotonic() + wait_seconds
     while True:
-        other = lease.claim()
+        other = _claimed(job, lease)
         if other is None:
             return
         if time.monotonic() >= until:
             raise OutputBusyError(_whose(job, other), hint=_way_out(other))
         time.sleep(min(_POLL_SECONDS, max(0.1, until - time.monotonic())))
+
+
+def _claimed(job: Job, lease: Lease) -> Claim | None:
+    """The lease is the first thing that a run writes."""
+    try:
+        return lease.claim()
+    except Exception as error:
+        failure = explained(error)
+        if failure is None:
+            raise
+        raise OutputError(
+            f"the output {job.root.location} must be writable. Got: {failure.cause}",
+            hint="the first thing that a run writes there is its lease, in the table leases.",
+        ) from error
 
 
 def _whose(job: Job, other: Claim) -> str:

@@ -7,7 +7,6 @@ import pytest
 from pyspark.sql import functions as F
 
 import semdedup_spark.pipeline.cluster as cluster_stage
-import semdedup_spark.pipeline.score as score_stage
 from semdedup_spark.config import SelectConfig
 from semdedup_spark.errors import ConfigError, GuardError
 from semdedup_spark.kernels.kmeans import Clustering
@@ -210,24 +209,3 @@ def test_new_centroids_keep_the_same_rows_and_a_run_says_when_they_are_due(
     assert after.cost_drift < drifted.cost_drift
     assert drifted.cost_drift > DRIFT_BOUND
     assert all(record.reused for record in run(spark, config).records)
-
-
-def test_a_run_killed_between_scores_and_ledger_is_repeated_to_the_same_end(
-    spark, tmp_path, monkeypatch
-):
-    config = job(tmp_path / "out", tmp_path / "source")
-    rows = {name(i): (ALL[i], 0, 0) for i in range(100)}
-    write_source(spark, tmp_path / "source", rows)
-    run(spark, config)
-    more = rows | {name(i): (ALL[i], 0, 0) for i in range(100, 150)}
-    more.pop(name(3))
-    write_source(spark, tmp_path / "source", more)
-    monkeypatch.setattr(score_stage, "with_statistics", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):  # scores are written, the rest is not
-        run(spark, config)
-    left = scores_of(spark, config.output)
-    monkeypatch.undo()
-    score = run(spark, config).records[2]
-    assert (score.counts["targets"], score.counts["gone"]) == (0, 0)
-    assert scores_of(spark, config.output) == left
-    assert {r["batch"] for r in left.values()} == {0, 1}

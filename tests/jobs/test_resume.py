@@ -115,29 +115,3 @@ def test_an_embedding_killed_after_its_last_commit_is_not_done_again(spark, tmp_
     record = run_embed(open_job(spark, config, listener=Listener(progress=seen.append)))
     assert seen == []
     assert record.counts["embedded"] == 60
-
-
-def test_a_run_killed_between_its_writes_and_its_ledger_row_leaves_no_orphan(
-    spark, tmp_path, monkeypatch
-):
-    from semdedup_spark.tables.runs import Ledger
-
-    write_vectors(spark, tmp_path / "source", near_duplicates(60))
-    config = vectors_job(tmp_path / "out", tmp_path / "source")
-    add = Ledger.add
-
-    def die(self, record):
-        if record.stage == "score":
-            raise KeyboardInterrupt
-        add(self, record)
-
-    monkeypatch.setattr(Ledger, "add", die)
-    with pytest.raises(KeyboardInterrupt):
-        run(spark, config, run_id="killed")
-    monkeypatch.undo()
-    summary = run(spark, config, run_id="killed-again")
-    assert [r.reused for r in summary.records] == [True, True, False, False]
-    calm = config.model_copy(update={"output": str(tmp_path / "calm")})
-    run(spark, calm)
-    for name in ("scores", "duplicates", "deduplicated", "centroids"):
-        assert rows_of(spark, tmp_path / "out", name) == rows_of(spark, tmp_path / "calm", name)

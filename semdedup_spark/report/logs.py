@@ -1,0 +1,101 @@
+"""What a job tells as log records of the logger ``semdedup_spark``, and these as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from semdedup_spark.pipeline.stages import Listener, Progress
+from semdedup_spark.report.console import counts_line, progress_line
+from semdedup_spark.tables.runs import StageRecord
+
+LOGGER = logging.getLogger("semdedup_spark")
+
+
+class JsonLines(logging.Formatter):
+    """A record in one line, with the keys of Spark's own structured log: ``ts`` (UTC), ``level``,
+    ``msg``, ``context``, ``logger``, and ``exception`` where there is one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, Any] = {
+            "ts": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
+            "level": record.levelname,
+            "msg": record.getMessage(),
+            "context": getattr(record, "context", {}),
+            "logger": record.name,
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def log_to(path: Path) -> None:
+    """Append what the logger is told to a file, as lines of JSON."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(JsonLines())
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+
+
+def logging_listener(run_id: str) -> Listener:
+    """Logs each stage's start, progress and end, with what it found as ``context``."""
+
+    def started(stage: str, why: str) -> None:
+        _info(f"{stage}: computing, because {why}", run_id, "stage started", stage, why=why)
+
+    def progress(at: Progress) -> None:
+        so_far = {"rows": at.rows, "total": at.total, "seconds": round(at.seconds, 3)}
+        _info(progress_line(at), run_id, "progress", at.stage, rejected=at.rejected, **so_far)
+
+    def finished(record: StageRecord) -> None:
+        how = f"reused, {record.why}" if record.reused else f"done ({counts_line(record)})"
+        _info(
+            f"{record.stage}: {how}",
+            run_id,
+            "stage finished",
+            record.stage,
+            seconds=round(record.seconds, 3),
+            reused=record.reused,
+            why=record.why,
+            counts=record.counts,
+            metrics=record.metrics,
+            outputs=record.outputs,
+        )
+
+    return Listener(progress, started, finished)
+
+
+def both(one: Listener, other: Listener) -> Listener:
+    """Tells two listeners the same."""
+
+    def progress(at: Progress) -> None:
+        one.progress(at)
+        other.progress(at)
+
+    def started(stage: str, why: str) -> None:
+        one.started(stage, why)
+        other.started(stage, why)
+
+    def finished(record: StageRecord) -> None:
+        one.finished(record)
+        other.finished(record)
+
+    return Listener(progress, started, finished)
+
+
+def log_failure(run_id: str, error: Exception) -> None:
+    """That a run ended by an error; where nobody listens, nothing."""
+    if LOGGER.handlers:
+        context = {"run_id": run_id, "event": "run failed"}
+        LOGGER.error("run failed: %s", error, exc_info=error, extra={"context": context})
+
+
+def _info(message: str, run_id: str, event: str, stage: str, **found: Any) -> None:
+    LOGGER.info(
+        message, extra={"context": {"run_id": run_id, "event": event, "stage": stage, **found}}
+    )
