@@ -46,6 +46,11 @@ class OutputRoot:
         """Whether tables are named in a catalog rather than found by path."""
         return _CATALOG_SCHEMA.fullmatch(self.location) is not None
 
+    @property
+    def overwrites_commits(self) -> bool:
+        """Whether two drivers that commit at the same moment may both be told that they have."""
+        return self.location.startswith(("s3:", "s3a:", "s3n:"))
+
     def name(self, table: str) -> str:
         """The table as SQL writes it: ``delta.`/out/scores``` or ``main.dedup.scores``."""
         if self.is_catalog:

@@ -2,8 +2,10 @@
 
 A claim, its renewals and its release are rows appended to the table ``leases``, each in a commit of
 its own. Delta puts commits in one order for everybody, so of two runs that claim at once both see
-which came first. A lease that is not renewed ends; that of a process that has died on this machine
-ends at once. No file has to be removed by hand.
+which came first. (On S3 it does so within one driver only: of two drivers' commits at the same
+moment the later one replaces the other, so there a claim is looked at once more.) A lease that is
+not renewed ends; that of a process that has died on this machine ends at once. No file has to be
+removed by hand.
 """
 
 from __future__ import annotations
@@ -16,19 +18,23 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from time import sleep
 
 from pyspark.errors import PySparkException
 from pyspark.sql import Row, SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, history
-from semdedup_spark.tables.writes import CommitMark, append_rows
+from semdedup_spark.tables.writes import CommitMark, LostCommitError, append_rows
 
 _STAGE = "lease"
 CLAIMED, RENEWED, RELEASED = "claimed", "renewed", "released"
 # A run renews a few times an hour, so this many commits hold every lease that can be alive.
 _LOOK_BACK = 200
 _ATTEMPTS = 5
+# From looking whether a commit is there to having put it there, on storage where two writers may do
+# so at once; afterwards one of them is gone.
+SETTLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -90,14 +96,29 @@ class Lease:
 
     def claim(self) -> Claim | None:
         """``None``: it is ours. Otherwise whose it is, and nothing of ours remains."""
-        other = self.held_by_other()
-        if other is not None:
-            return other
-        self._since = self._note(CLAIMED)
+        for _ in range(_ATTEMPTS):
+            other = self.held_by_other()
+            if other is not None:
+                return other
+            if self._claimed():
+                break
+        else:
+            raise LostCommitError(f"claims of {self._root.name(s.LEASES)} do not stay there")
         other = self.held_by_other(before=self._since)
         if other is not None:  # it claimed while we looked
             self.release()
         return other
+
+    def _claimed(self) -> bool:
+        """Whether our claim is there to stay."""
+        try:
+            self._since = self._note(CLAIMED)
+        except LostCommitError:
+            return False
+        if not self._root.overwrites_commits:
+            return True
+        sleep(SETTLE_SECONDS)
+        return any(claim.token == self._token for claim in read_claims(self._spark, self._root))
 
     def held_by_other(self, *, before: int | None = None) -> Claim | None:
         """The first living claim of another run, if only those ``before`` a version count. A run

@@ -16,6 +16,12 @@ from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance, t
 _NEAR, _FAR = 3, 1000
 
 
+class LostCommitError(RuntimeError):
+    """Raised where a commit is not there after it was made: another writer has put its own in its
+    place, on storage that lets it.
+    """
+
+
 @dataclass(frozen=True)
 class CommitMark:
     """Travels in the commit's user metadata, and makes repetition safe.
@@ -131,7 +137,7 @@ def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMa
                 # Delta counts no rows where some were only taken away.
                 rows = int(commit["operationMetrics"].get("numOutputRows", 0))
                 return Commit(int(commit["version"]), rows)
-    raise RuntimeError(f"the write to {table} left no commit; its history lacks {mark}")
+    raise LostCommitError(f"the write to {table} left no commit; its history lacks {mark}")
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ ROWS = pa.table(
 AFTERWARDS = """
 import sys
 from semdedup_spark.cli import cli
+from semdedup_spark.tables import leases
+leases.SETTLE_SECONDS = 0.1
 for command in ("run --summary 2.json", "run --summary 3.json", "status --json"):
     cli.main(args=[*command.split(), "--config", "job.yml"], standalone_mode=False)
 """

@@ -8,9 +8,14 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
-from semdedup_spark.tables.leases import CLAIMED, RELEASED, RENEWED, Holder, claims_of
-from semdedup_spark.tables.writes import CommitMark
+import pytest
+
+from semdedup_spark.tables import leases
+from semdedup_spark.tables.catalog import OutputRoot
+from semdedup_spark.tables.leases import CLAIMED, RELEASED, RENEWED, Holder, Lease, claims_of
+from semdedup_spark.tables.writes import Commit, CommitMark, LostCommitError
 
 START = datetime(2026, 1, 1, 12)  # Spark hands times over without a zone, in local time
 ELSEWHERE = Holder("other-host", "other-host boot pid:[1]", 1)
@@ -75,3 +80,67 @@ def test_a_process_that_has_ended_on_this_machine_holds_nothing():
     assert not replace(dead, machine="").has_ended()
     held = claims(commit(0, "a", CLAIMED, holder=dead))["a"]
     assert held.is_alive(at(1)) == (not here.machine)
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """The table's commits, oldest first, in place of storage; nobody waits."""
+    commits = []
+
+    def append(_frame, _root, _table, mark):
+        row = {"version": len(commits), "userMetadata": json.dumps(asdict(mark))}
+        commits.append({**row, "timestamp": datetime.now()})
+        return Commit(len(commits) - 1, 1)
+
+    monkeypatch.setattr(leases, "append_rows", append)
+    monkeypatch.setattr(leases, "history", lambda *_, limit: commits[::-1][:limit])
+    monkeypatch.setattr(leases, "sleep", lambda _: None)
+    return commits
+
+
+def lease(run_id, place):
+    frame = SimpleNamespace(coalesce=lambda _: None)
+    spark = SimpleNamespace(createDataFrame=lambda *_: frame)
+    return Lease(spark, OutputRoot.parse(place), run_id, seconds=600)
+
+
+@pytest.mark.parametrize("place", ["/lake/dedup", "s3a://lake/dedup"])
+def test_of_two_runs_one_gets_the_lease_and_the_next_when_it_is_released(log, place):
+    first, second = lease("first", place), lease("second", place)
+    assert first.claim() is None
+    assert second.claim().run_id == "first"
+    first.renew()
+    assert second.claim().run_id == "first"
+    first.release()
+    assert second.claim() is None
+
+
+def test_a_claim_that_another_drivers_commit_replaced_is_none(log, monkeypatch):
+    """As on S3, where of two drivers that commit at the same moment the later one's stays."""
+    ours, theirs = lease("ours", "s3a://lake/dedup"), lease("theirs", "s3a://lake/dedup")
+    waited = []
+
+    def settle(seconds):
+        waited.append(seconds)
+        if len(waited) == 1:
+            log.pop()
+            assert theirs.claim() is None
+
+    monkeypatch.setattr(leases, "sleep", settle)
+    assert ours.claim().run_id == "theirs"
+    assert waited == [leases.SETTLE_SECONDS] * 2
+    assert [json.loads(commit["userMetadata"])["run_id"] for commit in log] == ["theirs"]
+
+
+def test_a_claim_replaced_before_its_writer_looked_is_made_again_or_refused(log, monkeypatch):
+    append, lost = leases.append_rows, []
+
+    def losing(*arguments):
+        if not lost:
+            lost.append(arguments)
+            raise LostCommitError
+        return append(*arguments)
+
+    monkeypatch.setattr(leases, "append_rows", losing)
+    assert lease("ours", "s3a://lake/dedup").claim() is None
+    assert len(lost) == len(log) == 1
