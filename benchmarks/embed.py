@@ -117,6 +117,7 @@ def tree_cpu() -> float:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="of embed")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--memory", is_flag=True, help="print the memory of the workers by time")
+@click.option("--stage-only", is_flag=True, help="no bare loops: for the memory of a long run")
 @click.option("--cache", type=_FOLDER, default=CACHE, show_default=True)
 @click.option("--data", type=_FOLDER, default=DATA, show_default=True)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="write all numbers here")
@@ -128,6 +129,7 @@ def main(
     overrides: tuple[str, ...],
     device: str,
     memory: bool,
+    stage_only: bool,
     cache: Path,
     data: Path,
     json_path: Path | None,
@@ -156,10 +158,11 @@ def main(
     with WorkerMemory(os.getpid()) as watched:
         for turn in range(repeats):
             print(f"repeat {turn + 1}", flush=True)
-            for processes, rates, cpu in (
+            loops = [
                 (1, found.one, found.cpu_one),
                 (cores, found.several, found.cpu_several),
-            ):
+            ]
+            for processes, rates, cpu in [] if stage_only else loops:
                 rate, used = bare_rate(spec, source, rows, processes, cores // processes)
                 rates.append(rate)
                 cpu.append(used)
@@ -169,7 +172,8 @@ def main(
             found.whole.append(whole)
             found.cpu_steady.append(used)
             watched.mark("")
-    report(found, encoder, rows, cores)
+    if not stage_only:
+        report(found, encoder, rows, cores)
     if memory:
         header = ["of stage, after", "seconds", "workers", "largest MiB", "all MiB"]
         print_table("resident memory of the Python workers", header, watched.table())

@@ -1,4 +1,5 @@
-"""Duplicates that people labelled, found by minilm as eps moves: Abt-Buy, Cora; STS-B by score.
+"""Duplicates that people labelled, found by minilm as eps moves: Abt-Buy, Cora, captions of one
+picture; STS-B by score.
 
 ``python benchmarks/labelled.py --figure labelled.png``
 """
@@ -6,6 +7,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import tempfile
 from collections.abc import Sequence
@@ -76,6 +78,23 @@ def cora(data: Path) -> Labelled:
     with (folder / "cora_gt.csv").open(newline="", encoding="utf-8") as file:
         pairs = [(row[0], row[1]) for row in csv.reader(file, delimiter="|")]
     return labelled("Cora", texts, pairs)
+
+
+def captions(data: Path, n_images: int) -> Labelled:
+    """What some five people each wrote of the same picture; of the first pictures by number."""
+    path = data / "coco_captions_val2017" / "captions_val2017.json.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = json.load(file)["annotations"]
+    images = sorted({row["image_id"] for row in rows})[:n_images]
+    chosen = sorted((row["image_id"], row["id"], row["caption"].strip()) for row in rows)
+    of_image: dict[int, list[str]] = {image: [] for image in images}
+    texts = {}
+    for image, key, caption in chosen:
+        if image in of_image and caption:
+            of_image[image].append(str(key))
+            texts[str(key)] = caption
+    pairs = [(keys[0], key) for keys in of_image.values() for key in keys[1:]]
+    return labelled("captions", texts, pairs)
 
 
 def _rows(path: Path, separator: str) -> list[dict[str, str]]:
@@ -171,13 +190,14 @@ def _title(low: float, high: float) -> str:
 
 @click.command(help=__doc__)
 @click.option("--data", type=_FOLDER, default=DATA, show_default=True)
+@click.option("--images", default=1000, show_default=True, help="Pictures whose captions to take.")
 @click.option("--figure", type=_FILE, help="PNG to draw.")
 @click.option("--json", "json_file", type=_FILE)
-def main(data: Path, figure: Path | None, json_file: Path | None) -> None:
+def main(data: Path, images: int, figure: Path | None, json_file: Path | None) -> None:
     """See the module."""
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for truth in (abt_buy(data), cora(data)):
+        for truth in (abt_buy(data), cora(data), captions(data, images)):
             with Clock(f"{truth.name}, {len(truth.texts):,} rows"):
                 found[truth.name] = found_at_each(run_on(truth, Path(scratch)), truth)
             each = found[truth.name]

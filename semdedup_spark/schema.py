@@ -201,9 +201,13 @@ def with_comments(df: DataFrame, table: str, made_with: str = "") -> DataFrame:
     comments = dict(COMMENTS.get(named, {}))
     if made_with and EMBEDDING in comments:
         comments[EMBEDDING] += f"; made with {made_with}"
+    fields = {field.name: field.metadata for field in df.schema}
+    if named in (DEDUPLICATED, PRUNED):
+        bare = [name for name, metadata in fields.items() if not metadata.get("comment")]
+        comments |= dict.fromkeys(bare, "Column of the source, as it is there")
     return df.select(
         *(
-            F.col(quoted(name)).alias(name, metadata={"comment": comments[name]})
+            F.col(quoted(name)).alias(name, metadata={**fields[name], "comment": comments[name]})
             if name in comments
             else F.col(quoted(name))
             for name in df.columns

@@ -101,7 +101,9 @@ def test_a_restored_row_stays_in_every_selection_until_it_is_withdrawn(spark, la
     assert selected(spark, lake, name="other")[0] == without_3
     assert override("keep", "3") == (0, 1)  # said twice, it changes nothing
     assert selected(spark, lake)[1].reused
-    row = table(spark, lake.output, "overrides").first()
+    overrides = table(spark, lake.output, "overrides")
+    assert all(field.metadata["comment"] for field in overrides.schema)
+    row = overrides.first()
     assert (row["id"], row["action"], row["reason"]) == (3, "keep", "looked at it")
     assert table(spark, lake.output, "overrides").schema["id"].dataType.simpleString() == "bigint"
     withdraw_overrides(open_job(spark, lake), ["3", "4"], "keep")
@@ -171,7 +173,9 @@ def test_rows_whose_numbers_differ_protect_each_other(spark, lake, resolution):
     chain = {} if resolution == "cover" else {52: (50, BY)}
     assert removed == {2: (1, BY), 4: (3, BY), 51: (50, BY), **chain}
     assert record.counts["protected"] == 1
-    protected = table(spark, lake.output, f"protected_agreeing_{resolution}").collect()
+    protected = table(spark, lake.output, f"protected_agreeing_{resolution}")
+    assert all(field.metadata["comment"] for field in protected.schema)
+    protected = protected.collect()
     assert [r["id"] for r in protected] == [3]
     assert protected[0]["protected_from"] == {"components": 1}.get(resolution, 2)
     assert protected[0]["value"] == '{"text":["2","24"]}'

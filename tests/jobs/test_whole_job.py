@@ -83,7 +83,8 @@ def test_source_columns_come_out_unchanged(spark, done):
 
 def test_every_column_of_every_table_carries_its_comment(spark, done):
     output, *_ = done
-    for name in ("embeddings", "centroids", "scores", "duplicates", "quarantine", "runs"):
+    tables = ("embeddings", "centroids", "scores", "duplicates", "quarantine", "runs")
+    for name in (*tables, "deduplicated"):
         described = spark.sql(f"DESCRIBE TABLE delta.`{output}/{name}`").collect()
         assert all(row["comment"] for row in described), name
 
