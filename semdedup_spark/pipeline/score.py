@@ -238,9 +238,9 @@ def plan_routing(
 
 
 def later_similarity(job: Job) -> DataFrame:
-    """(id, max_similarity) of each row with those that rank *after* it, compared as the scores were
-    made. Raises :class:`StageOrderError` where these are not there, :class:`ConfigError` where rows
-    are compared with a reference.
+    """(id, max_similarity) of rows with those that rank *after* them, a row in any number of lines,
+    compared as the scores were made. Raises :class:`StageOrderError` where these are not there,
+    :class:`ConfigError` where rows are compared with a reference.
     """
     settings = job.config.score
     if job.config.reference is not None:
@@ -253,19 +253,21 @@ def later_similarity(job: Job) -> DataFrame:
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     centroids = read_table(job.spark, job.root, s.CENTROIDS, score.outputs[s.CENTROIDS])
     routing = plan_routing(embeddings, centroids, settings, embed.counts["embedded"])
-    packed = route_rows(embeddings, routing, seed=settings.seed)
+    later = _compared(job, embeddings, routing, backwards=True)
+    return later.filter(F.col(s.ID).isNotNull()).select(s.ID, s.MAX_SIMILARITY)
+
+
+def _compared(job: Job, rows: DataFrame, routing: Routing, *, backwards: bool = False) -> DataFrame:
+    """What :func:`compare_units` finds, by the job's settings."""
+    settings = job.config.score
+    packed = route_rows(rows, routing, seed=settings.seed)
     half = settings.precision == "float16"
-    later = compare_units(packed, routing, device=settings.device, half=half, backwards=True)
-    found = later.filter(F.col(s.ID).isNotNull()).groupBy(s.ID)
-    return found.agg(F.max(s.MAX_SIMILARITY).alias(s.MAX_SIMILARITY))
+    return compare_units(packed, routing, device=settings.device, half=half, backwards=backwards)
 
 
 def _scored(job: Job, rows: DataFrame, routing: Routing) -> tuple[DataFrame, Observation]:
     """(the rows of ``scores``, what is seen when they are written)."""
-    settings = job.config.score
-    packed = route_rows(rows, routing, seed=settings.seed)
-    half = settings.precision == "float16"
-    partial = compare_units(packed, routing, device=settings.device, half=half)
+    partial = _compared(job, rows, routing)
     several, totals = routing.plan.has_tiles or routing.probing is not None, Observation()
     # A write to a named table is a command within a command, in which Spark 4.1 loses what was
     # observed, and asking for it then fails: the ledger has these two counts for path outputs only.
