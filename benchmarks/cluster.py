@@ -34,6 +34,9 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--repeats", type=int, default=3, show_default=True)
 @click.option("--cores", type=int, default=os.cpu_count() or 1, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="of the vectors")
+@click.option(
+    "--storage", type=click.Choice(["array", "binary"]), default="array", show_default=True
+)
 @click.option("--cache", type=_FOLDER, default=CACHE, show_default=True)
 @click.option("--data", type=_FOLDER, default=DATA, show_default=True)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="write all numbers here")

@@ -13,7 +13,8 @@ from vectors import FloatArray, base_vectors
 @dataclass(frozen=True)
 class Options:
     """``n`` rows, ``k`` clusters; ``cores``: task slots of Spark, and threads in total of whatever
-    it is compared with; ``cache``: vectors, sources and tables stay here between runs.
+    it is compared with; ``cache``: vectors, sources and tables stay here between runs;
+    ``storage``: of the embeddings, as in ``embed.storage``.
     """
 
     n: int
@@ -25,6 +26,7 @@ class Options:
     seed: int = 0
     eps: float = 0.05
     memory_gib: float = 4.0
+    storage: str = "array"
 
     def base(self) -> FloatArray:
         return base_vectors(self.cache, self.data)
@@ -33,7 +35,8 @@ class Options:
         """A session, the source of n vectors, and a place for the tables of one benchmark."""
         spark = session(self.cores, extra)
         source = enlarged_source(spark, self.cache, self.base(), self.n, self.seed)
-        return Bench(spark, source, self.cache / "tables" / f"{name}-{self.n}-{self.seed}")
+        tables = self._tables(f"{name}-{self.n}-{self.seed}")
+        return Bench(spark, source, tables, self.storage)
 
     def prepared(self) -> Prepared:
         """Embedded and clustered; shared by the parts that only score."""
@@ -47,4 +50,8 @@ class Options:
         spark = session(self.cores, extra)
         path = self.cache / "sources" / f"{name}-{len(X)}-{self.seed}"
         source = cached_source(spark, path, np.array_split(X, 8))
-        return Bench(spark, source, self.cache / "tables" / path.name)
+        return Bench(spark, source, self._tables(path.name), self.storage)
+
+    def _tables(self, name: str) -> Path:
+        packed = "" if self.storage == "array" else f"-{self.storage}"
+        return self.cache / "tables" / f"{name}{packed}"

@@ -35,6 +35,9 @@ def default_clusters(n: int) -> int:
 @click.option("--eps", type=float, default=0.05, show_default=True)
 @click.option("--memory-gib", type=float, default=4.0, show_default=True, help="of part larger")
 @click.option("--seed", type=int, default=0, show_default=True, help="of the vectors")
+@click.option(
+    "--storage", type=click.Choice(["array", "binary"]), default="array", show_default=True
+)
 @click.option("--cache", type=_FOLDER, default=CACHE, show_default=True)
 @click.option("--data", type=_FOLDER, default=DATA, show_default=True)
 @click.option("--fresh", is_flag=True, help="first remove the tables of earlier runs")

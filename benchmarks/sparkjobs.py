@@ -47,11 +47,14 @@ def _spark_defaults() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where one benchmark's tables lie. ``tables``: the job's output; ``source``: Delta table."""
+    """Where one benchmark's tables lie. ``tables``: the job's output; ``source``: Delta table;
+    ``storage``: of the embeddings.
+    """
 
     spark: SparkSession
     source: Path
     tables: Path
+    storage: str = "array"
 
     def job(self, **stages: dict[str, Any]) -> Job:
         """A job with settings by stage; on the same tables as every other job from here."""
@@ -59,7 +62,7 @@ class Bench:
         tree = {
             "output": str(self.tables),
             "source": {**place, "id": "id", "content": "v"},
-            "embed": {"encoder": "none"},
+            "embed": {"encoder": "none", "storage": self.storage},
             **stages,
         }
         return open_job(self.spark, parse_config(tree))

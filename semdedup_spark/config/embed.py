@@ -57,6 +57,7 @@ class EmbedConfig(StrictModel):
     gpu_memory_fraction: Number | None = Field(
         default=None, gt=0, le=1, json_schema_extra=OPERATIONAL
     )
+    storage: Literal["array", "binary"] = Field(default="array", json_schema_extra=OPERATIONAL)
     decode_seconds: Number = Field(default=60.0, gt=0, json_schema_extra=OPERATIONAL)
     commit_seconds: Number = Field(default=60.0, gt=0, json_schema_extra=OPERATIONAL)
 

@@ -31,7 +31,7 @@ class ClusterConfig(StrictModel):
         return None if self.levels == "auto" else self.levels
 
     max_iterations: int = Field(default=20, ge=0)
-    tolerance: Number = Field(default=1e-4, ge=0)
+    tolerance: Number = Field(default=1e-3, ge=0)
     retrain: Literal["never", "auto", "on_change"] = Field(
         default="never", json_schema_extra=OPERATIONAL
     )

@@ -14,6 +14,7 @@ from semdedup_spark.kernels.vectors import FloatArray, IndexArray, unit_rows
 _PLUS_PLUS_TRIALS = 8
 _PLUS_PLUS_ROWS = 16  # a cluster
 _LEAST_ROWS = 4096
+_SKETCH_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,15 @@ def with_as_many(fitted: Clustering, k: int) -> FloatArray:
 def first_centroids(X: FloatArray, k: int, training: Training) -> FloatArray:
     """(k, d) rows to start from. ``rows``: the first k, of rows in random order. ``plusplus``:
     greedy k-means++ (Arthur and Vassilvitskii 2007; scikit-learn's trials) on the first 16 k rows
-    or 4,096, with half the squared distance, 1 - cosine.
+    or 4,096, with half the squared distance, 1 - cosine; of long rows that of their sketches, which
+    fit into a processor's cache.
     """
     if training.seeding == "rows":
         return X[:k]
-    part, random = (
-        _coarse_rows(X[: max(_LEAST_ROWS, _PLUS_PLUS_ROWS * k)]),
-        np.random.default_rng(training.seed),
-    )
+    part = _coarse_rows(X[: max(_LEAST_ROWS, _PLUS_PLUS_ROWS * k)])
+    random = np.random.default_rng(training.seed)
+    if part.shape[1] > _SKETCH_LENGTH:
+        part = _sketches(part)
     half = (part * part).sum(axis=1) / 2
     chosen = [0]
     distance = _distances(part, half, np.array([0]))[0]
@@ -87,6 +89,16 @@ def _coarse_rows(X: FloatArray) -> FloatArray:
     which float32 adds without rounding: not a bit of them depends on how a product is computed.
     """
     return np.asarray(np.rint(X * np.float32(2**11)) / np.float32(2**11), dtype=np.float32)
+
+
+def _sketches(X: FloatArray) -> FloatArray:
+    """(n, 64): projections of coarse rows whose squared distances are right to about a fifth
+    (Achlioptas 2003: random signs); equal rows stay equal. Rounded to multiples of 2**-9, so that
+    these, and their dot products below 64, are exact like those of coarse rows.
+    """
+    signs = np.random.default_rng(0).integers(0, 2, (X.shape[1], _SKETCH_LENGTH)) * 2 - 1
+    projected = X @ signs.astype(np.float32) / np.float32(_SKETCH_LENGTH**0.5)
+    return np.asarray(np.rint(projected * np.float32(2**9)) / np.float32(2**9), dtype=np.float32)
 
 
 def _distances(part: FloatArray, half: FloatArray, rows: IndexArray) -> FloatArray:

@@ -19,6 +19,7 @@ from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
 from semdedup_spark.transforms.centroids import before_scoring, centroid_rows
 from semdedup_spark.transforms.clustering import Sample, count_vectors, fit_centroids, sample_rows
+from semdedup_spark.transforms.storing import dimension_of_first
 from semdedup_spark.transforms.surveying import survey_clusters
 
 # Of the survey that tells how uneven clusters are.
@@ -119,14 +120,14 @@ def cost_drift(settings: ClusterConfig, centroids: DataFrame) -> float:
 
 def dimension_of(job: Job, rows: DataFrame, counts: dict[str, int]) -> int:
     """Of the embeddings. Raises :class:`SemDedupError` where there is none."""
-    first = rows.select(F.size(s.EMBEDDING)).first()
-    if first is None:
+    dimension = dimension_of_first(rows)
+    if dimension is None:
         raise SemDedupError(
             f"at least one row must have an embedding. {counts['read']} rows were read, and "
             f"{counts['quarantined']} are in quarantine.",
             hint=f"SELECT reason, count(*) FROM {job.root.name(s.QUARANTINE)} GROUP BY reason",
         )
-    return int(first[0])
+    return dimension
 
 
 def _train(job: Job, all_rows: Sample, mark: CommitMark) -> StageResult:

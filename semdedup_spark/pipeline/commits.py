@@ -41,6 +41,7 @@ from semdedup_spark.transforms.embedding import (
     REPEATED,
     embed_rows,
 )
+from semdedup_spark.transforms.storing import LISTS, storage_of
 from semdedup_spark.transforms.workers import WorkerSettings
 
 # Rows of the first commit of an encoder, to learn its speed; cheap encoders start large.
@@ -52,7 +53,8 @@ _FORGOTTEN = (s.REASON, REPEATED)
 @dataclass(frozen=True)
 class Work:
     """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings;
-    ``content``: the source's column that is embedded; ``stage``, ``table``: who writes what.
+    ``content``: the source's column that is embedded; ``stage``, ``table``: who writes what,
+    and of which of Spark's types ``stored_as`` the embeddings of a new table are.
     """
 
     source: SourceRows
@@ -63,10 +65,11 @@ class Work:
     content: str | None
     stage: str = "embed"
     table: str = s.EMBEDDINGS
+    stored_as: str = LISTS
 
     def embed(self, rows: DataFrame, batch: int) -> DataFrame:
         """See :func:`embed_rows`. ``rows``: of the source."""
-        return embed_rows(rows, self.spec, self.settings, batch=batch)
+        return embed_rows(rows, self.spec, self.settings, batch=batch, stored_as=self.stored_as)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ class Embedded:
 def embed_all(job: Job, work: Work) -> Embedded:
     """Embed in commits of about ``commit_seconds``, each a range of the rows' places."""
     begin = at = _begin(job, work)
+    if begin.begun:  # appended to a table, rows are stored as its are
+        there = read_table(job.spark, job.root, work.table, begin.version)
+        work = replace(work, stored_as=storage_of(there))
     began, done = time.monotonic(), list[tuple[int, float]]()
     wanted = FIRST_COMMIT.get(work.spec.name, _USUAL_FIRST_COMMIT)
     # Rows that are not reused are spread over all places.

@@ -26,6 +26,7 @@ from semdedup_spark.tables.writes import Commit, CommitMark, replace_table, tabl
 from semdedup_spark.transforms.agreement import check_columns
 from semdedup_spark.transforms.embedding import READY_MADE
 from semdedup_spark.transforms.ranking import check_rank_by
+from semdedup_spark.transforms.storing import STORAGE
 from semdedup_spark.transforms.workers import WorkerSettings
 
 
@@ -83,7 +84,10 @@ def _run_side(job: Job, side: _Side, rank_by: str, settings: dict[str, Any]) -> 
 
     def compute(key: str) -> StageResult:
         settings = _worker_settings(job.config.embed)
-        work = Work(source, spec, settings, key, made_with, content, side.stage, side.table)
+        stored_as = STORAGE[job.config.embed.storage]
+        work = Work(
+            source, spec, settings, key, made_with, content, side.stage, side.table, stored_as
+        )
         embedded = embed_all(job, work)
         _refuse_changed_files(source)
         n_missing = source.n_read - embedded.rows

@@ -42,6 +42,7 @@ from semdedup_spark.transforms.ranking import check_rank_by
 from semdedup_spark.transforms.routing import Routing, route_rows
 from semdedup_spark.transforms.scoring import COMPARISONS, PROBES, compare_units, merge_units
 from semdedup_spark.transforms.selection import certified_shares
+from semdedup_spark.transforms.storing import in_storage, storage_of
 from semdedup_spark.transforms.surveying import survey_borders
 
 
@@ -199,7 +200,8 @@ def _score_against(
         )
     targets = changes.with_target(tables.embeddings).filter(TARGET).select(*columns, TARGET)
     rest = others.withColumn(s.BATCH, F.lit(-1)).withColumn(TARGET, F.lit(False))
-    rows = targets.unionByName(rest.select(*columns, TARGET))
+    rest = in_storage(rest.select(*columns, TARGET), storage_of(targets))
+    rows = targets.unionByName(rest)
     routing = plan_against(rows, tables.centroids, job.config.score, others.count())
     scores, totals = _scored(job, rows, routing)
     if old is None:
@@ -247,6 +249,7 @@ def later_similarity(job: Job) -> DataFrame:
         raise ConfigError(
             "rows that rank after a row are compared only without a reference, whose rows all rank "
             "before.",
+            hint="leave out --both-sides: the share of rows with a duplicate is that removed.",
         )
     embed = require_stage(job, "embed", embed_settings(job.config))
     score = require_stage(job, "score", settings.identity())

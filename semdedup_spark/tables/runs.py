@@ -73,7 +73,7 @@ class Ledger:
         rows = [tuple(asdict(record).values()) for record in self._pending]
         frame = self._spark.createDataFrame(rows, schema=s.RUNS_DDL).coalesce(1)
         mark = CommitMark(newest.run_id, newest.stage, newest.result_key)
-        append_rows(frame, self._root, s.RUNS, mark)
+        append_rows(frame, self._root, s.RUNS, mark, shared=True)
         self._pending.clear()
 
 

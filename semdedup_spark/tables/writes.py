@@ -60,9 +60,11 @@ def replace_table(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark)
     return _write(df, root, table, mark, mode="overwrite")
 
 
-def append_rows(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
+def append_rows(
+    df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, shared: bool = False
+) -> Commit:
     """Append rows in one commit. Whoever repeats it must first ask :func:`table_state` how far the
-    table has come.
+    table has come. ``shared``: there is at least one row, and others may append meanwhile.
 
     Raises :class:`MixedEncodersError` where the table's newest rows are of another encoder.
     """
@@ -75,7 +77,7 @@ def append_rows(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -
                 hint="another run writes to the same output: let one finish, and give the other "
                 "an output of its own.",
             )
-    return _write(df, root, table, mark, mode="append")
+    return _write(df, root, table, mark, mode="append", shared=shared)
 
 
 def replace_rows(
@@ -101,7 +103,14 @@ def _literal(value: object) -> str:
 
 
 def _write(
-    df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, mode: str, where: str = ""
+    df: DataFrame,
+    root: OutputRoot,
+    table: str,
+    mark: CommitMark,
+    *,
+    mode: str,
+    where: str = "",
+    shared: bool = False,
 ) -> Commit:
     if mode == "append" and not table_exists(df.sparkSession, root, table):
         mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
@@ -111,12 +120,14 @@ def _write(
         .mode(mode)
         .option("compression", "zstd")
         .option("userMetadata", json.dumps(asdict(mark)))
+    )
+    if not shared:
         # Repetition is made safe by the mark, not by these: Delta would silently skip a version
         # that it has seen, also where another run has replaced the rows since. A version that
-        # grows makes it commit even an empty result, and stop one of two writers at once.
-        .option("txnAppId", f"semdedup/{mark.stage}/{table}")
-        .option("txnVersion", time.time_ns() // 1000)
-    )
+        # grows makes it commit even an empty result, and stop one of two writers at once; for
+        # which it reads the table's whole log.
+        writer = writer.option("txnAppId", f"semdedup/{mark.stage}/{table}")
+        writer = writer.option("txnVersion", time.time_ns() // 1000)
     if where:
         writer = writer.option("replaceWhere", where)
     elif mode == "overwrite":

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.errors import PySparkException
 from pyspark.ml.clustering import KMeans
 from pyspark.ml.functions import array_to_vector
@@ -18,10 +17,12 @@ from pyspark.sql import functions as F
 from threadpoolctl import threadpool_limits
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.kmeans import ArrayData, Clustering, LabelArray, PartialSums, assign
+from semdedup_spark.kernels.kmeans import ArrayData, Clustering, PartialSums, assign
 from semdedup_spark.kernels.training import Training, apportion, refine, train, with_as_many
 from semdedup_spark.kernels.vectors import FloatArray, pack, unpack
 from semdedup_spark.transforms.arrow import map_batches, map_groups, to_matrix
+from semdedup_spark.transforms.cells import CELL, by_cell, gathered, in_order_of_ids, packed_schema
+from semdedup_spark.transforms.storing import LISTS, in_storage
 
 MLLIB = "mllib"
 # MLlib's cosine k-means keeps k x k arrays (SPARK-36553): beyond this k it is not asked.
@@ -33,7 +34,6 @@ _SHARES = 2**20
 # A result travels in rows of at most so many numbers (16 MiB as float64).
 _PACK_ENTRIES = 2**21
 _FITTED = "cell int, place int, centroids binary, counts binary, objective array<double>"
-_CELL = "cell"
 _ROWS_PER_CELL = 256
 
 
@@ -88,12 +88,19 @@ def fit_centroids(
     return refine(SampleData(sample.rows, sample.dimension), start, training)
 
 
-def _mllib_centroids(rows: DataFrame, n_clusters: int, seed: int) -> FloatArray:
-    # MLlib's result depends on which rows lie in which partition, and in which order.
-    fixed = rows.select(s.ID, array_to_vector(F.col(s.EMBEDDING)).alias("features"))
+def _mllib_centroids(rows: DataFrame, n_clusters: int, seed: int) -> FloatArray | None:
+    """(n_clusters, d), or ``None`` where all rows are equal."""
+    lists = in_storage(rows.select(s.ID, s.EMBEDDING), LISTS)
+    # MLlib begins with k rows, drops those that are equal, and then fails for want of k.
+    distinct = lists.groupBy(s.EMBEDDING).agg(F.min(s.ID).alias(s.ID))
+    k = min(n_clusters, distinct.count())
+    if k < 2:
+        return None
+    # Its result depends on which rows lie in which partition, and in which order.
+    fixed = distinct.select(s.ID, array_to_vector(F.col(s.EMBEDDING)).alias("features"))
     fixed = fixed.repartition(_MLLIB_PARTITIONS, s.ID).sortWithinPartitions(s.ID)
     estimator = KMeans(
-        k=n_clusters,
+        k=k,
         seed=seed,
         maxIter=_MLLIB_ITERATIONS,
         initMode="random",
@@ -103,7 +110,7 @@ def _mllib_centroids(rows: DataFrame, n_clusters: int, seed: int) -> FloatArray:
     centers = np.array(estimator.fit(fixed).clusterCenters())
     # Partitions may be summed in any order; rounding drops the bits that the order decides.
     rounded: FloatArray = centers.round(6).astype(np.float32)
-    return rounded
+    return rounded[np.arange(n_clusters) % len(rounded)]  # equal ones are found empty, and moved
 
 
 def _fit_in_one_task(
@@ -114,7 +121,7 @@ def _fit_in_one_task(
     cores = task_cores(rows)
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        X = to_matrix(pa.Table.from_batches(batches).column(s.EMBEDDING))
+        X = in_order_of_ids(pa.Table.from_batches(batches))
         threads = cores or _own_cores()
         with threadpool_limits(1, user_api="blas"):
             if start_bytes is None:
@@ -124,8 +131,7 @@ def _fit_in_one_task(
                 fitted = refine(data, unpack(start_bytes, X.shape[1]), training)
         yield from fitted_rows(fitted)
 
-    one_task = rows.select(s.ID, s.EMBEDDING).repartition(1).sortWithinPartitions(s.ID)
-    return _collected(map_batches(one_task, task, _FITTED))
+    return _collected(map_batches(gathered(rows), task, _FITTED))
 
 
 def task_cores(rows: DataFrame) -> int:
@@ -155,20 +161,20 @@ def fitted_rows(fitted: Clustering, cell: int = 0) -> Iterator[pa.RecordBatch]:
             pa.array([fitted.counts[rows].astype("<i8").tobytes()], pa.binary()),
             pa.array([fitted.objective], pa.list_(pa.float64())),
         ]
-        names = [_CELL, "place", "centroids", "counts", "objective"]
+        names = [CELL, "place", "centroids", "counts", "objective"]
         yield pa.RecordBatch.from_arrays(columns, names=names)
 
 
 def _collected(fitted: DataFrame) -> Clustering:
     """What :func:`fitted_rows` made, of all cells in their order; the objective is that of all."""
-    rows = sorted(fitted.collect(), key=lambda row: (row[_CELL], row["place"]))  # k x d numbers
+    rows = sorted(fitted.collect(), key=lambda row: (row[CELL], row["place"]))  # k x d numbers
     if not rows:
         raise RuntimeError("the training task returned nothing")
     counts = [np.frombuffer(row["counts"], dtype="<i8") for row in rows]
     dimension = len(rows[0]["centroids"]) // 4 // len(counts[0])
-    cells = np.repeat([row[_CELL] for row in rows], [len(some) for some in counts])
+    cells = np.repeat([row[CELL] for row in rows], [len(some) for some in counts])
     history = rows[0]["objective"]
-    if rows[0][_CELL] != rows[-1][_CELL]:
+    if rows[0][CELL] != rows[-1][CELL]:
         weights = [some.sum() for some in counts]
         history = [float(np.average([row["objective"][-1] for row in rows], weights=weights))]
     return Clustering(
@@ -197,32 +203,14 @@ def _fit_two_levels(sample: Sample, n_clusters: int, training: Training) -> Clus
                 yield by_cell(batch.column(0), X, assign(X, unpack(packed, dimension)).labels)
 
     def fit(group: pa.Table) -> pa.Table:
-        cell = group.column(_CELL)[0].as_py()
-        ids = pc.list_flatten(group.column("ids"))
-        X = unpack(b"".join(group.column("vectors").to_pylist()), dimension)
-        in_order = pc.sort_indices(pa.table({s.ID: ids}), sort_keys=[(s.ID, "ascending")])
-        fitted = train(X[in_order.to_numpy()], int(quota[cell]), training)
+        cell = group.column(CELL)[0].as_py()
+        fitted = train(in_order_of_ids(group), int(quota[cell]), training)
         return pa.Table.from_batches(list(fitted_rows(fitted, cell)))
 
-    id_type = sample.rows.schema[s.ID].dataType.simpleString()
-    schema = f"{_CELL} int, ids array<{id_type}>, vectors binary"
-    sent = map_batches(sample.rows.select(s.ID, s.EMBEDDING), send, schema)
-    fine = _collected(map_groups(sent, _CELL, fit, _FITTED))
+    rows = sample.rows.select(s.ID, s.EMBEDDING)
+    sent = map_batches(rows, send, packed_schema(rows))
+    fine = _collected(map_groups(sent, CELL, fit, _FITTED))
     return replace(fine, objective=[*coarse.objective, *fine.objective])
-
-
-def by_cell(ids: pa.Array, X: FloatArray, cells: LabelArray) -> pa.RecordBatch:
-    """One row for each cell: its ids, and its vectors packed; they travel faster than in lists."""
-    order = np.argsort(cells, kind="stable")
-    present, starts = np.unique(cells[order], return_index=True)
-    ends = np.append(starts, len(order)).astype(np.int32)
-    vectors = [pack(X[rows]) for rows in np.split(order, starts[1:])]
-    columns = [
-        pa.array(present.astype(np.int32)),
-        pa.ListArray.from_arrays(pa.array(ends), ids.take(pa.array(order))),
-        pa.array(vectors, pa.binary()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=[_CELL, "ids", "vectors"])
 
 
 class SampleData:

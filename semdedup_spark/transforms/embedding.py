@@ -15,7 +15,8 @@ from semdedup_spark.encoders.batches import EncodedBatch, check_vectors, spread
 from semdedup_spark.encoders.pieces import PieceSize, encode_pieces
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.kernels.vectors import IndexArray
-from semdedup_spark.transforms.arrow import keep_zips_read, to_lists, to_matrix
+from semdedup_spark.transforms.arrow import keep_zips_read, to_matrix
+from semdedup_spark.transforms.storing import LISTS, to_column
 from semdedup_spark.transforms.workers import WorkerSettings, worker_encoder
 
 READY_MADE = "none"
@@ -26,13 +27,16 @@ _WITH_LENGTH = (
     pa.types.is_large_string,
     pa.types.is_large_binary,
 )
-_RESULT = (
-    f"struct<{s.EMBEDDING}:array<float>,{s.REASON}:string,{s.MESSAGE}:string,{REPEATED}:boolean>"
-)
+_RESULT = f"struct<{s.EMBEDDING}:%s,{s.REASON}:string,{s.MESSAGE}:string,{REPEATED}:boolean>"
 
 
 def embed_rows(
-    rows: DataFrame, spec: EncoderSpec, settings: WorkerSettings, *, batch: int
+    rows: DataFrame,
+    spec: EncoderSpec,
+    settings: WorkerSettings,
+    *,
+    batch: int,
+    stored_as: str = LISTS,
 ) -> DataFrame:
     """Add an embedding, or a reason, to each candidate row; and the number ``batch``, to rows that
     bring none.
@@ -41,9 +45,9 @@ def embed_rows(
     payload and keep it. Returns id, embedding, content_hash, batch, source, reason, message,
     repeated; exactly one of embedding and reason is null in each row; the message of an embedding
     is a note, mostly null. ``repeated``: whether the vector is that of an equal payload, which came
-    before in the same task.
+    before in the same task. ``stored_as``: Spark's type of the embedding, one of ``STORAGE``.
     """
-    encoded = rows.withColumn("encoded", _udf(spec, settings)(F.col(s.PAYLOAD)))
+    encoded = rows.withColumn("encoded", _udf(spec, settings, stored_as)(F.col(s.PAYLOAD)))
     return encoded.select(
         s.ID,
         F.col(f"encoded.{s.EMBEDDING}").alias(s.EMBEDDING),
@@ -56,32 +60,37 @@ def embed_rows(
     )
 
 
-def _udf(spec: EncoderSpec, settings: WorkerSettings) -> Callable[[Column], Column]:
+def _udf(spec: EncoderSpec, settings: WorkerSettings, stored_as: str) -> Callable[[Column], Column]:
     def embed(columns: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        yield from encode_columns(columns, spec, settings)
+        yield from encode_columns(columns, spec, settings, stored_as)
 
     # Not deterministic, as far as the optimiser may know: it would otherwise run the model twice,
     # once to filter on the reason and once for the vector.
     if hasattr(F, "arrow_udf"):  # Spark 4.1
         embed.__annotations__ = {"columns": Iterator[pa.Array], "return": Iterator[pa.Array]}
-        return F.arrow_udf(embed, _RESULT).asNondeterministic()  # type: ignore[no-any-return]
-    return _pandas_udf(spec, settings)
+        return F.arrow_udf(embed, _RESULT % stored_as).asNondeterministic()  # type: ignore[no-any-return]
+    return _pandas_udf(spec, settings, stored_as)
 
 
-def _pandas_udf(spec: EncoderSpec, settings: WorkerSettings) -> Callable[[Column], Column]:
+def _pandas_udf(
+    spec: EncoderSpec, settings: WorkerSettings, stored_as: str
+) -> Callable[[Column], Column]:
     import pandas as pd
 
     def embed(columns: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
         arrays = (pa.Array.from_pandas(column) for column in columns)
-        for encoded in encode_columns(arrays, spec, settings):
+        for encoded in encode_columns(arrays, spec, settings, stored_as):
             yield pd.DataFrame({f.name: encoded.field(f.name).to_pandas() for f in encoded.type})
 
     embed.__annotations__ = {"columns": Iterator[pd.Series], "return": Iterator[pd.DataFrame]}
-    return F.pandas_udf(embed, _RESULT).asNondeterministic()  # type: ignore
+    return F.pandas_udf(embed, _RESULT % stored_as).asNondeterministic()  # type: ignore
 
 
 def encode_columns(
-    columns: Iterable[pa.Array], spec: EncoderSpec, settings: WorkerSettings
+    columns: Iterable[pa.Array],
+    spec: EncoderSpec,
+    settings: WorkerSettings,
+    stored_as: str = LISTS,
 ) -> Iterator[pa.StructArray]:
     """The UDF's body: columns of payloads to struct<embedding, reason, message, repeated>, the same
     rows in pieces of their own.
@@ -89,11 +98,11 @@ def encode_columns(
     keep_zips_read()
     if spec.name == READY_MADE:
         for column in columns:
-            yield _to_struct(_ready_made(column))
+            yield _to_struct(_ready_made(column), stored_as)
         return
     encoder, stream = worker_encoder(spec, settings)
     for piece in encode_pieces(encoder, lambda size: _pieces(columns, size), stream):
-        yield _to_struct(piece)
+        yield _to_struct(piece, stored_as)
 
 
 def _pieces(columns: Iterable[pa.Array], size: PieceSize) -> Iterator[list[object]]:
@@ -121,11 +130,11 @@ def payload_bytes(column: pa.Array) -> IndexArray:
     return total
 
 
-def _to_struct(encoded: EncodedBatch) -> pa.StructArray:
+def _to_struct(encoded: EncodedBatch, stored_as: str) -> pa.StructArray:
     missing = np.logical_not(encoded.X.any(axis=1))  # unit vectors, and zeros where there is none
     return pa.StructArray.from_arrays(
         [
-            to_lists(encoded.X, missing),
+            to_column(encoded.X, stored_as, missing),
             pa.array(encoded.reasons, type=pa.string()),
             pa.array(encoded.messages, type=pa.string()),
             pa.array(encoded.repeated or [False] * len(encoded.reasons), type=pa.bool_()),

@@ -91,6 +91,17 @@ def test_mllib_can_find_the_first_centroids(sample):
     assert fitted.objective[-1] > 0.97 * train(X, 30, TRAINING).objective[-1]
 
 
+def test_mllib_finds_them_where_rows_are_equal_and_few_differ(spark):
+    # MLlib begins with k rows of its own choice, and fails where two of these are equal.
+    X = np.repeat(blobs(n=12, centers=12, d=8), 20, axis=0)
+    rows = [(f"row-{i:05d}", [float(v) for v in x]) for i, x in enumerate(X)]
+    frame = spark.createDataFrame(rows, "id string, embedding array<float>")
+    training = Training(0, 6, 0.0, seeding="mllib")
+    fitted = fit_centroids(Sample(frame, len(X), 8, 10**6), 12, training)
+    assert len(fitted.centroids) == 12
+    assert fitted.objective[-1] > 1 - 1e-6
+
+
 def test_a_worker_makes_an_assigner_once_for_equal_centroids(two_levels):
     fitted = two_levels[0]
     first = CentroidsInClosure.of(fitted.centroids, fitted.cells)
