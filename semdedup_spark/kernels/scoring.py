@@ -24,6 +24,7 @@ from semdedup_spark.kernels.vectors import FloatArray, HashArray, IndexArray, fi
 
 # Pairs set aside before they are brought together.
 _MOST_PAIRS = 1 << 20
+_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def score_unit(
     """M and neighbor of every row of the unit.
 
     Rows with equal vectors form a group: its first row stands for it in the products, and at home
-    every other row gets exactly 1.0 and the first as its neighbor (design section 5, step 2).
+    every other row gets exactly 1.0 and the first as its neighbor (design section 5, step 2);
+    rows that differ, at most the number before 1.0.
     ``above``: similarities that are not greater count as none; ``device``: where to multiply;
     ``block``: rows at a time, by default what suits the device; ``half``: a GPU multiplies in
     float16, and what that leaves undecided is settled in float32.
@@ -103,6 +105,10 @@ def score_unit(
         if len(first) and len(second):
             found.across(first, second, above, size)
     found.settle()
+    if not rows.others_only:  # or what is equal but for rounding would tie with an equal row
+        different = np.ones(n, dtype=bool)
+        different[copies] = False
+        np.minimum(similarity, _BELOW_ONE, out=similarity, where=different)
     return UnitScores(EarlierSimilarity(similarity, neighbor), comparisons)
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from semdedup_spark.kernels.kmeans import ArrayData, Clustering, KMeansData, spherical_lloyd
+from semdedup_spark.kernels.kmeans import (
+    ArrayData,
+    Clustering,
+    KMeansData,
+    round_to_grid,
+    spherical_lloyd,
+)
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray, unit_rows
 
 _PLUS_PLUS_TRIALS = 8
 _PLUS_PLUS_ROWS = 16  # a cluster
 _LEAST_ROWS = 4096
 _SKETCH_LENGTH = 64
+# The first iterations, which only find the way, look at so many rows a cluster.
+_WARM_ROWS, _WARM_ITERATIONS = 64, 5
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,33 @@ def train(X: FloatArray, n_clusters: int, training: Training, threads: int = 1) 
     """Spherical k-means of ``X`` (n, d), float32, unit rows, n >= 1. Which rows it starts from
     depends on their order; give them in a fixed one. The number of ``threads`` changes nothing.
     """
-    shuffled = X[np.random.default_rng(training.seed).permutation(len(X))]
+    return train_shuffled(X[shuffle(len(X), training)], n_clusters, training, threads)
+
+
+def shuffle(n: int, training: Training) -> IndexArray:
+    """The order in which :func:`train` looks at n rows."""
+    return np.random.default_rng(training.seed).permutation(n)
+
+
+def train_shuffled(
+    X: FloatArray, n_clusters: int, training: Training, threads: int = 1
+) -> Clustering:
+    """See :func:`train`; ``X`` is in the order of :func:`shuffle`, and is rounded in its place."""
     with threadpool_limits(1, user_api="blas"):
-        start = first_centroids(shuffled, min(n_clusters, len(X)), training)
-        return refine(ArrayData(shuffled, threads), start, training)
+        round_to_grid(X)
+        start = first_centroids(X, min(n_clusters, len(X)), training)
+        if training.seeding != "rows":
+            start = _warmed(X, start, training, threads)
+        return refine(ArrayData(X, threads, rounded=True), start, training)
+
+
+def _warmed(X: FloatArray, start: FloatArray, training: Training, threads: int) -> FloatArray:
+    """``start`` after some iterations on a part of ``X``, where that is much smaller."""
+    part = X[: _WARM_ROWS * len(start)]
+    if 2 * len(part) > len(X):
+        return start
+    few = replace(training, max_iterations=min(_WARM_ITERATIONS, training.max_iterations))
+    return with_as_many(refine(ArrayData(part, threads, rounded=True), start, few), len(start))
 
 
 def refine(data: KMeansData, start: FloatArray, training: Training) -> Clustering:

@@ -18,7 +18,7 @@ from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
 from semdedup_spark.transforms.centroids import before_scoring, centroid_rows
-from semdedup_spark.transforms.clustering import Sample, count_vectors, fit_centroids, sample_rows
+from semdedup_spark.transforms.clustering import Sample, count_contents, fit_centroids, sample_rows
 from semdedup_spark.transforms.storing import dimension_of_first
 from semdedup_spark.transforms.surveying import survey_clusters
 
@@ -47,7 +47,8 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
 
     def compute(key: str) -> StageResult:
         rows = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
-        rows, n = rows.select(s.ID, s.EMBEDDING), embed.counts["embedded"]
+        rows = rows.select(s.ID, s.EMBEDDING, s.CONTENT_HASH)
+        n = embed.counts["embedded"]
         dimension = dimension_of(job, rows, embed.counts)
         state = table_state(job.spark, job.root, s.EMBEDDINGS)
         made_with = "" if state is None else state.mark.made_with
@@ -145,12 +146,12 @@ def _train(job: Job, all_rows: Sample, mark: CommitMark) -> StageResult:
         levels=settings.wanted_levels,
     )
     chosen = sample_rows(all_rows.rows, plan.share, settings.seed)
-    n_sample, n_distinct = count_vectors(chosen)
+    n_sample, n_contents = count_contents(chosen)
     sample = Sample(chosen, n_sample, dimension, plan.task_rows)
     training = Training(
         settings.seed, settings.max_iterations, settings.tolerance, settings.seeding
     )
-    k = min(plan.n_clusters, n_distinct)
+    k = min(plan.n_clusters, n_contents)
     fitted = fit_centroids(sample, k, training, levels=plan.levels)
     table = centroid_rows(job.spark.range(1), fitted, mark.result_key).coalesce(1)
     commit = replace_table(table, job.root, s.CENTROIDS, mark)

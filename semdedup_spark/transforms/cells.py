@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.kmeans import LabelArray
-from semdedup_spark.kernels.vectors import FloatArray, pack
+from semdedup_spark.kernels.vectors import FloatArray, IndexArray, pack
 from semdedup_spark.transforms.arrow import map_batches, to_matrix
 
 CELL = "cell"
@@ -35,14 +35,23 @@ def gathered(rows: DataFrame) -> DataFrame:
     return sent.repartition(1)
 
 
-def in_order_of_ids(packed: pa.Table) -> FloatArray:
-    """(n, d) the vectors of all rows of ``packed``, which has some; ids are unique."""
+def in_order_of_ids(packed: pa.Table, order: IndexArray | None = None) -> FloatArray:
+    """(n, d) the vectors of all rows of ``packed``, which has some, their ids being unique.
+    ``order``: (n,) places, by id, of the rows to be returned.
+    """
     ids = pc.list_flatten(packed.column("ids"))
+    by_id = pc.sort_indices(pa.table({s.ID: ids}), sort_keys=[(s.ID, "ascending")]).to_numpy()
+    wanted = by_id if order is None else by_id[order]
+    place = np.empty(len(ids), np.int64)
+    place[wanted] = np.arange(len(ids))
     parts = [np.frombuffer(value.as_buffer(), "<f4") for value in packed.column("vectors")]
-    X: FloatArray = np.concatenate(parts).reshape(len(ids), -1)
-    order = pc.sort_indices(pa.table({s.ID: ids}), sort_keys=[(s.ID, "ascending")])
-    in_order: FloatArray = X[order.to_numpy()]
-    return in_order
+    d = sum(map(len, parts)) // len(ids)
+    X, first = np.empty((len(ids), d), np.float32), 0
+    for part in parts:  # each to its place at once: what is copied twice is paid for twice
+        rows = part.reshape(-1, d)
+        X[place[first : first + len(rows)]] = rows
+        first += len(rows)
+    return X
 
 
 def by_cell(ids: pa.Array, X: FloatArray, cells: LabelArray) -> pa.RecordBatch:

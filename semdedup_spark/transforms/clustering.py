@@ -18,7 +18,15 @@ from threadpoolctl import threadpool_limits
 
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.kmeans import ArrayData, Clustering, PartialSums, assign
-from semdedup_spark.kernels.training import Training, apportion, refine, train, with_as_many
+from semdedup_spark.kernels.training import (
+    Training,
+    apportion,
+    refine,
+    shuffle,
+    train,
+    train_shuffled,
+    with_as_many,
+)
 from semdedup_spark.kernels.vectors import FloatArray, pack, unpack
 from semdedup_spark.transforms.arrow import map_batches, map_groups, to_matrix
 from semdedup_spark.transforms.cells import CELL, by_cell, gathered, in_order_of_ids, packed_schema
@@ -39,7 +47,9 @@ _ROWS_PER_CELL = 256
 
 @dataclass(frozen=True)
 class Sample:
-    """``rows``: id, embedding; ``n``: how many; ``task_rows``: as many as one task may hold."""
+    """``rows``: id, embedding, and others; ``n``: how many; ``task_rows``: as many as a task may
+    hold.
+    """
 
     rows: DataFrame
     n: int
@@ -60,10 +70,11 @@ def sample_rows(rows: DataFrame, share: float, seed: int) -> DataFrame:
     return rows.filter(position < int(share * _SHARES))
 
 
-def count_vectors(rows: DataFrame) -> tuple[int, int]:
-    """(rows, different embeddings by 64-bit hash); more clusters than those cannot be filled."""
-    measures = F.count(F.lit(1)), F.count_distinct(F.xxhash64(s.EMBEDDING))
-    row = rows.agg(*measures).first()
+def count_contents(rows: DataFrame) -> tuple[int, int]:
+    """(rows, different contents); clusters beyond those, which stay empty, need not be tried.
+    ``rows``: content_hash.
+    """
+    row = rows.agg(F.count(F.lit(1)), F.count_distinct(s.CONTENT_HASH)).first()
     return (int(row[0]), int(row[1])) if row is not None else (0, 0)
 
 
@@ -121,12 +132,15 @@ def _fit_in_one_task(
     cores = task_cores(rows)
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        X = in_order_of_ids(pa.Table.from_batches(batches))
+        packed = pa.Table.from_batches(batches)
         threads = cores or _own_cores()
-        with threadpool_limits(1, user_api="blas"):
-            if start_bytes is None:
-                fitted = train(X, n_clusters, training, threads)
-            else:
+        if start_bytes is None:
+            n = len(packed.column("ids").combine_chunks().flatten())
+            X = in_order_of_ids(packed, shuffle(n, training))
+            fitted = train_shuffled(X, n_clusters, training, threads)
+        else:
+            X = in_order_of_ids(packed)
+            with threadpool_limits(1, user_api="blas"):
                 data = ArrayData(X, threads)
                 fitted = refine(data, unpack(start_bytes, X.shape[1]), training)
         yield from fitted_rows(fitted)

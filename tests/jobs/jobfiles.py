@@ -7,6 +7,7 @@ import json
 import numpy as np
 
 from semdedup_spark import open_job, parse_config, run_job
+from semdedup_spark.pipeline import run_cluster, run_embed, run_score
 
 
 def vectors_job(output, source, **stages):
@@ -30,6 +31,16 @@ def vectors_job(output, source, **stages):
 
 def run(spark, config, **options):
     return run_job(open_job(spark, config, **options))
+
+
+def scored(spark, config):
+    """The records of the stages up to the scores, where nobody looks at what is then selected."""
+    job = open_job(spark, config)
+    embed = run_embed(job)
+    cluster = run_cluster(job, embed)
+    records = [embed, cluster, run_score(job, embed, cluster)]
+    job.ledger.flush()
+    return records
 
 
 def near_duplicates(n=400, d=12, seed=0):

@@ -9,7 +9,7 @@ from semdedup_spark.kernels.levels import TwoLevels
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, planned, run_cluster, run_embed, run_plan, run_score
 from semdedup_spark.transforms.centroids import collect_centroids
-from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_vectors
+from tests.jobs.jobfiles import near_duplicates, scored, table, vectors_job, write_vectors
 from tests.oracle import brute_force
 
 
@@ -33,10 +33,10 @@ def job(root, output, source="source", recall="cluster", **cluster):
 @pytest.fixture(scope="module")
 def two_levels(spark, source):
     root, _ = source
-    return run(spark, job(root, "two", n_clusters=64, levels=2))
+    return scored(spark, job(root, "two", n_clusters=64, levels=2))
 
 
-def scored(spark, output, X):
+def found_scores(spark, output, X):
     """(labels, M, the rows in rank order)."""
     rows = table(spark, output, "scores").orderBy("batch", "rank_key", "id").collect()
     ordered = unit_rows(X.astype(np.float32)).X[[int(r["id"].split("-")[1]) for r in rows]]
@@ -48,11 +48,11 @@ def test_rows_are_assigned_through_two_levels_and_compared_within_those_clusters
     spark, source, two_levels
 ):
     root, X = source
-    counts = two_levels.records[1].counts
+    counts = two_levels[1].counts
     assert (counts["levels"], counts["n_clusters"]) == (2, 64)
     held = collect_centroids(table(spark, root / "two", "centroids"))
     assert len(np.unique(held.cells)) == 8
-    labels, found, ordered = scored(spark, root / "two", X)
+    labels, found, ordered = found_scores(spark, root / "two", X)
     assert labels == TwoLevels(held.X, held.cells).assign(ordered).labels.tolist()
     np.testing.assert_allclose(found, brute_force(ordered, labels)[0], atol=2e-6)
 
@@ -64,9 +64,9 @@ def test_exact_recall_assigns_to_the_nearest_centroid_which_workers_may_read_fro
     monkeypatch.setattr(planned, "_LARGEST_CLOSURE", 0)
     centroids = table(spark, root / "two", "centroids")
     assert planned.clusters(centroids, 600)[0].files
-    run(spark, job(root, "exact", recall="exact", n_clusters=64, levels=2))
+    scored(spark, job(root, "exact", recall="exact", n_clusters=64, levels=2))
     held = collect_centroids(centroids)
-    labels, found, ordered = scored(spark, root / "exact", X)
+    labels, found, ordered = found_scores(spark, root / "exact", X)
     assert labels == assign(ordered, held.X).labels.tolist()
     M, _ = brute_force(ordered)
     np.testing.assert_allclose(found, np.where(M > 0.9, M, 0.0), atol=2e-6)
@@ -76,7 +76,7 @@ def test_the_ledger_and_the_table_say_how_training_went_and_how_clusters_are(
     spark, source, two_levels
 ):
     root, _ = source
-    cluster, score = two_levels.records[1:3]
+    _, cluster, score = two_levels
     history = [v for k, v in sorted(cluster.metrics.items()) if k.startswith("objective_")]
     assert history[-1] == cluster.metrics["objective"]
     assert len(history) == cluster.metrics["iterations"] + 1
@@ -104,8 +104,8 @@ def test_centroids_of_another_run_are_used_again(spark, source, two_levels):
     write_vectors(spark, root / "more", more)
     given = f"{root}/two/centroids"
     config = job(root, "again", source="more", centroids=given)
-    summary = run(spark, config)
-    assert summary.records[1].counts["n_clusters"] == 64
+    records = scored(spark, config)
+    assert records[1].counts["n_clusters"] == 64
     held, old = (collect_centroids(table(spark, root / o, "centroids")) for o in ("again", "two"))
     assert held.X.tobytes() == old.X.tobytes()
     assert held.cells.tolist() == old.cells.tolist()

@@ -7,7 +7,15 @@ import semdedup_spark.pipeline.cluster as cluster_stage
 from semdedup_spark.kernels.kmeans import Clustering
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, run_plan
-from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
+from tests.jobs.jobfiles import (
+    near_duplicates,
+    rows_of,
+    run,
+    scored,
+    table,
+    vectors_job,
+    write_vectors,
+)
 from tests.oracle import brute_force, kept_by_m, survivor
 
 EPS = 0.05
@@ -84,14 +92,14 @@ def test_exact_recall_keeps_the_same_rows_for_any_k_any_seed_and_untrained_centr
 
 def test_exact_scores_equal_brute_force_over_all_pairs_and_stop_at_the_horizon(spark, source):
     root, X = source
-    summary = run(spark, job(root, k=50, rank_by="low"))
+    records = scored(spark, job(root, k=50, rank_by="low"))
     rows, ids, M, neighbor = truth(spark, root / "out", X)
     found = np.array([r["max_similarity"] for r in rows])
     np.testing.assert_allclose(found, np.where(M > 0.9, M, 0.0), atol=2e-6)
     for j, r in enumerate(rows):
         assert r["exhaustive"]
         assert r["neighbor_id"] == (ids[neighbor[j]] if M[j] > 0.9 else None)
-    score = summary.records[2]
+    score = records[2]
     certified = {"exhaustive_share": 1.0, "certified_share": 1.0}
     assert score.metrics.items() >= certified.items()
     assert 0 < score.counts["comparisons"] < len(X) ** 2 / 4
@@ -116,11 +124,11 @@ def test_a_budget_of_probes_raises_recall_and_certifies_less_than_it_reaches(spa
     root, X = source
     recalls, certified = [], []
     for t in (0, 1, 3, 50):
-        summary = run(spark, job(root, k=50, recall={"probes": t}))
+        records = scored(spark, job(root, k=50, recall={"probes": t}))
         rows, _, M, _ = truth(spark, root / "out", X)
         found = np.array([r["max_similarity"] for r in rows])
         recalls.append((found > 0.9).sum() / (M > 0.9).sum())
-        certified.append(summary.records[2].metrics["certified_share"])
+        certified.append(records[2].metrics["certified_share"])
         for r, true in zip(rows, M, strict=True):
             if r["exhaustive"]:
                 np.testing.assert_allclose(
@@ -142,8 +150,8 @@ def test_tiles_and_probe_tiles_of_cut_clusters_give_the_same_scores(spark, sourc
         "plan_units",
         lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=150, probes=probes),
     )
-    summary = run(spark, job(root, k=7, rank_by="high", output="cut"))
-    assert summary.records[2].counts["units"] > 14
+    records = scored(spark, job(root, k=7, rank_by="high", output="cut"))
+    assert records[2].counts["units"] > 14
     rows, _, M, _ = truth(spark, root / "cut", X)
     found = np.array([r["max_similarity"] for r in rows])
     np.testing.assert_allclose(found, np.where(M > 0.9, M, 0.0), atol=2e-6)
@@ -155,7 +163,7 @@ def test_where_probes_would_cost_more_all_pairs_are_compared_once(spark, source)
     wide = config.model_copy(
         update={"score": config.score.model_copy(update={"eps_max": 0.9, "unit_memory_mb": 1})}
     )
-    score = run(spark, wide).records[2]
+    score = scored(spark, wide)[2]
     n = len(X) - 2  # two rows are copies of a third
     assert (score.counts["comparisons"], score.counts["probes"]) == (n * (n - 1) // 2, 0)
     rows = table(spark, root / "out", "scores").orderBy("batch", "rank_key", "id").collect()
@@ -170,7 +178,7 @@ def test_where_probes_would_cost_more_all_pairs_are_compared_once(spark, source)
 def test_the_plan_foretells_what_scoring_then_does_and_writes_nothing(spark, source):
     root, X = source
     config = job(root, k=50)
-    score = run(spark, config).records[2]
+    score = scored(spark, config)[2]
     before = spark.sql(f"DESCRIBE HISTORY delta.`{root}/out/runs`").count()
     plan = run_plan(open_job(spark, config))
     assert spark.sql(f"DESCRIBE HISTORY delta.`{root}/out/runs`").count() == before

@@ -8,7 +8,15 @@ import pytest
 from semdedup_spark.errors import HorizonError, StageOrderError
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, run_cluster, run_embed, run_score, run_select
-from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
+from tests.jobs.jobfiles import (
+    near_duplicates,
+    rows_of,
+    run,
+    scored,
+    table,
+    vectors_job,
+    write_vectors,
+)
 from tests.oracle import brute_force, kept_by_m, survivor
 
 
@@ -188,7 +196,7 @@ def test_other_rank_orders_equal_brute_force_too(spark, done, tmp_path, rank_by)
             "score": config.score.model_copy(update={"rank_by": rank_by}),
         }
     )
-    run(spark, config)
+    scored(spark, config)
     rows, ordered = scores_in_rank_order(spark, tmp_path / "out", X)
     M, _ = brute_force(ordered, [r["cluster_id"] for r in rows])
     np.testing.assert_allclose([r["max_similarity"] for r in rows], M, atol=2e-6)
@@ -237,7 +245,7 @@ def test_clusters_cut_into_tiles_give_the_same_scores(spark, done, tmp_path, mon
     monkeypatch.setattr(
         score_stage, "plan_units", lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=30)
     )
-    run(spark, config.model_copy(update={"output": str(tmp_path / "out")}))
+    scored(spark, config.model_copy(update={"output": str(tmp_path / "out")}))
     found = rows_of(spark, tmp_path / "out", "scores")
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a[5], b[5], atol=2e-6)

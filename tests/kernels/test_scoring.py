@@ -94,6 +94,17 @@ def test_exact_duplicates_score_one_with_the_first_of_their_group(instance, unit
             assert neighbor[j] == first
 
 
+def test_an_equal_row_beats_an_earlier_one_that_is_only_equal_to_rounding():
+    x = unit_rows(np.array([[3.0, 4.0, 5.0]], np.float32)).X
+    near = np.nextafter(x, np.float32(0))
+    M, neighbor = score_through_units(np.concatenate([near, x, x]), np.zeros(3, int), 10)
+    assert 1 - 1e-6 < M[1] < 1
+    assert (M[2], neighbor.tolist()) == (1.0, [-1, 0, 1])
+    # as in another unit, where the equal row is not
+    across, _ = score_through_units(np.concatenate([near, x]), np.zeros(2, int), 10)
+    assert across[1] < M[2]
+
+
 @given(instances, st.sampled_from([0.01, 0.05, 0.2, 0.5]), st.sampled_from([0.02, 0.1]))
 def test_kept_sets_are_nested_and_lie_between_components_and_greedy(instance, eps, less):
     X, labels = make(*instance)
