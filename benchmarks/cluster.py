@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from cluster_parts import assignment, growth, large, levels, training
+from cluster_parts import assignment, growth, large, levels, real, training
 from measuring import write_json
 from options import Options
 from vectors import CACHE, DATA
@@ -19,6 +19,7 @@ from vectors import CACHE, DATA
 PARTS: dict[str, tuple[Callable[[Options], dict[str, Any]], int, int]] = {
     # what runs it, rows, clusters
     "train": (training, 250_000, 1000),
+    "real": (real, 12_679, 112),
     "assign": (assignment, 1_000_000, 1000),
     "levels": (levels, 250_000, 4096),
     "large": (large, 1_000_000, 50_000),

@@ -109,6 +109,21 @@ def training(options: Options) -> dict[str, Any]:
     return {"seconds": seconds, "objective": objective}
 
 
+def real(options: Options) -> dict[str, Any]:
+    """The objective on real texts as MiniLM embeds them, none of them made up, beside faiss's."""
+    X = unit_vectors(options.base()[: options.n])
+    table = []
+    for k in (options.k // 4, options.k, options.k * 4):
+        row: list[Any] = [k, _objective(X, _faiss(X, k, options.cores)[0])]
+        for seeding in ("plusplus", "rows"):
+            fitted = train(X, k, Training(0, _ITERATIONS, -1.0, seeding), options.cores)
+            row.append(_objective(X, fitted.centroids) / row[1])
+        table.append(row)
+    header = ["clusters", "objective of faiss", "plusplus / faiss", "rows / faiss"]
+    print_table(f"{len(X):,} real texts, {_ITERATIONS} iterations each", header, table)
+    return {"table": table}
+
+
 def _faiss(X: FloatArray, k: int, cores: int) -> tuple[FloatArray, float]:
     import faiss
 
