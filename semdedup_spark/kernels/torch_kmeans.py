@@ -7,10 +7,52 @@ from typing import Any
 import numpy as np
 
 from semdedup_spark.errors import EnvironmentProblem
-from semdedup_spark.kernels.kmeans import PartialSums
-from semdedup_spark.kernels.vectors import FloatArray
+from semdedup_spark.kernels.kmeans import (
+    FLOAT32_NOISE,
+    Assignment,
+    LabelArray,
+    PartialSums,
+    nearest_labels,
+)
+from semdedup_spark.kernels.vectors import FloatArray, paired_similarity
 
 _BLOCK_ROWS = 16_384
+# Products at a time: 512 MiB of a GPU's memory.
+_BLOCK_ENTRIES = 2**27
+
+
+class OneLevelOnDevice:
+    """The nearest of all centroids, found on a device of torch's; the same labels as the CPU finds,
+    which settles what is too close to call. ``centroids``: (k, d) float32, unit rows.
+    """
+
+    def __init__(self, centroids: FloatArray, device: str) -> None:
+        import torch
+
+        # TF32 would round the vectors to 10 bits.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        self.centroids = centroids
+        self._placed = torch.as_tensor(np.array(centroids)).to(device)
+
+    def assign(self, X: FloatArray) -> Assignment:
+        """See :func:`semdedup_spark.kernels.kmeans.assign`."""
+        labels = np.empty(len(X), dtype=np.int32)
+        size = max(1, min(_BLOCK_ROWS, _BLOCK_ENTRIES // len(self.centroids)))
+        for start in range(0, len(X), size):
+            labels[start : start + size] = self._labels(X[start : start + size])
+        return Assignment(labels, paired_similarity(X, self.centroids[labels]))
+
+    def _labels(self, X: FloatArray) -> LabelArray:
+        import torch
+
+        products = torch.as_tensor(np.array(X)).to(self._placed.device) @ self._placed.T
+        best = products.topk(min(2, len(self.centroids)), dim=1)
+        labels: LabelArray = best.indices[:, 0].cpu().numpy().astype(np.int32)
+        if len(self.centroids) > 1:
+            gap = (best.values[:, 0] - best.values[:, 1]).cpu().numpy()
+            close = np.flatnonzero(gap <= 2 * FLOAT32_NOISE)
+            labels[close] = nearest_labels(X[close], self.centroids)
+        return labels
 
 
 class TorchData:

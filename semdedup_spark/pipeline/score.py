@@ -263,6 +263,7 @@ def later_similarity(job: Job) -> DataFrame:
 def _compared(job: Job, rows: DataFrame, routing: Routing, *, backwards: bool = False) -> DataFrame:
     """What :func:`compare_units` finds, by the job's settings."""
     settings = job.config.score
+    routing = replace(routing, device=settings.device)
     packed = route_rows(rows, routing, seed=settings.seed)
     half = settings.precision == "float16"
     return compare_units(packed, routing, device=settings.device, half=half, backwards=backwards)

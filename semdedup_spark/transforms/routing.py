@@ -18,7 +18,7 @@ from semdedup_spark.kernels.packing import UnitPlan
 from semdedup_spark.kernels.probing import Borders, Notices, Prober, notices_of
 from semdedup_spark.kernels.routes import Visits, home_units, route
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray, first_of_equal_rows, hash_rows
-from semdedup_spark.transforms.arrow import map_batches, to_matrix
+from semdedup_spark.transforms.arrow import compute_device, map_batches, to_matrix
 from semdedup_spark.transforms.packed import (
     CUT,
     NOTICE_DISTANCE,
@@ -33,7 +33,7 @@ from semdedup_spark.transforms.packed import (
     packed_schema,
 )
 from semdedup_spark.transforms.ranking import rank_key_type, rank_keys, with_rank_columns
-from semdedup_spark.transforms.shipping import CentroidSource, assigner_of
+from semdedup_spark.transforms.shipping import CentroidSource, assigner_of, on_device
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class Routing:
     ``met``: (k,) bool, only where not all rows are targets: the clusters that have or get one. The
     other rows stay at home, and those of other clusters are left out; ``alone``: whether targets
     therefore probe twice as far. With a budget all rows travel as ever, so that the same visits
-    are cut. ``others_only``: targets are compared with the other rows, and not with each other.
+    are cut. ``others_only``: targets are compared with the other rows, and not with each other;
+    ``device``: where products with all centroids are made, see :func:`compute_device`.
     """
 
     centroids: CentroidSource
@@ -69,6 +70,7 @@ class Routing:
     all_with_all: bool = False
     met: npt.NDArray[np.bool_] | None = None
     others_only: bool = False
+    device: str = "cpu"
 
     @property
     def alone(self) -> bool:
@@ -110,6 +112,8 @@ class Router:
             # The proof of exact recall for targets alone needs the nearest of all centroids, and
             # probing makes these products anyway.
             self._assigner = OneLevel(self._assigner.centroids)
+        if isinstance(self._assigner, OneLevel):
+            self._assigner = on_device(self._assigner, compute_device(routing.device))
         probing = routing.probing
         self._prober = None
         if probing is not None and not routing.all_with_all:

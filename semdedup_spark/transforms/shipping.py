@@ -70,3 +70,12 @@ def make_assigner(centroids: FloatArray, cells: LabelArray | None) -> Assigner:
     if cells is None or len(np.unique(cells)) < 2:
         return OneLevel(centroids)
     return TwoLevels(centroids, cells)
+
+
+def on_device(assigner: OneLevel, device: str) -> Assigner:
+    """The same on a GPU, if that is the ``device``."""
+    if device == "cpu":
+        return assigner
+    from semdedup_spark.kernels.torch_kmeans import OneLevelOnDevice
+
+    return OneLevelOnDevice(assigner.centroids, device)

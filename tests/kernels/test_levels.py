@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,17 @@ def test_looking_into_all_cells_is_looking_at_all_centroids(instance):
     two, one = TwoLevels(C, cells, n_cells=99).assign(X), assign(X, C)
     assert two.labels.tolist() == one.labels.tolist()
     assert two.similarity.tolist() == one.similarity.tolist()
+
+
+@given(instances)
+def test_a_device_of_torch_finds_the_labels_that_the_cpu_finds(instance):
+    pytest.importorskip("torch")
+    from semdedup_spark.kernels.torch_kmeans import OneLevelOnDevice
+
+    X, C, _ = make(*instance)
+    there, here = OneLevelOnDevice(C, "cpu").assign(X), assign(X, C)
+    assert there.labels.tolist() == here.labels.tolist()
+    assert there.similarity.tolist() == here.similarity.tolist()
 
 
 @given(instances, st.integers(1, 4))
