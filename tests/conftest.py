@@ -17,6 +17,12 @@ settings.load_profile("default")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(config, items):
+    """Whole jobs first where processes share the files: or one ends long after the other."""
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        items.sort(key=lambda item: "jobs" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     os.environ["PYSPARK_PYTHON"] = sys.executable
