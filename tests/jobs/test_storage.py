@@ -24,7 +24,7 @@ def job(root, storage, *, output=None, reference=None):
         embed={"encoder": "none", "storage": storage},
         cluster={"n_clusters": 5, "seeding": "mllib"},
         score={"recall": "exact", "eps_max": 0.2},
-        select={"resolution": "cover"},
+        select={"resolution": "paper" if reference else "cover"},
     )
     path = {"path": str(root / reference)} if reference else None
     other = config.source.model_copy(update=path) if path else None
