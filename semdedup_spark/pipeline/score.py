@@ -266,7 +266,7 @@ def _compared(job: Job, rows: DataFrame, routing: Routing, *, backwards: bool = 
     routing = replace(routing, device=settings.device)
     packed = route_rows(rows, routing, seed=settings.seed)
     half = settings.precision == "float16"
-    return compare_units(packed, routing, device=settings.device, half=half, backwards=backwards)
+    return compare_units(packed, routing, half=half, backwards=backwards)
 
 
 def _scored(job: Job, rows: DataFrame, routing: Routing) -> tuple[DataFrame, Observation]:

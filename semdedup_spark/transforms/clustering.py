@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.errors import PySparkException
 from pyspark.ml.clustering import KMeans
 from pyspark.ml.functions import array_to_vector
@@ -135,7 +136,7 @@ def _fit_in_one_task(
         packed = pa.Table.from_batches(batches)
         threads = cores or _own_cores()
         if start_bytes is None:
-            n = len(packed.column("ids").combine_chunks().flatten())
+            n = pc.sum(pc.list_value_length(packed.column("ids"))).as_py()
             X = in_order_of_ids(packed, shuffle(n, training))
             fitted = train_shuffled(X, n_clusters, training, threads)
         else:

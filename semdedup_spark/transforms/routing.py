@@ -58,7 +58,7 @@ class Routing:
     other rows stay at home, and those of other clusters are left out; ``alone``: whether targets
     therefore probe twice as far. With a budget all rows travel as ever, so that the same visits
     are cut. ``others_only``: targets are compared with the other rows, and not with each other;
-    ``device``: where products with all centroids are made, see :func:`compute_device`.
+    ``device``: where products are made, see :func:`compute_device`.
     """
 
     centroids: CentroidSource

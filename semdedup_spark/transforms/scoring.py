@@ -45,7 +45,6 @@ def compare_units(
     packed: DataFrame,
     routing: Routing,
     *,
-    device: str,
     half: bool = False,
     backwards: bool = False,
 ) -> DataFrame:
@@ -55,7 +54,7 @@ def compare_units(
     compared with those that rank after it instead.
     """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
-    comparing = replace(Comparing.of(routing, device, half=half), backwards=backwards)
+    comparing = replace(Comparing.of(routing, half=half), backwards=backwards)
 
     def compare(table: pa.Table) -> pa.Table:
         return comparing.compare(table)
@@ -112,7 +111,7 @@ class Comparing:
     backwards: bool = False
 
     @classmethod
-    def of(cls, routing: Routing, device: str, *, half: bool = False) -> Comparing:
+    def of(cls, routing: Routing, *, half: bool = False) -> Comparing:
         """What the comparison needs of the routing."""
         probes = routing.probing is not None and not routing.all_with_all
         budgeted = routing.probing is not None and not routing.knows_all
@@ -123,7 +122,7 @@ class Comparing:
             routing.knows_all,
             routing.probing,
             centroids,
-            device,
+            routing.device,
             probes,
             half,
             routing.others_only,

@@ -108,7 +108,7 @@ def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
         for packed in Router(routing).route(pa.RecordBatch.from_pydict(line)):
             for row in range(packed.num_rows):
                 units[packed.column(0)[row].as_py()].append(packed.slice(row, 1))
-    return merged(units, Comparing.of(routing, "cpu"))
+    return merged(units, Comparing.of(routing))
 
 
 def rank_of(i):
