@@ -34,8 +34,11 @@ def diff_runs(job: Job, run_a: str, run_b: str) -> list[Change]:
     versions of both runs, so runs from before the last VACUUM's retention cannot be compared.
     """
     before, after = _fates(job, run_a), _fates(job, run_b)
+    neighbors = None
+    if job.config.reference is not None:
+        neighbors = _reference(job, run_a), _reference(job, run_b)
     try:
-        rows = differences(before, after).collect()  # a row a kind of change
+        rows = differences(before, after, neighbors).collect()  # a row a kind of change
     except PySparkException as error:
         raise StageOrderError(
             f"the files of both runs must still be there. Spark says: {str(error)[:300]}",
@@ -53,6 +56,11 @@ def _fates(job: Job, run_id: str) -> DataFrame:
         read_table(job.spark, job.root, s.SCORES, scores[s.SCORES]),
         read_table(job.spark, job.root, table, selected[table]),
     )
+
+
+def _reference(job: Job, run_id: str) -> DataFrame:
+    version = _outputs(job, run_id, "reference")[s.REFERENCE]
+    return read_table(job.spark, job.root, s.REFERENCE, version)
 
 
 def _outputs(job: Job, run_id: str, stage: str) -> Mapping[str, int]:

@@ -12,6 +12,7 @@ from pyspark.sql.types import DataType, IntegralType
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, UnknownRowError
 from semdedup_spark.pipeline.selected import Selection, contents, find_selection
+from semdedup_spark.pipeline.sides import Side, own_side, survivor_side
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 
@@ -74,7 +75,8 @@ class Explanation:
     ``duplicates``; ``protected_from``: the row that it would have gone for, had ``must_agree`` not
     kept it; ``decision``: what a person decided about it, and why. ``chain``: from the row to its
     survivor, at most 50 links (``chain_complete``); ``absorbed``: the most similar of
-    ``n_absorbed`` rows; ``contents``: by id as text, what the rows named here say.
+    ``n_absorbed`` rows; ``contents``: by id as text, what the rows named here say;
+    ``reference_contents``: that of neighbors and survivors, where these are rows of a reference.
     """
 
     id: Any
@@ -94,6 +96,7 @@ class Explanation:
     absorbed: list[Absorbed] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     contents: dict[str, str] = field(default_factory=dict)
+    reference_contents: dict[str, str] | None = None
 
 
 def run_explain(job: Job, key: str, *, name: str | None = None, most: int = 20) -> Explanation:
@@ -115,7 +118,7 @@ def run_explain(job: Job, key: str, *, name: str | None = None, most: int = 20) 
     known = Explanation(row_id, "scored", standing=standing, rejections=rejections)
     if selection is not None:
         known = replace(known, selection=selection.name, eps=selection.eps)
-        known = _fate(known, selection, most)
+        known = _fate(job, known, selection, most)
         protecting = s.of_selection(s.PROTECTED, selection.name)
         protected = _row_of(job, protecting, row_id) if known.fate == "kept" else None
         if protected is not None:
@@ -123,10 +126,22 @@ def run_explain(job: Job, key: str, *, name: str | None = None, most: int = 20) 
     decided = _row_of(job, s.OVERRIDES, row_id)
     if decided is not None:
         known = replace(known, decision=f"{decided[s.ACTION]}: {decided[s.REASON]}")
-    named = [row_id, standing.neighbor_id, known.survivor_id, known.protected_from]
-    named += [link.neighbor_id for link in known.chain] + [each.id for each in known.absorbed]
-    texts = contents(job, {each for each in named if each is not None})
-    return replace(known, contents={str(each): text for each, text in texts.items()})
+    return _with_contents(job, known, standing.neighbor_id)
+
+
+def _with_contents(job: Job, known: Explanation, neighbor_id: Any) -> Explanation:
+    own = [known.id, *(each.id for each in known.absorbed)]
+    others = [neighbor_id, known.survivor_id, known.protected_from]
+    others += [link.neighbor_id for link in known.chain]
+    if job.config.reference is None:
+        return replace(known, contents=_texts(job, own_side(job), own + others))
+    known = replace(known, reference_contents=_texts(job, survivor_side(job), others))
+    return replace(known, contents=_texts(job, own_side(job), own))
+
+
+def _texts(job: Job, side: Side, ids: list[Any]) -> dict[str, str]:
+    texts = contents(job, side, {each for each in ids if each is not None})
+    return {str(each): text for each, text in texts.items()}
 
 
 def parse_id(key: str, kind: DataType) -> Any:
@@ -190,9 +205,11 @@ def _standing(scores: DataFrame, row: Row) -> Standing:
     )
 
 
-def _fate(known: Explanation, selection: Selection, most: int) -> Explanation:
+def _fate(job: Job, known: Explanation, selection: Selection, most: int) -> Explanation:
     duplicates = selection.duplicates
     own = duplicates.filter(F.col(s.ID) == F.lit(known.id)).first()
+    if own is None and job.config.reference is not None:
+        return replace(known, fate="kept")
     if own is None:
         group = duplicates.filter(F.col(s.SURVIVOR_ID) == F.lit(known.id))
         columns = (s.ID, s.SIMILARITY, s.SURVIVOR_SIMILARITY)

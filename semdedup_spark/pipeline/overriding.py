@@ -48,7 +48,9 @@ def override_rows(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
     if not reason.strip():
         raise ConfigError("--reason must say why. Got nothing.")
     job.begin()
-    chosen = _chosen(job, rows, with_survivor=action == s.REMOVE)
+    # Rows of a reference stay, also where rows of the source have the same ids.
+    own_survivors = job.config.reference is None
+    chosen = _chosen(job, rows, with_survivor=action == s.REMOVE and own_survivors)
     moment = F.lit(datetime.now(timezone.utc)).cast("timestamp")
     wanted = chosen.select(
         s.ID,

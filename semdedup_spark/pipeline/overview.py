@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ from semdedup_spark.pipeline.selected import (
     edge_removals,
     require_selection,
 )
+from semdedup_spark.pipeline.sides import Side, own_side, survivor_side
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.pipeline.summary import Example
 from semdedup_spark.pipeline.tune import Tuning, run_tune
@@ -79,7 +80,9 @@ class StageLine:
 
 @dataclass(frozen=True)
 class Overview:
-    """Everything in a report; ``pictures``: by id as text."""
+    """Everything in a report; ``pictures``, ``survivor_pictures``: by id as text, of removed rows
+    and of those that stand for them, which are rows of a reference if ``has_reference``.
+    """
 
     output: str
     selection: str | None
@@ -99,6 +102,8 @@ class Overview:
     settings: dict[str, str]
     software: dict[str, str]
     pictures: dict[str, bytes]
+    survivor_pictures: dict[str, bytes]
+    has_reference: bool
 
 
 def run_overview(
@@ -121,6 +126,7 @@ def run_overview(
     uncovered = drawn(removed.filter(~F.col(s.COVERED)), _UNCOVERED, seed)
     clusters = removed.groupBy(s.CLUSTER_ID).count().collect()  # one row for each cluster
     beside = beside_survivors(job, uncovered)
+    examples = [*edges, *beside]
     lineage, settings, software = _lineage(job, selection)
     return Overview(
         output=job.root.location,
@@ -140,7 +146,11 @@ def run_overview(
         lineage=lineage,
         settings=settings,
         software=software,
-        pictures=_pictures_of(job, [*edges, *beside]),
+        pictures=_pictures_of(job, own_side(job), {each.id for each in examples}),
+        survivor_pictures=_pictures_of(
+            job, survivor_side(job), {each.survivor_id for each in examples}
+        ),
+        has_reference=job.config.reference is not None,
     )
 
 
@@ -154,27 +164,31 @@ def _groups(job: Job, removed: DataFrame, wanted: Sequence[tuple[Any, int]]) -> 
         .select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY, "place")
     )
     members = few.orderBy("place").collect() if survivors else []
-    ids = {*survivors, *(row[s.ID] for row in members)}
-    texts, images = contents(job, ids), pictures(job, ids)
+    removed_one = _show(job, own_side(job), {row[s.ID] for row in members})
+    standing_one = _show(job, survivor_side(job), set(survivors))
+    of_group: dict[Any, list[Shown]] = {survivor: [] for survivor in survivors}
+    for row in members:
+        similarity = float(row[s.SURVIVOR_SIMILARITY])
+        of_group[row[s.SURVIVOR_ID]].append(removed_one(row[s.ID], similarity))
+    return [Group(standing_one(each, 1.0), of_group[each], int(size)) for each, size in wanted]
+
+
+def _show(job: Job, side: Side, ids: set[Any]) -> Callable[[Any, float], Shown]:
+    texts, images = contents(job, side, ids), pictures(job, side, ids)
 
     def shown(row_id: Any, similarity: float) -> Shown:
         return Shown(str(row_id), texts.get(row_id, ""), similarity, images.get(row_id))
 
-    of_group: dict[Any, list[Shown]] = {survivor: [] for survivor in survivors}
-    for row in members:
-        similarity = float(row[s.SURVIVOR_SIMILARITY])
-        of_group[row[s.SURVIVOR_ID]].append(shown(row[s.ID], similarity))
-    return [Group(shown(each, 1.0), of_group[each], int(size)) for each, size in wanted]
+    return shown
 
 
-def _pictures_of(job: Job, examples: list[Example]) -> dict[str, bytes]:
+def _pictures_of(job: Job, side: Side, named: set[str]) -> dict[str, bytes]:
     """Images have paths or strings as ids, or whole numbers."""
-    if job.config.source.kind == "text":
+    if side.source.kind == "text":
         return {}
-    named = {each.id for each in examples} | {each.survivor_id for each in examples}
     kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType.typeName()
     ids = named if kind == "string" else {int(each) for each in named}
-    return {str(row_id): picture for row_id, picture in pictures(job, ids).items()}
+    return {str(row_id): picture for row_id, picture in pictures(job, side, ids).items()}
 
 
 def _cluster_sizes(job: Job) -> list[int]:

@@ -12,24 +12,25 @@ from pyspark.sql.types import BinaryType, DataType, StructType
 from semdedup_spark import schema as s
 from semdedup_spark.errors import SourceError
 from semdedup_spark.paths import open_stream
+from semdedup_spark.pipeline.sides import Side
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.sources.reading import read_raw
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.thumbnails import THUMBNAIL, thumbnails
 
 
-def pictures(job: Job, ids: Collection[Any]) -> dict[Any, bytes]:
-    """JPEG thumbnails by id; a row whose image cannot be read any more has none. Files are opened
-    one by one; a column of a table is read from the embeddings' copy of it, else from the source.
-    Tar shards would have to be read whole, and are not.
+def pictures(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, bytes]:
+    """JPEG thumbnails by id of rows of one side; a row whose image cannot be read any more has
+    none. Files are opened one by one; a column of a table is read from the embeddings' copy of it,
+    else from the source. Tar shards would have to be read whole, and are not.
     """
-    source = job.config.source
+    source = side.source
     if source.kind not in ("images", "image_text") or not ids:
         return {}
     if source.format == "files":
         found = {row_id: _of_file(str(row_id)) for row_id in ids}
     else:
-        images = _of_table(job)
+        images = _of_table(job, side)
         if images is None:
             return {}
         small = thumbnails(images.filter(F.col(s.ID).isin(list(ids)))).collect()
@@ -47,11 +48,11 @@ def _of_file(path: str) -> bytes | None:
         return None
 
 
-def _of_table(job: Job) -> DataFrame | None:
+def _of_table(job: Job, side: Side) -> DataFrame | None:
     """Rows of id and payload, where they can be had by a filter."""
-    source = job.config.source
+    source = side.source
     content = source.content or ""
-    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS)
+    embeddings = read_table(job.spark, job.root, side.table)
     image = _image(embeddings.schema[s.SOURCE].dataType, content, f"{s.SOURCE}.{s.quoted(content)}")
     if image is not None:
         return embeddings.select(s.ID, image.alias(s.PAYLOAD))

@@ -11,7 +11,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType
 
 from semdedup_spark import schema as s
+from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
+from semdedup_spark.pipeline.sides import Side, own_side, survivor_side
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.pipeline.summary import Example
 from semdedup_spark.tables.catalog import read_table, table_exists
@@ -65,19 +67,18 @@ def require_selection(job: Job, name: str | None = None) -> Selection:
     return selection
 
 
-def contents(job: Job, ids: Collection[Any]) -> dict[Any, str]:
-    """What a person would recognise each of a few rows by: its text or caption, else its columns
-    as JSON, without what cannot be read; at most 4,000 characters.
+def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
+    """What a person would recognise each of a few rows of one side by: its text or caption, else
+    its columns as JSON, without what cannot be read; at most 4,000 characters.
     """
     if not ids:
         return {}
-    rows = read_table(job.spark, job.root, s.EMBEDDINGS).filter(F.col(s.ID).isin(list(ids)))
-    shown = F.substring(_readable(rows, job), 1, MOST_CHARACTERS)
+    rows = read_table(job.spark, job.root, side.table).filter(F.col(s.ID).isin(list(ids)))
+    shown = F.substring(_readable(rows, side.source), 1, MOST_CHARACTERS)
     return {row[0]: row[1] or "" for row in rows.select(s.ID, shown).collect()}
 
 
-def _readable(embeddings: DataFrame, job: Job) -> Column:
-    source = job.config.source
+def _readable(embeddings: DataFrame, source: SourceConfig) -> Column:
     kind = embeddings.schema[s.SOURCE].dataType
     fields = {f.name: f.dataType for f in kind.fields} if isinstance(kind, StructType) else {}
     for name in (source.text, source.content, "txt"):
@@ -117,8 +118,9 @@ def beside_survivors(job: Job, few: DataFrame) -> list[Example]:
     # A row that only an override removed has no survivor.
     whole = few.filter(F.col(s.SURVIVOR_SIMILARITY).isNotNull())
     pairs = whole.select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY).collect()
-    texts = contents(job, {row[i] for row in pairs for i in (0, 1)})
+    texts = contents(job, own_side(job), {row[s.ID] for row in pairs})
+    others = contents(job, survivor_side(job), {row[s.SURVIVOR_ID] for row in pairs})
     return [
-        Example(str(a), texts.get(a, ""), str(b), texts.get(b, ""), float(similarity))
+        Example(str(a), texts.get(a, ""), str(b), others.get(b, ""), float(similarity))
         for a, b, similarity in pairs
     ]

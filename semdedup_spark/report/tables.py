@@ -113,7 +113,7 @@ def print_explanation(console: Console, told: Explanation) -> None:
         _line(console, f"select.must_agree keeps it: it would have gone for {told.protected_from}")
     if told.chain:
         _print_chain(console, told)
-    if told.fate == "kept":
+    if told.fate == "kept" and told.reference_contents is None:
         _line(console, f"\nstands for {told.n_absorbed:,} removed rows")
         for row in told.absorbed:
             _line(console, f"  {row.id}  similarity {_number(row.survivor_similarity)}")
@@ -132,11 +132,12 @@ def _print_standing(console: Console, told: Explanation) -> None:
         "cluster", f"{at.cluster_id}, similarity to its centroid {at.centroid_similarity:.4f}"
     )
     rows.add_row("rank there", f"{place} (batch {at.batch}, rank_key {at.rank_key[:64]})")
+    others = "earlier row" if told.reference_contents is None else "row of the reference"
     if at.neighbor_id is None:
-        rows.add_row("nearest earlier row", "none above the horizon")
+        rows.add_row(f"nearest {others}", "none above the horizon")
     else:
         near = Text(f"{at.neighbor_id}, similarity {at.max_similarity:.6f}")
-        rows.add_row("nearest earlier row", near)
+        rows.add_row(f"nearest {others}", near)
     if at.kept_up_to > 0:
         rows.add_row("kept", f"at any eps up to {at.kept_up_to:.6g}, by its own similarity")
     else:
@@ -145,7 +146,7 @@ def _print_standing(console: Console, told: Explanation) -> None:
         rows.add_row("", "other clusters may hold nearer rows: not exhaustive")
     console.print(rows)
     if told.fate != "removed" and at.neighbor_id is not None:
-        _content(console, told, at.neighbor_id)
+        _other_content(console, told, at.neighbor_id)
 
 
 def _print_chain(console: Console, told: Explanation) -> None:
@@ -156,10 +157,10 @@ def _print_chain(console: Console, told: Explanation) -> None:
     for link in told.chain:
         step = f"  {link.id} -> {link.neighbor_id}  similarity {_number(link.similarity)}"
         _line(console, step)
-        _content(console, told, link.neighbor_id)
+        _other_content(console, told, link.neighbor_id)
     if not told.chain_complete:
         _line(console, f"  ... and on, to {told.survivor_id}")
-        _content(console, told, told.survivor_id)
+        _other_content(console, told, told.survivor_id)
     cover = "enough" if told.covered else "not enough"
     direct = _number(told.survivor_similarity)
     _line(
@@ -178,6 +179,16 @@ def _line(console: Console, text: str) -> None:
 
 
 def _content(console: Console, told: Explanation, row_id: object) -> None:
-    text = " ".join(told.contents.get(str(row_id), "").split())
+    _print_content(console, told.contents.get(str(row_id), ""))
+
+
+def _other_content(console: Console, told: Explanation, row_id: object) -> None:
+    """Of a neighbor or survivor."""
+    others = told.contents if told.reference_contents is None else told.reference_contents
+    _print_content(console, others.get(str(row_id), ""))
+
+
+def _print_content(console: Console, content: str) -> None:
+    text = " ".join(content.split())
     if text:
         _line(console, f"      {shortened(text, _MOST_CHARACTERS)}")

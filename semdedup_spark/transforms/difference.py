@@ -25,7 +25,9 @@ def fates(scores: DataFrame, duplicates: DataFrame) -> DataFrame:
     return rows.select(s.ID, fate, _M, _NEIGHBOR, _REASON)
 
 
-def differences(before: DataFrame, after: DataFrame) -> DataFrame:
+def differences(
+    before: DataFrame, after: DataFrame, neighbors: tuple[DataFrame, DataFrame] | None = None
+) -> DataFrame:
     """Rows whose fate differs, counted: before, after, why, n_rows, sample (at most five ids as
     text, the first in their order).
 
@@ -33,15 +35,17 @@ def differences(before: DataFrame, after: DataFrame) -> DataFrame:
     similar to was not there before; ``neighbor_gone``: its former one is there no longer;
     ``override``; ``threshold``: the row has the same neighbor at the same similarity, so eps, the
     resolution or a guard changed; ``rescored``: another ranking, clustering or embedding.
+    ``neighbors``: before and after, rows whose ids neighbors have, by default the same rows.
     """
+    there = (before, after) if neighbors is None else neighbors
     old = before.select(s.ID, *(F.col(c).alias(f"{c}_a") for c in _columns(before)))
     new = after.select(s.ID, *(F.col(c).alias(f"{c}_b") for c in _columns(after)))
     both = old.join(new, s.ID, "full")
     was = F.coalesce(F.col("fate_a"), F.lit(ABSENT))
     now = F.coalesce(F.col("fate_b"), F.lit(ABSENT))
     changed = both.filter(was != now)
-    ids_before = before.select(F.col(s.ID).alias(f"{_NEIGHBOR}_b"), F.lit(True).alias("known"))
-    ids_after = after.select(F.col(s.ID).alias(f"{_NEIGHBOR}_a"), F.lit(True).alias("stays"))
+    ids_before = there[0].select(F.col(s.ID).alias(f"{_NEIGHBOR}_b"), F.lit(True).alias("known"))
+    ids_after = there[1].select(F.col(s.ID).alias(f"{_NEIGHBOR}_a"), F.lit(True).alias("stays"))
     told = changed.join(ids_before, f"{_NEIGHBOR}_b", "left").join(
         ids_after, f"{_NEIGHBOR}_a", "left"
     )

@@ -28,7 +28,8 @@ class Case:
     """What is to be decided. ``overrides``: (id, action), ``None`` where there are none;
     ``values``: (id, value) that rows must share, ``None`` where nothing is asked; ``across``:
     whether a neighbor may lie in another cluster; ``links``: makes (id, other), pairs above
-    ``1 - eps`` that connect what is connected; ``chains``: whether a neighbor may itself go.
+    ``1 - eps`` that connect what is connected; ``chains``: whether a neighbor may itself go;
+    else it is a row of a reference, and may have the id of another row.
     """
 
     scores: DataFrame
@@ -65,7 +66,9 @@ def resolve_paper(case: Case) -> Resolved:
         return Resolved(followed.withColumn(s.REASON, F.lit(s.BY_SIMILARITY)), protected)
     followed = held(followed)
     lost = held(case.ids(s.REMOVE).join(followed, s.ID, "left_anti"))
-    return Resolved(_with_forced(case, _with_heirs(case, followed, lost), lost), protected)
+    if case.chains:
+        followed = _with_heirs(case, followed, lost)
+    return Resolved(_with_forced(case, followed, lost), protected)
 
 
 def resolve_cover(case: Case) -> Resolved:
@@ -198,9 +201,11 @@ def _with_forced(case: Case, followed: DataFrame, lost: DataFrame) -> DataFrame:
     forced = case.ids(s.REMOVE).select(s.ID, F.lit(s.BY_OVERRIDE).alias(s.REASON))
     rows = followed.join(forced, s.ID, "left")
     rows = rows.withColumn(s.REASON, F.coalesce(s.REASON, F.lit(s.BY_SIMILARITY)))
-    of_lost = lost.select(F.col(s.ID).alias(s.SURVIVOR_ID), F.lit(True).alias("is_lost"))
-    rows = rows.join(of_lost, s.SURVIVOR_ID, "left")
-    rows = rows.withColumn(s.SURVIVOR_ID, F.when(F.col("is_lost").isNull(), F.col(s.SURVIVOR_ID)))
+    if case.chains:
+        of_lost = lost.select(F.col(s.ID).alias(s.SURVIVOR_ID), F.lit(True).alias("is_lost"))
+        rows = rows.join(of_lost, s.SURVIVOR_ID, "left")
+        still = F.when(F.col("is_lost").isNull(), F.col(s.SURVIVOR_ID))
+        rows = rows.withColumn(s.SURVIVOR_ID, still)
     return _as_removed(rows, ready=True).unionByName(_forced(case, lost))
 
 

@@ -55,10 +55,10 @@ def near_duplicates(n=400, d=12, seed=0):
     return X
 
 
-def write_vectors(spark, path, X, *, files=1, order=None, ids=None):
+def write_vectors(spark, path, X, *, files=1, order=None, ids=None, note="note"):
     ids = ids or [f"row-{i:05d}" for i in range(len(X))]
     rows = [
-        (ids[i], [float(v) for v in X[i]], f"note {i}")
+        (ids[i], [float(v) for v in X[i]], f"{note} {i}")
         for i in (order if order is not None else range(len(X)))
     ]
     df = spark.createDataFrame(rows, "doc string, v array<double>, note string")

@@ -6,6 +6,13 @@ import numpy as np
 import pytest
 
 from semdedup_spark.kernels.vectors import unit_rows
+from semdedup_spark.pipeline import open_job, run_select
+from semdedup_spark.pipeline.diff import diff_runs
+from semdedup_spark.pipeline.explain import run_explain
+from semdedup_spark.pipeline.overriding import Rows, override_rows, withdraw_overrides
+from semdedup_spark.pipeline.overview import run_overview
+from semdedup_spark.pipeline.selected import edge_removals, find_selection
+from semdedup_spark.report.html import render_report
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
 
 EPS = 0.05
@@ -14,7 +21,7 @@ D = 6
 
 @pytest.fixture(scope="module")
 def done(spark, tmp_path_factory):
-    """Ids collide: both sides count from row-00000. Train rows 0 to 29 are near copies of test
+    """Ids collide: the test's are among the train's. Train rows 0 to 29 are near copies of test
     rows, 30 to 39 exact ones, of which 39 and 38 show the same; rows 40 to 60 copy each other.
     """
     root = tmp_path_factory.mktemp("reference")
@@ -26,7 +33,7 @@ def done(spark, tmp_path_factory):
     train[39] = train[38]
     train[40:60] = train[40]
     write_vectors(spark, root / "train", train)
-    write_vectors(spark, root / "test", test)
+    write_test(spark, root, test)
     config = against(root, recall="exact")
     return root, train, test, config, run(spark, config)
 
@@ -39,6 +46,16 @@ def against(root, output="out", **score):
     return config.model_copy(update={"reference": reference})
 
 
+def exam_id(i):
+    """Of the i-th test row: the same as the train row's that copies it for 0, 15 and 30."""
+    return f"row-{11 * i % 150:05d}"
+
+
+def write_test(spark, root, test):
+    ids = [exam_id(i) for i in range(len(test))]
+    write_vectors(spark, root / "test", test, ids=ids, note="exam")
+
+
 def check(spark, config, train, test):
     A, B = (unit_rows(X.astype(np.float32)).X.astype(np.float64) for X in (train, test))
     products = np.minimum(A @ B.T, 1.0)
@@ -48,11 +65,12 @@ def check(spark, config, train, test):
     assert 20 < len(removed) < len(train)
     found = {r["id"]: r for r in table(spark, config.output, "duplicates").collect()}
     assert sorted(found) == [f"row-{i:05d}" for i in removed]
+    place = {exam_id(i): i for i in range(len(test))}
     for i in removed:
         row = found[f"row-{i:05d}"]
         assert abs(row["similarity"] - M[i]) < 2e-6
         assert row["survivor_id"] == row["neighbor_id"]
-        assert abs(products[i, int(row["neighbor_id"].split("-")[1])] - M[i]) < 2e-6
+        assert abs(products[i, place[row["neighbor_id"]]] - M[i]) < 2e-6
     kept = [row[0] for row in rows_of(spark, config.output, "deduplicated", "doc")]
     assert sorted([*kept, *found]) == [f"row-{i:05d}" for i in range(len(train))]
 
@@ -67,17 +85,70 @@ def test_what_the_reference_has_is_removed_whatever_the_ids_and_copies_within_st
     assert all(record.reused for record in run(spark, config).records)
 
 
+def test_a_removed_row_is_shown_beside_its_row_of_the_reference(spark, done):
+    *_, config, _ = done
+    job = open_job(spark, config)
+    told = run_explain(job, "row-00033")
+    i = [exam_id(i) for i in range(60)].index(told.survivor_id)
+    assert told.chain_complete
+    assert [(link.id, link.neighbor_id) for link in told.chain] == [("row-00033", exam_id(i))]
+    assert '"note 33"' in told.contents["row-00033"]
+    assert f'"exam {i}"' in told.reference_contents[exam_id(i)]
+    edges = edge_removals(job, find_selection(job), n=5)
+    assert all('"note ' in each.text and '"exam ' in each.survivor_text for each in edges)
+    shown = run_overview(job)
+    assert all('"exam ' in group.survivor.text for group in shown.largest)
+    assert all('"note ' in row.text for group in shown.largest for row in group.members)
+    assert ">reference</span>" in render_report(shown)
+
+
+def namesake(spark, config):
+    """(id of a kept row that is also one of the reference's, the rows which that stands for)."""
+    kept = {row["doc"] for row in table(spark, config.output, "deduplicated").collect()}
+    groups = {}
+    for row in table(spark, config.output, "duplicates").collect():
+        groups.setdefault(row["survivor_id"], set()).add(row["id"])
+    name = min(kept & set(groups))
+    return name, groups[name]
+
+
+def test_a_kept_row_absorbs_nothing_that_a_row_of_the_reference_with_its_id_removes(spark, done):
+    *_, config, _ = done
+    name, _ = namesake(spark, config)
+    told = run_explain(open_job(spark, config), name)
+    assert (told.fate, told.n_absorbed, told.absorbed) == ("kept", 0, [])
+
+
+def test_decisions_about_a_row_leave_the_row_of_the_reference_with_its_id_alone(spark, done):
+    *_, config, _ = done
+    job = open_job(spark, config)
+    name, group = namesake(spark, config)
+    override_rows(job, Rows(groups=[name]), "remove", "the whole group")
+    assert {r["id"] for r in table(spark, config.output, "overrides").collect()} == group
+    withdraw_overrides(job, sorted(group), "remove")
+    override_rows(job, Rows(ids=[name]), "remove", "this one")
+    run_select(open_job(spark, config))
+    found = {r["id"]: r for r in table(spark, config.output, "duplicates").collect()}
+    assert (found[name]["reason"], found[name]["survivor_id"]) == ("override", None)
+    assert {r["id"] for r in found.values() if r["survivor_id"] == name} == group
+    withdraw_overrides(job, [name], "remove")
+    run_select(open_job(spark, config))
+
+
 def test_new_rows_of_the_source_cost_themselves_and_a_new_reference_costs_all(spark, done):
     root, train, test, config, _ = done
     config = against(root, "nights", recall="exact")
     run(spark, config)
     more = np.concatenate([train[5:], test[50:] + 0.01])  # ids move: most rows are changed ones
     write_vectors(spark, root / "train", more)
-    run(spark, config)
+    summary = run(spark, config)
     check(spark, config, more, test)
-    write_vectors(spark, root / "test", test[:40])
+    write_test(spark, root, test[:40])
+    before = summary.records[0].run_id
     summary = run(spark, config)
     assert "reference" in summary.records[2].why
+    changes = diff_runs(open_job(spark, config), before, summary.records[0].run_id)
+    assert {(c.before, c.after, c.why) for c in changes} == {("removed", "kept", "neighbor_gone")}
     check(spark, config, more, test[:40])
     write_vectors(spark, root / "train", train)
-    write_vectors(spark, root / "test", test)
+    write_test(spark, root, test)

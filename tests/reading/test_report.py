@@ -15,6 +15,7 @@ from semdedup_spark.errors import ConfigError
 from semdedup_spark.pipeline import open_job, run_job
 from semdedup_spark.pipeline.overview import run_overview
 from semdedup_spark.pipeline.pictures import pictures
+from semdedup_spark.pipeline.sides import own_side
 from semdedup_spark.report.html import render_report
 from tests.reading.test_report_page import Page
 
@@ -115,7 +116,7 @@ def test_an_image_that_is_gone_is_left_out(photos):
     root, job = photos
     ids = [row["id"] for row in spark_ids(job)]
     gone = root / "in" / "gone.png"
-    assert set(pictures(job, [*ids[:2], f"file:{gone}"])) == set(ids[:2])
+    assert set(pictures(job, own_side(job), [*ids[:2], f"file:{gone}"])) == set(ids[:2])
 
 
 def spark_ids(job):
@@ -145,8 +146,8 @@ def test_images_of_a_table_come_from_its_column(spark, photos, tmp_path):
 
     job = open_job(spark, parse_config(config))
     run_embed(job)
-    assert set(pictures(job, [1, 4, 99])) == {1, 4}
+    assert set(pictures(job, own_side(job), [1, 4, 99])) == {1, 4}
     slim = {**config, "source": {**config["source"], "columns": ["key"]}, "output": f"{tmp_path}/b"}
     job = open_job(spark, parse_config(slim))
     run_embed(job)
-    assert set(pictures(job, [1, 4, 99])) == {1, 4}  # read from the source again
+    assert set(pictures(job, own_side(job), [1, 4, 99])) == {1, 4}  # read from the source again

@@ -110,6 +110,8 @@ def overview(words="a text", *, with_pictures=False):
         settings={"select": words},
         software={"pyspark": "4.1.1"},
         pictures={words: image} if image else {},
+        survivor_pictures={words: image} if image else {},
+        has_reference=False,
     )
 
 
