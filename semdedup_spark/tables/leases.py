@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -20,7 +21,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from time import sleep
 
-from pyspark.errors import PySparkException
 from pyspark.sql import Row, SparkSession
 
 from semdedup_spark import schema as s
@@ -32,6 +32,7 @@ CLAIMED, RENEWED, RELEASED = "claimed", "renewed", "released"
 # A run renews a few times an hour, so this many commits hold every lease that can be alive.
 _LOOK_BACK = 200
 _ATTEMPTS = 5
+_CONFLICT = re.compile(r"\b(Concurrent|ProtocolChanged|MetadataChanged)\w*Exception\b")
 # From looking whether a commit is there to having put it there, on storage where two writers may do
 # so at once; afterwards one of them is gone.
 SETTLE_SECONDS = 3.0
@@ -155,10 +156,17 @@ class Lease:
         for attempt in range(_ATTEMPTS):
             try:
                 return append_rows(frame, self._root, s.LEASES, mark).version
-            except PySparkException:  # another claim was written at the same moment
-                if attempt == _ATTEMPTS - 1:
+            except Exception as error:
+                if attempt == _ATTEMPTS - 1 or not _is_conflict(error):
                     raise
         raise AssertionError("unreachable")
+
+
+def _is_conflict(error: Exception) -> bool:
+    """Whether another claim was written at the same moment. PySpark knows Delta's exceptions only
+    where ``delta.exceptions`` was imported; else they come as Py4J's.
+    """
+    return _CONFLICT.search(f"{type(error).__name__} {error}") is not None
 
 
 def read_claims(spark: SparkSession, root: OutputRoot) -> list[Claim]:

@@ -144,3 +144,38 @@ def test_a_claim_replaced_before_its_writer_looked_is_made_again_or_refused(log,
     monkeypatch.setattr(leases, "append_rows", losing)
     assert lease("ours", "s3a://lake/dedup").claim() is None
     assert len(lost) == len(log) == 1
+
+
+DELTA = "An error occurred while calling o95.save.\n: io.delta.exceptions."
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        DELTA + "ConcurrentTransactionException: [DELTA_CONCURRENT_TRANSACTION] This error occurs",
+        DELTA + "ProtocolChangedException: [DELTA_PROTOCOL_CHANGED] The protocol version changed",
+    ],
+)
+def test_who_claims_at_the_same_moment_as_another_is_told_of_it(log, monkeypatch, said):
+    append, other = leases.append_rows, lease("other", "/lake/dedup")
+
+    def together(*arguments):
+        monkeypatch.setattr(leases, "append_rows", append)
+        assert other.claim() is None
+        raise RuntimeError(said)  # as Py4J has it
+
+    monkeypatch.setattr(leases, "append_rows", together)
+    assert lease("ours", "/lake/dedup").claim().run_id == "other"
+
+
+def test_what_is_no_conflict_is_tried_once(log, monkeypatch):
+    tried = []
+
+    def failing(*arguments):
+        tried.append(arguments)
+        raise RuntimeError("java.io.IOException: No space left on device")
+
+    monkeypatch.setattr(leases, "append_rows", failing)
+    with pytest.raises(RuntimeError):
+        lease("ours", "/lake/dedup").claim()
+    assert len(tried) == 1
