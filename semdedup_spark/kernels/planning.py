@@ -19,6 +19,10 @@ LARGEST_FLAT = 4096
 # The largest of the coarse cells, in mean ones.
 _LARGEST_CELL = 8
 _PSEUDO_VISITS = 4.0
+# A vector travels to another unit in the time of so many comparisons: 690 with 384 numbers, 730
+# with 3,072 (benchmarks/recall.py).
+_COMPARISONS_PER_COPY = 700
+_MANY_PAIRS = 2e7
 # Reading a vector from Delta, or sending it to its unit: a round figure, near what the stage took
 # for 400,000 x 384 beyond its products.
 BYTES_PER_CORE_SECOND = 1e8
@@ -39,13 +43,20 @@ def expected_probes(
     return np.asarray(drawn * rows.sum() / max(sample_rows, 1))
 
 
-def cheaper_all_with_all(sizes: npt.ArrayLike, probes: npt.ArrayLike) -> bool:
-    """Whether comparing all pairs takes fewer comparisons than clusters with so many probes do.
+def cheaper_all_with_all(sizes: npt.ArrayLike, probes: npt.ArrayLike, unit_rows: int) -> bool:
+    """Whether comparing all pairs takes less than clusters with so many probes do: comparisons, and
+    vectors that travel to more units than one.
 
-    ``sizes``, ``probes``: (k,) rows of each cluster, and rows that visit it.
+    ``sizes``, ``probes``: (k,) rows of each cluster, and rows that visit it; ``unit_rows``: most
+    rows of a unit. Of few rows only the comparisons count: neither takes long then.
     """
     rows, visits = np.asarray(sizes, dtype=np.float64), np.asarray(probes, dtype=np.float64)
-    return bool((rows * (rows / 2 + visits)).sum() >= rows.sum() ** 2 / 2)
+    n = rows.sum()
+    pairs, apart = n * n / 2, (rows * (rows / 2 + visits)).sum()
+    if pairs >= _MANY_PAIRS:
+        pairs += _COMPARISONS_PER_COPY * n * max(2 * n / unit_rows - 1, 0.0)
+        apart += _COMPARISONS_PER_COPY * visits.sum()
+    return bool(apart >= pairs)
 
 
 @dataclass(frozen=True)

@@ -129,13 +129,10 @@ def _choice(
 ) -> Choice:
     probing, n = probing_of(way), float(sizes.sum())
     not_cut = None if probing is None else 1 - cut / max(survey.n_rows, 1)
-    if probing is not None and cheaper_all_with_all(sizes, probes):
+    unit_rows = way.unit_rows(source.dimension)
+    if probing is not None and cheaper_all_with_all(sizes, probes, unit_rows):
         sizes, probes, not_cut = np.array([n]), np.zeros(1), 1.0
-    units = plan_units(
-        sizes,
-        unit_rows=way.unit_rows(source.dimension),
-        probes=None if probing is None else probes,
-    )
+    units = plan_units(sizes, unit_rows=unit_rows, probes=None if probing is None else probes)
     k, d = source.n_clusters, source.dimension
     cost = comparison_cost(
         sizes, probes, units, n_clusters=k, dimension=d, flops_per_second=survey.flops_per_second

@@ -226,14 +226,15 @@ def plan_routing(
 ) -> Routing:
     """Decide which clusters share a unit, and which are cut, before anything is compared."""
     source, sizes = clusters(centroids, n)
+    unit_rows = settings.unit_rows(source.dimension)
     probing, probes, all_with_all = probing_of(settings), None, False
     if probing is not None:
         survey = survey_borders(survey_sample(embeddings, n, source), source, [probing])
         probes = expected_probes(survey.probes[0], sizes, survey.n_rows)
-        all_with_all = cheaper_all_with_all(sizes, probes)
+        all_with_all = cheaper_all_with_all(sizes, probes, unit_rows)
     if all_with_all:
         sizes, probes = np.array([float(n)]), None
-    plan = plan_units(sizes, unit_rows=settings.unit_rows(source.dimension), probes=probes)
+    plan = plan_units(sizes, unit_rows=unit_rows, probes=probes)
     n_tasks = tasks(embeddings.sparkSession, plan.n_units)
     keys = partition_keys(plan.n_units, n_tasks)
     return Routing(source, plan, keys, n_tasks, settings.rank_by, probing, all_with_all)

@@ -83,9 +83,16 @@ def test_comparison_cost_counts_pairs_probes_and_copies_by_hand():
 
 
 def test_all_pairs_are_cheaper_once_probes_go_nearly_everywhere():
-    assert not cheaper_all_with_all([10, 10], [4, 4])
-    assert cheaper_all_with_all([10, 10], [5, 5])
-    assert cheaper_all_with_all([20], [0])
+    assert not cheaper_all_with_all([10, 10], [4, 4], 100)
+    assert cheaper_all_with_all([10, 10], [5, 5], 100)
+    assert cheaper_all_with_all([20], [0], 100)
+
+
+def test_probes_of_many_rows_are_charged_for_the_vectors_that_travel():
+    sizes = np.full(100, 120)  # 12,000 rows, 20 probes each, as of images at eps 0.03
+    assert not cheaper_all_with_all(sizes, 1 * sizes, 50_000)
+    assert cheaper_all_with_all(sizes, 20 * sizes, 50_000)
+    assert not cheaper_all_with_all(sizes, 20 * sizes, 1_000)  # all pairs need 24 copies of each
 
 
 @given(
