@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -12,6 +13,7 @@ from pyspark.errors import PySparkException
 
 from semdedup_spark.failures import explained
 from semdedup_spark.pipeline import Progress
+from semdedup_spark.report.console import counts_line
 from semdedup_spark.report.logs import LOGGER, log_failure, log_to, logging_listener
 from semdedup_spark.session import spark_defaults
 from semdedup_spark.tables.runs import StageRecord
@@ -65,6 +67,12 @@ def test_each_event_of_a_run_is_a_line_of_json(lines):
     assert (failed["level"], failed["context"]["event"]) == ("ERROR", "run failed")
     assert failed["exception"].endswith("ValueError: of two\nlines")
     assert (other["logger"], other["level"]) == ("semdedup_spark.pipeline.leasing", "WARNING")
+
+
+def test_counts_are_told_in_one_order_whatever_the_ledgers():
+    counts = {"uncovered": 1, "removed": 2, "other": 9, "has_id": 1, "kept": 3000, "read": 3002}
+    told = "read 3,002, kept 3,000, removed 2, uncovered 1, other 9"
+    assert counts_line(replace(DONE, counts=counts)) == told
 
 
 def test_where_nobody_listens_a_failure_is_not_logged(capfd):

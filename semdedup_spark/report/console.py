@@ -19,6 +19,12 @@ from semdedup_spark.tables.runs import StageRecord
 
 _NOTES = Console(stderr=True, highlight=False)
 _SHOWN_LINES = 4
+_COUNTS = (
+    *("read", "embedded", "embedded_distinct", "reused", "encoded"),
+    *("rows", "sample_rows", "n_clusters_wanted", "n_clusters", "levels"),
+    *("units", "targets", "gone", "comparisons", "probes"),
+    *("kept", "removed", "quarantined", "uncovered", "protected"),
+)
 
 
 def console_listener() -> Listener:
@@ -44,8 +50,10 @@ def _show_end(record: StageRecord) -> None:
 
 
 def counts_line(record: StageRecord) -> str:
-    """``read 8,000, embedded 7,990``."""
-    return ", ".join(f"{name} {n:,}" for name, n in record.counts.items() if name != "has_id")
+    """``read 8,000, embedded 7,990``: in one order, which the ledger does not keep."""
+    known = {name: place for place, name in enumerate(_COUNTS)}
+    names = sorted(record.counts.keys() - {"has_id"}, key=lambda n: (known.get(n, len(known)), n))
+    return ", ".join(f"{name} {record.counts[name]:,}" for name in names)
 
 
 def _show_progress(at: Progress) -> None:
