@@ -40,16 +40,19 @@ SETTLE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Holder:
-    """A process. ``machine`` tells hosts, boots and containers apart, in which numbers repeat."""
+    """A process. ``machine`` tells hosts, boots and containers apart, in which numbers repeat;
+    ``started``: when, by the machine's clock; for on one machine they do so, too, in time.
+    """
 
     host: str
     machine: str
     pid: int
+    started: str = ""
 
     @classmethod
     def here(cls) -> Holder:
         """The process that asks."""
-        return cls(platform.node(), _machine(), os.getpid())
+        return cls(platform.node(), _machine(), os.getpid(), _process(os.getpid())[1])
 
     def has_ended(self) -> bool:
         """Whether this is known; never of a process on another machine."""
@@ -60,8 +63,9 @@ class Holder:
         except ProcessLookupError:
             return True
         except OSError:  # it belongs to somebody else, so it is there
-            return False
-        return False
+            pass
+        state, started = _process(self.pid)
+        return state == "Z" or bool(self.started and started and started != self.started)
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,17 @@ def claims_of(commits: Iterable[Row]) -> list[Claim]:
             float(told["seconds"]),
         )
     return sorted(found.values(), key=lambda claim: claim.version)
+
+
+def _process(pid: int) -> tuple[str, str]:
+    """(state, start in ticks since boot), empty where that cannot be read. A zombie (Z) has ended,
+    but nobody has asked how.
+    """
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return told[0], told[19]
+    except (OSError, IndexError):
+        return "", ""
 
 
 def _machine() -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -78,8 +79,21 @@ def test_a_process_that_has_ended_on_this_machine_holds_nothing():
         False,
     ]
     assert not replace(dead, machine="").has_ended()
+    # another process that got its number later
+    assert replace(here, started="1").has_ended() == bool(here.machine)
+    assert not replace(here, started="").has_ended()
     held = claims(commit(0, "a", CLAIMED, holder=dead))["a"]
     assert held.is_alive(at(1)) == (not here.machine)
+
+
+def test_a_process_that_nobody_has_asked_how_it_ended_has_ended():
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    zombie = replace(Holder.here(), pid=child.pid, started="")
+    until = time.monotonic() + 10
+    while not zombie.has_ended() and zombie.machine and time.monotonic() < until:
+        time.sleep(0.05)
+    assert zombie.has_ended() == bool(zombie.machine)
+    child.wait()
 
 
 @pytest.fixture
