@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pyspark.sql import SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.tables.catalog import OutputRoot
+from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
 
 # Delta's own limit: readers and writers may still use younger files.
 SHORTEST_RETENTION_HOURS = 168
+_LOOK_BACK = 50
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,23 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
         )
     name = root.name(table)
     before = _files(spark, name)
+    if _is_tidy(spark, root, table, retain_hours):
+        return Tidied(table, before[0], *before)
     spark.sql(f"OPTIMIZE {name}").collect()
     spark.sql(f"VACUUM {name} RETAIN {retain_hours} HOURS").limit(1).collect()
     after = _files(spark, name)
     return Tidied(table, before[0], after[0], after[1])
+
+
+def _is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: int) -> bool:
+    """Whether nothing was written since a VACUUM that could already remove what had been replaced.
+    Each further one would be a commit, and in time these push the last write out of Delta's log, by
+    which results are known.
+    """
+    commits = history(spark, root, table, limit=_LOOK_BACK)
+    written = next((c["timestamp"] for c in commits if not is_maintenance(c)), None)
+    newest = commits[0]["timestamp"] if commits else None
+    return bool(written and newest and newest - written > timedelta(hours=retain_hours))
 
 
 def trim_rows(spark: SparkSession, root: OutputRoot, table: str, *, older_than_days: int) -> None:
