@@ -13,7 +13,7 @@ from semdedup_spark.kernels.planning import plan_training
 from semdedup_spark.kernels.training import Training
 from semdedup_spark.pipeline.embed import embed_settings
 from semdedup_spark.pipeline.reuse import check_encoder, given_centroids, given_table
-from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
+from semdedup_spark.pipeline.stages import Job, StageResult, has_output, require_stage, run_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
@@ -74,7 +74,7 @@ def _inputs(job: Job, embed: StageRecord, *, afresh: bool) -> dict[str, str]:
     origin = embed.result_key if state is None else state.mark.origin
     last, score = job.ledger.last("cluster"), job.ledger.last("score")
     trained_on = last.inputs.get(_TRAINED_ON, "") if last is not None else ""
-    if last is None or last.inputs.get(_ORIGIN) != origin:
+    if last is None or last.inputs.get(_ORIGIN) != origin or not has_output(job, last):
         trained_on = embed.result_key
     drifted = score is not None and score.metrics.get("cost_drift", 1.0) > DRIFT_BOUND
     if afresh or (job.config.cluster.retrain == "auto" and drifted):

@@ -106,7 +106,7 @@ def carried_over(source: Compared, old: DataFrame, state: TableState, key: str) 
         ordered = _ordered(key, source)  # unchanged so far meant: as another order sees it
     batch = mark.batch + (mark.progress >= mark.goal)
     if source.rows.has_batch:
-        batch = int(row["last"])
+        batch = max(int(row["last"]), mark.batch)
         if row["least"] is not None and row["least"] <= mark.batch:
             ordered = _ordered(key, source)
     history = History(batch, mark.origin, ordered)

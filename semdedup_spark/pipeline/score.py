@@ -71,7 +71,7 @@ def run_score(
 
     def compute(key: str) -> StageResult:
         mark = CommitMark(job.run_id, "score", key, made_with=made_with, batch=history.batch)
-        return _score(job, _opened(job, embed, reference, history), mark)
+        return _score(job, _opened(job, embed, reference, history), mark, cluster.result_key)
 
     inputs = {
         s.EMBEDDINGS: embed.result_key,
@@ -109,7 +109,7 @@ def _opened(
     )
 
 
-def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
+def _score(job: Job, tables: _Tables, mark: CommitMark, trained_key: str) -> StageResult:
     known = _known_scores(job, mark, tables.ordered)
     if tables.others is not None:
         commit, counts = _score_against(job, tables, tables.others, known, mark)
@@ -128,7 +128,7 @@ def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
         with_statistics(tables.centroids, scores, job.config.score.eps_max).coalesce(1),
         job.root,
         s.CENTROIDS,
-        replace(mark, made_with=trained.mark.made_with if trained else ""),
+        replace(mark, made_with=trained.mark.made_with if trained else "", origin=trained_key),
     )
     probing = probing_of(job.config.score)
     centroids = read_table(job.spark, job.root, s.CENTROIDS, measured.version)
@@ -190,6 +190,8 @@ def _score_against(
         old = read_table(job.spark, job.root, s.SCORES, known.version)
         since = known.mark.batch
         changes = find_changes(tables.embeddings, old, since, among_themselves=False)
+        if changes.n_gone < 0:  # rows came where none should: trust nothing
+            changes, old = Changes(-1, 0, 0), None
     columns = [s.ID, s.EMBEDDING, s.BATCH]
     own, theirs = tables.embeddings.schema[s.ID], others.schema[s.ID]
     if own.dataType != theirs.dataType:

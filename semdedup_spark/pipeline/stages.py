@@ -210,6 +210,11 @@ def _still_valid(
     return "nothing that it depends on has changed", versions
 
 
+def has_output(job: Job, record: StageRecord) -> bool:
+    """Whether the stage's tables are as it left them."""
+    return _output_versions(job, record)[1] is not None
+
+
 def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int] | None]:
     """Newest versions of a stage's tables, or the name of one that no longer holds its result.
 
@@ -218,8 +223,13 @@ def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int]
     """
     versions = {}
     for table in record.outputs:
-        later = _LATER_WRITER.get((record.stage, table), "")
-        state = table_state(job.spark, job.root, table, not_by=later)
+        state = table_state(job.spark, job.root, table)
+        later = _LATER_WRITER.get((record.stage, table))
+        if state is not None and state.mark.stage == later:
+            if state.mark.origin == record.result_key:  # the one before it may have left the log
+                versions[table] = state.version
+                continue
+            state = table_state(job.spark, job.root, table, not_by=later)
         if state is None or not state.holds(record.stage, record.result_key):
             return table, None
         if state.mark.progress < state.mark.goal:
