@@ -54,7 +54,8 @@ _FORGOTTEN = (s.REASON, REPEATED)
 class Work:
     """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings;
     ``content``: the source's column that is embedded; ``stage``, ``table``: who writes what,
-    and of which of Spark's types ``stored_as`` the embeddings of a new table are.
+    and of which of Spark's types ``stored_as`` the embeddings of a new table are; ``rank_by``:
+    the order that looks at the source's columns.
     """
 
     source: SourceRows
@@ -66,6 +67,7 @@ class Work:
     stage: str = "embed"
     table: str = s.EMBEDDINGS
     stored_as: str = LISTS
+    rank_by: str = "random"
 
     def embed(self, rows: DataFrame, batch: int) -> DataFrame:
         """See :func:`embed_rows`. ``rows``: of the source."""
@@ -135,7 +137,7 @@ def embed_all(job: Job, work: Work) -> Embedded:
 def _begin(job: Job, work: Work) -> Embedded:
     state = table_state(job.spark, job.root, work.table)
     if state is None or state.mark.made_with != work.made_with:
-        return _anew(job, work)
+        return _anew(work)
     if state.holds(work.stage, work.key):
         rows = read_table(job.spark, job.root, work.table).count()
         mark = state.mark
@@ -146,12 +148,12 @@ def _begin(job: Job, work: Work) -> Embedded:
     return _carry_over(job, work, state)
 
 
-def _anew(job: Job, work: Work) -> Embedded:
-    return Embedded(new_history(_compared(job, work), work.key))
+def _anew(work: Work) -> Embedded:
+    return Embedded(new_history(_compared(work), work.key))
 
 
-def _compared(job: Job, work: Work) -> Compared:
-    return Compared(work.source, work.content, job.config.score.rank_by)
+def _compared(work: Work) -> Compared:
+    return Compared(work.source, work.content, work.rank_by)
 
 
 def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
@@ -160,9 +162,9 @@ def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     none where all rows are as they were.
     """
     old = read_table(job.spark, job.root, work.table, state.version)
-    carried = carried_over(_compared(job, work), old, state, work.key)
+    carried = carried_over(_compared(work), old, state, work.key)
     if carried is None:
-        return _anew(job, work)
+        return _anew(work)
     known = Embedded(carried.history, state.version, carried.kept, 0, carried.kept)
     rows = work.source.rows.filter(F.col(s.REASON).isNull()).select(s.ID, s.SOURCE)
     same_columns = old.schema[s.SOURCE].dataType == rows.schema[s.SOURCE].dataType

@@ -33,7 +33,7 @@ from semdedup_spark.transforms.workers import WorkerSettings
 @dataclass(frozen=True)
 class _Side:
     """Of the two sources that may be compared, one, and where its rows go. ``columns``: that it
-    must have, by the keys that ask for them.
+    must have, by the keys that ask for them; ``rank_by``: the order of its rows.
     """
 
     stage: str
@@ -41,6 +41,7 @@ class _Side:
     table: str
     quarantine: str
     columns: Mapping[str, tuple[str, ...]]
+    rank_by: str
 
 
 def embed_settings(config: JobConfig) -> dict[str, Any]:
@@ -50,8 +51,10 @@ def embed_settings(config: JobConfig) -> dict[str, Any]:
 
 def run_embed(job: Job) -> StageRecord:
     """Source rows to ``embeddings`` and ``quarantine``."""
-    side = _Side("embed", job.config.source, s.EMBEDDINGS, s.QUARANTINE, job.config.select.columns)
-    return _run_side(job, side, job.config.score.rank_by, embed_settings(job.config))
+    source, columns = job.config.source, job.config.select.columns
+    rank_by = job.config.score.rank_by
+    side = _Side("embed", source, s.EMBEDDINGS, s.QUARANTINE, columns, rank_by)
+    return _run_side(job, side, embed_settings(job.config))
 
 
 def reference_settings(config: JobConfig) -> dict[str, Any]:
@@ -67,27 +70,23 @@ def run_reference(job: Job) -> StageRecord | None:
     """Rows of the reference, if there is one, to ``reference`` and ``reference_quarantine``."""
     if job.config.reference is None:
         return None
-    side = _Side("reference", job.config.reference, s.REFERENCE, s.REFERENCE_QUARANTINE, {})
-    return _run_side(job, side, "random", reference_settings(job.config))
+    side = _Side(
+        "reference", job.config.reference, s.REFERENCE, s.REFERENCE_QUARANTINE, {}, "random"
+    )
+    return _run_side(job, side, reference_settings(job.config))
 
 
-def _run_side(job: Job, side: _Side, rank_by: str, settings: dict[str, Any]) -> StageRecord:
+def _run_side(job: Job, side: _Side, settings: dict[str, Any]) -> StageRecord:
     spec = pinned(_encoder_spec(job.config.embed))
     identity = encoder_identity(spec)  # a missing model is found before the source is read
     spec = replace(spec, expected=identity)
     made_with = f"{identity}, settings {fingerprint(job.config.embed.identity())[:16]}"
     check_encoder(job, made_with)
-    source = _opened(job, side, rank_by)
+    source = _opened(job, side)
     inputs = {"source": source.fingerprint, "encoder": identity}
-    # Ready-made vectors may be stored in more digits than are embedded.
-    content = None if side.source.kind == "vectors" else side.source.content
 
     def compute(key: str) -> StageResult:
-        settings = _worker_settings(job.config.embed)
-        stored_as = STORAGE[job.config.embed.storage]
-        work = Work(
-            source, spec, settings, key, made_with, content, side.stage, side.table, stored_as
-        )
+        work = _work(job, side, source, spec, key=key, made_with=made_with)
         embedded = embed_all(job, work)
         _refuse_changed_files(source)
         n_missing = source.n_read - embedded.rows
@@ -112,10 +111,28 @@ def _run_side(job: Job, side: _Side, rank_by: str, settings: dict[str, Any]) -> 
     return run_stage(job, side.stage, settings, inputs, compute)
 
 
-def _opened(job: Job, side: _Side, rank_by: str) -> SourceRows:
+def _work(
+    job: Job, side: _Side, source: SourceRows, spec: EncoderSpec, *, key: str, made_with: str
+) -> Work:
+    return Work(
+        source,
+        spec,
+        _worker_settings(job.config.embed),
+        key,
+        made_with,
+        # Ready-made vectors may be stored in more digits than are embedded.
+        None if side.source.kind == "vectors" else side.source.content,
+        side.stage,
+        side.table,
+        STORAGE[job.config.embed.storage],
+        side.rank_by,
+    )
+
+
+def _opened(job: Job, side: _Side) -> SourceRows:
     def check(own: DataFrame, left_out: list[str]) -> None:
         """What later stages ask of the source is checked before its rows are counted."""
-        check_rank_by(own, rank_by, left_out)
+        check_rank_by(own, side.rank_by, left_out)
         for key, columns in side.columns.items():
             check_columns(own, columns, key=key)
 

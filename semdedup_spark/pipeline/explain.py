@@ -12,7 +12,7 @@ from pyspark.sql.types import DataType, IntegralType
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, UnknownRowError
 from semdedup_spark.pipeline.selected import Selection, contents, find_selection
-from semdedup_spark.pipeline.sides import Side, own_side, survivor_side
+from semdedup_spark.pipeline.sides import Side, check_reference, own_side, survivor_side
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 
@@ -107,6 +107,7 @@ def run_explain(job: Job, key: str, *, name: str | None = None, most: int = 20) 
     is not of the ids' type.
     """
     scores = read_table(job.spark, job.root, s.SCORES)
+    check_reference(job)
     row_id = parse_id(key, scores.schema[s.ID].dataType)
     rejections = _rejections(job, row_id)
     found = scores.filter(F.col(s.ID) == F.lit(row_id)).first()

@@ -22,7 +22,7 @@ from semdedup_spark.pipeline.selected import (
     edge_removals,
     require_selection,
 )
-from semdedup_spark.pipeline.sides import Side, own_side, survivor_side
+from semdedup_spark.pipeline.sides import Side, check_reference, own_side, survivor_side
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.pipeline.summary import Example
 from semdedup_spark.pipeline.tune import Tuning, run_tune
@@ -115,6 +115,7 @@ def run_overview(
     Raises :class:`StageOrderError` where nothing was selected yet.
     """
     selection = require_selection(job, name)
+    check_reference(job)
     tuning = run_tune(job, by=by, selected=selection.eps)
     removed = selection.duplicates
     grouped = removed.filter(F.col(s.SURVIVOR_ID).isNotNull())

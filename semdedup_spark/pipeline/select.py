@@ -12,6 +12,7 @@ from semdedup_spark.errors import HorizonError, ReconciliationError
 from semdedup_spark.pipeline.embed import embed_settings
 from semdedup_spark.pipeline.guards import check_guards, has_guards, measured_background
 from semdedup_spark.pipeline.score import plan_routing
+from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
 from semdedup_spark.tables.catalog import last_change, read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
@@ -41,7 +42,9 @@ def run_select(
     if embed is None:  # else the stage embed has just checked the columns
         embed = require_stage(job, "embed", embed_settings(job.config))
         check_select_columns(job, read_table(job.spark, job.root, s.EMBEDDINGS))
-    score = score or require_stage(job, "score", job.config.score.identity())
+    if score is None:
+        score = require_stage(job, "score", job.config.score.identity())
+        check_reference(job)
     selecting = Selecting(job, embed, score)
     overrides = last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES
     inputs = {s.SCORES: score.result_key, s.OVERRIDES: overrides}

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.pipeline.stages import Job
+from semdedup_spark.errors import StageOrderError
+from semdedup_spark.pipeline.embed import reference_settings
+from semdedup_spark.pipeline.stages import Job, require_stage
 
 
 @dataclass(frozen=True)
@@ -29,3 +31,21 @@ def survivor_side(job: Job) -> Side:
     if job.config.reference is None:
         return own_side(job)
     return Side(s.REFERENCE, job.config.reference)
+
+
+def check_reference(job: Job) -> None:
+    """Raise :class:`StageOrderError` where the scores were not made with the reference, or without
+    one, that the job says: their neighbors would be taken for other rows.
+    """
+    score = job.ledger.last("score")
+    if score is None:
+        return
+    was, wanted = s.REFERENCE in score.inputs, job.config.reference is not None
+    if was != wanted:
+        words = {True: "with a reference", False: "without one"}
+        raise StageOrderError(
+            f"scores must be those of the job, {words[wanted]}. They were made {words[was]}.",
+            hint="run `semdedup run`; or give the two jobs outputs of their own.",
+        )
+    if wanted:
+        require_stage(job, "reference", reference_settings(job.config))

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.pipeline.score import later_similarity
+from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.tuning import (
@@ -91,6 +92,15 @@ class Tuning:
     sources: list[SourceShare] = field(default_factory=list)
 
 
+def _nearest(job: Job, scores: DataFrame, *, both_sides: bool) -> DataFrame:
+    """(id, nearest): the similarity of each row to any other, or to any of the reference."""
+    check_reference(job)
+    if both_sides:
+        return nearest_of(scores, later_similarity(job))
+    # Neighbors of a reference are other rows, whose ids say nothing here.
+    return nearest_known(scores) if job.config.reference is None else nearest_of(scores, scores)
+
+
 def run_tune(
     job: Job,
     *,
@@ -111,7 +121,7 @@ def run_tune(
     _check("--keep", keep_grid)
     scores = read_table(job.spark, job.root, s.SCORES)
     sourced = None if by is None else _with_source(job, scores, by)
-    nearest = nearest_of(scores, later_similarity(job)) if both_sides else nearest_known(scores)
+    nearest = _nearest(job, scores, both_sides=both_sides)
     eps_max, recall = _horizon(job)
     n = scores.count()
     if selected is None:
@@ -140,7 +150,7 @@ def run_tune(
         targets=[_reached(target, counted) for target in targets],
         curve=[(eps, counted.kept(eps)) for eps in curve],
         histogram=_histogram(counted, bins),
-        in_groups_exact=both_sides,
+        in_groups_exact=both_sides or job.config.reference is not None,
         by=by,
         sources=[] if sourced is None else _by_source(sourced, grid),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from semdedup_spark.errors import StageOrderError
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, run_select
 from semdedup_spark.pipeline.diff import diff_runs
@@ -12,6 +13,7 @@ from semdedup_spark.pipeline.explain import run_explain
 from semdedup_spark.pipeline.overriding import Rows, override_rows, withdraw_overrides
 from semdedup_spark.pipeline.overview import run_overview
 from semdedup_spark.pipeline.selected import edge_removals, find_selection
+from semdedup_spark.pipeline.tune import run_tune
 from semdedup_spark.report.html import render_report
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
 
@@ -100,6 +102,24 @@ def test_a_removed_row_is_shown_beside_its_row_of_the_reference(spark, done):
     assert all('"exam ' in group.survivor.text for group in shown.largest)
     assert all('"note ' in row.text for group in shown.largest for row in group.members)
     assert ">reference</span>" in render_report(shown)
+
+
+def test_what_has_a_duplicate_is_what_the_reference_has(spark, done):
+    *_, config, _ = done
+    tuning = run_tune(open_job(spark, config), eps_grid=[EPS])
+    assert tuning.in_groups_exact
+    (at,) = tuning.thresholds
+    assert at.in_groups == pytest.approx(at.removed / tuning.rows)
+
+
+def test_scores_against_a_reference_are_not_taken_for_scores_of_a_source_alone(spark, done):
+    *_, config, _ = done
+    alone = config.model_copy(update={"reference": None})
+    with pytest.raises(StageOrderError, match=r"without one.* made with a reference"):
+        run_select(open_job(spark, alone))
+    other = config.reference.model_copy(update={"options": {"readChangeFeed": "false"}})
+    with pytest.raises(StageOrderError, match="reference must be made with this configuration"):
+        run_select(open_job(spark, config.model_copy(update={"reference": other})))
 
 
 def namesake(spark, config):
