@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from semdedup_spark.cli.options import wait_option, working_job
 
 if TYPE_CHECKING:
     from semdedup_spark.datasets import ImageSet
+    from semdedup_spark.pipeline import Job
 
 _SIDES = {"mnist": 28, "fmnist": 28, "cifar10": 32}
 _SPLITS = click.Choice(["train", "test"])
@@ -83,19 +85,23 @@ def prune(
     **rule: Any,
 ) -> None:
     """Keep a percentage of each cluster: the tables pruning and pruned."""
+    from semdedup_spark.config import load_config
     from semdedup_spark.pipeline import label_association, run_pruning_job
 
-    settings, job_file = (*_overrides(rule, output), *overrides), dataset
-    named = not dataset.endswith((".yml", ".yaml"))
-    if named:
+    settings, association = (*_overrides(rule, output), *overrides), None
+    if dataset.endswith((".yml", ".yaml")):
+        with working_job(dataset, settings, run_id, wait) as job:
+            record = run_pruning_job(job)
+    else:
         place = Path(output or f"out/{dataset}").resolve()
         tree = named_job(dataset, split, place, representation)
-        _check(tree, settings)  # before the data are read and anything is written
-        images = load_named(dataset, root, split, limit)
-        job_file = str(write_job(tree, images, place))
-    with working_job(job_file, settings, run_id, wait) as job:
-        record = run_pruning_job(job)
-        association = label_association(job, record, "label") if named else None
+        with _draft(tree) as draft:
+            load_config(draft, settings)  # before the data are read and anything is written
+            images = load_named(dataset, root, split, limit)
+            with working_job(draft, settings, run_id, wait) as job:
+                write_job(tree | _said(job), images, place)
+                record = run_pruning_job(job)
+                association = label_association(job, record, "label")
     counts = record.counts
     share = 100 * counts["kept"] / max(counts["kept"] + counts["removed"], 1)
     click.echo(f"kept {counts['kept']:,} of {counts['read']:,} rows ({share:.2f} %)")
@@ -112,15 +118,24 @@ def _overrides(rule: dict[str, Any], output: str | None) -> list[str]:
     return said if output is None else [*said, f"output={output}"]
 
 
-def _check(tree: dict[str, Any], settings: tuple[str, ...]) -> None:
+@contextmanager
+def _draft(tree: dict[str, Any]) -> Iterator[str]:
+    """A job file outside the output, where nothing may be written before the lease is held."""
     import yaml
-
-    from semdedup_spark.config import load_config
 
     with tempfile.NamedTemporaryFile("w", suffix=".yml", encoding="utf-8") as draft:
         yaml.safe_dump(tree, draft)
         draft.flush()
-        load_config(draft.name, settings)
+        yield draft.name
+
+
+def _said(job: Job) -> dict[str, Any]:
+    """What the command line may have said, for later commands on the job file."""
+    cluster = job.config.cluster
+    return {
+        "cluster": {"n_clusters": cluster.n_clusters, "seed": cluster.seed},
+        "prune": job.config.prune.model_dump(mode="json"),
+    }
 
 
 def load_named(dataset: str, root: Path, split: str, limit: int | None) -> ImageSet:

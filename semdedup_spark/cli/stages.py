@@ -81,10 +81,11 @@ def _write_summary(place: str | None, found: dict[str, Any]) -> None:
 @wait_option
 def embed(config: str, overrides: tuple[str, ...], run_id: str | None, wait: float) -> None:
     """Rows of the source to the tables embeddings and quarantine."""
-    from semdedup_spark.pipeline import run_embed
+    from semdedup_spark.pipeline import run_embed, run_reference
 
     with working_job(config, overrides, run_id, wait) as job:
         run_embed(job)
+        run_reference(job)
 
 
 @click.command()
@@ -201,10 +202,18 @@ def print_result(job: Job, summary: JobSummary) -> None:
     places = {table: job.root.name(table) for table in tables}
     query = (
         f"SELECT survivor_id, count(*) AS copies, min(survivor_similarity) AS least_similar\n"
-        f"FROM {job.root.name(s.of_selection(s.DUPLICATES, name))}\n"
+        f"FROM {job.root.name(s.of_selection(s.DUPLICATES, name))} "
+        "WHERE survivor_id IS NOT NULL\n"
         f"GROUP BY survivor_id ORDER BY copies DESC LIMIT 10"
     )
     print_next(console, places, query)
+    if summary.stale:
+        console.print(
+            f"\nnot made again, as their settings no longer fit: {', '.join(summary.stale)}; they "
+            "may hold rows that are gone. Select them with other settings, or drop them",
+            markup=False,
+            soft_wrap=True,
+        )
     if summary.cost_drift > DRIFT_BOUND:
         console.print(
             f"\nrows have changed since the centroids were made: scoring everything would cost "

@@ -4,7 +4,7 @@ The only package that knows the transforms, the tables and the configuration at 
 """
 
 from semdedup_spark.pipeline.cluster import DRIFT_BOUND, run_cluster
-from semdedup_spark.pipeline.embed import run_embed
+from semdedup_spark.pipeline.embed import run_embed, run_reference
 from semdedup_spark.pipeline.forget import Forgotten, run_forget
 from semdedup_spark.pipeline.job import JobSummary, preview_job, run_job, run_recluster
 from semdedup_spark.pipeline.plan import Plan, plan_sizes, run_plan
@@ -33,6 +33,7 @@ __all__ = [
     "run_prune",
     "run_pruning_job",
     "run_recluster",
+    "run_reference",
     "run_score",
     "run_select",
 ]

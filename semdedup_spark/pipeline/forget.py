@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any
 
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import PruneConfig, SelectConfig
-from semdedup_spark.errors import ConfigError, GuardError, HorizonError
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.pipeline.cluster import require_centroids
 from semdedup_spark.pipeline.embed import embed_settings
-from semdedup_spark.pipeline.prune import run_prune
+from semdedup_spark.pipeline.refreshing import CANNOT, Basis, refresh_others, select_again
 from semdedup_spark.pipeline.score import run_score
-from semdedup_spark.pipeline.select import run_select
 from semdedup_spark.pipeline.stages import Job, require_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
@@ -46,16 +43,32 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     named ones as well, and a pruning are made anew, so that the tables are those of a run over the
     rest. Repeated, it changes nothing. No guard stops it.
 
-    Raises :class:`ConfigError` where an id cannot be one of this table.
+    Raises :class:`ConfigError` where an id cannot be one of this table, and
+    :class:`StageOrderError` where rows were clustered in another way than the job says.
     """
     embed = require_stage(job, "embed", embed_settings(job.config))
     wanted = _typed(job, ids)
+    made = {record.stage for record in job.ledger.records()}
+    # What must run afterwards is known to be able to before anything is erased.
+    cluster = require_centroids(job) if made & {"score", "prune"} else None
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}
+    record = _embed_record(job, embed)
+    job.ledger.add(record)
+    done, stale = _follow(job, record, cluster, made) if cluster is not None else ((), ())
+    job.ledger.flush()
+    hold = [s.EMBEDDINGS, s.QUARANTINE, *([s.OVERRIDES] if erased[s.OVERRIDES] else [])]
+    hold += [s.SCORES for each in done if each.stage == "score"]
+    hold += [table for each in done if each.stage != "score" for table in each.outputs]
+    places = tuple(map(job.root.name, hold))
+    return Forgotten(erased[s.EMBEDDINGS], erased[s.QUARANTINE], done, places, stale)
+
+
+def _embed_record(job: Job, embed: StageRecord) -> StageRecord:
     counts = dict(embed.counts)
     embedded = read_table(job.spark, job.root, s.EMBEDDINGS).count()
     quarantined = read_table(job.spark, job.root, s.QUARANTINE).count()
     counts |= {"embedded": embedded, "quarantined": quarantined, "read": embedded + quarantined}
-    record = replace(
+    return replace(
         embed,
         run_id=job.run_id,
         started_at=datetime.now(timezone.utc),
@@ -64,46 +77,30 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
         outputs={**embed.outputs, **_versions(job)},
         counts=counts,
     )
-    job.ledger.add(record)
-    score = run_score(job, record)
-    done, stale = [_selected(job, record, score)], []
-    for other in job.ledger.records():
-        if other.stage == done[0].stage:
-            continue
-        try:
-            done += _made_again(job, other, record, score)
-        except HorizonError:
-            stale += [job.root.name(table) for table in other.outputs]
-    job.ledger.flush()
-    hold = [s.EMBEDDINGS, s.SCORES, s.QUARANTINE, *(t for each in done for t in each.outputs)]
-    places = tuple(job.root.name(table) for table in hold)
-    n_embedded, n_quarantined = erased[s.EMBEDDINGS], erased[s.QUARANTINE]
-    return Forgotten(n_embedded, n_quarantined, (score, *done), places, tuple(stale))
 
 
-def _made_again(
-    job: Job, other: StageRecord, embed: StageRecord, score: StageRecord
-) -> list[StageRecord]:
-    """A selection, or a pruning, as it was configured; of other stages nothing."""
-    settings = json.loads(other.config)
-    if other.stage.partition(":")[0] == s.selection_stage(None):
-        return [_selected(_with(job, select=SelectConfig(**settings)), embed, score)]
-    if other.stage == "prune":
-        return [run_prune(_with(job, prune=PruneConfig(**settings)), embed)]
-    return []
+def _follow(
+    job: Job, embed: StageRecord, cluster: StageRecord, made: set[str]
+) -> tuple[tuple[StageRecord, ...], tuple[str, ...]]:
+    """(the stages after ``embed`` that had been run, run again; the tables that could not be)."""
+    done: list[StageRecord] = []
+    stale: list[str] = []
+    score = run_score(job, embed, cluster) if "score" in made else None
+    if score is not None:
+        done.append(score)
+        own = s.selection_stage(job.config.select.name)
+        if own in made:
+            try:
+                done.append(select_again(job, embed, score, guarded=False))
+            except CANNOT:
+                stale += map(job.root.name, _outputs(job, own))
+    others = refresh_others(job, Basis(embed, cluster, score), guarded=False)
+    return (*done, *others.records), (*stale, *others.stale)
 
 
-def _with(job: Job, **stages: Any) -> Job:
-    return replace(job, config=job.config.model_copy(update=stages))
-
-
-def _selected(job: Job, embed: StageRecord, score: StageRecord) -> StageRecord:
-    try:
-        return run_select(job, embed, score)
-    except GuardError:  # must not keep what is to be erased; the next run asks it again
-        unguarded: dict[str, Any] = {"max_removed_fraction": None, "max_removed_fraction_by": {}}
-        select = job.config.select.model_copy(update=unguarded)
-        return run_select(_with(job, select=select), embed, score)
+def _outputs(job: Job, stage: str) -> Sequence[str]:
+    record = job.ledger.last(stage)
+    return [] if record is None else list(record.outputs)
 
 
 def _versions(job: Job) -> dict[str, int]:

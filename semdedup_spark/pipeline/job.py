@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from semdedup_spark.pipeline.cluster import run_cluster
 from semdedup_spark.pipeline.embed import embed_settings, run_embed, run_reference
+from semdedup_spark.pipeline.refreshing import Basis, refresh_others
 from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.select import run_select
 from semdedup_spark.pipeline.stages import Job, require_stage
@@ -16,7 +17,8 @@ from semdedup_spark.tables.runs import StageRecord
 class JobSummary:
     """What a whole job did. ``kept`` + ``removed`` + ``quarantined`` = ``read``.
 
-    ``records``: of the four stages, and of the reference, if there is one.
+    ``records``: of the four stages, of the reference, if there is one, and of what else was made
+    again; ``stale``: see :class:`Refreshed`.
     """
 
     read: int
@@ -25,6 +27,7 @@ class JobSummary:
     quarantined: int
     eps: float
     records: tuple[StageRecord, ...]
+    stale: tuple[str, ...] = ()
 
     @property
     def cost_drift(self) -> float:
@@ -43,7 +46,9 @@ def preview_job(job: Job) -> tuple[StageRecord, ...]:
 
 
 def run_job(job: Job) -> JobSummary:
-    """All four stages, each computed or reused, and the books balanced."""
+    """All four stages, each computed or reused, and the books balanced; named selections and a
+    pruning of other rows are made again.
+    """
     embed = run_embed(job)
     return _from_centroids(job, embed, run_cluster(job, embed))
 
@@ -60,6 +65,7 @@ def _from_centroids(job: Job, embed: StageRecord, cluster: StageRecord) -> JobSu
     reference = run_reference(job)
     score = run_score(job, embed, cluster, reference)
     select = run_select(job, embed, score)
+    others = refresh_others(job, Basis(embed, cluster, score))
     job.ledger.flush()
     counts = select.counts
     return JobSummary(
@@ -68,5 +74,13 @@ def _from_centroids(job: Job, embed: StageRecord, cluster: StageRecord) -> JobSu
         removed=counts["removed"],
         quarantined=counts["quarantined"],
         eps=select.metrics["eps"],
-        records=(embed, cluster, score, select, *([reference] if reference else [])),
+        records=(
+            embed,
+            cluster,
+            score,
+            select,
+            *([reference] if reference else []),
+            *others.records,
+        ),
+        stale=others.stale,
     )

@@ -45,11 +45,17 @@ def run_prune(
     def compute(key: str) -> StageResult:
         return _prune(job, embed, cluster, key)
 
+    inputs = pruning_inputs(job, embed, cluster)
+    return run_stage(job, "prune", job.config.prune.identity(), inputs, compute)
+
+
+def pruning_inputs(job: Job, embed: StageRecord, cluster: StageRecord) -> dict[str, str]:
+    """What tells the rows that are pruned from other ones."""
     inputs = {s.EMBEDDINGS: embed.result_key, s.CENTROIDS: cluster.result_key}
     state = table_state(job.spark, job.root, s.EMBEDDINGS)
     if state is not None and state.mark.erased:
         inputs["erased"] = str(state.mark.erased)
-    return run_stage(job, "prune", job.config.prune.identity(), inputs, compute)
+    return inputs
 
 
 def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> StageResult:

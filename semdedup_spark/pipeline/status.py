@@ -72,6 +72,7 @@ def summary_dict(job: Job, summary: JobSummary) -> dict[str, Any]:
         "eps": summary.eps,
         "seconds": round(sum(record.seconds for record in summary.records), 3),
         "stages": [stage_dict(record) for record in summary.records],
+        "stale": list(summary.stale),
         "software": summary.records[-1].software,
     }
 

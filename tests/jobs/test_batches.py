@@ -20,9 +20,11 @@ from semdedup_spark.pipeline import (
     run_recluster,
     run_select,
 )
+from semdedup_spark.tables import writes
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job
 
 N, D = 240, 6
+OTHERWISE = ("cover", "components")
 ALL = near_duplicates(N, D, seed=3)
 
 
@@ -126,12 +128,22 @@ def test_nights_leave_what_one_run_leaves(spark, tmp_path, monkeypatch, recall, 
         if turn:
             assert score.counts["targets"] < len(state)
             assert summary.records[1].reused
+        elif few:
+            select_otherwise(spark, config)
     clean = job(tmp_path / "clean", tmp_path / "once", batch="night", **settings)
     batch = {r["id"]: r["batch"] for r in table(spark, config.output, "embeddings").collect()}
     assert sorted(set(batch.values())) == [0, 1, 2]
     once = {i: (x, q, batch[i]) for i, (x, q, _) in states[-1].items()}
     write_source(spark, tmp_path / "once", once)
     run(spark, clean)
+    if few:  # every night made these again
+        select_otherwise(spark, clean)
+        for resolution in OTHERWISE:
+            both = [
+                table(spark, output, f"duplicates_{resolution}").select("id", "survivor_id")
+                for output in (config.output, clean.output)
+            ]
+            assert sorted(both[0].collect()) == sorted(both[1].collect()), resolution
     for output in (config.output, clean.output):  # the column of batches differs by design
         place = f"delta.`{output}/deduplicated`"
         spark.sql(f"UPDATE {place} SET night = 0")
@@ -184,6 +196,62 @@ def test_a_forgotten_row_leaves_every_table_and_what_it_hid_comes_back(spark, tm
         assert mine == theirs
     with pytest.raises(ConfigError, match="1 to 10,000 ids"):
         run_forget(open_job(spark, config), [])
+
+
+def select_otherwise(spark, config):
+    for resolution in OTHERWISE:
+        chosen = with_select(config, name=resolution, eps=0.05, resolution=resolution)
+        run_select(open_job(spark, chosen))
+
+
+def test_what_leaves_the_source_leaves_named_selections_and_a_pruning(spark, tmp_path):
+    rows = {name(i): (ALL[i], 0, 0) for i in range(100)}
+    write_source(spark, tmp_path / "source", rows)
+    config = job(tmp_path / "out", tmp_path / "source", rank_by="random", eps_max=0.3)
+    run(spark, config)
+    for chosen, eps in (("strict", 0.02), ("wide", 0.2)):
+        run_select(open_job(spark, with_select(config, name=chosen, eps=eps)))
+    run_prune(open_job(spark, config))
+    assert len(run(spark, config).records) == 4
+    for i in range(0, 40, 2):
+        rows.pop(name(i))
+    write_source(spark, tmp_path / "source", rows)
+    narrow = job(tmp_path / "out", tmp_path / "source", rank_by="random", eps_max=0.1)
+    summary = run(spark, narrow)
+    made = [record.stage for record in summary.records[4:]]
+    assert sorted(made) == ["prune", "select:strict"]
+    tables = {place.rsplit("/", 1)[-1].strip("`") for place in summary.stale}
+    assert tables == {"duplicates_wide", "deduplicated_wide"}  # beyond the new horizon
+    for each, key in (
+        ("duplicates_strict", "id"),
+        ("deduplicated_strict", "doc"),
+        ("pruned", "doc"),
+    ):
+        assert {row[key] for row in table(spark, config.output, each).collect()} <= set(rows), each
+    strict = table(spark, config.output, "duplicates_strict").count()
+    assert table(spark, config.output, "deduplicated_strict").count() == len(rows) - strict
+
+
+def test_centroids_are_known_by_their_newest_commit_and_never_mixed(spark, tmp_path, monkeypatch):
+    """Delta's log forgets older commits in time; another hand may change the table."""
+    rows = {name(i): (ALL[i], 0, 0) for i in range(100)}
+    write_source(spark, tmp_path / "source", rows)
+    config = job(tmp_path / "out", tmp_path / "source")
+    run(spark, config)
+    rows |= {name(i): (ALL[i], 0, 0) for i in range(100, 130)}
+    write_source(spark, tmp_path / "source", rows)
+    with monkeypatch.context() as forgetful:
+        for limit in ("_NEAR", "_FAR"):
+            forgetful.setattr(writes, limit, 1)
+        grown = run(spark, config)
+    assert grown.records[1].reused
+    assert grown.records[2].counts["targets"] == 30
+    spark.sql(f"UPDATE delta.`{config.output}/centroids` SET n_rows = n_rows")
+    rows |= {name(i): (ALL[i], 0, 0) for i in range(130, 140)}
+    write_source(spark, tmp_path / "source", rows)
+    anew = run(spark, config)
+    assert not anew.records[1].reused
+    assert "targets" not in anew.records[2].counts  # old and new labels do not meet
 
 
 def with_select(config, **settings):

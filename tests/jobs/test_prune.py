@@ -135,3 +135,9 @@ def test_a_named_data_set_is_pruned_with_pictures_labels_and_ids_aligned(spark, 
     runs = table(spark, tmp_path, "runs").orderBy("started_at").collect()
     assert [row["reused"] for row in runs] == [False] * 3 + [True] * 3
     assert len(load_images("mnist", pictures, "train", fetch=False)) == 60
+    gone = rows[0]["id"]  # the job file has the settings, and nothing was scored that need be
+    forget = ["forget", "--config", f"{tmp_path}/job.yml", "--id", gone]
+    shown = CliRunner().invoke(cli, forget)
+    assert shown.exit_code == 0, shown.output
+    assert gone not in {row["id"] for row in table(spark, tmp_path, "pruned").collect()}
+    assert not (tmp_path / "scores").exists()
