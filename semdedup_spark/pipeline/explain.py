@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from pyspark.sql import DataFrame, Row
@@ -12,7 +13,7 @@ from pyspark.sql.types import DataType, IntegralType
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, UnknownRowError
 from semdedup_spark.pipeline.selected import Selection, contents, find_selection
-from semdedup_spark.pipeline.sides import Side, check_reference, own_side, survivor_side
+from semdedup_spark.pipeline.sides import check_reference, of_both
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 
@@ -134,15 +135,11 @@ def _with_contents(job: Job, known: Explanation, neighbor_id: Any) -> Explanatio
     own = [known.id, *(each.id for each in known.absorbed)]
     others = [neighbor_id, known.survivor_id, known.protected_from]
     others += [link.neighbor_id for link in known.chain]
+    found = of_both(job, partial(contents, job), set(own), set(others) - {None})
+    texts, theirs = ({str(each): text for each, text in told.items()} for told in found)
     if job.config.reference is None:
-        return replace(known, contents=_texts(job, own_side(job), own + others))
-    known = replace(known, reference_contents=_texts(job, survivor_side(job), others))
-    return replace(known, contents=_texts(job, own_side(job), own))
-
-
-def _texts(job: Job, side: Side, ids: list[Any]) -> dict[str, str]:
-    texts = contents(job, side, {each for each in ids if each is not None})
-    return {str(each): text for each, text in texts.items()}
+        return replace(known, contents=texts)
+    return replace(known, contents=texts, reference_contents=theirs)
 
 
 def parse_id(key: str, kind: DataType) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame, Window
@@ -22,7 +23,7 @@ from semdedup_spark.pipeline.selected import (
     edge_removals,
     require_selection,
 )
-from semdedup_spark.pipeline.sides import Side, check_reference, own_side, survivor_side
+from semdedup_spark.pipeline.sides import Side, of_both
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.pipeline.summary import Example
 from semdedup_spark.pipeline.tune import Tuning, run_tune
@@ -115,7 +116,6 @@ def run_overview(
     Raises :class:`StageOrderError` where nothing was selected yet.
     """
     selection = require_selection(job, name)
-    check_reference(job)
     tuning = run_tune(job, by=by, selected=selection.eps)
     removed = selection.duplicates
     grouped = removed.filter(F.col(s.SURVIVOR_ID).isNotNull())
@@ -128,6 +128,8 @@ def run_overview(
     clusters = removed.groupBy(s.CLUSTER_ID).count().collect()  # one row for each cluster
     beside = beside_survivors(job, uncovered)
     examples = [*edges, *beside]
+    ids = {each.id for each in examples}, {each.survivor_id for each in examples}
+    removed_pictures, survivor_pictures = of_both(job, partial(_pictures_of, job), *ids)
     lineage, settings, software = _lineage(job, selection)
     return Overview(
         output=job.root.location,
@@ -147,10 +149,8 @@ def run_overview(
         lineage=lineage,
         settings=settings,
         software=software,
-        pictures=_pictures_of(job, own_side(job), {each.id for each in examples}),
-        survivor_pictures=_pictures_of(
-            job, survivor_side(job), {each.survivor_id for each in examples}
-        ),
+        pictures=removed_pictures,
+        survivor_pictures=survivor_pictures,
         has_reference=job.config.reference is not None,
     )
 
@@ -165,22 +165,19 @@ def _groups(job: Job, removed: DataFrame, wanted: Sequence[tuple[Any, int]]) -> 
         .select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY, "place")
     )
     members = few.orderBy("place").collect() if survivors else []
-    removed_one = _show(job, own_side(job), {row[s.ID] for row in members})
-    standing_one = _show(job, survivor_side(job), set(survivors))
+    shown, standing = of_both(
+        job, partial(_shown, job), {row[s.ID] for row in members}, set(survivors)
+    )
     of_group: dict[Any, list[Shown]] = {survivor: [] for survivor in survivors}
     for row in members:
-        similarity = float(row[s.SURVIVOR_SIMILARITY])
-        of_group[row[s.SURVIVOR_ID]].append(removed_one(row[s.ID], similarity))
-    return [Group(standing_one(each, 1.0), of_group[each], int(size)) for each, size in wanted]
+        member = replace(shown[row[s.ID]], similarity=float(row[s.SURVIVOR_SIMILARITY]))
+        of_group[row[s.SURVIVOR_ID]].append(member)
+    return [Group(standing[each], of_group[each], int(size)) for each, size in wanted]
 
 
-def _show(job: Job, side: Side, ids: set[Any]) -> Callable[[Any, float], Shown]:
+def _shown(job: Job, side: Side, ids: set[Any]) -> dict[Any, Shown]:
     texts, images = contents(job, side, ids), pictures(job, side, ids)
-
-    def shown(row_id: Any, similarity: float) -> Shown:
-        return Shown(str(row_id), texts.get(row_id, ""), similarity, images.get(row_id))
-
-    return shown
+    return {i: Shown(str(i), texts.get(i, ""), 1.0, images.get(i)) for i in ids}
 
 
 def _pictures_of(job: Job, side: Side, named: set[str]) -> dict[str, bytes]:

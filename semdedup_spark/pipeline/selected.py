@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -13,7 +14,7 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringTy
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
-from semdedup_spark.pipeline.sides import Side, own_side, survivor_side
+from semdedup_spark.pipeline.sides import Side, of_both
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.pipeline.summary import Example
 from semdedup_spark.tables.catalog import read_table, table_exists
@@ -118,8 +119,8 @@ def beside_survivors(job: Job, few: DataFrame) -> list[Example]:
     # A row that only an override removed has no survivor.
     whole = few.filter(F.col(s.SURVIVOR_SIMILARITY).isNotNull())
     pairs = whole.select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY).collect()
-    texts = contents(job, own_side(job), {row[s.ID] for row in pairs})
-    others = contents(job, survivor_side(job), {row[s.SURVIVOR_ID] for row in pairs})
+    ids = {row[s.ID] for row in pairs}, {row[s.SURVIVOR_ID] for row in pairs}
+    texts, others = of_both(job, partial(contents, job), *ids)
     return [
         Example(str(a), texts.get(a, ""), str(b), others.get(b, ""), float(similarity))
         for a, b, similarity in pairs

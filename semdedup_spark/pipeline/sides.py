@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.pipeline.embed import reference_settings
 from semdedup_spark.pipeline.stages import Job, require_stage
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,18 @@ def survivor_side(job: Job) -> Side:
     if job.config.reference is None:
         return own_side(job)
     return Side(s.REFERENCE, job.config.reference)
+
+
+def of_both(
+    job: Job, ask: Callable[[Side, set[Any]], dict[Any, _T]], own: set[Any], others: set[Any]
+) -> tuple[dict[Any, _T], dict[Any, _T]]:
+    """What ``ask`` tells, by id, of the job's ``own`` rows and of ``others``, neighbors and
+    survivors; asked once where both are rows of one table.
+    """
+    if job.config.reference is None:
+        told = ask(own_side(job), own | others)
+        return told, told
+    return ask(own_side(job), own), ask(survivor_side(job), others)
 
 
 def check_reference(job: Job) -> None:

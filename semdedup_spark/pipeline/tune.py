@@ -97,8 +97,10 @@ def _nearest(job: Job, scores: DataFrame, *, both_sides: bool) -> DataFrame:
     check_reference(job)
     if both_sides:
         return nearest_of(scores, later_similarity(job))
-    # Neighbors of a reference are other rows, whose ids say nothing here.
-    return nearest_known(scores) if job.config.reference is None else nearest_of(scores, scores)
+    if job.config.reference is None:
+        return nearest_known(scores)
+    # Neighbors are rows of the reference, whose ids say nothing here.
+    return scores.select(s.ID, F.col(s.MAX_SIMILARITY).alias(NEAREST))
 
 
 def run_tune(
