@@ -34,7 +34,7 @@ class ShardedSampler(Sampler[int]):
         if not 0 <= rank < world:
             raise ValueError(f"rank must be from 0 to world - 1 ({world - 1}). Got {rank}.")
         self._n, self._rank, self._world = n, rank, world
-        self._shuffle, self._seed = shuffle, seed
+        self._shuffle, self._seed, self._drop_last = shuffle, seed, drop_last
         self._each = n // world if drop_last else -(-n // world)
         self._epoch, self._done = 0, 0
 
@@ -44,15 +44,27 @@ class ShardedSampler(Sampler[int]):
 
     def state_dict(self, consumed: int) -> dict[str, int]:
         """Where training is, after ``consumed`` samples of this epoch on this rank."""
-        return {"epoch": self._epoch, "consumed": consumed, "seed": self._seed, "n": self._n}
+        return {"epoch": self._epoch, "consumed": consumed, **self._identity()}
+
+    def _identity(self) -> dict[str, int]:
+        """What gives a rank its order, but for the rank: ranks go on from one state."""
+        world, shuffle, drop = self._world, int(self._shuffle), int(self._drop_last)
+        return {
+            "n": self._n,
+            "seed": self._seed,
+            "world": world,
+            "shuffle": shuffle,
+            "drop_last": drop,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there: the next iteration begins with the first sample not consumed."""
-        if (state["n"], state["seed"]) != (self._n, self._seed):
-            raise ValueError(
-                f"the state must be of {self._n} rows and seed {self._seed}. Got "
-                f"{state['n']} rows and seed {state['seed']}."
-            )
+        """Go on from there: the next iteration begins with the first sample not consumed. Raises
+        ``ValueError`` for the state of a sampler that gives another order.
+        """
+        own = self._identity()
+        other = {name: state.get(name) for name in own}
+        if own != other:
+            raise ValueError(f"the state must be of the same sampler: {own}. Got {other}.")
         self._epoch, self._done = state["epoch"], state["consumed"]
 
     def __len__(self) -> int:

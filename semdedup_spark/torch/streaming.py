@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from semdedup_spark.tables.delta_files import (
@@ -64,11 +65,16 @@ class DeduplicatedStream(IterableDataset[Any]):
         self._shuffle, self._seed, self._window = shuffle, seed, window
         self._epoch, self._done, self._given = 0, 0, 0
         self._batches: tuple[int, int, int] | None = None
+        # What the main process said last, in memory that workers share: those that live on from
+        # epoch to epoch have a copy of this object of their own, which nobody else can tell.
+        self._said = torch.zeros(5, dtype=torch.int64)
+        self._said.share_memory_()  # type: ignore[no-untyped-call]
+        self._heard = 0
         self.version, self.n_rows = self._table.version, len(self._table)
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin another epoch: another order, from its start."""
-        self._epoch, self._done, self._given, self._batches = epoch, 0, 0, None
+        """Begin another epoch: another order, from its start. Workers that persist hear of it."""
+        self._begin(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Where this process is in its own run."""
@@ -84,10 +90,23 @@ class DeduplicatedStream(IterableDataset[Any]):
         """The next DataLoader, with the same ``batch_size`` and ``num_workers``, goes on after the
         first ``batches`` batches of ``epoch`` that this rank got.
         """
-        self.set_epoch(epoch)
-        self._batches = (batches, batch_size, max(num_workers, 1))
+        self._begin(epoch, (batches, batch_size, max(num_workers, 1)))
+
+    def _begin(self, epoch: int, batches: tuple[int, int, int] | None = None) -> None:
+        self._epoch, self._done, self._given, self._batches = epoch, 0, 0, batches
+        if get_worker_info() is None:  # else it concerns this worker alone
+            self._heard += 1
+            self._said[:] = torch.tensor([self._heard, epoch, *(batches or (0, 0, 0))])
+
+    def _hear(self) -> None:
+        """In a worker: what the main process said since this one was made, or heard of it."""
+        heard, epoch, *batches = self._said.tolist()
+        if heard != self._heard:
+            self._heard, self._epoch, self._done, self._given = heard, epoch, 0, 0
+            self._batches = (batches[0], batches[1], batches[2]) if batches[2] else None
 
     def __iter__(self) -> Iterator[Any]:
+        self._hear()
         worker, workers = self._worker()
         done = self._done
         if self._batches is not None:
@@ -153,11 +172,19 @@ class DeduplicatedStream(IterableDataset[Any]):
         return [groups[i] for i in order]
 
     def _identity(self) -> dict[str, Any]:
-        return {"version": self.version, "seed": self._seed, "world": self._world}
+        return {
+            "version": self.version,
+            "n_rows": self.n_rows,
+            "seed": self._seed,
+            "world": self._world,
+            "shuffle": self._shuffle,
+            "window": self._window,
+            "drop_uneven": self._drop_uneven,
+        }
 
     def _refuse_another(self, state: dict[str, Any]) -> None:
         own = self._identity()
-        other = {name: state[name] for name in own}
+        other = {name: state.get(name) for name in own}
         if own != other:
             raise ValueError(f"the state must be of the same stream: {own}. Got {other}.")
 

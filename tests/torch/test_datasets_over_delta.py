@@ -148,8 +148,10 @@ def test_a_sampler_goes_on_with_the_first_row_not_consumed():
     assert len(fresh) == len(whole) - 30
     assert list(fresh) == whole[30:]
     assert list(fresh) == whole  # the next epoch is whole again
-    with pytest.raises(ValueError, match="seed 1"):
-        ShardedSampler(N, seed=2).load_state_dict(sampler.state_dict(0))
+    for other in ({"seed": 2}, {"world": 4}, {"shuffle": False}, {"drop_last": True}):
+        different = ShardedSampler(N, **{"seed": 1, "world": 2, **other})
+        with pytest.raises(ValueError, match="same sampler"):
+            different.load_state_dict(sampler.state_dict(0))
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
@@ -201,8 +203,9 @@ def test_a_stream_goes_on_where_its_state_was_taken(lake):
     fresh.load_state_dict(state)
     assert part + ids(fresh) == whole
     assert ids(fresh) == whole  # the next epoch is whole again
-    with pytest.raises(ValueError, match="same stream"):
-        stream(lake, seed=3).load_state_dict(state)
+    for other in ({"seed": 3}, {"shuffle": False}, {"drop_uneven": True}, {"world": 2}):
+        with pytest.raises(ValueError, match="same stream"):
+            stream(lake, **{"seed": 2, **other}).load_state_dict(state)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -213,6 +216,27 @@ def test_a_loader_goes_on_after_the_batches_it_gave(lake, workers, consumed):
     dataset.resume_after(epoch=0, batches=consumed, batch_size=8, num_workers=workers)
     rest = loaded(dataset, num_workers=workers)
     assert [ids(batch) for batch in rest] == [ids(batch) for batch in whole[consumed:]]
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_workers_that_persist_hear_of_a_new_epoch_and_of_where_to_go_on(lake, context):
+    dataset = stream(lake, seed=2)
+    living = DataLoader(
+        dataset,
+        batch_size=8,
+        collate_fn=list,
+        num_workers=2,
+        persistent_workers=True,
+        multiprocessing_context=context,
+    )
+    fresh = stream(lake, seed=2)
+    for epoch in (0, 1, 4):
+        dataset.set_epoch(epoch)
+        fresh.set_epoch(epoch)
+        assert ids(flat(living)) == ids(flat(loaded(fresh, num_workers=2)))
+    dataset.resume_after(epoch=4, batches=3, batch_size=8, num_workers=2)
+    assert ids(flat(living)) == ids(flat(loaded(fresh, num_workers=2)[3:]))
+    assert ids(flat(living)) == ids(flat(loaded(fresh, num_workers=2)))  # the whole epoch again
 
 
 def test_a_dataset_can_be_sent_to_processes_that_are_not_forked(lake):
