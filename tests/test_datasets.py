@@ -44,6 +44,18 @@ def test_idx_files_are_found_where_people_and_torchvision_put_them(tmp_path, nam
     assert images.labels.tolist() == labels.tolist()
 
 
+def test_two_sets_under_one_root_are_not_taken_for_each_other(tmp_path):
+    small_set(tmp_path / "mnist", n=30)
+    small_set(tmp_path, n=20)
+    small_set(tmp_path / "fashion_mnist", n=25)
+    (tmp_path / "mnist" / "train-labels-idx1-ubyte.gz").unlink()  # its pictures alone are no set
+    assert len(load_images("mnist", tmp_path, "train", fetch=False)) == 20
+    assert len(load_images("fmnist", tmp_path, "train", fetch=False)) == 25
+    assert len(load_images("fmnist", tmp_path / "fashion_mnist", "train", fetch=False)) == 25
+    with pytest.raises(SourceError, match="must hold mnist's train split"):
+        load_images("mnist", tmp_path / "fashion_mnist", "train", fetch=False)
+
+
 def test_the_real_test_split_of_fashion_mnist_has_a_thousand_of_each_class(shared_data):
     images = load_images("fmnist", shared_data / "fashion_mnist", "test", fetch=False)
     assert images.pixels.shape == (10_000, 28, 28)
@@ -99,6 +111,31 @@ def test_an_unknown_name_and_a_damaged_file_are_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:2000])
     with pytest.raises(SourceError, match="readable idx file"):
         load_images("mnist", tmp_path, "train", fetch=False)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:20] + b"\xff" * 40 + b[60:], lambda b: b[:12]])
+def test_bytes_that_do_not_unpack_are_told_like_any_other_damage(tmp_path, damage):
+    small_set(tmp_path)
+    file = tmp_path / "train-images-idx3-ubyte.gz"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(SourceError, match="idx"):
+        load_images("mnist", tmp_path, "train", fetch=False)
+    small_set(tmp_path, ending="")
+    file.unlink()
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3, 0, 0]))
+    with pytest.raises(SourceError, match="whole header"):
+        load_images("mnist", tmp_path, "train", fetch=False)
+
+
+def test_a_folder_of_torchvision_that_is_not_whole_is_told_and_parquet_without_rows_is_none(
+    tmp_path,
+):
+    pytest.importorskip("torchvision")
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    table = pa.table({"img": [b"x"], "label": [3], "split": ["test"]})
+    pq.write_table(table, tmp_path / "all.parquet")
+    with pytest.raises(SourceError, match="as torchvision unpacks it"):
+        load_images("cifar10", tmp_path, "train", fetch=False)
 
 
 def test_a_smaller_sample_is_part_of_a_larger_one_and_keeps_pictures_and_labels_together(tmp_path):

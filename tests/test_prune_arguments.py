@@ -46,3 +46,10 @@ def test_a_word_that_is_no_rule_is_refused(tmp_path, word):
     shown = prune(tmp_path, "--dataset", "mnist", word, "cosine")
     assert shown.exit_code == 2
     assert "is not one of" in shown.output
+
+
+def test_what_a_job_file_says_itself_cannot_be_said_beside_it(tmp_path):
+    for words in (["--limit", "5"], ["--split", "test"], ["--representation", "pixels"]):
+        shown = CliRunner().invoke(cli, ["prune", "--dataset", "job.yml", *words])
+        assert shown.exit_code == 2
+        assert f"{words[0]} must be left out" in shown.output

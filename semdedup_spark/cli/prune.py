@@ -90,6 +90,7 @@ def prune(
 
     settings, association = (*_overrides(rule, output), *overrides), None
     if dataset.endswith((".yml", ".yaml")):
+        _refuse_dataset_options()
         with working_job(dataset, settings, run_id, wait) as job:
             record = run_pruning_job(job)
     else:
@@ -108,6 +109,18 @@ def prune(
     if association is not None:
         click.echo(f"Cramer's V of cluster by label {association:.3f}: 0 is none, 1 is perfect")
     click.echo(f"pruned {job.root.name('pruned')}")
+
+
+def _refuse_dataset_options() -> None:
+    """What a job file says itself cannot be said beside it."""
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    for name in ("root", "split", "limit", "representation"):
+        if context.get_parameter_source(name) is given:
+            raise click.UsageError(
+                f"--{name} must be left out where --dataset is a job file, whose source and embed "
+                "say it."
+            )
 
 
 def _overrides(rule: dict[str, Any], output: str | None) -> list[str]:

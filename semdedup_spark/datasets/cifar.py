@@ -12,12 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from semdedup_spark.errors import SourceError
+
 _BATCHES = "cifar-10-batches-py"
 _Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 
 
 def read_cifar10(root: Path, split: str) -> _Arrays | None:
     """((n, 32, 32, 3) uint8, (n,) int64) in the original order, or ``None`` where there is nothing.
+    Raises :class:`SourceError` for a folder of torchvision's that is damaged.
 
     Parquet: a column ``image`` or ``img``, of bytes or a struct with ``bytes``, and ``label``; the
     split is a column ``split``, or the beginning of the file's name, as on Hugging Face. Where
@@ -25,8 +28,9 @@ def read_cifar10(root: Path, split: str) -> _Arrays | None:
     """
     for folder in (root, root / "cifar10", root / "plain_text"):
         files = [path for path in sorted(folder.glob("*.parquet")) if _may_hold(path, split)]
-        if files:
-            return _from_parquet(files, split)
+        found = _from_parquet(files, split) if files else None
+        if found is not None:
+            return found
     for folder in (root, root / "cifar10"):
         if (folder / _BATCHES).is_dir():
             return _from_torchvision(folder, split)
@@ -39,10 +43,12 @@ def _may_hold(path: Path, split: str) -> bool:
     return has_images and ("split" in names or path.name.startswith(split))
 
 
-def _from_parquet(files: list[Path], split: str) -> _Arrays:
+def _from_parquet(files: list[Path], split: str) -> _Arrays | None:
     table = pa.concat_tables([pq.read_table(path) for path in files], promote_options="permissive")
     if "split" in table.column_names:
         table = table.filter(pc.equal(table["split"], split))
+    if not len(table):
+        return None
     if "cifar_index" in table.column_names:
         table = table.sort_by("cifar_index")
     column = table["image" if "image" in table.column_names else "img"].combine_chunks()
@@ -65,5 +71,11 @@ def _from_torchvision(folder: Path, split: str) -> _Arrays:
     from torchvision.datasets import CIFAR10
 
     # torchvision compares the pickles with their published checksums before it opens them.
-    data = CIFAR10(str(folder), train=split == "train")
+    try:
+        data = CIFAR10(str(folder), train=split == "train")
+    except (RuntimeError, OSError, EOFError) as error:
+        raise SourceError(
+            f"{folder / _BATCHES} must hold CIFAR-10 as torchvision unpacks it. Got: {error}",
+            hint="remove the folder, and it is downloaded again.",
+        ) from error
     return data.data, np.array(data.targets, dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,13 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     try:
         with opener(path, "rb") as file:
             content = file.read()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} must be a readable idx file. Got: {error}") from error
     if len(content) < 4 or content[:3] != bytes([0, 0, _UINT8]):
         raise SourceError(f"{path} must be an idx file of unsigned bytes. It starts otherwise.")
     axes = content[3]
+    if len(content) < 4 + 4 * axes:
+        raise SourceError(f"{path} must have a whole header. It ends after {len(content)} bytes.")
     shape = np.frombuffer(content, ">u4", axes, 4).astype(int)
     data = np.frombuffer(content, np.uint8, offset=4 + 4 * axes)
     if len(data) != shape.prod():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,10 +19,12 @@ from semdedup_spark.kernels.vectors import IndexArray
 NAMES = ("mnist", "fmnist", "cifar10")
 Split = Literal["train", "test"]
 
-# Folders under the root that people and torchvision use.
+# Folders under the root that people and torchvision use. Their files have the same names, so both
+# are taken from one folder; the root itself is looked at last, and not where it bears the other's
+# name.
 _FOLDERS = {
-    "mnist": (".", "mnist", "MNIST/raw"),
-    "fmnist": (".", "fmnist", "fashion_mnist", "fashion-mnist", "FashionMNIST/raw"),
+    "mnist": ("mnist", "MNIST/raw"),
+    "fmnist": ("fmnist", "fashion_mnist", "fashion-mnist", "FashionMNIST/raw"),
 }
 _PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 
@@ -86,26 +87,31 @@ _Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 def _read(name: str, root: Path, split: Split) -> _Arrays | None:
     if name == "cifar10":
         return read_cifar10(root, split)
-    images = next(_idx_files(name, root, split, "images-idx3"), None)
-    labels = next(_idx_files(name, root, split, "labels-idx1"), None)
-    if images is None or labels is None:
-        return None
-    return read_idx(images), read_idx(labels).astype(np.int64)
+    for folder in _folders(name, root):
+        images = _idx_file(folder, split, "images-idx3")
+        labels = _idx_file(folder, split, "labels-idx1")
+        if images is not None and labels is not None:
+            return read_idx(images), read_idx(labels).astype(np.int64)
+    return None
 
 
-def _idx_files(name: str, root: Path, split: Split, what: str) -> Iterator[Path]:
-    for folder in _FOLDERS[name]:
-        for ending in (".gz", ""):
-            path = root / folder / f"{_PREFIX[split]}-{what}-ubyte{ending}"
-            if path.is_file():
-                yield path
+def _folders(name: str, root: Path) -> list[Path]:
+    others = {folder for other, own in _FOLDERS.items() if other != name for folder in own}
+    place = root.resolve()
+    itself = not {place.name, f"{place.parent.name}/{place.name}"} & others
+    return [root / folder for folder in _FOLDERS[name]] + [root] * itself
+
+
+def _idx_file(folder: Path, split: Split, what: str) -> Path | None:
+    files = (folder / f"{_PREFIX[split]}-{what}-ubyte{ending}" for ending in (".gz", ""))
+    return next((path for path in files if path.is_file()), None)
 
 
 def _missing(name: str, root: Path, split: Split, why: str) -> SourceError:
     if name == "cifar10":
         wanted = "*.parquet in it or in cifar10/, or torchvision's cifar-10-batches-py/"
     else:
-        folders = " or ".join(f"{folder}/" for folder in _FOLDERS[name][1:])
+        folders = " or ".join(f"{folder}/" for folder in _FOLDERS[name])
         prefix = _PREFIX[split]
         wanted = (
             f"{prefix}-images-idx3-ubyte.gz and {prefix}-labels-idx1-ubyte.gz, in it or in "

@@ -21,7 +21,7 @@ def draw_sweep(
     side.
     """
     last = [line for line in summary if line.steps == steps]
-    by_ratio = [s for s in last if s.n_clusters in (0, at_clusters) and s.ratio < 100]
+    by_ratio = _below_all([s for s in last if s.n_clusters in (0, at_clusters)])
     by_k = [s for s in last if s.ratio == at_ratio and s.n_clusters]
     several = len({s.n_clusters for s in by_k}) > 1
     figure, panels = _figure(1, 1 + several, width=11 if several else 7)
@@ -43,7 +43,7 @@ def draw_sweep(
 def draw_steps(summary: Sequence[Summary], path: Path, *, at_clusters: int) -> None:
     """Ratio x steps x accuracy: a panel for each ratio, accuracy by training steps."""
     rows = [s for s in summary if s.n_clusters in (0, at_clusters)]
-    ratios = sorted({s.ratio for s in rows if s.ratio < 100})
+    ratios = sorted({s.ratio for s in _below_all(rows)})
     figure, panels = _figure(1, len(ratios), width=2.9 * len(ratios) + 2)
     for panel, ratio in zip(panels, ratios, strict=True):
         own = [s for s in rows if s.ratio == ratio]
@@ -56,6 +56,11 @@ def draw_steps(summary: Sequence[Summary], path: Path, *, at_clusters: int) -> N
         panel.set(xlabel="training steps", title=f"{ratio:g} % kept, {own[0].n_kept:,} rows")
     panels[0].set_ylabel("test accuracy, %")
     _save(figure, panels[0], path)
+
+
+def _below_all(rows: list[Summary]) -> list[Summary]:
+    """Those that leave something out; all where none does."""
+    return [s for s in rows if s.ratio < 100] or rows
 
 
 def _lines(panel: Any, lines: Iterable[Summary], x: Any) -> None:

@@ -41,6 +41,14 @@ def test_both_figures_show_something_for_any_methods(tmp_path, methods):
         assert (pixels < 200).mean() > 0.005
 
 
+def test_a_sweep_that_keeps_everything_is_drawn_too(tmp_path):
+    summary = [line for line in summarise(results(["semdedup"], (100,))) if line.ratio == 100]
+    draw_sweep(summary, tmp_path / "a.png", steps=10, at_ratio=100, at_clusters=20)
+    draw_steps(summary, tmp_path / "b.png", at_clusters=20)
+    assert (tmp_path / "a.png").stat().st_size
+    assert (tmp_path / "b.png").stat().st_size
+
+
 def test_the_table_names_every_method_with_its_gain_over_the_subset(capsys):
     rows = [r for r in results(["semdedup"]) if r.steps == 10]
     print_sweep(summarise(rows))
