@@ -11,7 +11,7 @@ from semdedup_spark.errors import SemDedupError, StageOrderError
 from semdedup_spark.kernels.forecast import USUAL, Forecast, SizeCurve, cheapest, forecast
 from semdedup_spark.kernels.planning import plan_training
 from semdedup_spark.kernels.training import Training
-from semdedup_spark.pipeline.embed import embed_settings
+from semdedup_spark.pipeline.embed import require_embed
 from semdedup_spark.pipeline.reuse import check_encoder, given_centroids, given_table
 from semdedup_spark.pipeline.stages import Job, StageResult, has_output, require_stage, run_stage
 from semdedup_spark.tables.catalog import read_table
@@ -38,7 +38,7 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
     Centroids stay as new rows come, unless ``cluster.retrain`` says otherwise: old ones only cost
     time. ``afresh``: train in any case.
     """
-    embed = embed or require_stage(job, "embed", embed_settings(job.config))
+    embed = embed or require_embed(job)
     inputs, named = _inputs(job, embed, afresh=afresh), given_table(job)
     version = 0
     if named is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -18,7 +19,7 @@ from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline.commits import Embedded, Work, embed_all
 from semdedup_spark.pipeline.growth import History
 from semdedup_spark.pipeline.reuse import check_encoder
-from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
+from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
 from semdedup_spark.sources.rows import SourceRows, open_source
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
@@ -28,6 +29,9 @@ from semdedup_spark.transforms.embedding import READY_MADE
 from semdedup_spark.transforms.ranking import check_rank_by
 from semdedup_spark.transforms.storing import STORAGE
 from semdedup_spark.transforms.workers import WorkerSettings
+
+# Of the counts of the stage: rows taken out of its tables on request. There where there are any.
+ERASED = "erased"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,40 @@ def run_embed(job: Job) -> StageRecord:
     source, columns = job.config.source, job.config.select.columns
     rank_by = job.config.score.rank_by
     side = _Side("embed", source, s.EMBEDDINGS, s.QUARANTINE, columns, rank_by)
-    return _run_side(job, side, embed_settings(job.config))
+    return _recounted(job, _run_side(job, side, embed_settings(job.config)))
+
+
+def require_embed(job: Job) -> StageRecord:
+    """The record of the stage embed, which must have run before; see :func:`require_stage`."""
+    return _recounted(job, require_stage(job, "embed", embed_settings(job.config)))
+
+
+def _recounted(job: Job, record: StageRecord) -> StageRecord:
+    """The record with its counts as they are where rows were erased since it was written, be it by
+    a command that was killed before it could write that down.
+    """
+    if job.dry_run and not record.outputs:
+        return record
+    states = {name: table_state(job.spark, job.root, name) for name in record.outputs}
+    known = {name: state for name, state in states.items() if state is not None}
+    erased = sum(state.mark.erased for state in known.values())
+    if erased == record.counts.get(ERASED, 0):
+        return record
+    rows = {name: read_table(job.spark, job.root, name).count() for name in known}
+    embedded, quarantined = rows.get(s.EMBEDDINGS, 0), rows.get(s.QUARANTINE, 0)
+    counts = {"embedded": embedded, "quarantined": quarantined, "read": embedded + quarantined}
+    counted = replace(
+        record,
+        run_id=job.run_id,
+        started_at=datetime.now(timezone.utc),
+        reused=False,
+        why="rows were forgotten",
+        outputs={name: state.version for name, state in known.items()},
+        counts={**record.counts, **counts, ERASED: erased},
+    )
+    if not job.dry_run:
+        job.ledger.add(counted)
+    return counted
 
 
 def reference_settings(config: JobConfig) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
@@ -12,10 +11,10 @@ from pyspark.sql.types import StringType
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.pipeline.cluster import require_centroids
-from semdedup_spark.pipeline.embed import embed_settings
+from semdedup_spark.pipeline.embed import require_embed
 from semdedup_spark.pipeline.refreshing import CANNOT, Basis, refresh_others, select_again
 from semdedup_spark.pipeline.score import run_score
-from semdedup_spark.pipeline.stages import Job, require_stage
+from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import ids_in, replace_rows, table_state
@@ -41,42 +40,26 @@ class Forgotten:
 def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     """Erase rows by their ids. Rows whose neighbor they were are scored again, and the selections,
     named ones as well, and a pruning are made anew, so that the tables are those of a run over the
-    rest. Repeated, it changes nothing. No guard stops it.
+    rest. Repeated, it changes nothing; killed
+    and given again, it ends as if it had not been killed. No guard stops it.
 
     Raises :class:`ConfigError` where an id cannot be one of this table, and
     :class:`StageOrderError` where rows were clustered in another way than the job says.
     """
-    embed = require_stage(job, "embed", embed_settings(job.config))
+    require_embed(job)
     wanted = _typed(job, ids)
     made = {record.stage for record in job.ledger.records()}
     # What must run afterwards is known to be able to before anything is erased.
     cluster = require_centroids(job) if made & {"score", "prune"} else None
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}
-    record = _embed_record(job, embed)
-    job.ledger.add(record)
-    done, stale = _follow(job, record, cluster, made) if cluster is not None else ((), ())
+    embed = require_embed(job)  # with its counts as they are now
+    done, stale = _follow(job, embed, cluster, made) if cluster is not None else ((), ())
     job.ledger.flush()
     hold = [s.EMBEDDINGS, s.QUARANTINE, *([s.OVERRIDES] if erased[s.OVERRIDES] else [])]
     hold += [s.SCORES for each in done if each.stage == "score"]
     hold += [table for each in done if each.stage != "score" for table in each.outputs]
     places = tuple(map(job.root.name, hold))
     return Forgotten(erased[s.EMBEDDINGS], erased[s.QUARANTINE], done, places, stale)
-
-
-def _embed_record(job: Job, embed: StageRecord) -> StageRecord:
-    counts = dict(embed.counts)
-    embedded = read_table(job.spark, job.root, s.EMBEDDINGS).count()
-    quarantined = read_table(job.spark, job.root, s.QUARANTINE).count()
-    counts |= {"embedded": embedded, "quarantined": quarantined, "read": embedded + quarantined}
-    return replace(
-        embed,
-        run_id=job.run_id,
-        started_at=datetime.now(timezone.utc),
-        reused=False,
-        why="rows were forgotten",
-        outputs={**embed.outputs, **_versions(job)},
-        counts=counts,
-    )
 
 
 def _follow(
@@ -101,11 +84,6 @@ def _follow(
 def _outputs(job: Job, stage: str) -> Sequence[str]:
     record = job.ledger.last(stage)
     return [] if record is None else list(record.outputs)
-
-
-def _versions(job: Job) -> dict[str, int]:
-    states = {name: table_state(job.spark, job.root, name) for name in (s.EMBEDDINGS, s.QUARANTINE)}
-    return {name: state.version for name, state in states.items() if state is not None}
 
 
 def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:

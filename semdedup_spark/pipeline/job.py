@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from semdedup_spark.pipeline.cluster import run_cluster
-from semdedup_spark.pipeline.embed import embed_settings, run_embed, run_reference
+from semdedup_spark.pipeline.embed import require_embed, run_embed, run_reference
 from semdedup_spark.pipeline.refreshing import Basis, refresh_others
 from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.select import run_select
-from semdedup_spark.pipeline.stages import Job, require_stage
+from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.runs import StageRecord
 
 
@@ -57,7 +57,7 @@ def run_recluster(job: Job) -> JobSummary:
     """Train centroids on all rows of ``embeddings``, whatever ``cluster.retrain`` says, and score
     and select by them.
     """
-    embed = require_stage(job, "embed", embed_settings(job.config))
+    embed = require_embed(job)
     return _from_centroids(job, embed, run_cluster(job, embed, afresh=True))
 
 

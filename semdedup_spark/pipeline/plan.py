@@ -24,9 +24,9 @@ from semdedup_spark.pipeline.cluster import (
     forecast_of,
     require_centroids,
 )
-from semdedup_spark.pipeline.embed import embed_settings
+from semdedup_spark.pipeline.embed import require_embed
 from semdedup_spark.pipeline.planned import clusters, probing_of, survey_sample
-from semdedup_spark.pipeline.stages import Job, require_stage
+from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.shipping import CentroidSource
 from semdedup_spark.transforms.surveying import Survey, survey_borders
@@ -72,7 +72,7 @@ def run_plan(job: Job) -> Plan:
     """Estimate what clustering will cost and, where clusters are there, what each way of scoring
     will. Reads ``embeddings`` and ``centroids``; writes nothing.
     """
-    embed = require_stage(job, "embed", embed_settings(job.config))
+    embed = require_embed(job)
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     rows, n = embeddings.select(s.ID, s.EMBEDDING), embed.counts["embedded"]
     expected = expected_cost(job, rows, n, dimension_of(job, rows, embed.counts))

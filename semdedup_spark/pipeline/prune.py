@@ -8,9 +8,9 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.association import cramers_v
 from semdedup_spark.pipeline.cluster import require_centroids, run_cluster
-from semdedup_spark.pipeline.embed import embed_settings, run_embed
+from semdedup_spark.pipeline.embed import require_embed, run_embed
 from semdedup_spark.pipeline.planned import clusters
-from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
+from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
@@ -39,7 +39,7 @@ def run_prune(
     """Keep a percentage of each cluster; the records of the stages before are looked up if not
     given.
     """
-    embed = embed or require_stage(job, "embed", embed_settings(job.config))
+    embed = embed or require_embed(job)
     cluster = cluster or require_centroids(job)
 
     def compute(key: str) -> StageResult:

@@ -10,7 +10,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import JobConfig
 from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
 from semdedup_spark.pipeline.prune import pruning_inputs, run_prune
-from semdedup_spark.pipeline.select import check_select_columns, run_select
+from semdedup_spark.pipeline.select import check_select_columns, erased_input, run_select
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
@@ -59,7 +59,10 @@ def refresh_others(job: Job, basis: Basis, *, guarded: bool = True) -> Refreshed
 def _made_again(job: Job, other: StageRecord, basis: Basis, guarded: bool) -> list[StageRecord]:
     settings = json.loads(other.config)
     if other.stage.partition(":")[0] == s.selection_stage(None):
-        if basis.score is None or other.inputs.get(s.SCORES) == basis.score.result_key:
+        if basis.score is None:
+            return []
+        inputs = {s.SCORES: basis.score.result_key, **erased_input(basis.embed)}
+        if inputs.items() <= other.inputs.items():
             return []
         chosen = _with(job, select=settings)
         check_select_columns(chosen, read_table(job.spark, job.root, s.EMBEDDINGS))

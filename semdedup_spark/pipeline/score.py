@@ -15,7 +15,7 @@ from semdedup_spark.kernels.packing import plan_units
 from semdedup_spark.kernels.planning import cheaper_all_with_all, expected_probes
 from semdedup_spark.kernels.spreading import partition_keys
 from semdedup_spark.pipeline.cluster import cost_drift, require_centroids
-from semdedup_spark.pipeline.embed import embed_settings, reference_settings
+from semdedup_spark.pipeline.embed import reference_settings, require_embed
 from semdedup_spark.pipeline.growth import rank_identity
 from semdedup_spark.pipeline.planned import clusters, probing_of, survey_sample, tasks
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, result_key, run_stage
@@ -56,7 +56,7 @@ def run_score(
     there is a reference, its rows alone are what they are compared with.
     """
     if embed is None:  # else the stage embed has just checked the order
-        embed = require_stage(job, "embed", embed_settings(job.config))
+        embed = require_embed(job)
         own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
         check_rank_by(own, job.config.score.rank_by)
     cluster = cluster or require_centroids(job)
@@ -254,7 +254,7 @@ def later_similarity(job: Job) -> DataFrame:
             "before.",
             hint="leave out --both-sides: the share of rows with a duplicate is that removed.",
         )
-    embed = require_stage(job, "embed", embed_settings(job.config))
+    embed = require_embed(job)
     score = require_stage(job, "score", settings.identity())
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     centroids = read_table(job.spark, job.root, s.CENTROIDS, score.outputs[s.CENTROIDS])

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import HorizonError, ReconciliationError
-from semdedup_spark.pipeline.embed import embed_settings
+from semdedup_spark.pipeline.embed import ERASED, require_embed
 from semdedup_spark.pipeline.guards import check_guards, has_guards, measured_background
 from semdedup_spark.pipeline.score import plan_routing
 from semdedup_spark.pipeline.sides import check_reference
@@ -40,16 +40,21 @@ def run_select(
     """``scores`` to ``deduplicated`` and ``duplicates``, or to the tables of a named selection."""
     select = job.config.select
     if embed is None:  # else the stage embed has just checked the columns
-        embed = require_stage(job, "embed", embed_settings(job.config))
+        embed = require_embed(job)
         check_select_columns(job, read_table(job.spark, job.root, s.EMBEDDINGS))
     if score is None:
         score = require_stage(job, "score", job.config.score.identity())
         check_reference(job)
     selecting = Selecting(job, embed, score)
     overrides = last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES
-    inputs = {s.SCORES: score.result_key, s.OVERRIDES: overrides}
+    inputs = {s.SCORES: score.result_key, s.OVERRIDES: overrides, **erased_input(embed)}
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
+
+
+def erased_input(embed: StageRecord) -> dict[str, str]:
+    """What tells a selection's books from those before rows were erased, also from quarantine."""
+    return {ERASED: str(embed.counts[ERASED])} if embed.counts.get(ERASED) else {}
 
 
 def check_select_columns(job: Job, embeddings: DataFrame) -> None:

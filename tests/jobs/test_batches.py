@@ -20,6 +20,7 @@ from semdedup_spark.pipeline import (
     run_recluster,
     run_select,
 )
+from semdedup_spark.pipeline.embed import require_embed
 from semdedup_spark.tables import writes
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job
 
@@ -196,6 +197,40 @@ def test_a_forgotten_row_leaves_every_table_and_what_it_hid_comes_back(spark, tm
         assert mine == theirs
     with pytest.raises(ConfigError, match="1 to 10,000 ids"):
         run_forget(open_job(spark, config), [])
+
+
+def test_a_run_goes_on_where_a_command_that_forgets_rows_was_killed(spark, tmp_path, monkeypatch):
+    rows = {name(i): (ALL[i], 0, 0) for i in range(60)}
+    rows["bad"] = (np.zeros_like(ALL[0]), 0, 0)
+    write_source(spark, tmp_path / "source", rows)
+    config = job(tmp_path / "out", tmp_path / "source", rank_by="random")
+    run(spark, config)
+    named = with_select(config, name="other", eps=0.05)
+    run_select(open_job(spark, named))
+    asked = []
+
+    def killed(own_job):
+        asked.append(own_job)
+        if len(asked) == 2:  # rows are erased, and nothing says so
+            raise KeyboardInterrupt
+        return require_embed(own_job)
+
+    monkeypatch.setattr("semdedup_spark.pipeline.forget.require_embed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_forget(open_job(spark, config), [name(3), "bad"])
+    after = run(spark, config)
+    assert (after.read, after.quarantined) == (59, 0)
+    books = {record.stage: record.counts for record in after.records}
+    assert books["select:other"]["quarantined"] == 0
+    assert all(record.reused for record in run(spark, config).records)
+    for each in ("embeddings", "quarantine", "scores", "duplicates", "duplicates_other"):
+        ids = table(spark, config.output, each)
+        assert ids.filter(F.col("id").isin([name(3), "bad"])).count() == 0, each
+    del rows[name(3)], rows["bad"]
+    write_source(spark, tmp_path / "source", rows)
+    clean = job(tmp_path / "clean", tmp_path / "source", rank_by="random")
+    run(spark, clean)
+    same_result(spark, config.output, clean.output)
 
 
 def select_otherwise(spark, config):
