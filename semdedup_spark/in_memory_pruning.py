@@ -1,7 +1,8 @@
 """Clusters of vectors that one machine holds in memory, and what pruning or SemDeDup keeps of them.
 
 For notebooks and sweeps: the job's own kernels without Spark. Centroids start from rows chosen by
-the seed, the job's from MLlib, so the two find different clusters of the same quality.
+the seed, the job's by default from greedy k-means++, so the two find different clusters of much the
+same quality.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -135,6 +136,40 @@ def test_a_folder_of_torchvision_that_is_not_whole_is_told_and_parquet_without_r
     table = pa.table({"img": [b"x"], "label": [3], "split": ["test"]})
     pq.write_table(table, tmp_path / "all.parquet")
     with pytest.raises(SourceError, match="as torchvision unpacks it"):
+        load_images("cifar10", tmp_path, "train", fetch=False)
+
+
+def test_what_torchvision_has_unpacked_or_downloads_is_read(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("torchvision.datasets")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+
+    class Unpacked:
+        data, targets = pixels, [2, 0, 1]
+
+        def __init__(self, root, *, train):
+            assert (Path(root), train) == (tmp_path / "cifar10", False)
+
+    monkeypatch.setattr(datasets, "CIFAR10", Unpacked)
+    (tmp_path / "cifar10" / "cifar-10-batches-py").mkdir(parents=True)
+    found = load_images("cifar10", tmp_path, "test", fetch=False)
+    assert np.array_equal(found.pixels, pixels)
+    assert found.labels.tolist() == [2, 0, 1]
+
+    def fetched(root, *, download):
+        assert download
+        small_set(Path(root) / "FashionMNIST" / "raw", ending="")
+
+    monkeypatch.setattr(datasets, "FashionMNIST", fetched)
+    assert len(load_images("fmnist", tmp_path, "train")) == 30
+
+
+def test_parquet_that_is_damaged_or_holds_other_pictures_is_told(tmp_path):
+    wrong = to_png(np.zeros((28, 28, 3), np.uint8))
+    pq.write_table(pa.table({"img": [wrong], "label": [3]}), tmp_path / "train-0.parquet")
+    with pytest.raises(SourceError, match="32 x 32"):
+        load_images("cifar10", tmp_path, "train", fetch=False)
+    (tmp_path / "train-0.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(SourceError, match="readable Parquet"):
         load_images("cifar10", tmp_path, "train", fetch=False)
 
 

@@ -9,6 +9,8 @@ import click
 from semdedup_spark.cli.options import job_options, wait_option, working_job
 from semdedup_spark.cli.stages import print_result
 
+_SHOWN = 10  # of ids that are not there
+
 
 @click.command()
 @job_options
@@ -52,6 +54,10 @@ def forget(
     click.echo(
         f"forgotten: {done.embedded:,} rows of embeddings, {done.quarantined:,} of quarantine"
     )
+    if done.unknown:
+        shown = ", ".join(repr(id_) for id_ in done.unknown[:_SHOWN])
+        more = ", ..." if len(done.unknown) > _SHOWN else ""
+        click.echo(f"not there, or no longer: {len(done.unknown):,} ids: {shown}{more}")
     click.echo("Older versions of the tables still hold them. To remove those, when the retention")
     click.echo("time has passed (Delta's default is 7 days):")
     for table in done.tables:

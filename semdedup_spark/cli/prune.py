@@ -14,7 +14,6 @@ from semdedup_spark.cli.options import wait_option, working_job
 
 if TYPE_CHECKING:
     from semdedup_spark.datasets import ImageSet
-    from semdedup_spark.pipeline import Job
 
 _SIDES = {"mnist": 28, "fmnist": 28, "cifar10": 32}
 _SPLITS = click.Choice(["train", "test"])
@@ -57,10 +56,12 @@ def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @dataset_options
 @click.option("--ratio", help="Percent of each cluster to keep, 1 to 100.  [default: 25]")
-@click.option("--n_clusters", "--n-clusters", help="k of k-means.  [default: 20]")
+@click.option(
+    "--n_clusters", "--n-clusters", help="k of k-means.  [default: 20; or the job file's]"
+)
 @click.option("--rank_type", "--rank-type", type=_RANK_TYPES, help="[default: cossim]")
 @click.option("--prune_type", "--prune-type", type=_PRUNE_TYPES, help="[default: diverse]")
-@click.option("--seed", help="Of k-means and of chance.  [default: 0]")
+@click.option("--seed", help="Of chance, and of a data set's k-means.  [default: 0]")
 @click.option(
     "--exact_total",
     "--exact-total",
@@ -86,10 +87,12 @@ def prune(
 ) -> None:
     """Keep a percentage of each cluster: the tables pruning and pruned."""
     from semdedup_spark.config import load_config
+    from semdedup_spark.config.loading import with_overrides
     from semdedup_spark.pipeline import label_association, run_pruning_job
 
-    settings, association = (*_overrides(rule, output), *overrides), None
-    if dataset.endswith((".yml", ".yaml")):
+    named = not dataset.endswith((".yml", ".yaml"))
+    settings, association = (*_overrides(rule, output, named), *overrides), None
+    if not named:
         _refuse_dataset_options()
         with working_job(dataset, settings, run_id, wait) as job:
             record = run_pruning_job(job)
@@ -100,7 +103,8 @@ def prune(
             load_config(draft, settings)  # before the data are read and anything is written
             images = load_named(dataset, root, split, limit)
             with working_job(draft, settings, run_id, wait) as job:
-                write_job(tree | _said(job), images, place)
+                job.begin()  # nobody else is at work here
+                write_job(with_overrides(tree, settings), images, place)
                 record = run_pruning_job(job)
                 association = label_association(job, record, "label")
     counts = record.counts
@@ -123,10 +127,13 @@ def _refuse_dataset_options() -> None:
             )
 
 
-def _overrides(rule: dict[str, Any], output: str | None) -> list[str]:
-    """What was said on the command line, as ``key.path=value``."""
+def _overrides(rule: dict[str, Any], output: str | None, named: bool) -> list[str]:
+    """What was said on the command line, as ``key.path=value``. The centroids of a job file are
+    shared with its scores: another seed for the pruning does not train them anew.
+    """
     keys = {name: [f"prune.{name}"] for name in rule}
-    keys |= {"n_clusters": ["cluster.n_clusters"], "seed": ["prune.seed", "cluster.seed"]}
+    keys["n_clusters"] = ["cluster.n_clusters"]
+    keys["seed"] = ["prune.seed", *(["cluster.seed"] if named else [])]
     said = [f"{key}={rule[name]}" for name in rule for key in keys[name] if rule[name] is not None]
     return said if output is None else [*said, f"output={output}"]
 
@@ -140,15 +147,6 @@ def _draft(tree: dict[str, Any]) -> Iterator[str]:
         yaml.safe_dump(tree, draft)
         draft.flush()
         yield draft.name
-
-
-def _said(job: Job) -> dict[str, Any]:
-    """What the command line may have said, for later commands on the job file."""
-    cluster = job.config.cluster
-    return {
-        "cluster": {"n_clusters": cluster.n_clusters, "seed": cluster.seed},
-        "prune": job.config.prune.model_dump(mode="json"),
-    }
 
 
 def load_named(dataset: str, root: Path, split: str, limit: int | None) -> ImageSet:

@@ -16,24 +16,29 @@ if TYPE_CHECKING:
 _PRUNING = "random/common,random/diverse,cossim/common,cossim/diverse"
 
 
-def _numbers(_context: click.Context, _option: click.Parameter, said: str) -> tuple[float, ...]:
-    try:
-        found = tuple(float(part) for part in said.split(","))
-    except ValueError as error:
-        raise click.BadParameter(f"must be numbers and commas. Got {said!r}.") from error
-    return tuple(int(x) if x.is_integer() else x for x in found)
+_COUNT = click.IntRange(min=1)
+_PERCENT = click.FloatRange(1, 100)
+
+
+def _each(kind: Any) -> Any:
+    """The callback of an option of numbers and commas, each of a ``kind``."""
+
+    def read(context: click.Context, option: click.Parameter, said: str) -> tuple[Any, ...]:
+        return tuple(kind.convert(part.strip(), option, context) for part in said.split(","))
+
+    return read
 
 
 @click.command()
 @click.option("--dataset", required=True, type=click.Choice(["mnist", "fmnist", "cifar10"]))
 @dataset_options
-@click.option("--ratios", default="10,25,50,75", show_default=True, callback=_numbers)
-@click.option("--clusters", default="10,20,30,40,50", show_default=True, callback=_numbers)
-@click.option("--at-ratio", type=float, default=25, show_default=True, help="Of --clusters.")
-@click.option("--at-clusters", type=int, default=20, show_default=True, help="Of --ratios.")
+@click.option("--ratios", default="10,25,50,75", show_default=True, callback=_each(_PERCENT))
+@click.option("--clusters", default="10,20,30,40,50", show_default=True, callback=_each(_COUNT))
+@click.option("--at-ratio", type=_PERCENT, default=25, show_default=True, help="Of --clusters.")
+@click.option("--at-clusters", type=_COUNT, default=20, show_default=True, help="Of --ratios.")
 @click.option("--methods", default=_PRUNING, show_default=True, help="Also semdedup.")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
-@click.option("--steps", default="200,500,1000", show_default=True, callback=_numbers)
+@click.option("--steps", default="200,500,1000", show_default=True, callback=_each(_COUNT))
 @click.option(
     "--copies",
     type=click.FloatRange(0, 0.95),
@@ -75,6 +80,7 @@ def sweep(root: Path, output: Path, **options: Any) -> None:
     click.echo(f"{len(results.missing(cells))} of {len(cells)} cells to do", err=True)
     if results.missing(cells):
         material = _material(pictures, root, output)
+        results.require_data(material.digest())
         run_sweep(material, cells, settings, results, device=device, progress=_progress)
     _show(results.path, output, options)
 

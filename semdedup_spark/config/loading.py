@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -33,9 +34,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
         raise ConfigError(f"{path} must be valid YAML. Got: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must be a mapping of keys. Got a {type(tree).__name__}.")
+    return parse_config(with_overrides(tree, overrides))
+
+
+def with_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy with ``key.path=value`` applied, one after the other. Raises :class:`ConfigError`."""
+    changed = copy.deepcopy(dict(tree))
     for override in overrides:
-        _apply(tree, override)
-    return parse_config(tree)
+        _apply(changed, override)
+    return changed
 
 
 def parse_config(tree: Mapping[str, Any]) -> JobConfig:

@@ -38,7 +38,10 @@ def read_cifar10(root: Path, split: str) -> _Arrays | None:
 
 
 def _may_hold(path: Path, split: str) -> bool:
-    names = pq.read_schema(path).names
+    try:
+        names = pq.read_schema(path).names
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"{path} must be a readable Parquet file. Got: {error}") from error
     has_images = "label" in names and ("image" in names or "img" in names)
     return has_images and ("split" in names or path.name.startswith(split))
 
@@ -56,7 +59,13 @@ def _from_parquet(files: list[Path], split: str) -> _Arrays | None:
         column = column.field("bytes")
     pixels = np.empty((len(table), 32, 32, 3), dtype=np.uint8)
     for row, payload in enumerate(column):
-        pixels[row] = _decoded(payload.as_py())
+        picture = _decoded(payload.as_py())
+        if picture.shape != pixels.shape[1:]:
+            raise SourceError(
+                f"{files[0].parent} must hold pictures of 32 x 32, as CIFAR-10's are. Row {row} of "
+                f"{split} is of shape {picture.shape}."
+            )
+        pixels[row] = picture
     return pixels, table["label"].to_numpy().astype(np.int64)
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from semdedup_spark.errors import SourceError
 from semdedup_spark.exports.folders import new_folder
 from semdedup_spark.tables.delta_files import TableVersion, read_batches, require_columns
 
 _BATCH_ROWS = 256
+_GROUP_BYTES = 32 << 20
 
 
 def export_dataset(table: TableVersion, target: Path, *, image: str | None = None) -> None:
@@ -56,31 +60,37 @@ def export_parquet(table: TableVersion, target: Path, *, rows_per_file: int) -> 
     """
     names: list[str] = []
     with new_folder(target) as folder:
-        writer: pq.ParquetWriter | None = None
-        place = 0
-        for piece in _pieces(table, rows_per_file):
-            if place % rows_per_file == 0:
-                if writer is not None:
-                    writer.close()
-                names.append(f"part-{len(names):05d}.parquet")
-                writer = pq.ParquetWriter(folder / names[-1], piece.schema, compression="zstd")
-            if writer is not None:
-                writer.write_batch(piece)
-            place += piece.num_rows
-        if writer is not None:
-            writer.close()
+        for number, pieces in groupby(_pieces(table, rows_per_file), key=itemgetter(0)):
+            names.append(f"part-{number:05d}.parquet")
+            _write_file(folder / names[-1], (piece for _, piece in pieces))
+        if not names:
+            raise SourceError(f"{table.location} must have rows. Version {table.version} has none.")
     return [target / name for name in names]
 
 
-def _pieces(table: TableVersion, rows_per_file: int) -> Iterator[pa.RecordBatch]:
-    """Batches that end where a file ends."""
+def _write_file(path: Path, pieces: Iterator[pa.RecordBatch]) -> None:
+    """In row groups of a size that readers like, not one for each piece."""
+    held, size = [next(pieces)], 0
+    with pq.ParquetWriter(path, held[0].schema, compression="zstd") as writer:
+        for piece in pieces:
+            held.append(piece)
+            size += piece.nbytes
+            if size >= _GROUP_BYTES:
+                writer.write_table(pa.Table.from_batches(held))
+                held, size = [], 0
+        if held:
+            writer.write_table(pa.Table.from_batches(held))
+
+
+def _pieces(table: TableVersion, rows_per_file: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """(number of the file, batch): batches end where a file ends."""
     place = 0
     for batch in _batches(table):
         start = 0
         while start < batch.num_rows:
             room = rows_per_file - place % rows_per_file
             piece = batch.slice(start, room)
-            yield piece
+            yield place // rows_per_file, piece
             start += piece.num_rows
             place += piece.num_rows
 
@@ -93,4 +103,4 @@ def _batches(table: TableVersion) -> Iterator[pa.RecordBatch]:
 def _schema(table: TableVersion) -> pa.Schema:
     for batch in _batches(table):
         return batch.schema.remove_metadata()
-    return pa.schema([])
+    raise SourceError(f"{table.location} must have rows. Version {table.version} has none.")

@@ -58,7 +58,7 @@ def run_embed(job: Job) -> StageRecord:
     source, columns = job.config.source, job.config.select.columns
     rank_by = job.config.score.rank_by
     side = _Side("embed", source, s.EMBEDDINGS, s.QUARANTINE, columns, rank_by)
-    return _recounted(job, _run_side(job, side, embed_settings(job.config)))
+    return note_erasure(job, _run_side(job, side, embed_settings(job.config)))
 
 
 def require_embed(job: Job) -> StageRecord:
@@ -66,11 +66,18 @@ def require_embed(job: Job) -> StageRecord:
     return _recounted(job, require_stage(job, "embed", embed_settings(job.config)))
 
 
-def _recounted(job: Job, record: StageRecord) -> StageRecord:
-    """The record with its counts as they are where rows were erased since it was written, be it by
-    a command that was killed before it could write that down.
+def note_erasure(job: Job, embed: StageRecord) -> StageRecord:
+    """The record of the stage, and in the ledger, with its counts as they are where rows were
+    erased since it was written, be it by a command that was killed before it could say so.
     """
-    if job.dry_run and not record.outputs:
+    counted = _recounted(job, embed)
+    if counted is not embed and not job.dry_run:
+        job.ledger.add(counted)
+    return counted
+
+
+def _recounted(job: Job, record: StageRecord) -> StageRecord:
+    if not record.outputs:  # of a dry run
         return record
     states = {name: table_state(job.spark, job.root, name) for name in record.outputs}
     known = {name: state for name, state in states.items() if state is not None}
@@ -80,7 +87,7 @@ def _recounted(job: Job, record: StageRecord) -> StageRecord:
     rows = {name: read_table(job.spark, job.root, name).count() for name in known}
     embedded, quarantined = rows.get(s.EMBEDDINGS, 0), rows.get(s.QUARANTINE, 0)
     counts = {"embedded": embedded, "quarantined": quarantined, "read": embedded + quarantined}
-    counted = replace(
+    return replace(
         record,
         run_id=job.run_id,
         started_at=datetime.now(timezone.utc),
@@ -89,9 +96,6 @@ def _recounted(job: Job, record: StageRecord) -> StageRecord:
         outputs={name: state.version for name, state in known.items()},
         counts={**record.counts, **counts, ERASED: erased},
     )
-    if not job.dry_run:
-        job.ledger.add(counted)
-    return counted
 
 
 def reference_settings(config: JobConfig) -> dict[str, Any]:

@@ -11,13 +11,15 @@ from pyspark.sql.types import StringType
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.pipeline.cluster import require_centroids
-from semdedup_spark.pipeline.embed import require_embed
+from semdedup_spark.pipeline.embed import note_erasure, require_embed
 from semdedup_spark.pipeline.refreshing import CANNOT, Basis, refresh_others, select_again
 from semdedup_spark.pipeline.score import run_score
+from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import ids_in, replace_rows, table_state
+from semdedup_spark.transforms.ranking import check_rank_by
 
 MOST_IDS = 10_000
 _WITH_IDS = (s.EMBEDDINGS, s.QUARANTINE, s.OVERRIDES)
@@ -27,7 +29,8 @@ _WITH_IDS = (s.EMBEDDINGS, s.QUARANTINE, s.OVERRIDES)
 class Forgotten:
     """Rows erased from ``embeddings`` and from ``quarantine``, and the stages that ran after it.
     ``tables``: those whose old files still hold them, as SQL names them; ``stale``: those of
-    selections that can no longer be made as they were configured, which hold them still.
+    selections that can no longer be made as they were configured, which hold them still;
+    ``unknown``: ids that no table had.
     """
 
     embedded: int
@@ -35,6 +38,7 @@ class Forgotten:
     records: tuple[StageRecord, ...]
     tables: tuple[str, ...]
     stale: tuple[str, ...]
+    unknown: tuple[object, ...]
 
 
 def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
@@ -46,20 +50,26 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     Raises :class:`ConfigError` where an id cannot be one of this table, and
     :class:`StageOrderError` where rows were clustered in another way than the job says.
     """
-    require_embed(job)
+    embed = require_embed(job)
     wanted = _typed(job, ids)
     made = {record.stage for record in job.ledger.records()}
     # What must run afterwards is known to be able to before anything is erased.
     cluster = require_centroids(job) if made & {"score", "prune"} else None
+    if "score" in made:
+        check_reference(job)
+        own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
+        check_rank_by(own, job.config.score.rank_by)
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}
-    embed = require_embed(job)  # with its counts as they are now
+    embed = note_erasure(job, embed)
     done, stale = _follow(job, embed, cluster, made) if cluster is not None else ((), ())
     job.ledger.flush()
     hold = [s.EMBEDDINGS, s.QUARANTINE, *([s.OVERRIDES] if erased[s.OVERRIDES] else [])]
     hold += [s.SCORES for each in done if each.stage == "score"]
     hold += [table for each in done if each.stage != "score" for table in each.outputs]
     places = tuple(map(job.root.name, hold))
-    return Forgotten(erased[s.EMBEDDINGS], erased[s.QUARANTINE], done, places, stale)
+    counts = {name: sum(found.values()) for name, found in erased.items()}
+    unknown = tuple(id_ for id_ in wanted if not any(id_ in found for found in erased.values()))
+    return Forgotten(counts[s.EMBEDDINGS], counts[s.QUARANTINE], done, places, stale, unknown)
 
 
 def _follow(
@@ -103,16 +113,18 @@ def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:
         ) from error
 
 
-def _erase(job: Job, table: str, ids: Sequence[object]) -> int:
-    """How many rows of the table had one of the ids and are gone now."""
+def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[object, int]:
+    """How many rows the table had of each id, those of none left out; they are gone now."""
     state = table_state(job.spark, job.root, table)
     if state is None:
-        return 0
+        return {}
     rows = read_table(job.spark, job.root, table, state.version)
-    n = rows.filter(F.col(s.ID).isin(list(ids))).count()
-    if n:
+    counts = rows.filter(F.col(s.ID).isin(list(ids))).groupBy(s.ID).count()
+    found = {row[0]: int(row[1]) for row in counts.collect()}  # MOST_IDS at most
+    if found:
         # The result stays that of the source; how often rows were erased tells it from the one
         # before.
-        mark = replace(state.mark, run_id=job.run_id, erased=state.mark.erased + n)
+        erased = state.mark.erased + sum(found.values())
+        mark = replace(state.mark, run_id=job.run_id, erased=erased)
         replace_rows(rows.limit(0), job.root, table, ids_in(s.ID, ids), mark)
-    return n
+    return found

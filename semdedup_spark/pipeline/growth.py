@@ -16,7 +16,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import fingerprint
 from semdedup_spark.rank_by import BUILT_IN
 from semdedup_spark.sources.rows import SourceRows, hash_of_columns
-from semdedup_spark.tables.writes import TableState
+from semdedup_spark.tables.writes import CommitMark, TableState
 from semdedup_spark.transforms.ranking import order_hash
 
 # Rows up to which a change is written into the files that hold them; beyond, all files are.
@@ -68,6 +68,11 @@ def rank_identity(rank_by: str) -> str:
     return "" if rank_by in BUILT_IN else fingerprint(rank_by)[:16]
 
 
+def batches_input(mark: CommitMark) -> str:
+    """Which rows of ``embeddings`` were scored, as the inputs of ``score`` say it."""
+    return f"up to {mark.batch}, since {mark.ordered[:12]}, {mark.erased} erased"
+
+
 def new_history(source: Compared, key: str) -> History:
     """Of a table that begins with the result ``key``."""
     batch = _last_batch(source.rows) if source.rows.has_batch else 0
@@ -102,13 +107,15 @@ def carried_over(source: Compared, old: DataFrame, state: TableState, key: str) 
         return None
     mark = state.mark
     ordered = mark.ordered
+    # A source may come back to what it was once: the key does, the order of the rows does not.
+    afresh = _ordered(fingerprint([key, mark.ordered, state.version]), source)
     if ordered.partition("/")[2] != rank_identity(source.rank_by):
-        ordered = _ordered(key, source)  # unchanged so far meant: as another order sees it
+        ordered = afresh  # unchanged so far meant: as another order sees it
     batch = mark.batch + (mark.progress >= mark.goal)
     if source.rows.has_batch:
         batch = max(int(row["last"]), mark.batch)
         if row["least"] is not None and row["least"] <= mark.batch:
-            ordered = _ordered(key, source)
+            ordered = afresh
     history = History(batch, mark.origin, ordered)
     return Carried(
         history,

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, UnknownRowError
+from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.writes import CommitMark, replace_table
@@ -48,6 +49,7 @@ def override_rows(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
     if not reason.strip():
         raise ConfigError("--reason must say why. Got nothing.")
     job.begin()
+    check_reference(job)
     # Rows of a reference stay, also where rows of the source have the same ids.
     own_survivors = job.config.reference is None
     chosen = _chosen(job, rows, with_survivor=action == s.REMOVE and own_survivors)

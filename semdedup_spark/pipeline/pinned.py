@@ -9,7 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from semdedup_spark import schema as s
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.tables.catalog import OutputRoot, read_table
-from semdedup_spark.tables.runs import Ledger
+from semdedup_spark.tables.runs import Ledger, StageRecord
+from semdedup_spark.tables.writes import table_state
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,18 @@ def read_selection(spark: SparkSession, output: str, name: str | None = None) ->
             + (f" called {name!r}." if name else "."),
             hint="run `semdedup run`, or `semdedup select`.",
         )
-    tables = (s.of_selection(table, name) for table in (s.DEDUPLICATED, s.DUPLICATES))
-    kept, removed = (read_table(spark, root, t, record.outputs[t]) for t in tables)
+    kept, removed = (
+        _as_recorded(spark, root, s.of_selection(table, name), record)
+        for table in (s.DEDUPLICATED, s.DUPLICATES)
+    )
     return SelectedTables(record.run_id, kept, removed)
+
+
+def _as_recorded(
+    spark: SparkSession, root: OutputRoot, table: str, record: StageRecord
+) -> DataFrame:
+    """The newest version while it holds the result: an older one's files may be vacuumed."""
+    state = table_state(spark, root, table)
+    holds = state is not None and state.holds(record.stage, record.result_key)
+    version = state.version if state is not None and holds else record.outputs[table]
+    return read_table(spark, root, table, version)

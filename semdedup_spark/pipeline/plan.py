@@ -130,7 +130,8 @@ def _choice(
     probing, n = probing_of(way), float(sizes.sum())
     not_cut = None if probing is None else 1 - cut / max(survey.n_rows, 1)
     unit_rows = way.unit_rows(source.dimension)
-    if probing is not None and cheaper_all_with_all(sizes, probes, unit_rows):
+    exact = probing is not None and probing.budget is None
+    if exact and cheaper_all_with_all(sizes, probes, unit_rows):
         sizes, probes, not_cut = np.array([n]), np.zeros(1), 1.0
     units = plan_units(sizes, unit_rows=unit_rows, probes=None if probing is None else probes)
     k, d = source.n_clusters, source.dimension

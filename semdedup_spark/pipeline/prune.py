@@ -8,7 +8,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.association import cramers_v
 from semdedup_spark.pipeline.cluster import require_centroids, run_cluster
-from semdedup_spark.pipeline.embed import require_embed, run_embed
+from semdedup_spark.pipeline.embed import ERASED, require_embed, run_embed
 from semdedup_spark.pipeline.planned import clusters
 from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
 from semdedup_spark.tables.catalog import read_table
@@ -54,7 +54,7 @@ def pruning_inputs(job: Job, embed: StageRecord, cluster: StageRecord) -> dict[s
     inputs = {s.EMBEDDINGS: embed.result_key, s.CENTROIDS: cluster.result_key}
     state = table_state(job.spark, job.root, s.EMBEDDINGS)
     if state is not None and state.mark.erased:
-        inputs["erased"] = str(state.mark.erased)
+        inputs[ERASED] = str(state.mark.erased)
     return inputs
 
 

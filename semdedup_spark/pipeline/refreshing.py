@@ -9,6 +9,7 @@ from typing import Any
 from semdedup_spark import schema as s
 from semdedup_spark.config import JobConfig
 from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
+from semdedup_spark.pipeline.embed import ERASED
 from semdedup_spark.pipeline.prune import pruning_inputs, run_prune
 from semdedup_spark.pipeline.select import check_select_columns, erased_input, run_select
 from semdedup_spark.pipeline.stages import Job
@@ -40,38 +41,44 @@ class Refreshed:
 
 def refresh_others(job: Job, basis: Basis, *, guarded: bool = True) -> Refreshed:
     """Make again, with the settings that the ledger has, the selections of other names and the
-    pruning, where they were made of other rows; not those of whose tables somebody dropped one.
+    pruning, where they were made of other rows; of those of whose tables somebody dropped one, what
+    is left is told to be stale.
     """
     own = s.selection_stage(job.config.select.name)
     done: list[StageRecord] = []
     stale: list[str] = []
     for other in job.ledger.records():
-        there = all(table_exists(job.spark, job.root, table) for table in other.outputs)
-        if other.stage == own or not there:
+        there = [table for table in other.outputs if table_exists(job.spark, job.root, table)]
+        if other.stage == own or not there or not _is_old(job, other, basis):
             continue
         try:
-            done += _made_again(job, other, basis, guarded)
+            if len(there) == len(other.outputs):
+                done.append(_made_again(job, other, basis, guarded))
+                continue
         except CANNOT:
-            stale += map(job.root.name, other.outputs)
+            pass
+        stale += map(job.root.name, there)
     return Refreshed(tuple(done), tuple(stale))
 
 
-def _made_again(job: Job, other: StageRecord, basis: Basis, guarded: bool) -> list[StageRecord]:
+def _is_old(job: Job, other: StageRecord, basis: Basis) -> bool:
+    """Whether it was made of other rows, or other scores, than there are now."""
+    if other.stage.partition(":")[0] == s.selection_stage(None) and basis.score is not None:
+        now = {s.SCORES: basis.score.result_key, **erased_input(basis.embed)}
+        return not now.items() <= other.inputs.items()
+    if other.stage == "prune":  # its clusters are its own: others are no reason
+        now = pruning_inputs(job, basis.embed, basis.cluster)
+        return any(now.get(name) != other.inputs.get(name) for name in (s.EMBEDDINGS, ERASED))
+    return False
+
+
+def _made_again(job: Job, other: StageRecord, basis: Basis, guarded: bool) -> StageRecord:
     settings = json.loads(other.config)
-    if other.stage.partition(":")[0] == s.selection_stage(None):
-        if basis.score is None:
-            return []
-        inputs = {s.SCORES: basis.score.result_key, **erased_input(basis.embed)}
-        if inputs.items() <= other.inputs.items():
-            return []
-        chosen = _with(job, select=settings)
-        check_select_columns(chosen, read_table(job.spark, job.root, s.EMBEDDINGS))
-        return [select_again(chosen, basis.embed, basis.score, guarded=guarded)]
-    if other.stage == "prune":
-        if other.inputs == pruning_inputs(job, basis.embed, basis.cluster):
-            return []
-        return [run_prune(_with(job, prune=settings), basis.embed, basis.cluster)]
-    return []
+    if other.stage == "prune" or basis.score is None:
+        return run_prune(_with(job, prune=settings), basis.embed, basis.cluster)
+    chosen = _with(job, select=settings)
+    check_select_columns(chosen, read_table(job.spark, job.root, s.EMBEDDINGS))
+    return select_again(chosen, basis.embed, basis.score, guarded=guarded)
 
 
 def select_again(job: Job, embed: StageRecord, score: StageRecord, *, guarded: bool) -> StageRecord:
@@ -81,10 +88,7 @@ def select_again(job: Job, embed: StageRecord, score: StageRecord, *, guarded: b
     except GuardError:
         if guarded:
             raise
-        unguarded: dict[str, Any] = {"max_removed_fraction": None, "max_removed_fraction_by": {}}
-        select = job.config.select.model_copy(update=unguarded)
-        free = replace(job, config=job.config.model_copy(update={"select": select}))
-        return run_select(free, embed, score)
+        return run_select(job, embed, score, guarded=False)
 
 
 def _with(job: Job, **stages: Any) -> Job:

@@ -16,8 +16,9 @@ from semdedup_spark.kernels.planning import cheaper_all_with_all, expected_probe
 from semdedup_spark.kernels.spreading import partition_keys
 from semdedup_spark.pipeline.cluster import cost_drift, require_centroids
 from semdedup_spark.pipeline.embed import reference_settings, require_embed
-from semdedup_spark.pipeline.growth import rank_identity
+from semdedup_spark.pipeline.growth import batches_input, rank_identity
 from semdedup_spark.pipeline.planned import clusters, probing_of, survey_sample, tasks
+from semdedup_spark.pipeline.sides import require_score
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, result_key, run_stage
 from semdedup_spark.pipeline.updates import (
     Changes,
@@ -76,7 +77,7 @@ def run_score(
     inputs = {
         s.EMBEDDINGS: embed.result_key,
         **beside,
-        "batches": f"up to {history.batch}, since {history.ordered[:12]}, {history.erased} erased",
+        "batches": batches_input(history),
     }
     return run_stage(job, "score", job.config.score.identity(), inputs, compute)
 
@@ -169,14 +170,13 @@ def _score_changes(
         return _score_all(job, tables, mark)
     rows = changes.with_target(tables.embeddings)
     n_targets = rows.filter(F.col(TARGET)).count()
-    counts = {"units": 0, "targets": n_targets, "gone": changes.n_gone}
-    scores, totals = old.limit(0), None
+    counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
     if n_targets:
         routing = plan_changes(rows, tables.centroids, job.config.score)
         scores, totals = _scored(job, near_targets(rows, old, routing), routing)
-        counts["units"] = routing.plan.n_units
+        counts |= {"units": routing.plan.n_units}
     commit = _store(job, scores, changes, old, mark)
-    return commit, {**counts, **(_observed(job, totals) if totals is not None else {})}
+    return commit, {"units": 0, **counts, **(_observed(job, totals) if totals else {})}
 
 
 def _score_against(
@@ -226,14 +226,14 @@ def _store(
 def plan_routing(
     embeddings: DataFrame, centroids: DataFrame, settings: ScoreConfig, n: int
 ) -> Routing:
-    """Decide which clusters share a unit, and which are cut, before anything is compared."""
+    """Decide, before anything is compared, which clusters share a unit, and which are cut."""
     source, sizes = clusters(centroids, n)
     unit_rows = settings.unit_rows(source.dimension)
     probing, probes, all_with_all = probing_of(settings), None, False
     if probing is not None:
         survey = survey_borders(survey_sample(embeddings, n, source), source, [probing])
         probes = expected_probes(survey.probes[0], sizes, survey.n_rows)
-        all_with_all = cheaper_all_with_all(sizes, probes, unit_rows)
+        all_with_all = probing.budget is None and cheaper_all_with_all(sizes, probes, unit_rows)
     if all_with_all:
         sizes, probes = np.array([float(n)]), None
     plan = plan_units(sizes, unit_rows=unit_rows, probes=probes)
@@ -250,12 +250,11 @@ def later_similarity(job: Job) -> DataFrame:
     settings = job.config.score
     if job.config.reference is not None:
         raise ConfigError(
-            "rows that rank after a row are compared only without a reference, whose rows all rank "
-            "before.",
+            "rows ranked after a row are compared only without a reference: its rows rank before.",
             hint="leave out --both-sides: the share of rows with a duplicate is that removed.",
         )
     embed = require_embed(job)
-    score = require_stage(job, "score", settings.identity())
+    score = require_score(job)
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     centroids = read_table(job.spark, job.root, s.CENTROIDS, score.outputs[s.CENTROIDS])
     routing = plan_routing(embeddings, centroids, settings, embed.counts["embedded"])

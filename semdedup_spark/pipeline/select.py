@@ -12,8 +12,8 @@ from semdedup_spark.errors import HorizonError, ReconciliationError
 from semdedup_spark.pipeline.embed import ERASED, require_embed
 from semdedup_spark.pipeline.guards import check_guards, has_guards, measured_background
 from semdedup_spark.pipeline.score import plan_routing
-from semdedup_spark.pipeline.sides import check_reference
-from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
+from semdedup_spark.pipeline.sides import require_score
+from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
 from semdedup_spark.tables.catalog import last_change, read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import Commit, CommitMark, replace_table
@@ -32,22 +32,30 @@ from semdedup_spark.transforms.selection import eps_for_kept, explained_rows, ke
 
 _RESOLVE = {"paper": resolve_paper, "cover": resolve_cover, "components": resolve_components}
 _NO_OVERRIDES = "none"
+_GUARDS = "guards"
 
 
 def run_select(
-    job: Job, embed: StageRecord | None = None, score: StageRecord | None = None
+    job: Job,
+    embed: StageRecord | None = None,
+    score: StageRecord | None = None,
+    *,
+    guarded: bool = True,
 ) -> StageRecord:
-    """``scores`` to ``deduplicated`` and ``duplicates``, or to the tables of a named selection."""
+    """``scores`` to ``deduplicated`` and ``duplicates``, or to the tables of a named selection; if
+    not ``guarded``, whatever its guards say, which the ledger then tells.
+    """
     select = job.config.select
     if embed is None:  # else the stage embed has just checked the columns
         embed = require_embed(job)
         check_select_columns(job, read_table(job.spark, job.root, s.EMBEDDINGS))
     if score is None:
-        score = require_stage(job, "score", job.config.score.identity())
-        check_reference(job)
-    selecting = Selecting(job, embed, score)
+        score = require_score(job)
+    selecting = Selecting(job, embed, score, guarded)
     overrides = last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES
     inputs = {s.SCORES: score.result_key, s.OVERRIDES: overrides, **erased_input(embed)}
+    if not guarded:
+        inputs[_GUARDS] = "waived"
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
 
@@ -71,6 +79,7 @@ class Selecting:
     job: Job
     embed: StageRecord
     score: StageRecord
+    guarded: bool
 
     def compute(self, key: str) -> StageResult:
         """Decide, check the guards, and write."""
@@ -81,7 +90,7 @@ class Selecting:
         case = self._case(scores, embeddings, eps)
         resolved = _RESOLVE[job.config.select.resolution](case)
         explained = explained_rows(resolved.removed, embeddings, eps)
-        if has_guards(job.config.select):
+        if self.guarded and has_guards(job.config.select):
             explained = held(explained)
             check_guards(job.config.select, explained, embeddings)
         background = measured_background(job, self.score, embeddings, self.embed)

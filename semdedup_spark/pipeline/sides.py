@@ -10,7 +10,10 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.pipeline.embed import reference_settings
+from semdedup_spark.pipeline.growth import batches_input
 from semdedup_spark.pipeline.stages import Job, require_stage
+from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.tables.writes import table_state
 
 _T = TypeVar("_T")
 
@@ -64,4 +67,26 @@ def check_reference(job: Job) -> None:
             hint="run `semdedup run`; or give the two jobs outputs of their own.",
         )
     if wanted:
-        require_stage(job, "reference", reference_settings(job.config))
+        reference = require_stage(job, "reference", reference_settings(job.config))
+        if score.inputs[s.REFERENCE] != reference.result_key:
+            raise StageOrderError(
+                "scores must be made with the rows that the reference has now. It was embedded "
+                "again since.",
+                hint="run `semdedup score` again, or `semdedup run`.",
+            )
+
+
+def require_score(job: Job) -> StageRecord:
+    """The record of the stage score, which must have run on the rows that are there now; see
+    :func:`require_stage` and :func:`check_reference`.
+    """
+    score = require_stage(job, "score", job.config.score.identity())
+    check_reference(job)
+    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    if state is None or score.inputs.get("batches") != batches_input(state.mark):
+        raise StageOrderError(
+            "every row of embeddings must be scored, and no other. Rows were embedded or forgotten "
+            "since.",
+            hint="run `semdedup score` again, or `semdedup run`.",
+        )
+    return score

@@ -21,6 +21,9 @@ from semdedup_spark.paths import local, open_stream
 _NOT_UNDERSTOOD = {"deletionVectors", "columnMapping", "v2Checkpoint", "typeWidening"}
 
 
+_BUFFER = 4 << 20  # bytes of each column
+
+
 @dataclass(frozen=True)
 class RowGroup:
     """``n_rows`` rows of a file, read in one go; ``start``: the place of the first in the table."""
@@ -134,4 +137,7 @@ def require_columns(table: TableVersion, columns: Sequence[str]) -> None:
 
 
 def _parquet(path: str) -> pq.ParquetFile:
-    return pq.ParquetFile(local(path) or open_stream(path, seekable=True))
+    # Else a whole row group would be read before its first row.
+    return pq.ParquetFile(
+        local(path) or open_stream(path, seekable=True), pre_buffer=False, buffer_size=_BUFFER
+    )

@@ -9,11 +9,14 @@ from pyspark.sql import SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
+from semdedup_spark.tables.catalog import OutputRoot, history
 
 # Delta's own limit: readers and writers may still use younger files.
 SHORTEST_RETENTION_HOURS = 168
 _LOOK_BACK = 50
+_VACUUM_START, _VACUUM_END = "VACUUM START", "VACUUM END"
+# OPTIMIZE is not one of them: what it merged is an old file, too.
+_LEAVE_FILES = {_VACUUM_START, _VACUUM_END, "SET TBLPROPERTIES", "UNSET TBLPROPERTIES"}
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,20 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
 
 
 def _is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: int) -> bool:
-    """Whether nothing was written since a VACUUM that could already remove what had been replaced.
+    """Whether no file was replaced since a VACUUM that could already remove what had been before.
     Each further one would be a commit, and in time these push the last write out of Delta's log, by
     which results are known.
     """
     commits = history(spark, root, table, limit=_LOOK_BACK)
-    written = next((c["timestamp"] for c in commits if not is_maintenance(c)), None)
-    newest = commits[0]["timestamp"] if commits else None
-    return bool(written and newest and newest - written > timedelta(hours=retain_hours))
+    replaced = next((c["timestamp"] for c in commits if c["operation"] not in _LEAVE_FILES), None)
+    ended = [number for number, c in enumerate(commits) if c["operation"] == _VACUUM_END]
+    if replaced is None or not ended:
+        return False
+    begun = (c for c in commits[ended[0] :] if c["operation"] == _VACUUM_START)
+    asked = dict(next(begun, {"operationParameters": {}})["operationParameters"] or {})
+    hours = int(asked.get("specifiedRetentionMillis") or 0) / 3_600_000
+    waited: timedelta = commits[ended[0]]["timestamp"] - replaced
+    return waited > timedelta(hours=max(retain_hours, hours))
 
 
 def trim_rows(spark: SparkSession, root: OutputRoot, table: str, *, older_than_days: int) -> None:

@@ -39,8 +39,11 @@ class ShardedSampler(Sampler[int]):
         self._epoch, self._done = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin another epoch: another order, from its start."""
-        self._epoch, self._done = epoch, 0
+        """Begin another epoch: another order, from its start. The epoch that it is in already goes
+        on where a state says, so that it may be named again.
+        """
+        if epoch != self._epoch:
+            self._epoch, self._done = epoch, 0
 
     def state_dict(self, consumed: int) -> dict[str, int]:
         """Where training is, after ``consumed`` samples of this epoch on this rank."""

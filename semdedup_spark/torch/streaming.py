@@ -26,7 +26,8 @@ class DeduplicatedStream(IterableDataset[Any]):
 
     In an epoch the table's row groups come in an order of their own, and the rows, in that order,
     are cut into ``world * num_workers`` runs of equal length but for one row: one for each worker.
-    So every worker has work whatever the files are, and reads only its own part.
+    So every worker has work whatever the files are, and reads only
+    the row groups that its run meets.
 
     ``shuffle``: the order of the row groups, and of the rows within a window of ``window`` rows
     that travels along a run, are random by ``(seed, epoch)``; memory holds the window and one
@@ -67,14 +68,17 @@ class DeduplicatedStream(IterableDataset[Any]):
         self._batches: tuple[int, int, int] | None = None
         # What the main process said last, in memory that workers share: those that live on from
         # epoch to epoch have a copy of this object of their own, which nobody else can tell.
-        self._said = torch.zeros(5, dtype=torch.int64)
-        self._said.share_memory_()  # type: ignore[no-untyped-call]
+        self._said, self._through = _shared(5), _shared(1)
         self._heard = 0
         self.version, self.n_rows = self._table.version, len(self._table)
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin another epoch: another order, from its start. Workers that persist hear of it."""
-        self._begin(epoch)
+        """Begin another epoch: another order, from its start; workers that persist hear of it. The
+        epoch that it is in already goes on where a state or ``resume_after`` says, so that it may
+        be named again.
+        """
+        if epoch != self._epoch:
+            self._begin(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Where this process is in its own run."""
@@ -83,7 +87,7 @@ class DeduplicatedStream(IterableDataset[Any]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there, in a process with the same rank and worker number."""
         self._refuse_another(state)
-        self.set_epoch(state["epoch"])
+        self._begin(state["epoch"])
         self._done = self._given = state["rows"]
 
     def resume_after(self, epoch: int, batches: int, batch_size: int, num_workers: int) -> None:
@@ -91,6 +95,14 @@ class DeduplicatedStream(IterableDataset[Any]):
         first ``batches`` batches of ``epoch`` that this rank got.
         """
         self._begin(epoch, (batches, batch_size, max(num_workers, 1)))
+        # Once each of these workers is through, the epoch after it is whole again.
+        self._through = _shared(max(num_workers, 1))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A pickled copy shares nothing with its original, but with workers of its own."""
+        self.__dict__.update(state)
+        for tensor in (self._said, self._through):
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
 
     def _begin(self, epoch: int, batches: tuple[int, int, int] | None = None) -> None:
         self._epoch, self._done, self._given, self._batches = epoch, 0, 0, batches
@@ -100,6 +112,8 @@ class DeduplicatedStream(IterableDataset[Any]):
 
     def _hear(self) -> None:
         """In a worker: what the main process said since this one was made, or heard of it."""
+        if get_worker_info() is None:
+            return
         heard, epoch, *batches = self._said.tolist()
         if heard != self._heard:
             self._heard, self._epoch, self._done, self._given = heard, epoch, 0, 0
@@ -107,7 +121,10 @@ class DeduplicatedStream(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         self._hear()
-        worker, workers = self._worker()
+        if bool((self._through == self._heard).all()):
+            self._batches = None
+        number, workers = self._worker()
+        worker = number
         done = self._done
         if self._batches is not None:
             worker, done = self._after_batches(worker, workers)
@@ -121,6 +138,8 @@ class DeduplicatedStream(IterableDataset[Any]):
             self._given += 1
             yield row if self._transform is None else self._transform(row)
         self._done, self._batches = 0, None
+        if number < len(self._through):
+            self._through[number] = self._heard
 
     def _worker(self) -> tuple[int, int]:
         info = get_worker_info()
@@ -187,6 +206,13 @@ class DeduplicatedStream(IterableDataset[Any]):
         other = {name: state.get(name) for name in own}
         if own != other:
             raise ValueError(f"the state must be of the same stream: {own}. Got {other}.")
+
+
+def _shared(n: int) -> torch.Tensor:
+    """N zeros in memory that processes share."""
+    zeros = torch.zeros(n, dtype=torch.int64)
+    zeros.share_memory_()  # type: ignore[no-untyped-call]
+    return zeros
 
 
 def shuffled(rows: Iterator[Row], window: int, random: np.random.Generator) -> Iterator[Row]:

@@ -65,7 +65,8 @@ class ResultsFile:
                 f"{', '.join(sorted(differ))}.",
                 hint="give this sweep a folder of its own.",
             )
-        known.write_text(said, encoding="utf-8")
+        if not known.exists():
+            _write_whole(known, said)
         whole = _whole_cells(read_results(self.path), checkpoints)
         self._done = {result.cell for result in whole}
         unfinished = self.path.with_suffix(".unfinished")
@@ -74,6 +75,18 @@ class ResultsFile:
             lines.writeheader()
             lines.writerows(map(asdict, whole))
         unfinished.replace(self.path)
+
+    def require_data(self, digest: str) -> None:
+        """Raises :class:`ConfigError` where the folder holds results of other pictures."""
+        known = self.path.with_name("data.sha256")
+        if not known.exists():
+            _write_whole(known, digest)
+        elif known.read_text(encoding="utf-8") != digest:
+            raise ConfigError(
+                f"--output {known.parent} must hold results of these pictures. The files of the "
+                "data set have changed since its first cell.",
+                hint="give this sweep a folder of its own.",
+            )
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
         """Cells that are not there yet, in their order."""
@@ -84,6 +97,12 @@ class ResultsFile:
         with self.path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, _COLUMNS, lineterminator="\n").writerows(map(asdict, results))
         self._done |= {result.cell for result in results}
+
+
+def _write_whole(path: Path, text: str) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
 
 
 def read_results(path: Path) -> list[Result]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,9 @@ from semdedup_spark.training.models import model_for
 from semdedup_spark.training.results import Result, ResultsFile
 from semdedup_spark.training.trainer import ArrayRows, TrainSettings, train
 
+# The random subsets' draws have nothing to do with those of the rules that rank by chance.
+_SUBSET_SEEDS = 1_000_000
+
 
 class Selector:
     """What each cell keeps. ``X``: (n, d) vectors of the training rows. All cells of one ratio keep
@@ -38,7 +42,7 @@ class Selector:
         """(n,) which rows stay."""
         if cell.method == SUBSET:  # the one with the lowest random scores, whatever the clusters
             scores = np.zeros(len(self._X), dtype=np.float32)
-            return keep_least_similar(scores, cell.ratio, cell.seed)
+            return keep_least_similar(scores, cell.ratio, _SUBSET_SEEDS + cell.seed)
         if cell.method == SEMDEDUP:
             return keep_least_similar(
                 self._scores(cell.n_clusters, cell.seed), cell.ratio, cell.seed
@@ -65,6 +69,14 @@ class Material:
     test: ImageSet
     X: FloatArray
     is_copy: Mask | None = None
+
+    def digest(self) -> str:
+        """Of all pictures and labels, in their order."""
+        sha = hashlib.sha256()
+        for images in (self.train, self.test):
+            sha.update(np.ascontiguousarray(images.pixels).tobytes())
+            sha.update(np.ascontiguousarray(images.labels).tobytes())
+        return sha.hexdigest()
 
 
 def run_sweep(

@@ -17,8 +17,11 @@ class ArrayRows(Dataset[Any]):
     """Pictures and labels in memory. ``pixels``: (n, ...) uint8; ``labels``: (n,) int64."""
 
     def __init__(self, pixels: Any, labels: Any) -> None:
-        self.pixels = torch.as_tensor(np.ascontiguousarray(pixels))
-        self.labels = torch.as_tensor(np.ascontiguousarray(labels))
+        # torch warns of arrays that cannot be written to, such as those of a file.
+        self.pixels, self.labels = (
+            torch.as_tensor(np.require(array, requirements=["C", "W"]))
+            for array in (pixels, labels)
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -112,6 +115,7 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if step in settings.checkpoints:
+            loss.item()  # waits for a GPU's queue, which is work of these steps
             seconds += time.perf_counter() - clock
             found.append(Checkpoint(step, accuracy(model, test, device), seconds))
             clock = time.perf_counter()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from semdedup_spark.datasets import ImageSet
 from semdedup_spark.encoders.batches import encode_payloads
 from semdedup_spark.encoders.efficientnet import efficientnet
 from semdedup_spark.encoders.efficientnet_files import PREPROCESSING, efficientnet_file
@@ -13,6 +14,8 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import encoder_identity, load_encoder
 from semdedup_spark.encoders.vision import normaliser
 from semdedup_spark.errors import EnvironmentProblem
+from semdedup_spark.training import vectors
+from semdedup_spark.training.vectors import represent
 from tests.encoders.imagefiles import encoded, photo
 
 SPEC = EncoderSpec("efficientnet-lite0", device="cpu")
@@ -112,3 +115,14 @@ def test_the_identity_holds_weights_pixels_and_dtype(tmp_path):
     assert encoder_identity(EncoderSpec("efficientnet-lite0", model=str(other))) != identity
     with pytest.raises(EnvironmentProblem, match=r"embed\.model must be a file"):
         encoder_identity(EncoderSpec("efficientnet-lite0", model=str(tmp_path / "none.pth")))
+
+
+def test_pictures_in_memory_are_encoded_once_and_kept_beside_the_results(tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    images = ImageSet("cifar10", "train", pixels, np.zeros(3, np.int64), np.arange(3))
+    X = represent(images, "efficientnet-lite0", None, tmp_path)
+    assert X.shape == (3, 1280)
+    monkeypatch.setattr(vectors, "_encoded", None)
+    assert np.array_equal(represent(images, "efficientnet-lite0", None, tmp_path), X)
+    with pytest.raises(TypeError):  # other pictures are encoded
+        represent(images.take([0, 1]), "efficientnet-lite0", None, tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -89,6 +90,18 @@ def test_a_version_can_be_exported_and_a_folder_that_is_there_is_left_alone(lake
     with pytest.raises(SourceError, match="must not exist yet"):
         export_parquet(open_version(lake), tmp_path / "p", rows_per_file=100)
     assert ds.dataset(tmp_path / "p").count_rows() == 30
+
+
+def test_rows_lie_in_few_row_groups_and_a_table_without_rows_is_refused(lake, tmp_path):
+    place = str(tmp_path / "many")
+    deltalake.write_deltalake(place, pa.table({"id": range(3000)}))
+    files = export_parquet(open_version(place), tmp_path / "out", rows_per_file=2500)
+    assert [pq.read_metadata(file).num_row_groups for file in files] == [1, 1]
+    assert [pq.read_metadata(file).num_rows for file in files] == [2500, 500]
+    deltalake.write_deltalake(place, pa.table({"id": range(0)}), mode="overwrite")
+    with pytest.raises(SourceError, match="must have rows"):
+        export_parquet(open_version(place), tmp_path / "none", rows_per_file=10)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_failed_export_leaves_no_folder(lake, tmp_path):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
 import semdedup_spark.pipeline.cluster as cluster_stage
 from semdedup_spark.config import SelectConfig
-from semdedup_spark.errors import ConfigError, GuardError
+from semdedup_spark.errors import ConfigError, GuardError, StageOrderError
 from semdedup_spark.kernels.kmeans import Clustering
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import (
@@ -166,7 +168,8 @@ def test_a_forgotten_row_leaves_every_table_and_what_it_hid_comes_back(spark, tm
     neighbors = {r["neighbor_id"] for r in hidden}
     kept = {r["doc"] for r in table(spark, config.output, "deduplicated").collect()}
     gone = [max(neighbors), *sorted(kept - neighbors)[:60]]
-    done = run_forget(open_job(spark, config), gone)
+    done = run_forget(open_job(spark, config), [*gone, "nobody"])
+    assert done.unknown == ("nobody",)
     assert [record.stage for record in done.records] == [
         "score",
         "select",
@@ -183,6 +186,8 @@ def test_a_forgotten_row_leaves_every_table_and_what_it_hid_comes_back(spark, tm
     assert again.read == 39
     with pytest.raises(GuardError):
         run_select(open_job(spark, strict))
+    record = open_job(spark, strict).ledger.last("select:strict")  # its guard is waived, not gone
+    assert json.loads(record.config)["max_removed_fraction"] == guarded["max_removed_fraction"]
     rows = {i: row for i, row in rows.items() if i not in gone}
     write_source(spark, tmp_path / "source", rows)
     clean = job(tmp_path / "clean", tmp_path / "source", rank_by="random")
@@ -218,6 +223,8 @@ def test_a_run_goes_on_where_a_command_that_forgets_rows_was_killed(spark, tmp_p
     monkeypatch.setattr("semdedup_spark.pipeline.forget.require_embed", killed)
     with pytest.raises(KeyboardInterrupt):
         run_forget(open_job(spark, config), [name(3), "bad"])
+    with pytest.raises(StageOrderError, match="forgotten since"):
+        run_select(open_job(spark, config))  # of scores that name what is gone
     after = run(spark, config)
     assert (after.read, after.quarantined) == (59, 0)
     books = {record.stage: record.counts for record in after.records}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import runpy
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from semdedup_spark.pipeline import run_prune, run_pruning_job
 from tests.jobs.jobfiles import near_duplicates, rows_of, table, vectors_job, write_vectors
 from tests.test_datasets import write_idx
 
+JOBS = Path(__file__).parents[2] / "jobs"
 N = 203
 
 
@@ -110,7 +113,9 @@ def pictures(tmp_path_factory):
     return root
 
 
-def test_a_named_data_set_is_pruned_with_pictures_labels_and_ids_aligned(spark, pictures, tmp_path):
+def test_a_named_data_set_is_pruned_with_pictures_labels_and_ids_aligned(
+    spark, pictures, tmp_path, monkeypatch
+):
     words = (
         "prune --ratio 30 --n_clusters 4 --rank_type random --prune_type stratified --seed 3 "
         f"--dataset mnist --root {pictures} --output {tmp_path}"
@@ -130,8 +135,11 @@ def test_a_named_data_set_is_pruned_with_pictures_labels_and_ids_aligned(spark, 
     settings = json.loads(table(spark, tmp_path, "runs").where("stage = 'prune'").first()["config"])
     wanted = {"ratio": 30, "seed": 3, "rank_type": "random", "prune_type": "stratified"}
     assert wanted.items() <= settings.items()
-    again = CliRunner().invoke(cli, words)
-    assert again.exit_code == 0
+    # What spark-submit is given: the same words, and the same result.
+    monkeypatch.setattr("sys.argv", ["jobs/prune.py", *words[1:]])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(JOBS / "prune.py"), run_name="__main__")
+    assert ended.value.code == 0
     runs = table(spark, tmp_path, "runs").orderBy("started_at").collect()
     assert [row["reused"] for row in runs] == [False] * 3 + [True] * 3
     assert len(load_images("mnist", pictures, "train", fetch=False)) == 60

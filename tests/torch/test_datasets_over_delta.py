@@ -216,6 +216,29 @@ def test_a_loader_goes_on_after_the_batches_it_gave(lake, workers, consumed):
     dataset.resume_after(epoch=0, batches=consumed, batch_size=8, num_workers=workers)
     rest = loaded(dataset, num_workers=workers)
     assert [ids(batch) for batch in rest] == [ids(batch) for batch in whole[consumed:]]
+    after = loaded(dataset, num_workers=workers)  # and the epoch after it is whole
+    assert [ids(batch) for batch in after] == [ids(batch) for batch in whole]
+
+
+def test_to_name_the_epoch_again_does_not_lose_the_place(lake):
+    sampler = ShardedSampler(N, seed=1)
+    sampler.load_state_dict({**sampler.state_dict(30), "epoch": 2})
+    sampler.set_epoch(2)
+    assert len(list(sampler)) == N - 30
+    dataset = stream(lake, seed=2)
+    dataset.resume_after(epoch=2, batches=3, batch_size=8, num_workers=0)
+    dataset.set_epoch(2)
+    assert len(ids(dataset)) == N - 24
+    dataset.set_epoch(3)
+    assert len(ids(dataset)) == N
+
+
+def test_a_stream_that_was_sent_elsewhere_tells_workers_of_its_own(lake):
+    copy = pickle.loads(pickle.dumps(stream(lake, seed=2)))
+    living = DataLoader(copy, batch_size=8, collate_fn=list, num_workers=2, persistent_workers=True)
+    first = ids(flat(living))
+    copy.set_epoch(1)
+    assert ids(flat(living)) != first
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])

@@ -119,6 +119,13 @@ def untimed(path):
     return sorted((replace(r, seconds=0.0) for r in read_results(path)), key=str)
 
 
+def test_a_random_subset_is_not_what_a_rule_that_ranks_by_chance_keeps():
+    X = np.random.default_rng(0).standard_normal((2000, 8)).astype(np.float32)
+    select = Selector(X)
+    subset, chance = select(Cell(0, 1, 25.0, SUBSET)), select(Cell(5, 1, 25.0, "random/diverse"))
+    assert (subset & chance).sum() / subset.sum() < 0.35
+
+
 def test_a_sweep_that_was_stopped_goes_on_and_ends_with_the_same_table(tmp_path):
     cells, settings = few_cells(), TrainSettings(checkpoints=(2, 4), batch_size=8)
     whole = ResultsFile(tmp_path / "whole", {"n": 1}, settings.checkpoints)
