@@ -51,7 +51,11 @@ def test_their_run_sh_is_the_default_and_a_second_call_only_draws(tmp_path):
         ("efficientnet-lite0", "efficientnet-lite0", None),
         ("vgg16", "torchvision", "vgg16.IMAGENET1K_V1"),
         ("vgg16=/models/vgg16.pth", "torchvision", "vgg16:/models/vgg16.pth"),
-        ("open_clip=ViT-B-32:laion2b_s34b_b79k", "open_clip", "ViT-B-32:laion2b_s34b_b79k"),
+        (
+            "open-clip=ViT-B-32:/models/b32.safetensors",
+            "open-clip",
+            "ViT-B-32:/models/b32.safetensors",
+        ),
     ],
 )
 def test_a_representation_is_an_encoder_of_a_job(said, encoder, model):
