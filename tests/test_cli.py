@@ -1,9 +1,13 @@
 """What the command line refuses by itself, before a session starts."""
 
+import os
+import threading
+
 import pytest
 from click.testing import CliRunner
 
 from semdedup_spark.cli import cli
+from semdedup_spark.cli.files import check_writable, replace_file
 from semdedup_spark.errors import ConfigError
 
 
@@ -27,3 +31,21 @@ def test_a_place_where_no_summary_can_be_written_is_refused_first(tmp_path):
     result = CliRunner().invoke(cli, ["run", "--config", "missing.yml", "--summary", str(place)])
     assert isinstance(result.exception, ConfigError)
     assert "--summary must name a file" in str(result.exception)
+
+
+def test_a_file_that_is_a_link_or_a_pipe_stays_one(tmp_path):
+    target, link, pipe = tmp_path / "a.json", tmp_path / "latest.json", tmp_path / "pipe"
+    target.write_text("old")
+    link.symlink_to(target)
+    check_writable("--summary", link)
+    replace_file(link, b"new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    os.mkfifo(pipe)
+    check_writable("--summary", pipe)
+    reader = threading.Thread(target=lambda: target.write_bytes(pipe.read_bytes()))
+    reader.start()
+    replace_file(pipe, b"through")
+    reader.join(10)
+    assert target.read_text() == "through"
+    assert pipe.is_fifo()

@@ -11,7 +11,9 @@ from semdedup_spark.errors import ConfigError
 
 def check_writable(option: str, path: Path) -> None:
     """Raise :class:`ConfigError` where the file could not be made, before anything is computed."""
-    folder = path.absolute().parent
+    if _is_stream(path):
+        return
+    folder = Path(os.path.realpath(path)).parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ConfigError(
             f"{option} must name a file in a directory that exists and can be written to. "
@@ -21,7 +23,13 @@ def check_writable(option: str, path: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write beside it, then rename over it: a reader sees the old file or the new one."""
+    """Write beside it, then rename over it: a reader sees the old file or the new one. What is a
+    link stays one; a pipe or a device is written to.
+    """
+    if _is_stream(path):
+        path.write_bytes(data)
+        return
+    path = Path(os.path.realpath(path))
     handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -33,3 +41,7 @@ def replace_file(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _is_stream(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()

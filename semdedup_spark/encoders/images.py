@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.metadata import version
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload, leave_note
 
@@ -20,6 +20,16 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 # Pillow's decoders say it in these ways where the file ends too soon.
 _TRUNCATED = re.compile(r"truncated|but only got|unexpected end|not enough image data", re.I)
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decoder_identity() -> str:
@@ -70,7 +80,7 @@ def _decode(payload: bytes, max_pixels: int, draft_size: int | None) -> Image.Im
             raise RejectedPayload("undecodable_image", "the image has no pixels")
         if draft_size is not None:
             opened.draft(None, (draft_size, draft_size))  # type: ignore[arg-type]
-        image = ImageOps.exif_transpose(opened)
+        image = _upright(opened)
         with suppress(Exception):  # a second frame that is broken is none of ours
             if getattr(opened, "is_animated", False):
                 leave_note("the first of several frames")
@@ -80,6 +90,17 @@ def _decode(payload: bytes, max_pixels: int, draft_size: int | None) -> Image.Im
             rgba = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
         return image.convert("RGB")
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    """Loaded, and turned as its EXIF says. What else that holds, and how badly, is none of ours:
+    Pillow's ``exif_transpose`` parses all of it and writes it back, and fails where it is odd.
+    """
+    opened.load()
+    turn = None
+    with suppress(Exception):
+        turn = _TURNS.get(opened.getexif().get(_ORIENTATION, 1))
+    return opened.copy() if turn is None else opened.transpose(turn)
 
 
 def _cut_webp(payload: bytes) -> bool:

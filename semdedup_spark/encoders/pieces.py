@@ -46,8 +46,10 @@ class PieceSize:
     rows: int = _FIRST_ROWS
 
     def learn(self, prepared: Sequence[Any]) -> None:
-        """Payloads become as large as these."""
-        largest = max(map(memory_of, prepared), default=1)
+        """Payloads become as large as these; of none nothing is learnt."""
+        if not prepared:
+            return
+        largest = max(map(memory_of, prepared))
         self.rows = max(1, min(MOST_ROWS, self.most_bytes // max(largest, 1)))
 
 

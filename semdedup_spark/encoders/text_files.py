@@ -99,7 +99,9 @@ def position_limit(directory: Path) -> int | None:
     """Most tokens that the model has positions for; ``None`` where its config sets no limit."""
     config = _read(directory / "config.json")
     limit = config.get("max_position_embeddings", config.get("n_positions"))
-    if not isinstance(limit, int) or limit < 1 or "relative_attention_num_buckets" in config:
+    # MPNet has both relative and absolute positions.
+    relative = "relative_attention_num_buckets" in config and config.get("model_type") != "mpnet"
+    if not isinstance(limit, int) or limit < 1 or relative:
         return None
     if config.get("model_type") in _OFFSET_POSITIONS:
         limit -= config.get("pad_token_id", 1) + 1

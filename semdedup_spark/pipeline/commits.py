@@ -136,7 +136,7 @@ def embed_all(job: Job, work: Work) -> Embedded:
 
 def _begin(job: Job, work: Work) -> Embedded:
     state = table_state(job.spark, job.root, work.table)
-    if state is None or state.mark.made_with != work.made_with:
+    if state is None or state.mark.made_with != work.made_with or _is_doubled(job, work):
         return _anew(work)
     if state.holds(work.stage, work.key):
         rows = read_table(job.spark, job.root, work.table).count()
@@ -146,6 +146,13 @@ def _begin(job: Job, work: Work) -> Embedded:
         reused = mark.reused if mark.progress else rows
         return Embedded(history, state.version, rows, mark.progress, reused)
     return _carry_over(job, work, state)
+
+
+def _is_doubled(job: Job, work: Work) -> bool:
+    """Whether an id is there twice: once two runs wrote at a time, and what they left is no use."""
+    ids = read_table(job.spark, job.root, work.table)
+    row = ids.agg(F.count(s.ID) > F.count_distinct(s.ID)).first()
+    return row is not None and bool(row[0])
 
 
 def _anew(work: Work) -> Embedded:
@@ -167,7 +174,9 @@ def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
         return _anew(work)
     known = Embedded(carried.history, state.version, carried.kept, 0, carried.kept)
     rows = work.source.rows.filter(F.col(s.REASON).isNull()).select(s.ID, s.SOURCE)
-    same_columns = old.schema[s.SOURCE].dataType == rows.schema[s.SOURCE].dataType
+    # By their names: Delta makes every column nullable, whatever the source says.
+    kinds = (table.schema[s.SOURCE].dataType.simpleString() for table in (old, rows))
+    same_columns = len(set(kinds)) == 1
     if not carried.n_leaving and not carried.n_touched and same_columns:
         return known
     now = old.drop(s.SOURCE).join(rows, s.ID).select(*old.columns)

@@ -32,6 +32,7 @@ from semdedup_spark.transforms.workers import WorkerSettings
 
 # Of the counts of the stage: rows taken out of its tables on request. There where there are any.
 ERASED = "erased"
+_MOST_BROADCAST = 1_000_000  # ids
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,11 @@ def _quarantine(job: Job, work: Work, n_missing: int, history: History, table: s
     rows = work.source.rows
     if n_missing:
         present = read_table(job.spark, job.root, work.table).select(s.ID)
-        absent = rows.filter(F.col(s.REASON).isNull()).join(present, s.ID, "left_anti")
+        good = rows.filter(F.col(s.REASON).isNull())
+        # Only ids meet all of embeddings; payloads wait for the few that are not there.
+        missing = good.select(s.ID).join(present, s.ID, "left_anti")
+        missing = F.broadcast(missing) if n_missing <= _MOST_BROADCAST else missing
+        absent = good.join(missing, s.ID, "left_semi")
         bad = absent.unionByName(rows.filter(F.col(s.REASON).isNotNull()))
         rows = work.embed(bad, history.batch)
     else:

@@ -10,7 +10,7 @@ FLOAT_BYTES = 4
 _WORDS = {
     "unreadable_record": "the reader could not parse the record; source holds its text",
     "null_id": "the id is null",
-    "duplicate_id": "another row has this id; the row whose columns hash lowest is kept",
+    "duplicate_id": "another row has the id; the earliest batch's, then the lowest hash's, is kept",
     "null_text": "the text is null",
     "invalid_utf8": "the text is not valid UTF-8",
     "empty_text": "the text is empty, or only white space and characters that show nothing",

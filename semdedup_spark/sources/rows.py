@@ -166,10 +166,10 @@ def _checked(candidates: DataFrame, kind: str, known: _Known, *, made_id: bool) 
         rows = rows.withColumn(s.BATCH, F.when(usable, F.col(s.BATCH)).otherwise(0))
     reason = F.coalesce(F.col(s.REASON), F.when(no_id, F.lit("null_id")))
     if not known.unique_ids:
-        # Of rows with one id a good one wins, and of good ones the one whose columns hash lowest:
-        # the same one on every run, however the rows are spread.
+        # Of rows with one id a good one wins, of good ones that of the earliest batch, and of these
+        # the one whose columns hash lowest: the same one on every run, however rows are spread.
         same_id = Window.partitionBy(s.ID, F.when(no_id, F.col(_ORDER)))
-        ranked = same_id.orderBy(F.col(s.REASON).isNotNull(), _ORDER)
+        ranked = same_id.orderBy(F.col(s.REASON).isNotNull(), *number, _ORDER)
         rows = rows.withColumn("__copy", F.row_number().over(ranked))
         again = F.col("__copy") > 1
         if made_id:  # equal content is no error: number the copies

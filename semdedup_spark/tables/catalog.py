@@ -107,6 +107,12 @@ def read_table(
         _ = df.schema  # Spark Connect looks only now
         return df
     except AnalysisException as error:
+        if version is not None and table_exists(spark, root, table):
+            raise StageOrderError(
+                f"the table {table} under {root.location} must still have its version {version}. "
+                "It does not.",
+                hint="Delta's log forgets old versions, and VACUUM removes their files.",
+            ) from error
         raise StageOrderError(
             f"the table {table} must exist under {root.location}. It does not.",
             hint="run `semdedup run`, or the stages embed, cluster, score, select in this order.",
@@ -144,4 +150,10 @@ class NamedTable:
         commits = history(spark, self.root, self.table, limit=1)
         if not commits:
             raise ConfigError(f"{self.root.name(self.table)} must be a Delta table. It is not.")
-        return int(commits[0]["version"]) if self.version is None else self.version
+        newest = int(commits[0]["version"])
+        if self.version is not None and self.version > newest:
+            raise ConfigError(
+                f"{self.root.name(self.table)} must have the version {self.version}. Its newest is "
+                f"{newest}."
+            )
+        return newest if self.version is None else self.version

@@ -54,6 +54,11 @@ class Holder:
         """The process that asks."""
         return cls(platform.node(), _machine(), os.getpid(), _process(os.getpid())[1])
 
+    def is_beside(self) -> bool:
+        """Whether it is another process of this machine, and known to run."""
+        own = self.machine == _machine() and bool(self.machine)
+        return own and self.pid != os.getpid() and not self.has_ended()
+
     def has_ended(self) -> bool:
         """Whether this is known; never of a process on another machine."""
         if self.machine != _machine() or not self.machine:
@@ -127,12 +132,13 @@ class Lease:
 
     def held_by_other(self, *, before: int | None = None) -> Claim | None:
         """The first living claim of another run, if only those ``before`` a version count. A run
-        of the same name is this one, tried again.
+        of the same name is this one, tried again, unless its process is seen to run.
         """
         now = datetime.now(timezone.utc)
         for claim in read_claims(self._spark, self._root):
             early = before is None or claim.version < before
-            if early and claim.run_id != self._run_id and claim.is_alive(now):
+            another = claim.run_id != self._run_id or claim.holder.is_beside()
+            if early and another and claim.is_alive(now):
                 return claim
         return None
 

@@ -40,6 +40,7 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
             hint="a run or a reader may still use younger files; for erasure see the README.",
         )
     name = root.name(table)
+    retain_hours = max(retain_hours, _own_retention_hours(spark, name))
     before = _files(spark, name)
     if _is_tidy(spark, root, table, retain_hours):
         return Tidied(table, before[0], *before)
@@ -47,6 +48,18 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
     spark.sql(f"VACUUM {name} RETAIN {retain_hours} HOURS").limit(1).collect()
     after = _files(spark, name)
     return Tidied(table, before[0], after[0], after[1])
+
+
+def _own_retention_hours(spark: SparkSession, name: str) -> int:
+    """What the table itself asks for; Delta refuses a VACUUM that would remove more."""
+    row = spark.sql(f"DESCRIBE DETAIL {name}").select("properties").first()
+    asked = (row[0] or {}).get("delta.deletedFileRetentionDuration") if row is not None else None
+    if asked is None:
+        return 0
+    moment = "timestamp'2020-01-01 00:00:00'"
+    wait = asked if asked.lower().startswith("interval") else f"interval {asked}"
+    spoken = f"SELECT unix_timestamp({moment} + {wait}) - unix_timestamp({moment}) AS seconds"
+    return -(-int(spark.sql(spoken).collect()[0]["seconds"]) // 3600)
 
 
 def _is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: int) -> bool:

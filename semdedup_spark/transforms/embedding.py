@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -78,12 +79,22 @@ def _pandas_udf(
     import pandas as pd
 
     def embed(columns: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-        arrays = (pa.Array.from_pandas(column) for column in columns)
+        arrays = (_arrow(column) for column in columns)
         for encoded in encode_columns(arrays, spec, settings, stored_as):
             yield pd.DataFrame({f.name: encoded.field(f.name).to_pandas() for f in encoded.type})
 
     embed.__annotations__ = {"columns": Iterator[pd.Series], "return": Iterator[pd.DataFrame]}
     return F.pandas_udf(embed, _RESULT % stored_as).asNondeterministic()  # type: ignore
+
+
+def _arrow(column: Any) -> pa.Array:
+    """What a pandas UDF is given, a Series, or a DataFrame for a struct, as Arrow has it."""
+    names = getattr(column, "columns", None)
+    if names is None:
+        return pa.Array.from_pandas(column)
+    fields = [pa.Array.from_pandas(column[name]) for name in names]
+    absent = pa.array(column.isna().all(axis=1).to_numpy())  # a null struct has null fields
+    return pa.StructArray.from_arrays(fields, names=list(names), mask=absent)
 
 
 def encode_columns(

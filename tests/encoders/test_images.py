@@ -88,6 +88,26 @@ def test_an_image_that_exif_says_is_rotated_is_turned_upright():
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0garbage that is no TIFF header",
+        b"Exif\0\0II*\0",
+        # Turned by 90 degrees, and a tag that Pillow cannot write back: a negative number.
+        b"Exif\0\0II*\0\x08\0\0\0\x02\0"
+        b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
+        b"\x11\x01\x09\0\x01\0\0\0\xff\xff\xff\xff\0\0\0\0",
+    ],
+)
+def test_exif_that_pillow_stumbles_over_does_not_cost_the_image(kind, exif):
+    stored = Image.new("RGB", (40, 20), RED)
+    found = decode_image(encoded(stored, kind, exif=exif, dpi=(72, 72)))
+    turned = b"\x12\x01" in exif
+    assert found.size == ((20, 40) if turned else (40, 20))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_does_not_cost_the_image():
     payload = encoded(Image.new("RGB", (4, 2), RED), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert pixel_rows(decode_image(payload)) == [list(RED)] * 8

@@ -172,6 +172,8 @@ def test_maintenance_keeps_rows_and_what_may_be_reused(spark, done):
     job = done[0]
     before = {t: rows_of(spark, job.root.location, t) for t in ("scores", "deduplicated")}
     tidy = open_job(spark, job.config, run_id="tidy")
+    longer = "('delta.deletedFileRetentionDuration' = 'interval 30 days')"  # than a week
+    spark.sql(f"ALTER TABLE delta.`{job.root.path('scores')}` SET TBLPROPERTIES {longer}")
     with held_output(tidy):
         tidied = maintain(tidy, ledger_days=1)
     assert {"embeddings", "scores", "runs", "leases"} <= {each.table for each in tidied}

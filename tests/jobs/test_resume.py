@@ -8,7 +8,7 @@ import semdedup_spark.pipeline.embed as embed_stage
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline import Listener, commits, open_job, run_embed, run_job
 from semdedup_spark.sources import reading
-from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
+from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
 
 
 def test_a_killed_embedding_continues_where_it_stopped(spark, tmp_path, monkeypatch):
@@ -102,6 +102,8 @@ def test_another_writer_of_the_same_output_is_noticed(spark, tmp_path, monkeypat
 
     with pytest.raises(ReconciliationError, match="another run writes"):
         run_embed(open_job(spark, config, listener=Listener(progress=intrude)))
+    record = run_embed(open_job(spark, config))  # and what it left does no harm
+    assert record.counts["embedded"] == table(spark, tmp_path / "out", "embeddings").count() == 60
 
 
 def test_an_embedding_killed_after_its_last_commit_is_not_done_again(spark, tmp_path, monkeypatch):

@@ -129,6 +129,19 @@ def test_of_two_runs_one_gets_the_lease_and_the_next_when_it_is_released(log, pl
     assert second.claim() is None
 
 
+def test_a_run_of_the_same_name_that_is_seen_to_run_keeps_its_lease(log, monkeypatch):
+    first, again = lease("nightly", "/lake/dedup"), lease("nightly", "/lake/dedup")
+    here = Holder.here()
+    beside = replace(here, pid=os.getppid(), started="")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(Holder, "here", classmethod(lambda _: beside))
+        assert first.claim() is None
+    blocked = again.claim()
+    assert (blocked is not None) == bool(here.machine)
+    first.release()
+    assert again.claim() is None
+
+
 def test_a_claim_that_another_drivers_commit_replaced_is_none(log, monkeypatch):
     """As on S3, where of two drivers that commit at the same moment the later one's stays."""
     ours, theirs = lease("ours", "s3a://lake/dedup"), lease("theirs", "s3a://lake/dedup")

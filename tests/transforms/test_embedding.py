@@ -14,7 +14,7 @@ from semdedup_spark.encoders.pieces import StreamSettings
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.transforms import workers
-from semdedup_spark.transforms.embedding import encode_columns, payload_bytes
+from semdedup_spark.transforms.embedding import _arrow, encode_columns, payload_bytes
 from semdedup_spark.transforms.workers import WorkerSettings, worker_device, worker_encoder
 
 READY_MADE = EncoderSpec("none")
@@ -213,3 +213,14 @@ def test_a_worker_computes_with_the_cores_of_its_task(monkeypatch):
     assert (stream.threads, stream.growing) == (2, False)
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert worker_encoder(PIXELS, WorkerSettings())[1].threads == 1
+
+
+def test_what_older_spark_hands_over_becomes_the_array_it_was():
+    """A pandas UDF gets a struct as a DataFrame, in which a row that is absent has null fields."""
+    pair = pa.struct([("image", pa.binary()), ("text", pa.string())])
+    column = pa.array([{"image": b"1", "text": "one"}, None, {"image": b"2", "text": None}], pair)
+    frame = pa.table({"image": column.field("image"), "text": column.field("text")}).to_pandas()
+    frame.loc[1] = None
+    assert _arrow(frame).to_pylist() == column.to_pylist()
+    series = pa.array(["a", None]).to_pandas()
+    assert _arrow(series).to_pylist() == ["a", None]
