@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
@@ -33,10 +33,11 @@ def diff_runs(job: Job, run_a: str, run_b: str) -> list[Change]:
     """Rows that the job's selection kept in one run and not in the other. Needs the tables'
     versions of both runs, so runs from before the last VACUUM's retention cannot be compared.
     """
-    before, after = _fates(job, run_a), _fates(job, run_b)
+    a, b = _selection(job, run_a), _selection(job, run_b)
+    before, after = _fates(job, a), _fates(job, b)
     neighbors = None
     if job.config.reference is not None:
-        neighbors = _reference(job, run_a), _reference(job, run_b)
+        neighbors = _reference(job, a), _reference(job, b)
     try:
         rows = differences(before, after, neighbors).collect()  # a row a kind of change
     except PySparkException as error:
@@ -47,27 +48,39 @@ def diff_runs(job: Job, run_a: str, run_b: str) -> list[Change]:
     return [Change(r[0], r[1], r[2], r[3], tuple(r[4])) for r in rows]
 
 
-def _fates(job: Job, run_id: str) -> DataFrame:
-    name = job.config.select.name
-    scores = _outputs(job, run_id, "score")
-    selected = _outputs(job, run_id, s.selection_stage(name))
-    table = s.of_selection(s.DUPLICATES, name)
+def _fates(job: Job, selection: Row) -> DataFrame:
+    scores = _maker(job, "score", selection, s.SCORES)["outputs"][s.SCORES]
+    table = s.of_selection(s.DUPLICATES, job.config.select.name)
     return fates(
-        read_table(job.spark, job.root, s.SCORES, scores[s.SCORES]),
-        read_table(job.spark, job.root, table, selected[table]),
+        read_table(job.spark, job.root, s.SCORES, scores),
+        read_table(job.spark, job.root, table, selection["outputs"][table]),
+        _overrides(job, selection["inputs"].get(s.OVERRIDES, "")),
     )
 
 
-def _reference(job: Job, run_id: str) -> DataFrame:
-    version = _outputs(job, run_id, "reference")[s.REFERENCE]
-    return read_table(job.spark, job.root, s.REFERENCE, version)
+def _overrides(job: Job, said: str) -> DataFrame | None:
+    """Those that a selection was made with, as its inputs say: ``version 3 of ...``."""
+    version = re.match(r"version (\d+) of", said)
+    if version is None:
+        return None
+    try:
+        return read_table(job.spark, job.root, s.OVERRIDES, int(version[1]))
+    except StageOrderError:  # that version is no more: they go unnamed
+        return None
 
 
-def _outputs(job: Job, run_id: str, stage: str) -> Mapping[str, int]:
-    ledger = read_table(job.spark, job.root, s.RUNS)
-    of_stage = ledger.filter(F.col(s.STAGE) == stage)
+def _reference(job: Job, selection: Row) -> DataFrame:
+    score = _maker(job, "score", selection, s.SCORES)
+    reference = _maker(job, "reference", score, s.REFERENCE)
+    return read_table(job.spark, job.root, s.REFERENCE, reference["outputs"][s.REFERENCE])
+
+
+def _selection(job: Job, run_id: str) -> Row:
+    """The ledger's row of the job's selection in the run."""
+    stage = s.selection_stage(job.config.select.name)
+    of_stage = read_table(job.spark, job.root, s.RUNS).filter(F.col(s.STAGE) == stage)
     of_run = of_stage.filter(F.col("run_id") == run_id)
-    row = of_run.orderBy(F.desc("started_at")).select("outputs").first()
+    row = of_run.orderBy(F.desc("started_at")).first()
     if row is None:
         newest = of_stage.orderBy(F.desc("started_at")).select("run_id").limit(5).collect()
         raise StageOrderError(
@@ -75,5 +88,19 @@ def _outputs(job: Job, run_id: str, stage: str) -> Mapping[str, int]:
             f"have: {', '.join(r[0] for r in newest) or 'none'}.",
             hint="`semdedup status` lists the runs.",
         )
-    outputs: Mapping[str, int] = row["outputs"]
-    return outputs
+    return row
+
+
+def _maker(job: Job, stage: str, user: Row, table: str) -> Row:
+    """The ledger's row of what made the ``table`` that ``user`` was made of, in whatever run."""
+    made = F.col("result_key") == user["inputs"].get(table, "")
+    rows = read_table(job.spark, job.root, s.RUNS).filter((F.col(s.STAGE) == stage) & made)
+    earlier = rows.filter(F.col("started_at") <= F.lit(user["started_at"]))
+    row = earlier.orderBy(F.desc("started_at")).first()
+    if row is None:
+        raise StageOrderError(
+            f"the ledger must still have the stage {stage} that made the {table} of run "
+            f"{user['run_id']!r}. It has not.",
+            hint="`semdedup maintain` forgets old runs, see --ledger-days.",
+        )
+    return row

@@ -13,16 +13,23 @@ _M, _NEIGHBOR, _REASON = "m", "neighbor", "reason"
 _SAMPLE_IDS = 5
 
 
-def fates(scores: DataFrame, duplicates: DataFrame) -> DataFrame:
+def fates(
+    scores: DataFrame, duplicates: DataFrame, overrides: DataFrame | None = None
+) -> DataFrame:
     """(id, fate, m, neighbor, reason) of each scored row in one selection: kept or removed, its
-    similarity to its neighbor, and why it was removed.
+    similarity to its neighbor, and why it was removed, or ``override`` where it was kept for one.
     """
     removed = duplicates.select(s.ID, F.col(s.REASON).alias(_REASON), F.lit(True).alias("gone"))
     rows = scores.select(
         s.ID, F.col(s.MAX_SIMILARITY).alias(_M), F.col(s.NEIGHBOR_ID).alias(_NEIGHBOR)
     ).join(removed, s.ID, "left")
     fate = F.when(F.col("gone"), REMOVED).otherwise(KEPT).alias("fate")
-    return rows.select(s.ID, fate, _M, _NEIGHBOR, _REASON)
+    reason = F.col(_REASON)
+    if overrides is not None:
+        keep = overrides.filter(F.col(s.ACTION) == s.KEEP).select(s.ID, F.lit(True).alias("spared"))
+        rows = rows.join(keep, s.ID, "left")
+        reason = F.coalesce(reason, F.when(F.col("spared"), "override")).alias(_REASON)
+    return rows.select(s.ID, fate, _M, _NEIGHBOR, reason)
 
 
 def differences(

@@ -6,6 +6,7 @@ import pytest
 from semdedup_spark import open_job, parse_config
 from semdedup_spark.errors import ConfigError, GuardError, SourceError, UnknownRowError
 from semdedup_spark.pipeline import run_select
+from semdedup_spark.pipeline.diff import diff_runs
 from semdedup_spark.pipeline.overriding import Rows, override_rows, withdraw_overrides
 from tests.jobs.jobfiles import run, table
 
@@ -92,12 +93,16 @@ PLAIN = {2: (1, BY), 3: (1, BY), 4: (1, BY), 51: (50, BY), 52: (50, BY)}
 
 
 def test_a_restored_row_stays_in_every_selection_until_it_is_withdrawn(spark, lake, override):
-    assert selected(spark, lake)[0] == PLAIN
+    removed, plain = selected(spark, lake)
+    assert removed == PLAIN
     assert override("keep", "3") == (1, 1)
     without_3 = {2: (1, BY), 4: (3, BY), 51: (50, BY), 52: (50, BY)}  # 4 goes because of 3
     removed, record = selected(spark, lake)
     assert removed == without_3
     assert record.why == "its input overrides changed"
+    [change] = diff_runs(open_job(spark, changed(lake)), plain.run_id, record.run_id)
+    assert (change.before, change.after, change.why) == ("removed", "kept", "override")
+    assert change.sample == ("3",)
     assert selected(spark, lake, name="other")[0] == without_3
     assert override("keep", "3") == (0, 1)  # said twice, it changes nothing
     assert selected(spark, lake)[1].reused
