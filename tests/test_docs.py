@@ -88,7 +88,9 @@ def test_every_semdedup_command_of_the_readme_is_understood(tmp_path):
 
 
 def test_every_file_the_readme_names_exists():
-    for name in re.findall(r"\b(?:conf|docs|jobs)/[\w./-]+\.\w+|\w+\.md", README):
+    for name in re.findall(
+        r"\b(?:conf|docs|jobs|benchmarks|notebooks)/[\w./-]+\.\w+|\w+\.md", README
+    ):
         assert (ROOT / name).exists(), name
 
 
