@@ -61,7 +61,9 @@ def changed(config, **select):
 def selected(spark, config, **select):
     """(id to (survivor, reason), ledger row); what must hold of every selection is checked."""
     config = changed(config, **select)
-    record = run_select(open_job(spark, config))
+    job = open_job(spark, config)
+    record = run_select(job)
+    job.ledger.flush()
     ending = f"_{config.select.name}" if config.select.name else ""
     kept = {r["doc"] for r in table(spark, config.output, f"deduplicated{ending}").collect()}
     rows = table(spark, config.output, f"duplicates{ending}").collect()
