@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from semdedup_spark.training.sweep import Material
 
 _PRUNING = "random/common,random/diverse,cossim/common,cossim/diverse"
-
-
 _COUNT = click.IntRange(min=1)
 _PERCENT = click.FloatRange(1, 100)
 

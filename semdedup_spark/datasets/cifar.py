@@ -20,7 +20,7 @@ _Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 
 def read_cifar10(root: Path, split: str) -> _Arrays | None:
     """((n, 32, 32, 3) uint8, (n,) int64) in the original order, or ``None`` where there is nothing.
-    Raises :class:`SourceError` for a folder of torchvision's that is damaged.
+    Raises :class:`SourceError` for files that are damaged or hold other pictures.
 
     Parquet: a column ``image`` or ``img``, of bytes or a struct with ``bytes``, and ``label``; the
     split is a column ``split``, or the beginning of the file's name, as on Hugging Face. Where

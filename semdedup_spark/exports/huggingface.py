@@ -12,9 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semdedup_spark.errors import SourceError
 from semdedup_spark.exports.folders import new_folder
-from semdedup_spark.tables.delta_files import TableVersion, read_batches, require_columns
+from semdedup_spark.tables.delta_files import (
+    TableVersion,
+    read_batches,
+    require_columns,
+    without_rows,
+)
 
 _BATCH_ROWS = 256
 _GROUP_BYTES = 32 << 20
@@ -64,7 +68,7 @@ def export_parquet(table: TableVersion, target: Path, *, rows_per_file: int) -> 
             names.append(f"part-{number:05d}.parquet")
             _write_file(folder / names[-1], (piece for _, piece in pieces))
         if not names:
-            raise SourceError(f"{table.location} must have rows. Version {table.version} has none.")
+            raise without_rows(table)
     return [target / name for name in names]
 
 
@@ -103,4 +107,4 @@ def _batches(table: TableVersion) -> Iterator[pa.RecordBatch]:
 def _schema(table: TableVersion) -> pa.Schema:
     for batch in _batches(table):
         return batch.schema.remove_metadata()
-    raise SourceError(f"{table.location} must have rows. Version {table.version} has none.")
+    raise without_rows(table)

@@ -44,8 +44,8 @@ class Forgotten:
 def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     """Erase rows by their ids. Rows whose neighbor they were are scored again, and the selections,
     named ones as well, and a pruning are made anew, so that the tables are those of a run over the
-    rest. Repeated, it changes nothing; killed
-    and given again, it ends as if it had not been killed. No guard stops it.
+    rest. Repeated, it changes nothing; killed and given again, it ends as if it had not been
+    killed. No guard stops it.
 
     Raises :class:`ConfigError` where an id cannot be one of this table, and
     :class:`StageOrderError` where rows were clustered in another way than the job says.

@@ -14,13 +14,10 @@ from semdedup_spark.schema import quoted
 
 _PART = r"([A-Za-z_]\w*|`[^`]+`)"
 _CATALOG_SCHEMA = re.compile(rf"{_PART}\.{_PART}")
-_MAINTENANCE = (
-    "OPTIMIZE",
-    "VACUUM START",
-    "VACUUM END",
-    "SET TBLPROPERTIES",
-    "UNSET TBLPROPERTIES",
-)
+VACUUM_START, VACUUM_END = "VACUUM START", "VACUUM END"
+# Of the commits that leave rows as they were, those that leave the files, too.
+LEAVE_FILES = (VACUUM_START, VACUUM_END, "SET TBLPROPERTIES", "UNSET TBLPROPERTIES")
+_MAINTENANCE = ("OPTIMIZE", *LEAVE_FILES)
 
 
 @dataclass(frozen=True)

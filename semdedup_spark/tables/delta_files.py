@@ -122,8 +122,13 @@ def read_rows(table: TableVersion, columns: Sequence[str] | None = None) -> pa.T
         batch for group in table.row_groups for batch in read_batches(table, group, columns=columns)
     ]
     if not batches:
-        raise SourceError(f"{table.location} must have rows. Version {table.version} has none.")
+        raise without_rows(table)
     return pa.Table.from_batches(batches)
+
+
+def without_rows(table: TableVersion) -> SourceError:
+    """What is wrong with a table of which there is nothing to read."""
+    return SourceError(f"{table.location} must have rows. Version {table.version} has none.")
 
 
 def require_columns(table: TableVersion, columns: Sequence[str]) -> None:

@@ -9,14 +9,11 @@ from pyspark.sql import SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.tables.catalog import OutputRoot, history
+from semdedup_spark.tables.catalog import LEAVE_FILES, VACUUM_END, VACUUM_START, OutputRoot, history
 
 # Delta's own limit: readers and writers may still use younger files.
 SHORTEST_RETENTION_HOURS = 168
 _LOOK_BACK = 50
-_VACUUM_START, _VACUUM_END = "VACUUM START", "VACUUM END"
-# OPTIMIZE is not one of them: what it merged is an old file, too.
-_LEAVE_FILES = {_VACUUM_START, _VACUUM_END, "SET TBLPROPERTIES", "UNSET TBLPROPERTIES"}
 
 
 @dataclass(frozen=True)
@@ -68,11 +65,12 @@ def _is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: in
     which results are known.
     """
     commits = history(spark, root, table, limit=_LOOK_BACK)
-    replaced = next((c["timestamp"] for c in commits if c["operation"] not in _LEAVE_FILES), None)
-    ended = [number for number, c in enumerate(commits) if c["operation"] == _VACUUM_END]
+    # By OPTIMIZE, too: what it merged is an old file.
+    replaced = next((c["timestamp"] for c in commits if c["operation"] not in LEAVE_FILES), None)
+    ended = [number for number, c in enumerate(commits) if c["operation"] == VACUUM_END]
     if replaced is None or not ended:
         return False
-    begun = (c for c in commits[ended[0] :] if c["operation"] == _VACUUM_START)
+    begun = (c for c in commits[ended[0] :] if c["operation"] == VACUUM_START)
     asked = dict(next(begun, {"operationParameters": {}})["operationParameters"] or {})
     hours = int(asked.get("specifiedRetentionMillis") or 0) / 3_600_000
     waited: timedelta = commits[ended[0]]["timestamp"] - replaced

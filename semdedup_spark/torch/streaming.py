@@ -26,8 +26,8 @@ class DeduplicatedStream(IterableDataset[Any]):
 
     In an epoch the table's row groups come in an order of their own, and the rows, in that order,
     are cut into ``world * num_workers`` runs of equal length but for one row: one for each worker.
-    So every worker has work whatever the files are, and reads only
-    the row groups that its run meets.
+    So every worker has work whatever the files are, and reads only the row groups that its
+    run meets.
 
     ``shuffle``: the order of the row groups, and of the rows within a window of ``window`` rows
     that travels along a run, are random by ``(seed, epoch)``; memory holds the window and one

@@ -69,12 +69,11 @@ class ResultsFile:
             _write_whole(known, said)
         whole = _whole_cells(read_results(self.path), checkpoints)
         self._done = {result.cell for result in whole}
-        unfinished = self.path.with_suffix(".unfinished")
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            lines = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-            lines.writeheader()
-            lines.writerows(map(asdict, whole))
-        unfinished.replace(self.path)
+        text = io.StringIO(newline="")
+        lines = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        lines.writeheader()
+        lines.writerows(map(asdict, whole))
+        _write_whole(self.path, text.getvalue())
 
     def require_data(self, digest: str) -> None:
         """Raises :class:`ConfigError` where the folder holds results of other pictures."""
@@ -101,7 +100,7 @@ class ResultsFile:
 
 def _write_whole(path: Path, text: str) -> None:
     unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8", newline="")
     unfinished.replace(path)
 
 
