@@ -105,10 +105,10 @@ def score_unit(
         if len(first) and len(second):
             found.across(first, second, above, size)
     found.settle()
-    if not rows.others_only:  # or what is equal but for rounding would tie with an equal row
-        different = np.ones(n, dtype=bool)
-        different[copies] = False
-        np.minimum(similarity, _BELOW_ONE, out=similarity, where=different)
+    # Or what is equal but for rounding would tie with an equal row.
+    different = np.ones(n, dtype=bool)
+    different[copies] = False
+    np.minimum(similarity, _BELOW_ONE, out=similarity, where=different)
     return UnitScores(EarlierSimilarity(similarity, neighbor), comparisons)
 
 

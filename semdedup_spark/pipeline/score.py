@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import ScoreConfig
-from semdedup_spark.errors import ConfigError, ReconciliationError, SourceError
-from semdedup_spark.kernels.packing import plan_units
-from semdedup_spark.kernels.planning import cheaper_all_with_all, expected_probes
-from semdedup_spark.kernels.spreading import partition_keys
+from semdedup_spark.errors import ReconciliationError, SourceError
 from semdedup_spark.pipeline.cluster import cost_drift, require_centroids
+from semdedup_spark.pipeline.comparing import observed, plan_routing, scored
 from semdedup_spark.pipeline.embed import reference_settings, require_embed
 from semdedup_spark.pipeline.growth import batches_input, rank_identity
-from semdedup_spark.pipeline.planned import clusters, probing_of, survey_sample, tasks
-from semdedup_spark.pipeline.sides import require_score
+from semdedup_spark.pipeline.planned import probing_of
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, result_key, run_stage
 from semdedup_spark.pipeline.updates import (
     Changes,
@@ -40,11 +35,8 @@ from semdedup_spark.tables.writes import (
 from semdedup_spark.transforms.centroids import size_statistics, with_statistics
 from semdedup_spark.transforms.packed import TARGET
 from semdedup_spark.transforms.ranking import check_rank_by
-from semdedup_spark.transforms.routing import Routing, route_rows
-from semdedup_spark.transforms.scoring import COMPARISONS, PROBES, compare_units, merge_units
 from semdedup_spark.transforms.selection import certified_shares
 from semdedup_spark.transforms.storing import in_storage, storage_of
-from semdedup_spark.transforms.surveying import survey_borders
 
 
 def run_score(
@@ -156,9 +148,9 @@ def _known_scores(job: Job, mark: CommitMark, ordered: str) -> TableState | None
 
 def _score_all(job: Job, tables: _Tables, mark: CommitMark) -> tuple[Commit, dict[str, int]]:
     routing = plan_routing(tables.embeddings, tables.centroids, job.config.score, tables.n)
-    scores, totals = _scored(job, tables.embeddings, routing)
+    scores, totals = scored(job, tables.embeddings, routing)
     commit = replace_table(scores, job.root, s.SCORES, mark)
-    return commit, {"units": routing.plan.n_units, **_observed(job, totals)}
+    return commit, {"units": routing.n_units, **observed(job, totals)}
 
 
 def _score_changes(
@@ -172,11 +164,11 @@ def _score_changes(
     n_targets = rows.filter(F.col(TARGET)).count()
     counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
     if n_targets:
-        routing = plan_changes(rows, tables.centroids, job.config.score)
-        scores, totals = _scored(job, near_targets(rows, old, routing), routing)
-        counts |= {"units": routing.plan.n_units}
+        routing = plan_changes(rows, tables.centroids, job.config.score, n_targets)
+        scores, totals = scored(job, near_targets(rows, old, routing), routing)
+        counts |= {"units": routing.n_units}
     commit = _store(job, scores, changes, old, mark)
-    return commit, {"units": 0, **counts, **(_observed(job, totals) if totals else {})}
+    return commit, {"units": 0, **counts, **(observed(job, totals) if totals else {})}
 
 
 def _score_against(
@@ -204,14 +196,15 @@ def _score_against(
     rest = others.withColumn(s.BATCH, F.lit(-1)).withColumn(TARGET, F.lit(False))
     rest = in_storage(rest.select(*columns, TARGET), storage_of(targets))
     rows = targets.unionByName(rest)
-    routing = plan_against(rows, tables.centroids, job.config.score, others.count())
-    scores, totals = _scored(job, rows, routing)
+    n_targets = tables.n if old is None else targets.count()
+    routing = plan_against(rows, tables.centroids, job.config.score, n_targets, others.count())
+    scores, totals = scored(job, rows, routing)
     if old is None:
         commit = replace_table(scores, job.root, s.SCORES, mark)
     else:
         commit = _store(job, scores, changes, old, mark)
-    counts = {"units": routing.plan.n_units, "gone": changes.n_gone}
-    return commit, {**counts, **_observed(job, totals)}
+    counts = {"units": routing.n_units, "gone": changes.n_gone}
+    return commit, {**counts, **observed(job, totals)}
 
 
 def _store(
@@ -221,72 +214,6 @@ def _store(
     if where is not None:
         return replace_rows(scores, job.root, s.SCORES, where, mark)
     return replace_table(changes.kept(old).unionByName(scores), job.root, s.SCORES, mark)
-
-
-def plan_routing(
-    embeddings: DataFrame, centroids: DataFrame, settings: ScoreConfig, n: int
-) -> Routing:
-    """Decide, before anything is compared, which clusters share a unit, and which are cut."""
-    source, sizes = clusters(centroids, n)
-    unit_rows = settings.unit_rows(source.dimension)
-    probing, probes, all_with_all = probing_of(settings), None, False
-    if probing is not None:
-        survey = survey_borders(survey_sample(embeddings, n, source), source, [probing])
-        probes = expected_probes(survey.probes[0], sizes, survey.n_rows)
-        all_with_all = probing.budget is None and cheaper_all_with_all(sizes, probes, unit_rows)
-    if all_with_all:
-        sizes, probes = np.array([float(n)]), None
-    plan = plan_units(sizes, unit_rows=unit_rows, probes=probes)
-    n_tasks = tasks(embeddings.sparkSession, plan.n_units)
-    keys = partition_keys(plan.n_units, n_tasks)
-    return Routing(source, plan, keys, n_tasks, settings.rank_by, probing, all_with_all)
-
-
-def later_similarity(job: Job) -> DataFrame:
-    """(id, max_similarity) of rows with those that rank *after* them, a row in any number of lines,
-    compared as the scores were made. Raises :class:`StageOrderError` where these are not there,
-    :class:`ConfigError` where rows are compared with a reference.
-    """
-    settings = job.config.score
-    if job.config.reference is not None:
-        raise ConfigError(
-            "rows ranked after a row are compared only without a reference: its rows rank before.",
-            hint="leave out --both-sides: the share of rows with a duplicate is that removed.",
-        )
-    embed = require_embed(job)
-    score = require_score(job)
-    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
-    centroids = read_table(job.spark, job.root, s.CENTROIDS, score.outputs[s.CENTROIDS])
-    routing = plan_routing(embeddings, centroids, settings, embed.counts["embedded"])
-    later = _compared(job, embeddings, routing, backwards=True)
-    return later.filter(F.col(s.ID).isNotNull()).select(s.ID, s.MAX_SIMILARITY)
-
-
-def _compared(job: Job, rows: DataFrame, routing: Routing, *, backwards: bool = False) -> DataFrame:
-    """What :func:`compare_units` finds, by the job's settings."""
-    settings = job.config.score
-    routing = replace(routing, device=settings.device)
-    packed = route_rows(rows, routing, seed=settings.seed)
-    half = settings.precision == "float16"
-    return compare_units(packed, routing, half=half, backwards=backwards)
-
-
-def _scored(job: Job, rows: DataFrame, routing: Routing) -> tuple[DataFrame, Observation]:
-    """(the rows of ``scores``, what is seen when they are written)."""
-    partial = _compared(job, rows, routing)
-    several, totals = routing.plan.has_tiles or routing.probing is not None, Observation()
-    # A write to a named table is a command within a command, in which Spark 4.1 loses what was
-    # observed, and asking for it then fails: the ledger has these two counts for path outputs only.
-    if not job.root.is_catalog:
-        sums = [F.sum(name).alias(name) for name in (COMPARISONS, PROBES)]
-        partial = partial.observe(totals, *sums)
-    return merge_units(partial, several=several), totals
-
-
-def _observed(job: Job, totals: Observation) -> dict[str, int]:
-    if job.root.is_catalog:
-        return {}
-    return {name: int(totals.get[name] or 0) for name in (COMPARISONS, PROBES)}
 
 
 def _certified(scores: DataFrame, eps_max: float) -> dict[str, float]:

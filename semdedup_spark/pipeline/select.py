@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import HorizonError, ReconciliationError
+from semdedup_spark.pipeline.comparing import plan_routing
 from semdedup_spark.pipeline.embed import ERASED, require_embed
 from semdedup_spark.pipeline.guards import check_guards, has_guards, measured_background
-from semdedup_spark.pipeline.score import plan_routing
 from semdedup_spark.pipeline.sides import require_score
 from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
 from semdedup_spark.tables.catalog import last_change, read_table, table_exists

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, SourceError
-from semdedup_spark.pipeline.score import later_similarity
+from semdedup_spark.pipeline.comparing import later_similarity
 from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table

@@ -23,6 +23,12 @@ from semdedup_spark.pipeline.planned import clusters, probing_of, sizes_of, task
 from semdedup_spark.tables.writes import ids_in
 from semdedup_spark.transforms.packed import TARGET
 from semdedup_spark.transforms.routing import Probing, Routing
+from semdedup_spark.transforms.sending import (
+    can_be_sent,
+    collect_targets,
+    in_one_unit,
+    members_and_visits,
+)
 from semdedup_spark.transforms.shipping import CentroidSource
 from semdedup_spark.transforms.surveying import visited_clusters
 
@@ -105,36 +111,73 @@ def find_changes(
     return Changes(since, n_gone, n_left, gone, left, *few)
 
 
-def plan_changes(rows: DataFrame, centroids: DataFrame, settings: ScoreConfig) -> Routing:
-    """How the targets among ``rows`` (embeddings with the column target) meet the others."""
+def plan_changes(
+    rows: DataFrame, centroids: DataFrame, settings: ScoreConfig, n_targets: int
+) -> Routing:
+    """How the targets among ``rows`` (embeddings with the column target), ``n_targets``, meet the
+    others.
+    """
     source, sizes = sizes_of(centroids)
-    return _routed(rows, source, sizes, settings)
+    routing = _unplanned(source, settings)
+    return _planned(rows, routing, sizes, settings, n_targets)
 
 
 def plan_against(
-    rows: DataFrame, centroids: DataFrame, settings: ScoreConfig, n_others: int
+    rows: DataFrame, centroids: DataFrame, settings: ScoreConfig, n_targets: int, n_others: int
 ) -> Routing:
     """How the targets among ``rows`` meet the others, ``n_others``, and not each other. The rank
     order only settles which of equally similar others is named: ``random`` does for rows of any
     columns.
     """
     source, sizes = clusters(centroids, n_others)
-    return replace(_routed(rows, source, sizes, settings), rank_by="random", others_only=True)
+    routing = replace(_unplanned(source, settings), rank_by="random", others_only=True)
+    return _planned(rows, routing, sizes, settings, n_targets)
 
 
-def _routed(
-    rows: DataFrame, source: CentroidSource, sizes: npt.NDArray[np.float64], settings: ScoreConfig
-) -> Routing:
+def _unplanned(source: CentroidSource, settings: ScoreConfig) -> Routing:
+    """Of targets among other rows, without units yet."""
+    none, keys = plan_units([], unit_rows=2), np.empty(0, dtype=np.int32)
+    met = np.ones(source.n_clusters, dtype=bool)
     probing = probing_of(settings)
-    alone = probing is None or probing.budget is None
-    targets = rows.filter(F.col(TARGET))
-    members, visits = visited_clusters(targets, source, probing, alone=alone)
+    return Routing(source, none, keys, 0, settings.rank_by, probing, met=met)
+
+
+def _planned(
+    rows: DataFrame,
+    routing: Routing,
+    sizes: npt.NDArray[np.float64],
+    settings: ScoreConfig,
+    n_targets: int,
+) -> Routing:
+    source, targets = routing.centroids, rows.filter(F.col(TARGET))
     unit_rows = settings.unit_rows(source.dimension)
+    if routing.alone and can_be_sent(n_targets, source.dimension, unit_rows):
+        return _sent(targets, routing, sizes, settings.seed)
+    probing = routing.probing
+    members, visits = visited_clusters(targets, source, probing, alone=routing.alone)
     plan, all_with_all = plan_targets(sizes, members, visits, probing, unit_rows=unit_rows)
     n_tasks = tasks(rows.sparkSession, plan.n_units)
-    keys = partition_keys(plan.n_units, n_tasks)
-    met = members + visits > 0
-    return Routing(source, plan, keys, n_tasks, settings.rank_by, probing, all_with_all, met)
+    return replace(
+        routing,
+        plan=plan,
+        unit_keys=partition_keys(plan.n_units, n_tasks),
+        n_tasks=n_tasks,
+        all_with_all=all_with_all,
+        met=members + visits > 0,
+    )
+
+
+def _sent(
+    targets: DataFrame, routing: Routing, sizes: npt.NDArray[np.float64], seed: int
+) -> Routing:
+    """The targets go to the others, which meet them where they are read."""
+    routing = in_one_unit(routing)
+    sent = collect_targets(targets, routing, seed=seed)
+    members, visits = members_and_visits(sent, len(sizes))
+    if _cheaper_all(routing.probing, members, visits, sizes):
+        routing = in_one_unit(replace(routing, all_with_all=True))
+        sent = collect_targets(targets, routing, seed=seed)
+    return replace(routing, met=members + visits > 0, sent=sent)
 
 
 def plan_targets(

@@ -149,6 +149,25 @@ def _cut(values: np.ndarray, at: IndexArray) -> pa.Array:
 
 
 @dataclass(frozen=True)
+class PackedTargets:
+    """Packed rows of targets few enough to be sent to every task. ``streams``: of Arrow's."""
+
+    streams: tuple[bytes, ...]
+
+    @staticmethod
+    def to_stream(packed: pa.RecordBatch) -> bytes:
+        """One packed row, or some, as an entry of ``streams``."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, packed.schema) as writer:
+            writer.write_batch(packed)
+        return bytes(sink.getvalue())
+
+    def batches(self) -> list[pa.RecordBatch]:
+        """The packed rows."""
+        return [batch for stream in self.streams for batch in pa.ipc.open_stream(stream)]
+
+
+@dataclass(frozen=True)
 class UnpackedUnit:
     """All packed rows of one unit, laid end to end.
 

@@ -28,6 +28,7 @@ from semdedup_spark.transforms.packed import (
     TARGET,
     TILE,
     ByUnit,
+    PackedTargets,
     Vectors,
     pack_rows,
     packed_schema,
@@ -58,7 +59,8 @@ class Routing:
     other rows stay at home, and those of other clusters are left out; ``alone``: whether targets
     therefore probe twice as far. With a budget all rows travel as ever, so that the same visits
     are cut. ``others_only``: targets are compared with the other rows, and not with each other;
-    ``device``: where products are made, see :func:`compute_device`.
+    ``device``: where products are made, see :func:`compute_device`; ``sent``: the targets, where
+    they are so few that they are sent to the other rows.
     """
 
     centroids: CentroidSource
@@ -71,6 +73,12 @@ class Routing:
     met: npt.NDArray[np.bool_] | None = None
     others_only: bool = False
     device: str = "cpu"
+    sent: PackedTargets | None = None
+
+    @property
+    def n_units(self) -> int:
+        """Units that rows are sent to: none, where targets are sent to the rows."""
+        return self.plan.n_units if self.sent is None else 0
 
     @property
     def alone(self) -> bool:

@@ -60,7 +60,7 @@ def compare_units(
         return comparing.compare(table)
 
     units = packed.repartition(routing.n_tasks, UNIT)
-    schema = _partial_schema(id_type, rank_key_type(routing.rank_by))
+    schema = partial_schema(id_type, rank_key_type(routing.rank_by))
     return map_groups(units, UNIT, compare, schema)
 
 
@@ -85,7 +85,8 @@ def merge_units(partial: DataFrame, *, several: bool) -> DataFrame:
     )
 
 
-def _partial_schema(id_type: str, rank_type: str) -> str:
+def partial_schema(id_type: str, rank_type: str) -> str:
+    """The columns of a partial score, as DDL."""
     return (
         f"{s.ID} {id_type}, {s.BATCH} int, {s.CLUSTER_ID} int, {s.CENTROID_SIMILARITY} float, "
         f"{s.RANK_KEY} {rank_type}, {s.MAX_SIMILARITY} float, {_NEIGHBOR_BATCH} int, "

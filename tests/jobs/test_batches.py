@@ -23,6 +23,7 @@ from semdedup_spark.pipeline import (
     run_select,
 )
 from semdedup_spark.tables import writes
+from semdedup_spark.transforms import sending
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job
 
 N, D = 240, 6
@@ -110,13 +111,17 @@ def same_result(spark, one, other):
 
 
 @pytest.mark.parametrize(
-    ("recall", "rank_by", "few"),
+    ("recall", "rank_by", "few", "targets_travel"),
     [
-        ("exact", "low", 1000),
-        ("cluster", "quality DESC", 0),
+        ("exact", "low", 1000, True),
+        ("cluster", "quality DESC", 0, False),
     ],
 )
-def test_nights_leave_what_one_run_leaves(spark, tmp_path, monkeypatch, recall, rank_by, few):
+def test_nights_leave_what_one_run_leaves(
+    spark, tmp_path, monkeypatch, recall, rank_by, few, targets_travel
+):
+    if not targets_travel:
+        monkeypatch.setattr(sending, "_MOST_BYTES", 0)
     monkeypatch.setattr(growth, "FEW", few)
     monkeypatch.setattr("semdedup_spark.pipeline.updates.FEW", few)
     settings = {"recall": recall, "rank_by": rank_by}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,12 +13,21 @@ from hypothesis import strategies as st
 
 from semdedup_spark.kernels.kmeans import assign
 from semdedup_spark.kernels.levels import OneLevel
+from semdedup_spark.kernels.packing import plan_units
 from semdedup_spark.kernels.probing import Prober
 from semdedup_spark.pipeline import updates
 from semdedup_spark.pipeline.updates import plan_targets
 from semdedup_spark.transforms.arrow import to_lists
+from semdedup_spark.transforms.packed import PackedTargets
 from semdedup_spark.transforms.routing import Probing, Router, Routing
 from semdedup_spark.transforms.scoring import Comparing
+from semdedup_spark.transforms.sending import (
+    in_one_unit,
+    members_and_visits,
+    packed_streams,
+    scores_by_each_other,
+    scores_by_others,
+)
 from semdedup_spark.transforms.shipping import CentroidsInClosure
 from semdedup_spark.transforms.surveying import _members_and_visits
 from tests.kernels.test_probing import make
@@ -35,6 +44,7 @@ class Tables:
     rows: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
     since: int = -1
+    sent: bool = False  # targets to the rows, instead of rows to units
 
     def order(self):
         """Ids in rank order, as ``ORDER BY batch, rank_key, id`` gives it."""
@@ -62,7 +72,8 @@ class Tables:
             self.scores |= found
 
     def compare(self, targets, batch_rows, unit_rows):
-        return compared(self, targets, batch_rows, unit_rows)
+        how = compared_where_read if self.sent else compared
+        return how(self, targets, batch_rows, unit_rows)
 
 
 def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
@@ -95,31 +106,71 @@ def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
         others_only,
     )
     units = defaultdict(list)
-    for start in range(0, len(ids), batch_rows):
-        part = slice(start, start + batch_rows)
-        numbers = [tables.rows[i][0] for i in ids[part]]
-        line = {
-            "id": pa.array(ids[part]),
-            "embedding": to_lists(X[part]),
-            "batch": pa.array(numbers, pa.int32()),
-            "target": pa.array(wanted[part]),
-            "__rank_0": pa.array([rank_of(i) for i in ids[part]], pa.int64()),
-        }
-        for packed in Router(routing).route(pa.RecordBatch.from_pydict(line)):
+    for batch in in_batches(tables, ids, targets, batch_rows):
+        for packed in Router(routing).route(batch):
             for row in range(packed.num_rows):
                 units[packed.column(0)[row].as_py()].append(packed.slice(row, 1))
-    return merged(units, Comparing.of(routing))
+    comparing = Comparing.of(routing)
+    return merged(comparing.compare(pa.Table.from_batches(packed)) for packed in units.values())
+
+
+def in_batches(tables, ids, targets, batch_rows):
+    """The rows with these ids as the UDFs see them."""
+    for start in range(0, len(ids), batch_rows):
+        part = ids[start : start + batch_rows]
+        X = np.array([tables.rows[i][1] for i in part], dtype=np.float32)
+        line = {
+            "id": pa.array(part),
+            "embedding": to_lists(X),
+            "batch": pa.array([tables.rows[i][0] for i in part], pa.int32()),
+            "target": pa.array([i in targets for i in part]),
+            "__rank_0": pa.array([rank_of(i) for i in part], pa.int64()),
+        }
+        yield pa.RecordBatch.from_pydict(line)
+
+
+def compared_where_read(tables, targets, batch_rows, unit_rows, *, others_only=False, n_tasks=2):
+    """As the jobs of ``compare_sent`` do it: others in ``n_tasks``, targets in one."""
+    ids = sorted(tables.rows, key=rank_of)  # any order
+    X = np.array([tables.rows[i][1] for i in ids], dtype=np.float32)
+    k = len(tables.centroids)
+    sizes = np.bincount(assign(X, tables.centroids).labels, minlength=k).astype(float)
+    source = CentroidsInClosure.of(tables.centroids)
+    plan = plan_units(sizes, unit_rows=unit_rows)
+    unplanned = Routing(source, plan, np.empty(0, np.int32), 0, tables.rank_by, tables.probing)
+    everywhere = np.ones(k, dtype=bool)
+    routing = in_one_unit(replace(unplanned, met=everywhere, others_only=others_only))
+
+    def send(routing):
+        wanted = [i for i in ids if i in targets]
+        batches = list(in_batches(tables, wanted, targets, batch_rows))
+        halves = batches[::2], batches[1::2]
+        return PackedTargets(tuple(s for half in halves for s in packed_streams(half, routing)))
+
+    sent = send(routing)
+    members, visits = members_and_visits(sent, k)
+    if updates._cheaper_all(tables.probing, members, visits, sizes):
+        routing = in_one_unit(replace(routing, all_with_all=True))
+        sent = send(routing)
+    routing = replace(routing, met=members + visits > 0, sent=sent)
+    comparing = Comparing.of(routing)
+    others = [i for i in ids if i not in targets]
+    lines = [scores_by_each_other(routing, comparing)]
+    for turn in range(n_tasks):
+        batches = in_batches(tables, others[turn::n_tasks], targets, batch_rows)
+        lines += scores_by_others(batches, routing, comparing, unit_rows=unit_rows)
+    return merged(lines)
 
 
 def rank_of(i):
     return (i * 7919) % 101
 
 
-def merged(units, comparing):
+def merged(tables_of_lines):
     """As ``merge_units``: the best line of a row; of equal ones the neighbor that ranks first."""
     best = {}
-    for packed in units.values():
-        for line in comparing.compare(pa.Table.from_batches(packed)).to_pylist():
+    for lines in tables_of_lines:
+        for line in lines.to_pylist():
             if line["id"] is None:
                 continue
             earlier = (line["neighbor_batch"], line["neighbor_rank_key"], line["neighbor_id"])
@@ -163,15 +214,16 @@ def check(tables):
     st.integers(2, 5),
     st.integers(3, 40),
     st.integers(4, 60),
+    st.booleans(),
 )
-@settings(max_examples=120)
+@settings(max_examples=200)
 def test_any_nights_leave_the_scores_of_one_run(
-    instance, recall, rank_by, n_nights, batch_rows, unit_rows
+    instance, recall, rank_by, n_nights, batch_rows, unit_rows, sent
 ):
     X, centroids = make(*instance)
     rng = np.random.default_rng(instance[0])
     probing = Probing(instance[-1]) if recall == "exact" else None
-    tables = Tables(centroids, probing, rank_by)
+    tables = Tables(centroids, probing, rank_by, sent=sent)
     night = rng.integers(0, n_nights, len(X))
     for turn in range(n_nights):
         new = {int(i): X[i] for i in np.flatnonzero(night == turn)}
@@ -197,16 +249,17 @@ def test_any_nights_leave_the_scores_of_one_run(
     st.sampled_from(["cluster", "exact"]),
     st.integers(3, 40),
     st.integers(4, 60),
+    st.sampled_from([compared, compared_where_read]),
 )
 def test_rows_compared_with_a_reference_find_its_best_row_and_no_other(
-    instance, recall, batch_rows, unit_rows
+    instance, recall, batch_rows, unit_rows, how
 ):
     X, centroids = make(*instance)
     wanted = np.random.default_rng(instance[0]).random(len(X)) < 0.5
     tables = Tables(centroids, Probing(instance[-1]) if recall == "exact" else None, "random")
     tables.rows = {i: (0 if wanted[i] else -1, x) for i, x in enumerate(X)}
     targets = set(np.flatnonzero(wanted).tolist())
-    found = compared(tables, targets, batch_rows, unit_rows, others_only=True) if targets else {}
+    found = how(tables, targets, batch_rows, unit_rows, others_only=True) if targets else {}
     assert found.keys() == targets
     labels = assign(X, centroids).labels
     horizon = 1 - instance[-1] if tables.probing else 0.0
@@ -219,12 +272,13 @@ def test_rows_compared_with_a_reference_find_its_best_row_and_no_other(
         assert neighbor is None or neighbor in rivals
 
 
+@pytest.mark.parametrize("sent", [False, True])
 @pytest.mark.parametrize("parts", [1, 3, 16])
-def test_targets_that_would_meet_most_rows_are_compared_with_all(monkeypatch, parts):
+def test_targets_that_would_meet_most_rows_are_compared_with_all(monkeypatch, parts, sent):
     monkeypatch.setattr(updates, "_FEWEST_PARTS", parts)
     monkeypatch.setattr(updates, "_MOST_MET", 0.0)
     X, centroids = make(3, 60, 3, 7)
-    tables = Tables(centroids, Probing(0.3), "low")
+    tables = Tables(centroids, Probing(0.3), "low", sent=sent)
     for turn in range(3):
         new = {i: X[i] for i in range(turn, 60, 3)}
         tables.night(new, {turn + 6}, batch_rows=9, unit_rows=1000)

@@ -1,0 +1,96 @@
+"""How the rows of a job are compared: planned, and by its settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import ScoreConfig
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.kernels.packing import plan_units
+from semdedup_spark.kernels.planning import cheaper_all_with_all, expected_probes
+from semdedup_spark.kernels.spreading import partition_keys
+from semdedup_spark.pipeline.embed import require_embed
+from semdedup_spark.pipeline.planned import clusters, probing_of, survey_sample, tasks
+from semdedup_spark.pipeline.sides import require_score
+from semdedup_spark.pipeline.stages import Job
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.transforms.routing import Routing, route_rows
+from semdedup_spark.transforms.scoring import COMPARISONS, PROBES, compare_units, merge_units
+from semdedup_spark.transforms.sending import compare_sent
+from semdedup_spark.transforms.surveying import survey_borders
+
+
+def plan_routing(
+    embeddings: DataFrame, centroids: DataFrame, settings: ScoreConfig, n: int
+) -> Routing:
+    """Decide, before anything is compared, which clusters share a unit, and which are cut."""
+    source, sizes = clusters(centroids, n)
+    unit_rows = settings.unit_rows(source.dimension)
+    probing, probes, all_with_all = probing_of(settings), None, False
+    if probing is not None:
+        survey = survey_borders(survey_sample(embeddings, n, source), source, [probing])
+        probes = expected_probes(survey.probes[0], sizes, survey.n_rows)
+        all_with_all = probing.budget is None and cheaper_all_with_all(sizes, probes, unit_rows)
+    if all_with_all:
+        sizes, probes = np.array([float(n)]), None
+    plan = plan_units(sizes, unit_rows=unit_rows, probes=probes)
+    n_tasks = tasks(embeddings.sparkSession, plan.n_units)
+    keys = partition_keys(plan.n_units, n_tasks)
+    return Routing(source, plan, keys, n_tasks, settings.rank_by, probing, all_with_all)
+
+
+def later_similarity(job: Job) -> DataFrame:
+    """(id, max_similarity) of rows with those that rank *after* them, a row in any number of lines,
+    compared as the scores were made. Raises :class:`StageOrderError` where these are not there,
+    :class:`ConfigError` where rows are compared with a reference.
+    """
+    settings = job.config.score
+    if job.config.reference is not None:
+        raise ConfigError(
+            "rows ranked after a row are compared only without a reference: its rows rank before.",
+            hint="leave out --both-sides: the share of rows with a duplicate is that removed.",
+        )
+    embed = require_embed(job)
+    score = require_score(job)
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+    centroids = read_table(job.spark, job.root, s.CENTROIDS, score.outputs[s.CENTROIDS])
+    routing = plan_routing(embeddings, centroids, settings, embed.counts["embedded"])
+    later = _compared(job, embeddings, routing, backwards=True)
+    return later.filter(F.col(s.ID).isNotNull()).select(s.ID, s.MAX_SIMILARITY)
+
+
+def _compared(job: Job, rows: DataFrame, routing: Routing, *, backwards: bool = False) -> DataFrame:
+    """What :func:`compare_units` finds, by the job's settings."""
+    settings = job.config.score
+    routing = replace(routing, device=settings.device)
+    half = settings.precision == "float16"
+    if routing.sent is not None:
+        unit_rows = settings.unit_rows(routing.centroids.dimension)
+        return compare_sent(rows, routing, seed=settings.seed, unit_rows=unit_rows, half=half)
+    packed = route_rows(rows, routing, seed=settings.seed)
+    return compare_units(packed, routing, half=half, backwards=backwards)
+
+
+def scored(job: Job, rows: DataFrame, routing: Routing) -> tuple[DataFrame, Observation]:
+    """(the rows of ``scores``, what is seen when they are written)."""
+    partial = _compared(job, rows, routing)
+    several = routing.plan.has_tiles or routing.probing is not None or routing.sent is not None
+    totals = Observation()
+    # A write to a named table is a command within a command, in which Spark 4.1 loses what was
+    # observed, and asking for it then fails: the ledger has these two counts for path outputs only.
+    if not job.root.is_catalog:
+        sums = [F.sum(name).alias(name) for name in (COMPARISONS, PROBES)]
+        partial = partial.observe(totals, *sums)
+    return merge_units(partial, several=several), totals
+
+
+def observed(job: Job, totals: Observation) -> dict[str, int]:
+    """What was compared, after the scores were written."""
+    if job.root.is_catalog:
+        return {}
+    return {name: int(totals.get[name] or 0) for name in (COMPARISONS, PROBES)}

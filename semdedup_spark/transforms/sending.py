@@ -1,0 +1,154 @@
+"""Few targets are sent to all other rows, so that these need not be shuffled to them.
+
+Each task holds all targets, packed as they would be for one unit that has a tile of every cluster,
+and compares them with the rows that it reads. One task more compares them with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.kernels.packing import UnitPlan
+from semdedup_spark.kernels.routes import HOME, SECOND
+from semdedup_spark.transforms.arrow import map_batches
+from semdedup_spark.transforms.packed import ROLE, TARGET, TILE, PackedTargets
+from semdedup_spark.transforms.ranking import rank_key_type, with_rank_columns
+from semdedup_spark.transforms.routing import Router, Routing
+from semdedup_spark.transforms.scoring import Comparing, partial_schema
+
+# Spark Connect refuses closures of 128 MiB.
+_MOST_BYTES = 32 * 2**20
+_STREAM = "stream"
+_Counts = npt.NDArray[np.int64]
+
+
+def can_be_sent(n_targets: int, dimension: int, unit_rows: int) -> bool:
+    """Whether so many vectors are few enough to travel with every task, and to lie beside others
+    in the memory of a unit, which holds ``unit_rows``.
+    """
+    return n_targets <= min(_MOST_BYTES // (4 * dimension), unit_rows // 2)
+
+
+def in_one_unit(routing: Routing) -> Routing:
+    """The same with one unit, where every cluster has a tile of its own; where all rows are
+    compared whatever their clusters, they share one tile.
+    """
+    k = 1 if routing.all_with_all else routing.centroids.n_clusters
+    none = np.zeros(k, dtype=np.int64)
+    plan = UnitPlan(none, np.ones(k, dtype=np.int64), none, 1)
+    return replace(routing, plan=plan, unit_keys=np.zeros(1, dtype=np.int32), n_tasks=1)
+
+
+def collect_targets(targets: DataFrame, routing: Routing, *, seed: int) -> PackedTargets:
+    """The targets, on the driver: for a number that :func:`can_be_sent`. Runs one Spark job.
+
+    ``targets``: as :func:`route_rows` takes them; ``routing``: with one unit.
+    """
+    rows = with_rank_columns(targets, routing.rank_by, seed, also=(TARGET,))
+
+    def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for stream in packed_streams(batches, routing):
+            yield pa.RecordBatch.from_pydict({_STREAM: pa.array([stream], pa.binary())})
+
+    streams = map_batches(rows, pack, f"{_STREAM} binary").collect()
+    return PackedTargets(tuple(bytes(row[0]) for row in streams))
+
+
+def packed_streams(batches: Iterable[pa.RecordBatch], routing: Routing) -> Iterator[bytes]:
+    """The UDF's body: targets to entries of ``PackedTargets``."""
+    for packed in _packed(batches, Router(routing)):
+        yield PackedTargets.to_stream(packed)
+
+
+def _packed(batches: Iterable[pa.RecordBatch], router: Router) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if batch.num_rows:
+            yield from router.route(batch)
+
+
+def members_and_visits(targets: PackedTargets, n_clusters: int) -> tuple[_Counts, _Counts]:
+    """((k,) targets in each cluster, (k,) targets that visit it from another one)."""
+    table = pa.Table.from_batches(targets.batches())
+    tile, role = (pc.list_flatten(table.column(name)).to_numpy() for name in (TILE, ROLE))
+    of = (np.bincount(tile[role == here], minlength=n_clusters) for here in (HOME, SECOND))
+    members, visits = of
+    return members, visits
+
+
+def compare_sent(
+    rows: DataFrame, routing: Routing, *, seed: int, unit_rows: int, half: bool = False
+) -> DataFrame:
+    """Partial scores of ``routing.sent``, as :func:`compare_units` makes them of packed rows.
+
+    ``rows``: as :func:`route_rows` takes them, of which the targets are left out; ``unit_rows``:
+    most rows that a task holds at a time.
+    """
+    comparing = Comparing.of(routing, half=half)
+    others = rows.filter(~F.col(TARGET))
+    ranked = with_rank_columns(others, routing.rank_by, seed, also=(TARGET,))
+    id_type = rows.schema[s.ID].dataType.simpleString()
+    schema = partial_schema(id_type, rank_key_type(routing.rank_by))
+
+    def compare(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for lines in scores_by_others(batches, routing, comparing, unit_rows=unit_rows):
+            yield from lines.to_batches()
+
+    def compare_themselves(_: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from scores_by_each_other(routing, comparing).to_batches()
+
+    one_task = rows.sparkSession.range(0, 1, 1, 1)
+    themselves = map_batches(one_task, compare_themselves, schema)
+    return map_batches(ranked, compare, schema).unionByName(themselves)
+
+
+def scores_by_others(
+    batches: Iterable[pa.RecordBatch], routing: Routing, comparing: Comparing, *, unit_rows: int
+) -> Iterator[pa.Table]:
+    """A UDF's body: rows that are no targets to what is found of those that are."""
+    targets, router = _sent(routing), Router(routing)
+    onto = replace(comparing, others_only=True, probes=False)
+    room = unit_rows - _n_rows(targets)
+    for held in _held(batches, router, room):
+        lines = onto.compare(pa.Table.from_batches([*targets, *held]))
+        # Every target has a line from the task that compares them with each other.
+        nothing = pc.and_(pc.is_null(lines.column(s.NEIGHBOR_ID)), pc.is_valid(lines.column(s.ID)))
+        yield lines.filter(pc.invert(nothing))
+
+
+def scores_by_each_other(routing: Routing, comparing: Comparing) -> pa.Table:
+    """A UDF's body: a line for each target, with the best of the other targets."""
+    return comparing.compare(pa.Table.from_batches(_sent(routing)))
+
+
+def _sent(routing: Routing) -> list[pa.RecordBatch]:
+    if routing.sent is None:
+        raise ValueError("routing.sent must hold the targets. It is None.")
+    return routing.sent.batches()
+
+
+def _n_rows(packed: Iterable[pa.RecordBatch]) -> int:
+    return sum(len(batch.column(s.ID).values) for batch in packed)
+
+
+def _held(
+    batches: Iterable[pa.RecordBatch], router: Router, room: int
+) -> Iterator[list[pa.RecordBatch]]:
+    """Packed rows, as many at a time as there is room for, or those of one batch."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        more = list(_packed([batch], router))
+        if held and _n_rows(held) + _n_rows(more) > room:
+            yield held
+            held = []
+        held += more
+    if held:
+        yield held
