@@ -48,6 +48,8 @@ from semdedup_spark.transforms.workers import WorkerSettings
 FIRST_COMMIT = {"pixels": 20_000, READY_MADE: 1_000_000}
 _USUAL_FIRST_COMMIT = 512
 _FORGOTTEN = (s.REASON, REPEATED)
+MOST_BROADCAST = 1_000_000  # keys
+_NEW = "__new"
 
 
 @dataclass(frozen=True)
@@ -215,9 +217,8 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     """Embed the rows whose place is in [at.position, end)."""
     rows = work.source.between(at.position, end)
     if at.reused:
-        table = read_table(job.spark, job.root, work.table, at.version)
-        known = table.select(s.ID, s.CONTENT_HASH)
-        rows = rows.join(known, [s.ID, s.CONTENT_HASH], "left_anti")
+        known = read_table(job.spark, job.root, work.table, at.version)
+        rows = not_known(rows, known, at.reused, work.source.n_read - at.reused)
     embedded, observed = _embedded(job, work, rows, at), Observation()
     # A write to a named table is a command within a command, in which Spark 4.1 loses what was
     # observed, and asking for it then fails.
@@ -242,6 +243,21 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
         _sum(at.encoded, seen.get("encoded")),
         _sum(at.rejected, seen.get("rejected")),
     )
+
+
+def not_known(rows: DataFrame, known: DataFrame, n_known: int, n_new: int) -> DataFrame:
+    """``rows`` without those in ``known``. Payloads stay where they are read, as long as those that
+    are known, or those that are not, are few enough to be sent to them.
+    """
+    keys = [s.ID, s.CONTENT_HASH]
+    known = known.select(keys)
+    if n_known <= MOST_BROADCAST:
+        return rows.join(F.broadcast(known), keys, "left_anti")
+    if n_new > MOST_BROADCAST:
+        return rows.join(known, keys, "left_anti")
+    new = rows.select(keys).join(known, keys, "left_anti").distinct().withColumn(_NEW, F.lit(True))
+    flagged = rows.join(F.broadcast(new), keys, "left")
+    return flagged.filter(F.col(_NEW) | F.col(s.ID).isNull()).select(rows.columns)
 
 
 def _embedded(job: Job, work: Work, rows: DataFrame, at: Embedded) -> DataFrame:

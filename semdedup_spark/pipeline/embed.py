@@ -16,7 +16,7 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import encoder_identity
 from semdedup_spark.encoders.text_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
-from semdedup_spark.pipeline.commits import Embedded, Work, embed_all
+from semdedup_spark.pipeline.commits import MOST_BROADCAST, Embedded, Work, embed_all
 from semdedup_spark.pipeline.growth import History
 from semdedup_spark.pipeline.reuse import check_encoder
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
@@ -27,12 +27,11 @@ from semdedup_spark.tables.writes import Commit, CommitMark, replace_table, tabl
 from semdedup_spark.transforms.agreement import check_columns
 from semdedup_spark.transforms.embedding import READY_MADE
 from semdedup_spark.transforms.ranking import check_rank_by
-from semdedup_spark.transforms.storing import STORAGE
+from semdedup_spark.transforms.storing import LISTS, PACKED, STORAGE
 from semdedup_spark.transforms.workers import WorkerSettings
 
 # Of the counts of the stage: rows taken out of its tables on request. There where there are any.
 ERASED = "erased"
-_MOST_BROADCAST = 1_000_000  # ids
 
 
 @dataclass(frozen=True)
@@ -162,13 +161,23 @@ def _work(
         _worker_settings(job.config.embed),
         key,
         made_with,
-        # Ready-made vectors may be stored in more digits than are embedded.
-        None if side.source.kind == "vectors" else side.source.content,
+        side.source.content if _is_embedded_as_it_is(side.source, source) else None,
         side.stage,
         side.table,
         STORAGE[job.config.embed.storage],
         side.rank_by,
     )
+
+
+def _is_embedded_as_it_is(source: SourceConfig, opened: SourceRows) -> bool:
+    """Whether the hash of what is embedded tells all of the source's column. Of ready-made vectors
+    stored in more digits it does not.
+    """
+    own = opened.rows.schema[s.SOURCE].dataType
+    if source.kind != "vectors" or source.content not in opened.own_columns:
+        return True
+    kind = own[source.content].dataType.simpleString()  # type: ignore[index]
+    return kind in (LISTS, PACKED)
 
 
 def _opened(job: Job, side: _Side) -> SourceRows:
@@ -203,7 +212,7 @@ def _quarantine(job: Job, work: Work, n_missing: int, history: History, table: s
         good = rows.filter(F.col(s.REASON).isNull())
         # Only ids meet all of embeddings; payloads wait for the few that are not there.
         missing = good.select(s.ID).join(present, s.ID, "left_anti")
-        missing = F.broadcast(missing) if n_missing <= _MOST_BROADCAST else missing
+        missing = F.broadcast(missing) if n_missing <= MOST_BROADCAST else missing
         absent = good.join(missing, s.ID, "left_semi")
         bad = absent.unionByName(rows.filter(F.col(s.REASON).isNotNull()))
         rows = work.embed(bad, history.batch)

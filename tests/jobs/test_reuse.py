@@ -163,3 +163,18 @@ def test_two_encoders_never_meet_in_one_table(spark, tmp_path, monkeypatch):
         embed(spark, config, progress=intrude)
     lengths = {len(r["embedding"]) for r in table(spark, tmp_path / "out", "embeddings").collect()}
     assert lengths == {12}
+
+
+@pytest.mark.parametrize("most", [100, 3, 0])
+def test_known_rows_are_told_from_the_others_whichever_side_is_sent(spark, monkeypatch, most):
+    monkeypatch.setattr(commits, "MOST_BROADCAST", most)
+    columns = "id string, content_hash bigint, payload string"
+    known = [("a", 1, "x"), ("b", 2, "x"), ("c", 3, "x"), ("d", 4, "x")]
+    new = [("b", 9, "changed"), ("e", 5, "new"), (None, 7, None), (None, 7, None), ("e", 8, None)]
+    rows = spark.createDataFrame([*known[:2], *new, known[3]], columns)
+    table = spark.createDataFrame(known, columns)
+    left = commits.not_known(rows, table, n_known=4, n_new=3)
+    assert left.columns == rows.columns
+    assert sorted(map(str, left.collect())) == sorted(
+        map(str, spark.createDataFrame(new, columns).collect())
+    )
