@@ -1,4 +1,4 @@
-"""Running maxima of products: as they come, or float16 products settled in float32."""
+"""Running maxima of products: as they come, or settled in higher precision."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from array_api_compat import array_namespace, device, to_device
 
+from semdedup_spark.kernels.kmeans import FLOAT32_NOISE
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray, paired_similarity
 
 NO_NEIGHBOR = -1
@@ -15,6 +16,8 @@ NEVER = -2.0
 # A product of two unit vectors rounded to float16 differs from the true one by less: each entry by
 # 2**-11 of itself, and the product by 2**-12 when it is stored (entries near 0 add 1e-6).
 HALF_NOISE = 2.0**-9
+# The most that the similarity of rows that differ can be.
+BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 # Candidates a row beyond which a block is multiplied again in float32, rather than pair by pair.
 _MANY = 32
 
@@ -53,8 +56,10 @@ class BestProduct:
 
 
 class BestRescored:
-    """See :class:`Best`; products are float16, and every candidate that they leave in the running
-    is settled by the float32 vectors. ``A``, ``B``: (n, d) and (m, d) float32 rows and candidates.
+    """See :class:`Best`; products are float16 or float32, and every candidate that they leave in
+    the running is settled by sums in float64, which do not depend on what is multiplied at a time.
+    No row equals one of its candidates.
+    ``A``, ``B``: (n, d) and (m, d) float32 rows and candidates.
     """
 
     def __init__(self, A: FloatArray, B: FloatArray, above: float) -> None:
@@ -65,9 +70,10 @@ class BestRescored:
     def update(self, rows: slice, products: Any, first: int) -> None:
         """See :class:`Best`."""
         xp, on = array_namespace(products), device(products)
+        noise = np.float32(HALF_NOISE if products.dtype == xp.float16 else FLOAT32_NOISE)
         top = _on_host(xp.max(products, axis=1)).astype(np.float32)
         # The best of these candidates is at least top - noise, and must beat the best so far.
-        floor = np.maximum(self._similarity[rows], top - HALF_NOISE) - HALF_NOISE
+        floor = np.maximum(self._similarity[rows], top - noise) - noise
         wide = xp.astype(products, xp.float32)
         running = wide >= xp.asarray(floor, device=on)[:, None]
         if int(xp.sum(xp.astype(running, xp.int64))) > _MANY * len(top):
@@ -75,6 +81,8 @@ class BestRescored:
         else:
             i, j = (_on_host(part) for part in xp.nonzero(running))
             exact = paired_similarity(self._A[rows][i], self._B[first:][j])
+        # Of two that round to 1 or more the first wins, as it does where they come one by one.
+        exact = np.minimum(exact, BELOW_ONE)
         order = np.lexsort((j, -exact, i))
         best = order[np.diff(i[order], prepend=-1) > 0]
         row, value = i[best] + rows.start, exact[best]
@@ -85,11 +93,15 @@ class BestRescored:
     def _again(
         self, rows: slice, running: Any, first: int
     ) -> tuple[IndexArray, IndexArray, FloatArray]:
-        """Of each row the best candidate in the running, by a float32 product of the block."""
+        """Of each row the best candidate in the running, by a float64 product of the block."""
         xp, on = array_namespace(running), device(running)
-        B = self._B[first : first + running.shape[1]]
-        exact = xp.asarray(self._A[rows], device=on) @ xp.asarray(B, device=on).T
-        exact = xp.where(running, exact, xp.full_like(exact, NEVER))
+        A, B = (
+            xp.asarray(X, dtype=xp.float64, device=on)
+            for X in (self._A[rows], self._B[first : first + running.shape[1]])
+        )
+        # Rounded, as what is settled pair by pair is: of equal ones the first wins.
+        exact = xp.astype(A @ B.T, xp.float32)
+        exact = xp.where(running, xp.clip(exact, max=float(BELOW_ONE)), xp.full_like(exact, NEVER))
         column = xp.argmax(exact, axis=1)
         value = exact[xp.arange(len(exact), device=on), column]
         j: IndexArray = _on_host(column)

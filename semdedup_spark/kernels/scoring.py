@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semdedup_spark.kernels.best import NO_NEIGHBOR
+from semdedup_spark.kernels.best import BELOW_ONE, NO_NEIGHBOR
 from semdedup_spark.kernels.devices import block_rows, place
 from semdedup_spark.kernels.kmeans import LabelArray
 from semdedup_spark.kernels.routes import HOME, SECOND, RoleArray
@@ -24,7 +24,6 @@ from semdedup_spark.kernels.vectors import FloatArray, HashArray, IndexArray, fi
 
 # Pairs set aside before they are brought together.
 _MOST_PAIRS = 1 << 20
-_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ def score_unit(
     device: str = "cpu",
     block: int | None = None,
     half: bool = False,
+    settled: bool = False,
 ) -> UnitScores:
     """M and neighbor of every row of the unit.
 
@@ -70,7 +70,8 @@ def score_unit(
     rows that differ, at most the number before 1.0.
     ``above``: similarities that are not greater count as none; ``device``: where to multiply;
     ``block``: rows at a time, by default what suits the device; ``half``: a GPU multiplies in
-    float16, and what that leaves undecided is settled in float32.
+    float16, and what that leaves undecided is settled in float64; ``settled``: what float32 leaves
+    undecided is, too, for results that do not depend on which rows are in the unit.
     """
     n = len(rows.tile)
     similarity = np.zeros(n, dtype=np.float32)
@@ -82,7 +83,7 @@ def score_unit(
     copies = np.flatnonzero((head != np.arange(n)) & (rows.role == HOME) & wanted)
     similarity[copies], neighbor[copies] = 1.0, head[copies]
     placed = place(rows.vectors, device, half=half)
-    exact = rows.vectors if half and device != "cpu" else None
+    exact = rows.vectors if settled or (half and device != "cpu") else None
     found = _Found(placed, exact, rows.vector, similarity, neighbor)
     comparisons = 0
     for members in tiles_to_compare(rows.tile, np.flatnonzero(head == np.arange(n))):
@@ -108,7 +109,7 @@ def score_unit(
     # Or what is equal but for rounding would tie with an equal row.
     different = np.ones(n, dtype=bool)
     different[copies] = False
-    np.minimum(similarity, _BELOW_ONE, out=similarity, where=different)
+    np.minimum(similarity, BELOW_ONE, out=similarity, where=different)
     return UnitScores(EarlierSimilarity(similarity, neighbor), comparisons)
 
 
@@ -163,12 +164,12 @@ class _Found:
         """
         if not len(rows) or not len(others):
             return 0
-        exact = None
-        if self.exact is not None:
+        A, B, exact = self._of(rows), self._of(others), None
+        if self.exact is self.vectors:
+            exact = A, B
+        elif self.exact is not None:
             exact = self.exact[self.vector[rows]], self.exact[self.vector[others]]
-        best = max_similarity_to_earlier(
-            self._of(rows), rows, self._of(others), others, above=above, exact=exact, block=block
-        )
+        best = max_similarity_to_earlier(A, rows, B, others, above=above, exact=exact, block=block)
         self._store(best, rows, others)
         return int(np.searchsorted(others, rows).sum())
 
@@ -177,7 +178,7 @@ class _Found:
     ) -> bool:
         """Compare by sketches where that is cheaper; whether it was done."""
         # A GPU makes a large product faster than it finds out which part of it is of use.
-        if above <= 0 or not isinstance(self.vectors, np.ndarray):
+        if above <= 0 or not isinstance(self.vectors, np.ndarray) or self.exact is not None:
             return False
         within = len(first) * (len(first) - 1) // 2 if at_home else 0
         rows = np.concatenate([first, second])

@@ -49,8 +49,8 @@ def max_earlier_similarity(
     ``X``: (n, d) float32 array or tensor, unit rows, in rank order. About n * n / 2 products.
     Similarities that are not greater than ``above`` count as none: 0, without neighbor.
     ``exact``: the float32 rows, where ``X`` is a float16 copy of them (on a GPU half the memory and
-    a fraction of the time): what the copy leaves undecided is settled by these, so that the result
-    is that of float32.
+    a fraction of the time), or these rows again: what the products leave undecided is settled by
+    them in float64, so that the result does not depend on what is multiplied at a time.
     """
     rank = np.arange(len(X))
     best = BestProduct(X, above) if exact is None else BestRescored(exact, exact, above)

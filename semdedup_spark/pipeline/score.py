@@ -165,7 +165,8 @@ def _score_changes(
     counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
     if n_targets:
         routing = plan_changes(rows, tables.centroids, job.config.score, n_targets)
-        scores, totals = scored(job, near_targets(rows, old, routing), routing)
+        near = near_targets(rows, old, routing, tables.n - n_targets)
+        scores, totals = scored(job, near, routing)
         counts |= {"units": routing.n_units}
     commit = _store(job, scores, changes, old, mark)
     return commit, {"units": 0, **counts, **(observed(job, totals) if totals else {})}

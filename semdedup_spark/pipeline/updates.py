@@ -21,7 +21,7 @@ from semdedup_spark.kernels.spreading import partition_keys
 from semdedup_spark.pipeline.growth import FEW
 from semdedup_spark.pipeline.planned import clusters, probing_of, sizes_of, tasks
 from semdedup_spark.tables.writes import ids_in
-from semdedup_spark.transforms.packed import TARGET
+from semdedup_spark.transforms.packed import LABEL, TARGET
 from semdedup_spark.transforms.routing import Probing, Routing
 from semdedup_spark.transforms.sending import (
     can_be_sent,
@@ -35,11 +35,8 @@ from semdedup_spark.transforms.surveying import visited_clusters
 # Where all targets are compared with all rows: at least so many units, for as many tasks.
 _FEWEST_PARTS = 16
 _MOST_MET = 0.5
-# Rows are looked for by their ids, before their vectors are, where they are at most this share of
-# all, and so few that their ids can be sent to every task.
-_SMALL_SHARE = 0.3
+# So many ids can be sent to every task, with what is known of their rows.
 _MOST_IDS = 2_000_000
-_NEAR = "__near"
 
 
 @dataclass(frozen=True)
@@ -223,20 +220,23 @@ def _plan_all(
     return plan_units(rows, unit_rows=unit_rows, probes=members.sum() - own, targets=own)
 
 
-def near_targets(rows: DataFrame, scores: DataFrame, routing: Routing) -> DataFrame:
-    """``rows`` without those whose clusters no target meets, where the ids of the rest are few
-    enough to be looked up before any vector is handed on. Nothing depends on it but the time.
+def near_targets(rows: DataFrame, scores: DataFrame, routing: Routing, n_others: int) -> DataFrame:
+    """``rows`` beside the clusters that they have in ``scores``, without those whose clusters no
+    target meets; where the ids of the others, ``n_others`` in all, are few enough to be sent to
+    them. Nothing depends on it but the time.
     """
     met = routing.met
-    if met is None or not routing.alone or routing.all_with_all or met.all():
+    if met is None or not routing.alone:
         return rows
-    clusters = [int(cluster) for cluster in np.flatnonzero(met)]
-    near = scores.filter(_one_of(s.CLUSTER_ID, clusters)).select(s.ID)
-    n_near = near.count()
-    if n_near > min(_MOST_IDS, _SMALL_SHARE * scores.count()):
+    near, every = scores, routing.all_with_all or bool(met.all())
+    if not every:
+        near = scores.filter(_one_of(s.CLUSTER_ID, [int(i) for i in np.flatnonzero(met)]))
+        n_others = near.count() if n_others > _MOST_IDS else n_others
+    if n_others > _MOST_IDS:
         return rows
-    flagged = rows.join(F.broadcast(near.withColumn(_NEAR, F.lit(True))), s.ID, "left")
-    return flagged.filter(F.col(TARGET) | F.col(_NEAR)).select(*rows.columns)
+    labels = near.select(s.ID, F.col(s.CLUSTER_ID).alias(LABEL))
+    labelled = rows.join(F.broadcast(labels), s.ID, "left")
+    return labelled if every else labelled.filter(F.col(TARGET) | F.col(LABEL).isNotNull())
 
 
 def _one_of(name: str, values: list[int]) -> Column:

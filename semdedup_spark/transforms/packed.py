@@ -24,6 +24,8 @@ ROLE = "role"
 CUT = "cut"
 # Whether the row's score is wanted.
 TARGET = "target"
+# The row's cluster, where it is known before rows are assigned.
+LABEL = "label"
 VECTOR = "vector"
 VECTORS = "vectors"
 HASHES = "hashes"

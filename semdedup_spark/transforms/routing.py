@@ -17,10 +17,17 @@ from semdedup_spark.kernels.levels import Assigner, OneLevel
 from semdedup_spark.kernels.packing import UnitPlan
 from semdedup_spark.kernels.probing import Borders, Notices, Prober, notices_of
 from semdedup_spark.kernels.routes import Visits, home_units, route
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray, first_of_equal_rows, hash_rows
+from semdedup_spark.kernels.vectors import (
+    FloatArray,
+    IndexArray,
+    first_of_equal_rows,
+    hash_rows,
+    paired_similarity,
+)
 from semdedup_spark.transforms.arrow import compute_device, map_batches, to_matrix
 from semdedup_spark.transforms.packed import (
     CUT,
+    LABEL,
     NOTICE_DISTANCE,
     NOTICE_HOME,
     NOTICE_TILE,
@@ -94,12 +101,12 @@ class Routing:
 
 
 def route_rows(embeddings: DataFrame, routing: Routing, *, seed: int) -> DataFrame:
-    """Assign and pack. ``embeddings``: id, embedding, batch, source; and ``target`` where not all
-    rows are. Returns packed rows (see :mod:`semdedup_spark.transforms.packed`).
+    """Assign and pack. ``embeddings``: id, embedding, batch, source; ``target`` where not all rows
+    are; and perhaps ``label``, the cluster of the rows where it is known. Returns packed rows (see
+    :mod:`semdedup_spark.transforms.packed`).
     """
     id_type = embeddings.schema[s.ID].dataType.simpleString()
-    also = (TARGET,) if TARGET in embeddings.columns else ()
-    rows = with_rank_columns(embeddings, routing.rank_by, seed, also=also)
+    rows = ranked_rows(embeddings, routing.rank_by, seed)
 
     def route_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         router = Router(routing)
@@ -108,6 +115,12 @@ def route_rows(embeddings: DataFrame, routing: Routing, *, seed: int) -> DataFra
                 yield from router.route(batch)
 
     return map_batches(rows, route_batches, packed_schema(id_type, rank_key_type(routing.rank_by)))
+
+
+def ranked_rows(embeddings: DataFrame, rank_by: str, seed: int) -> DataFrame:
+    """What :class:`Router` takes, of what :func:`route_rows` takes."""
+    also = [name for name in (TARGET, LABEL) if name in embeddings.columns]
+    return with_rank_columns(embeddings, rank_by, seed, also=also)
 
 
 class Router:
@@ -133,11 +146,12 @@ class Router:
             )
 
     def route(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        """``batch``: id, embedding, batch, the columns of the rank, perhaps target; at least one
-        row.
+        """``batch``: id, embedding, batch, the columns of the rank, perhaps target and label; at
+        least one row.
         """
         X = np.ascontiguousarray(to_matrix(batch.column(s.EMBEDDING)))
-        batch, X, borders = self._needed(batch, X, self._borders(X, is_target(batch)))
+        batch = batch.select([name for name in batch.schema.names if name != s.EMBEDDING])
+        batch, X, borders = self._needed(batch, X, self._borders(X, batch))
         if not batch.num_rows:
             return
         hashes, plan = hash_rows(X), self._routing.plan
@@ -159,18 +173,28 @@ class Router:
         vectors = Vectors(X, hashes)
         yield from pack_rows(by_unit, distinct[row], notices, vectors, self._routing.unit_keys)
 
-    def _borders(self, X: FloatArray, targets: npt.NDArray[np.bool_]) -> Borders:
+    def _borders(self, X: FloatArray, batch: pa.RecordBatch) -> Borders:
         none = Visits(np.empty(0, np.int64), np.empty(0, np.int32))
         no_distance = np.empty(0, np.float32)
         if self._prober is None:
-            return Borders(self._assigner.assign(X), none, none, no_distance)
+            return Borders(self._assignment(X, batch), none, none, no_distance)
         if not self._routing.alone:
             return self._prober(X)
-        rows, visits = np.flatnonzero(targets), none
+        rows, visits = np.flatnonzero(is_target(batch)), none
         if len(rows):
             found = self._prober(X[rows]).visits
             visits = Visits(rows[found.row], found.cluster)
-        return Borders(self._assigner.assign(X), visits, none, no_distance)
+        return Borders(self._assignment(X, batch), visits, none, no_distance)
+
+    def _assignment(self, X: FloatArray, batch: pa.RecordBatch) -> Assignment:
+        """As the assigner finds it, who is asked where the label is not known."""
+        if LABEL not in batch.schema.names:
+            return self._assigner.assign(X)
+        labels: LabelArray = batch.column(LABEL).fill_null(-1).to_numpy().astype(np.int32)
+        unknown = np.flatnonzero(labels < 0)
+        if len(unknown):
+            labels[unknown] = self._assigner.assign(X[unknown]).labels
+        return Assignment(labels, paired_similarity(X, self._assigner.centroids[labels]))
 
     def _needed(
         self, batch: pa.RecordBatch, X: FloatArray, borders: Borders

@@ -110,6 +110,7 @@ class Comparing:
     half: bool = False
     others_only: bool = False
     backwards: bool = False
+    settled: bool = False
 
     @classmethod
     def of(cls, routing: Routing, *, half: bool = False) -> Comparing:
@@ -149,6 +150,7 @@ class Comparing:
             above=self._above(),
             device=compute_device(self.device),
             half=self.half,
+            settled=self.settled,
         )
         found = _lines(visits, scores, self._exhaustive(unit, visits, rows))
         return pa.concat_tables([found, self._unit_line(found.schema, visits, scores)])

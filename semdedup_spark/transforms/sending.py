@@ -21,8 +21,8 @@ from semdedup_spark.kernels.packing import UnitPlan
 from semdedup_spark.kernels.routes import HOME, SECOND
 from semdedup_spark.transforms.arrow import map_batches
 from semdedup_spark.transforms.packed import ROLE, TARGET, TILE, PackedTargets
-from semdedup_spark.transforms.ranking import rank_key_type, with_rank_columns
-from semdedup_spark.transforms.routing import Router, Routing
+from semdedup_spark.transforms.ranking import rank_key_type
+from semdedup_spark.transforms.routing import Router, Routing, ranked_rows
 from semdedup_spark.transforms.scoring import Comparing, partial_schema
 
 # Spark Connect refuses closures of 128 MiB.
@@ -53,7 +53,7 @@ def collect_targets(targets: DataFrame, routing: Routing, *, seed: int) -> Packe
 
     ``targets``: as :func:`route_rows` takes them; ``routing``: with one unit.
     """
-    rows = with_rank_columns(targets, routing.rank_by, seed, also=(TARGET,))
+    rows = ranked_rows(targets, routing.rank_by, seed)
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for stream in packed_streams(batches, routing):
@@ -92,9 +92,9 @@ def compare_sent(
     ``rows``: as :func:`route_rows` takes them, of which the targets are left out; ``unit_rows``:
     most rows that a task holds at a time.
     """
-    comparing = Comparing.of(routing, half=half)
+    comparing = settling(routing, half=half)
     others = rows.filter(~F.col(TARGET))
-    ranked = with_rank_columns(others, routing.rank_by, seed, also=(TARGET,))
+    ranked = ranked_rows(others, routing.rank_by, seed)
     id_type = rows.schema[s.ID].dataType.simpleString()
     schema = partial_schema(id_type, rank_key_type(routing.rank_by))
 
@@ -108,6 +108,11 @@ def compare_sent(
     one_task = rows.sparkSession.range(0, 1, 1, 1)
     themselves = map_batches(one_task, compare_themselves, schema)
     return map_batches(ranked, compare, schema).unionByName(themselves)
+
+
+def settling(routing: Routing, *, half: bool = False) -> Comparing:
+    """What lies together in a task depends on files and cores: no result may depend on that."""
+    return replace(Comparing.of(routing, half=half), settled=True)
 
 
 def scores_by_others(

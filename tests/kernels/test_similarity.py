@@ -121,7 +121,7 @@ def test_similarities_up_to_the_horizon_count_as_none():
     st.sampled_from([0.0005, 0.1, 1.0]),
     st.sampled_from([0, 2, 1000]),
 )
-def test_float16_products_settled_in_float32_give_the_float32_scores(seed, n, m, above, near, many):
+def test_float16_products_that_are_settled_give_the_float32_scores(seed, n, m, above, near, many):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     X = random_rows(seed, n + m, 5, near=near)
     rank = np.random.default_rng(seed).permutation(n + m)

@@ -15,6 +15,7 @@ from semdedup_spark.kernels.kmeans import assign
 from semdedup_spark.kernels.levels import OneLevel
 from semdedup_spark.kernels.packing import plan_units
 from semdedup_spark.kernels.probing import Prober
+from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import updates
 from semdedup_spark.pipeline.updates import plan_targets
 from semdedup_spark.transforms.arrow import to_lists
@@ -27,6 +28,7 @@ from semdedup_spark.transforms.sending import (
     packed_streams,
     scores_by_each_other,
     scores_by_others,
+    settling,
 )
 from semdedup_spark.transforms.shipping import CentroidsInClosure
 from semdedup_spark.transforms.surveying import _members_and_visits
@@ -119,11 +121,14 @@ def in_batches(tables, ids, targets, batch_rows):
     for start in range(0, len(ids), batch_rows):
         part = ids[start : start + batch_rows]
         X = np.array([tables.rows[i][1] for i in part], dtype=np.float32)
+        labels = assign(X, tables.centroids).labels
+        known = [rank_of(i) % 3 > 0 for i in part]
         line = {
             "id": pa.array(part),
             "embedding": to_lists(X),
             "batch": pa.array([tables.rows[i][0] for i in part], pa.int32()),
             "target": pa.array([i in targets for i in part]),
+            "label": pa.array(labels, mask=~np.array(known)),
             "__rank_0": pa.array([rank_of(i) for i in part], pa.int64()),
         }
         yield pa.RecordBatch.from_pydict(line)
@@ -153,13 +158,17 @@ def compared_where_read(tables, targets, batch_rows, unit_rows, *, others_only=F
         routing = in_one_unit(replace(routing, all_with_all=True))
         sent = send(routing)
     routing = replace(routing, met=members + visits > 0, sent=sent)
-    comparing = Comparing.of(routing)
+    comparing = settling(routing)
     others = [i for i in ids if i not in targets]
     lines = [scores_by_each_other(routing, comparing)]
     for turn in range(n_tasks):
         batches = in_batches(tables, others[turn::n_tasks], targets, batch_rows)
         lines += scores_by_others(batches, routing, comparing, unit_rows=unit_rows)
     return merged(lines)
+
+
+def unit_rows_of(X):
+    return unit_rows(X.astype(np.float32)).X
 
 
 def rank_of(i):
@@ -270,6 +279,34 @@ def test_rows_compared_with_a_reference_find_its_best_row_and_no_other(
             continue
         assert abs(similarity - (best if best > horizon else 0.0)) < 2e-6
         assert neighbor is None or neighbor in rivals
+
+
+@given(
+    st.tuples(
+        st.integers(0, 2**32 - 1),
+        st.integers(20, 120),
+        st.integers(2, 40),
+        st.integers(1, 4),
+        st.sampled_from([0.01, 0.1, 0.9]),
+    ),
+    st.sampled_from(["cluster", "exact"]),
+    st.integers(3, 60),
+    st.integers(4, 200),
+    st.integers(1, 5),
+)
+def test_what_lies_together_in_a_task_changes_no_bit_of_a_score(
+    instance, recall, batch_rows, unit_rows, n_tasks
+):
+    X, centroids = make(*instance)
+    rng = np.random.default_rng(instance[0])
+    # Many that are nearly equal: float32 products cannot tell which of them is nearest.
+    X = unit_rows_of(X[rng.integers(0, 4, len(X))] + rng.normal(0, 3e-4, X.shape))
+    tables = Tables(centroids, Probing(instance[-1]) if recall == "exact" else None, "random")
+    tables.rows = {i: (int(i % 3 == 0), x) for i, x in enumerate(X)}
+    targets = {i for i in tables.rows if i % 3 == 0}
+    whole = compared_where_read(tables, targets, 1000, 1000, n_tasks=1)
+    parts = compared_where_read(tables, targets, batch_rows, unit_rows, n_tasks=n_tasks)
+    assert whole == parts
 
 
 @pytest.mark.parametrize("sent", [False, True])
