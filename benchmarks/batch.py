@@ -32,6 +32,9 @@ stage on the new rows, Delta to Delta, with its writes and statistics. `ratio`: 
 @click.option("--k", type=int, help="clusters; by default the square root of n")
 @click.option("--recall", type=click.Choice(["cluster", "exact"]), default="cluster")
 @click.option("--eps-max", type=float, default=0.05, show_default=True, help="of recall exact")
+@click.option(
+    "--storage", type=click.Choice(["array", "binary"]), default="array", show_default=True
+)
 @click.option("--repeats", type=int, default=2, show_default=True, help="of the full score")
 @click.option("--cores", type=int, default=os.cpu_count() or 1, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -44,6 +47,7 @@ def main(
     k: int | None,
     recall: str,
     eps_max: float,
+    storage: str,
     repeats: int,
     cores: int,
     seed: int,
@@ -61,7 +65,7 @@ def main(
     shutil.rmtree(place, ignore_errors=True)
     spark = session(cores)
     write_source(spark, np.array_split(X[:n], max(1, n // 50_000)), place / "source")
-    bench = Bench(spark, place / "source", place / "tables")
+    bench = Bench(spark, place / "source", place / "tables", storage)
     prepared = prepare(bench, clusters)
     full = min(timed_score(prepared, **score)[1] for _ in range(repeats))
     _night(prepared, {**score})  # the scores that the nights add to, with the usual seed
