@@ -218,7 +218,7 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     rows = work.source.between(at.position, end)
     if at.reused:
         known = read_table(job.spark, job.root, work.table, at.version)
-        rows = not_known(rows, known, at.reused, work.source.n_read - at.reused)
+        rows = not_known(rows, known, at.rows, work.source.n_read - at.reused)
     embedded, observed = _embedded(job, work, rows, at), Observation()
     # A write to a named table is a command within a command, in which Spark 4.1 loses what was
     # observed, and asking for it then fails.
