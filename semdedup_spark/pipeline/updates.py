@@ -27,7 +27,7 @@ from semdedup_spark.transforms.sending import (
     can_be_sent,
     collect_targets,
     in_one_unit,
-    members_and_visits,
+    visited,
 )
 from semdedup_spark.transforms.shipping import CentroidSource
 from semdedup_spark.transforms.surveying import visited_clusters
@@ -147,12 +147,16 @@ def _planned(
     n_targets: int,
 ) -> Routing:
     source, targets = routing.centroids, rows.filter(F.col(TARGET))
-    unit_rows = settings.unit_rows(source.dimension)
-    if routing.alone and can_be_sent(n_targets, source.dimension, unit_rows):
-        return _sent(targets, routing, sizes, settings.seed)
-    probing = routing.probing
+    unit_rows, probing = settings.unit_rows(source.dimension), routing.probing
+    seen = n_targets, source.dimension, unit_rows
+    if probing is None and can_be_sent(n_targets, *seen):
+        return _sent(targets, routing, settings.seed)
     members, visits = visited_clusters(targets, source, probing, alone=routing.alone)
-    plan, all_with_all = plan_targets(sizes, members, visits, probing, unit_rows=unit_rows)
+    all_with_all = _cheaper_all(probing, members, visits, sizes)
+    n_places = n_targets + (0 if all_with_all else int(visits.sum()))
+    if routing.alone and can_be_sent(n_places, *seen):
+        return _sent(targets, replace(routing, all_with_all=all_with_all), settings.seed)
+    plan, _ = plan_targets(sizes, members, visits, probing, unit_rows=unit_rows)
     n_tasks = tasks(rows.sparkSession, plan.n_units)
     return replace(
         routing,
@@ -164,17 +168,11 @@ def _planned(
     )
 
 
-def _sent(
-    targets: DataFrame, routing: Routing, sizes: npt.NDArray[np.float64], seed: int
-) -> Routing:
+def _sent(targets: DataFrame, routing: Routing, seed: int) -> Routing:
     """The targets go to the others, which meet them where they are read."""
     routing = in_one_unit(routing)
     sent = collect_targets(targets, routing, seed=seed)
-    members, visits = members_and_visits(sent, len(sizes))
-    if _cheaper_all(routing.probing, members, visits, sizes):
-        routing = in_one_unit(replace(routing, all_with_all=True))
-        sent = collect_targets(targets, routing, seed=seed)
-    return replace(routing, met=members + visits > 0, sent=sent)
+    return replace(routing, met=visited(sent, routing.centroids.n_clusters), sent=sent)
 
 
 def plan_targets(
@@ -234,8 +232,9 @@ def near_targets(rows: DataFrame, scores: DataFrame, routing: Routing, n_others:
         n_others = near.count() if n_others > _MOST_IDS else n_others
     if n_others > _MOST_IDS:
         return rows
-    labels = near.select(s.ID, F.col(s.CLUSTER_ID).alias(LABEL))
-    labelled = rows.join(F.broadcast(labels), s.ID, "left")
+    # By their batches, too: an id that came back with other content has another cluster.
+    labels = near.select(s.ID, s.BATCH, F.col(s.CLUSTER_ID).alias(LABEL))
+    labelled = rows.join(F.broadcast(labels), [s.ID, s.BATCH], "left")
     return labelled if every else labelled.filter(F.col(TARGET) | F.col(LABEL).isNotNull())
 
 

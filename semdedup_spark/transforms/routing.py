@@ -187,11 +187,11 @@ class Router:
         return Borders(self._assignment(X, batch), visits, none, no_distance)
 
     def _assignment(self, X: FloatArray, batch: pa.RecordBatch) -> Assignment:
-        """As the assigner finds it, who is asked where the label is not known."""
+        """As the assigner finds it, who is asked about targets, and where no label is known."""
         if LABEL not in batch.schema.names:
             return self._assigner.assign(X)
         labels: LabelArray = batch.column(LABEL).fill_null(-1).to_numpy().astype(np.int32)
-        unknown = np.flatnonzero(labels < 0)
+        unknown = np.flatnonzero((labels < 0) | is_target(batch))
         if len(unknown):
             labels[unknown] = self._assigner.assign(X[unknown]).labels
         return Assignment(labels, paired_similarity(X, self._assigner.centroids[labels]))

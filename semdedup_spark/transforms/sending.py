@@ -18,24 +18,28 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.packing import UnitPlan
-from semdedup_spark.kernels.routes import HOME, SECOND
 from semdedup_spark.transforms.arrow import map_batches
-from semdedup_spark.transforms.packed import ROLE, TARGET, TILE, PackedTargets
+from semdedup_spark.transforms.packed import HASHES, TARGET, TILE, PackedTargets
 from semdedup_spark.transforms.ranking import rank_key_type
 from semdedup_spark.transforms.routing import Router, Routing, ranked_rows
 from semdedup_spark.transforms.scoring import Comparing, partial_schema
 
-# Spark Connect refuses closures of 128 MiB.
+# Spark Connect refuses plans of 128 MiB; two tasks of one plan hold the targets, and centroids.
 _MOST_BYTES = 32 * 2**20
+# Of what is known of a target, in each cluster where it is compared: its keys.
+_PLACE_BYTES = 128
+# One task compares all of them with each other: seconds of one core.
+_MOST_TARGETS = 20_000
 _STREAM = "stream"
-_Counts = npt.NDArray[np.int64]
 
 
-def can_be_sent(n_targets: int, dimension: int, unit_rows: int) -> bool:
-    """Whether so many vectors are few enough to travel with every task, and to lie beside others
-    in the memory of a unit, which holds ``unit_rows``.
+def can_be_sent(n_places: int, n_targets: int, dimension: int, unit_rows: int) -> bool:
+    """Whether targets are few enough to travel with every task, and to lie beside others in the
+    memory of a unit, which holds ``unit_rows``. ``n_places``: clusters in which they are compared,
+    that of each counted for it.
     """
-    return n_targets <= min(_MOST_BYTES // (4 * dimension), unit_rows // 2)
+    n_bytes = n_targets * dimension * 4 + n_places * _PLACE_BYTES
+    return n_bytes <= _MOST_BYTES and 0 < n_targets <= min(_MOST_TARGETS, unit_rows // 2)
 
 
 def in_one_unit(routing: Routing) -> Routing:
@@ -75,13 +79,12 @@ def _packed(batches: Iterable[pa.RecordBatch], router: Router) -> Iterator[pa.Re
             yield from router.route(batch)
 
 
-def members_and_visits(targets: PackedTargets, n_clusters: int) -> tuple[_Counts, _Counts]:
-    """((k,) targets in each cluster, (k,) targets that visit it from another one)."""
+def visited(targets: PackedTargets, n_clusters: int) -> npt.NDArray[np.bool_]:
+    """(k,) the clusters that have a target, or get one."""
     table = pa.Table.from_batches(targets.batches())
-    tile, role = (pc.list_flatten(table.column(name)).to_numpy() for name in (TILE, ROLE))
-    of = (np.bincount(tile[role == here], minlength=n_clusters) for here in (HOME, SECOND))
-    members, visits = of
-    return members, visits
+    there = np.zeros(n_clusters, dtype=bool)
+    there[pc.list_flatten(table.column(TILE)).to_numpy()] = True
+    return there
 
 
 def compare_sent(
@@ -121,7 +124,7 @@ def scores_by_others(
     """A UDF's body: rows that are no targets to what is found of those that are."""
     targets, router = _sent(routing), Router(routing)
     onto = replace(comparing, others_only=True, probes=False)
-    room = unit_rows - _n_rows(targets)
+    room = unit_rows - _n_vectors(targets)
     for held in _held(batches, router, room):
         lines = onto.compare(pa.Table.from_batches([*targets, *held]))
         # Every target has a line from the task that compares them with each other.
@@ -140,8 +143,8 @@ def _sent(routing: Routing) -> list[pa.RecordBatch]:
     return routing.sent.batches()
 
 
-def _n_rows(packed: Iterable[pa.RecordBatch]) -> int:
-    return sum(len(batch.column(s.ID).values) for batch in packed)
+def _n_vectors(packed: Iterable[pa.RecordBatch]) -> int:
+    return sum(pc.sum(pc.binary_length(batch.column(HASHES))).as_py() // 8 for batch in packed)
 
 
 def _held(
@@ -151,7 +154,7 @@ def _held(
     held: list[pa.RecordBatch] = []
     for batch in batches:
         more = list(_packed([batch], router))
-        if held and _n_rows(held) + _n_rows(more) > room:
+        if held and _n_vectors(held) + _n_vectors(more) > room:
             yield held
             held = []
         held += more

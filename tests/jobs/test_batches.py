@@ -134,6 +134,7 @@ def test_nights_leave_what_one_run_leaves(
         score = summary.records[2]
         if turn:
             assert score.counts["targets"] < len(state)
+            assert (score.counts["units"] == 0) == targets_travel
             assert summary.records[1].reused
         elif few:
             select_otherwise(spark, config)

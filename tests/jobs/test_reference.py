@@ -163,6 +163,11 @@ def test_new_rows_of_the_source_cost_themselves_and_a_new_reference_costs_all(sp
     write_vectors(spark, root / "train", more)
     summary = run(spark, config)
     check(spark, config, more, test)
+    spark.sql(f"DELETE FROM delta.`{root}/train` WHERE doc = 'row-{len(more) - 1:05d}'")
+    more = more[:-1]
+    summary = run(spark, config)  # without a row that is new
+    assert summary.records[2].counts["gone"] == 1
+    check(spark, config, more, test)
     write_test(spark, root, test[:40])
     before = summary.records[0].run_id
     summary = run(spark, config)

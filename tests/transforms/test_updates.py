@@ -24,11 +24,11 @@ from semdedup_spark.transforms.routing import Probing, Router, Routing
 from semdedup_spark.transforms.scoring import Comparing
 from semdedup_spark.transforms.sending import (
     in_one_unit,
-    members_and_visits,
     packed_streams,
     scores_by_each_other,
     scores_by_others,
     settling,
+    visited,
 )
 from semdedup_spark.transforms.shipping import CentroidsInClosure
 from semdedup_spark.transforms.surveying import _members_and_visits
@@ -123,6 +123,7 @@ def in_batches(tables, ids, targets, batch_rows):
         X = np.array([tables.rows[i][1] for i in part], dtype=np.float32)
         labels = assign(X, tables.centroids).labels
         known = [rank_of(i) % 3 > 0 for i in part]
+        labels[[i in targets for i in part]] = 0  # what they had before may be wrong
         line = {
             "id": pa.array(part),
             "embedding": to_lists(X),
@@ -152,12 +153,15 @@ def compared_where_read(tables, targets, batch_rows, unit_rows, *, others_only=F
         halves = batches[::2], batches[1::2]
         return PackedTargets(tuple(s for half in halves for s in packed_streams(half, routing)))
 
-    sent = send(routing)
-    members, visits = members_and_visits(sent, k)
+    wanted = X[[i in targets for i in ids]]
+    prober = tables.probing and Prober(tables.centroids, eps_max=tables.probing.eps_max, alone=True)
+    members, visits = _members_and_visits(wanted, OneLevel(tables.centroids), prober)
     if updates._cheaper_all(tables.probing, members, visits, sizes):
         routing = in_one_unit(replace(routing, all_with_all=True))
-        sent = send(routing)
-    routing = replace(routing, met=members + visits > 0, sent=sent)
+    sent = send(routing)
+    met = visited(sent, k)
+    assert routing.all_with_all or (met == (members + visits > 0)).all()
+    routing = replace(routing, met=met, sent=sent)
     comparing = settling(routing)
     others = [i for i in ids if i not in targets]
     lines = [scores_by_each_other(routing, comparing)]
