@@ -141,12 +141,12 @@ def test_a_budget_of_probes_raises_recall_and_certifies_less_than_it_reaches(spa
 
 
 def test_tiles_and_probe_tiles_of_cut_clusters_give_the_same_scores(spark, source, monkeypatch):
-    import semdedup_spark.pipeline.score as score_stage
+    from semdedup_spark.pipeline import comparing
 
     root, X = source
-    whole = score_stage.plan_units
+    whole = comparing.plan_units
     monkeypatch.setattr(
-        score_stage,
+        comparing,
         "plan_units",
         lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=150, probes=probes),
     )
