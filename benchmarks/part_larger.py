@@ -93,7 +93,7 @@ def main(told: str) -> None:
     """Ours, stage by stage. ``TOLD``: the options as JSON."""
     given = json.loads(told)
     fields = {field.name: field.type for field in dataclasses.fields(Options)}
-    kinds = {"int": int, "float": float, "Path": Path}
+    kinds = {"int": int, "float": float, "Path": Path, "str": str}
     options = {name: kinds[str(fields[name])](value) for name, value in given.items()}
     _stages(Options(**options))
 
