@@ -18,7 +18,7 @@ NEVER = -2.0
 HALF_NOISE = 2.0**-9
 # The most that the similarity of rows that differ can be.
 BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
-# Candidates a row beyond which a block is multiplied again in float32, rather than pair by pair.
+# Candidates a row beyond which a block is multiplied again in float64, rather than pair by pair.
 _MANY = 32
 
 
@@ -80,9 +80,8 @@ class BestRescored:
             i, j, exact = self._again(rows, running, first)
         else:
             i, j = (_on_host(part) for part in xp.nonzero(running))
-            exact = paired_similarity(self._A[rows][i], self._B[first:][j])
-        # Of two that round to 1 or more the first wins, as it does where they come one by one.
-        exact = np.minimum(exact, BELOW_ONE)
+            # Of two that round to 1 or more the first wins, as it does where they come one by one.
+            exact = np.minimum(paired_similarity(self._A[rows][i], self._B[first:][j]), BELOW_ONE)
         order = np.lexsort((j, -exact, i))
         best = order[np.diff(i[order], prepend=-1) > 0]
         row, value = i[best] + rows.start, exact[best]

@@ -47,6 +47,12 @@ class UnitPlan:
         return bool(((self.slots > 1) | (self.probe_slots > 0)).any())
 
 
+def one_unit(n_clusters: int) -> UnitPlan:
+    """All clusters in one unit, each a tile of its own."""
+    none = np.zeros(n_clusters, dtype=np.int64)
+    return UnitPlan(none, none + 1, none, 1)
+
+
 def plan_units(
     sizes: npt.ArrayLike,
     *,

@@ -165,7 +165,7 @@ def _score_changes(
     counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
     if n_targets:
         routing = plan_changes(rows, tables.centroids, job.config.score, n_targets)
-        near = near_targets(rows, old, routing, tables.n - n_targets)
+        near = near_targets(rows, old, routing, tables.n + changes.n_gone)
         scores, totals = scored(job, near, routing)
         counts |= {"units": routing.n_units}
     commit = _store(job, scores, changes, old, mark)

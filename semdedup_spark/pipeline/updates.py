@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import ScoreConfig
-from semdedup_spark.kernels.packing import UnitPlan, plan_units
+from semdedup_spark.kernels.packing import UnitPlan, one_unit, plan_units
 from semdedup_spark.kernels.spreading import partition_keys
 from semdedup_spark.pipeline.growth import FEW
 from semdedup_spark.pipeline.planned import clusters, probing_of, sizes_of, tasks
@@ -26,7 +26,6 @@ from semdedup_spark.transforms.routing import Probing, Routing
 from semdedup_spark.transforms.sending import (
     can_be_sent,
     collect_targets,
-    in_one_unit,
     visited,
 )
 from semdedup_spark.transforms.shipping import CentroidSource
@@ -115,8 +114,7 @@ def plan_changes(
     others.
     """
     source, sizes = sizes_of(centroids)
-    routing = _unplanned(source, settings)
-    return _planned(rows, routing, sizes, settings, n_targets)
+    return _planned(rows, _in_one_unit(source, settings), sizes, settings, n_targets)
 
 
 def plan_against(
@@ -127,16 +125,15 @@ def plan_against(
     columns.
     """
     source, sizes = clusters(centroids, n_others)
-    routing = replace(_unplanned(source, settings), rank_by="random", others_only=True)
+    routing = replace(_in_one_unit(source, settings), rank_by="random", others_only=True)
     return _planned(rows, routing, sizes, settings, n_targets)
 
 
-def _unplanned(source: CentroidSource, settings: ScoreConfig) -> Routing:
-    """Of targets among other rows, without units yet."""
-    none, keys = plan_units([], unit_rows=2), np.empty(0, dtype=np.int32)
-    met = np.ones(source.n_clusters, dtype=bool)
-    probing = probing_of(settings)
-    return Routing(source, none, keys, 0, settings.rank_by, probing, met=met)
+def _in_one_unit(source: CentroidSource, settings: ScoreConfig) -> Routing:
+    """How targets are packed that are sent to the other rows."""
+    k, probing = source.n_clusters, probing_of(settings)
+    keys, met = np.zeros(1, dtype=np.int32), np.ones(k, dtype=bool)
+    return Routing(source, one_unit(k), keys, 1, settings.rank_by, probing, met=met)
 
 
 def _planned(
@@ -146,17 +143,19 @@ def _planned(
     settings: ScoreConfig,
     n_targets: int,
 ) -> Routing:
+    """``routing``: with one unit."""
     source, targets = routing.centroids, rows.filter(F.col(TARGET))
     unit_rows, probing = settings.unit_rows(source.dimension), routing.probing
-    seen = n_targets, source.dimension, unit_rows
-    if probing is None and can_be_sent(n_targets, *seen):
+    limits = n_targets, source.dimension, unit_rows
+    if probing is None and can_be_sent(n_targets, *limits):
         return _sent(targets, routing, settings.seed)
     members, visits = visited_clusters(targets, source, probing, alone=routing.alone)
-    all_with_all = _cheaper_all(probing, members, visits, sizes)
+    plan, all_with_all = plan_targets(sizes, members, visits, probing, unit_rows=unit_rows)
     n_places = n_targets + (0 if all_with_all else int(visits.sum()))
-    if routing.alone and can_be_sent(n_places, *seen):
-        return _sent(targets, replace(routing, all_with_all=all_with_all), settings.seed)
-    plan, _ = plan_targets(sizes, members, visits, probing, unit_rows=unit_rows)
+    if routing.alone and can_be_sent(n_places, *limits):
+        unit = one_unit(1) if all_with_all else routing.plan
+        routing = replace(routing, plan=unit, all_with_all=all_with_all)
+        return _sent(targets, routing, settings.seed)
     n_tasks = tasks(rows.sparkSession, plan.n_units)
     return replace(
         routing,
@@ -170,7 +169,6 @@ def _planned(
 
 def _sent(targets: DataFrame, routing: Routing, seed: int) -> Routing:
     """The targets go to the others, which meet them where they are read."""
-    routing = in_one_unit(routing)
     sent = collect_targets(targets, routing, seed=seed)
     return replace(routing, met=visited(sent, routing.centroids.n_clusters), sent=sent)
 
@@ -218,9 +216,9 @@ def _plan_all(
     return plan_units(rows, unit_rows=unit_rows, probes=members.sum() - own, targets=own)
 
 
-def near_targets(rows: DataFrame, scores: DataFrame, routing: Routing, n_others: int) -> DataFrame:
+def near_targets(rows: DataFrame, scores: DataFrame, routing: Routing, n_scores: int) -> DataFrame:
     """``rows`` beside the clusters that they have in ``scores``, without those whose clusters no
-    target meets; where the ids of the others, ``n_others`` in all, are few enough to be sent to
+    target meets; where the ids of these scores, ``n_scores`` in all, are few enough to be sent to
     them. Nothing depends on it but the time.
     """
     met = routing.met
@@ -229,8 +227,8 @@ def near_targets(rows: DataFrame, scores: DataFrame, routing: Routing, n_others:
     near, every = scores, routing.all_with_all or bool(met.all())
     if not every:
         near = scores.filter(_one_of(s.CLUSTER_ID, [int(i) for i in np.flatnonzero(met)]))
-        n_others = near.count() if n_others > _MOST_IDS else n_others
-    if n_others > _MOST_IDS:
+        n_scores = near.count() if n_scores > _MOST_IDS else n_scores
+    if n_scores > _MOST_IDS:
         return rows
     # By their batches, too: an id that came back with other content has another cluster.
     labels = near.select(s.ID, s.BATCH, F.col(s.CLUSTER_ID).alias(LABEL))

@@ -111,8 +111,7 @@ def route_rows(embeddings: DataFrame, routing: Routing, *, seed: int) -> DataFra
     def route_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         router = Router(routing)
         for batch in batches:
-            if batch.num_rows:
-                yield from router.route(batch)
+            yield from router.route(batch)
 
     return map_batches(rows, route_batches, packed_schema(id_type, rank_key_type(routing.rank_by)))
 
@@ -146,9 +145,9 @@ class Router:
             )
 
     def route(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        """``batch``: id, embedding, batch, the columns of the rank, perhaps target and label; at
-        least one row.
-        """
+        """``batch``: id, embedding, batch, the columns of the rank, perhaps target and label."""
+        if not batch.num_rows:
+            return
         X = np.ascontiguousarray(to_matrix(batch.column(s.EMBEDDING)))
         batch = batch.select([name for name in batch.schema.names if name != s.EMBEDDING])
         batch, X, borders = self._needed(batch, X, self._borders(X, batch))

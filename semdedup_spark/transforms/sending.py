@@ -17,7 +17,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.packing import UnitPlan
 from semdedup_spark.transforms.arrow import map_batches
 from semdedup_spark.transforms.packed import HASHES, TARGET, TILE, PackedTargets
 from semdedup_spark.transforms.ranking import rank_key_type
@@ -42,16 +41,6 @@ def can_be_sent(n_places: int, n_targets: int, dimension: int, unit_rows: int) -
     return n_bytes <= _MOST_BYTES and 0 < n_targets <= min(_MOST_TARGETS, unit_rows // 2)
 
 
-def in_one_unit(routing: Routing) -> Routing:
-    """The same with one unit, where every cluster has a tile of its own; where all rows are
-    compared whatever their clusters, they share one tile.
-    """
-    k = 1 if routing.all_with_all else routing.centroids.n_clusters
-    none = np.zeros(k, dtype=np.int64)
-    plan = UnitPlan(none, np.ones(k, dtype=np.int64), none, 1)
-    return replace(routing, plan=plan, unit_keys=np.zeros(1, dtype=np.int32), n_tasks=1)
-
-
 def collect_targets(targets: DataFrame, routing: Routing, *, seed: int) -> PackedTargets:
     """The targets, on the driver: for a number that :func:`can_be_sent`. Runs one Spark job.
 
@@ -69,14 +58,9 @@ def collect_targets(targets: DataFrame, routing: Routing, *, seed: int) -> Packe
 
 def packed_streams(batches: Iterable[pa.RecordBatch], routing: Routing) -> Iterator[bytes]:
     """The UDF's body: targets to entries of ``PackedTargets``."""
-    for packed in _packed(batches, Router(routing)):
-        yield PackedTargets.to_stream(packed)
-
-
-def _packed(batches: Iterable[pa.RecordBatch], router: Router) -> Iterator[pa.RecordBatch]:
+    router = Router(routing)
     for batch in batches:
-        if batch.num_rows:
-            yield from router.route(batch)
+        yield from map(PackedTargets.to_stream, router.route(batch))
 
 
 def visited(targets: PackedTargets, n_clusters: int) -> npt.NDArray[np.bool_]:
@@ -153,7 +137,7 @@ def _held(
     """Packed rows, as many at a time as there is room for, or those of one batch."""
     held: list[pa.RecordBatch] = []
     for batch in batches:
-        more = list(_packed([batch], router))
+        more = list(router.route(batch))
         if held and _n_vectors(held) + _n_vectors(more) > room:
             yield held
             held = []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from semdedup_spark.kernels.kmeans import assign
 from semdedup_spark.kernels.levels import OneLevel
-from semdedup_spark.kernels.packing import plan_units
+from semdedup_spark.kernels.packing import one_unit
 from semdedup_spark.kernels.probing import Prober
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import updates
@@ -23,7 +23,6 @@ from semdedup_spark.transforms.packed import PackedTargets
 from semdedup_spark.transforms.routing import Probing, Router, Routing
 from semdedup_spark.transforms.scoring import Comparing
 from semdedup_spark.transforms.sending import (
-    in_one_unit,
     packed_streams,
     scores_by_each_other,
     scores_by_others,
@@ -78,8 +77,8 @@ class Tables:
         return how(self, targets, batch_rows, unit_rows)
 
 
-def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
-    ids = sorted(tables.rows, key=rank_of)  # any order
+def planned(tables, ids, targets, unit_rows, others_only):
+    """How the targets meet the others in units."""
     X = np.array([tables.rows[i][1] for i in ids], dtype=np.float32)
     wanted = np.array([i in targets for i in ids])
     k = len(tables.centroids)
@@ -96,7 +95,7 @@ def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
     members, visits = _members_and_visits(X[wanted], OneLevel(tables.centroids), prober)
     plan, everything = plan_targets(sizes, members, visits, tables.probing, unit_rows=unit_rows)
     keys = np.arange(plan.n_units, dtype=np.int32)
-    routing = Routing(
+    return Routing(
         CentroidsInClosure.of(tables.centroids),
         plan,
         keys,
@@ -107,6 +106,11 @@ def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
         members + visits > 0,
         others_only,
     )
+
+
+def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
+    ids = sorted(tables.rows, key=rank_of)  # any order
+    routing = planned(tables, ids, targets, unit_rows, others_only)
     units = defaultdict(list)
     for batch in in_batches(tables, ids, targets, batch_rows):
         for packed in Router(routing).route(batch):
@@ -138,30 +142,16 @@ def in_batches(tables, ids, targets, batch_rows):
 def compared_where_read(tables, targets, batch_rows, unit_rows, *, others_only=False, n_tasks=2):
     """As the jobs of ``compare_sent`` do it: others in ``n_tasks``, targets in one."""
     ids = sorted(tables.rows, key=rank_of)  # any order
-    X = np.array([tables.rows[i][1] for i in ids], dtype=np.float32)
+    routing = planned(tables, ids, targets, unit_rows, others_only)
     k = len(tables.centroids)
-    sizes = np.bincount(assign(X, tables.centroids).labels, minlength=k).astype(float)
-    source = CentroidsInClosure.of(tables.centroids)
-    plan = plan_units(sizes, unit_rows=unit_rows)
-    unplanned = Routing(source, plan, np.empty(0, np.int32), 0, tables.rank_by, tables.probing)
-    everywhere = np.ones(k, dtype=bool)
-    routing = in_one_unit(replace(unplanned, met=everywhere, others_only=others_only))
-
-    def send(routing):
-        wanted = [i for i in ids if i in targets]
-        batches = list(in_batches(tables, wanted, targets, batch_rows))
-        halves = batches[::2], batches[1::2]
-        return PackedTargets(tuple(s for half in halves for s in packed_streams(half, routing)))
-
-    wanted = X[[i in targets for i in ids]]
-    prober = tables.probing and Prober(tables.centroids, eps_max=tables.probing.eps_max, alone=True)
-    members, visits = _members_and_visits(wanted, OneLevel(tables.centroids), prober)
-    if updates._cheaper_all(tables.probing, members, visits, sizes):
-        routing = in_one_unit(replace(routing, all_with_all=True))
-    sent = send(routing)
-    met = visited(sent, k)
-    assert routing.all_with_all or (met == (members + visits > 0)).all()
-    routing = replace(routing, met=met, sent=sent)
+    unit, met = one_unit(1 if routing.all_with_all else k), routing.met
+    routing = replace(routing, plan=unit, unit_keys=np.zeros(1, np.int32), met=np.ones(k, bool))
+    wanted = [i for i in ids if i in targets]
+    batches = list(in_batches(tables, wanted, targets, batch_rows))
+    halves = batches[::2], batches[1::2]
+    sent = PackedTargets(tuple(s for half in halves for s in packed_streams(half, routing)))
+    assert routing.all_with_all or (visited(sent, k) == met).all()
+    routing = replace(routing, met=visited(sent, k), sent=sent)
     comparing = settling(routing)
     others = [i for i in ids if i not in targets]
     lines = [scores_by_each_other(routing, comparing)]
@@ -173,6 +163,17 @@ def compared_where_read(tables, targets, batch_rows, unit_rows, *, others_only=F
 
 def unit_rows_of(X):
     return unit_rows(X.astype(np.float32)).X
+
+
+def instances(rows, width, clusters, eps_max):
+    """What ``make`` takes: a seed, and numbers in these ranges."""
+    return st.tuples(
+        st.integers(0, 2**32 - 1),
+        st.integers(*rows),
+        st.integers(*width),
+        st.integers(*clusters),
+        st.sampled_from(eps_max),
+    )
 
 
 def rank_of(i):
@@ -215,13 +216,7 @@ def check(tables):
 
 
 @given(
-    st.tuples(
-        st.integers(0, 2**32 - 1),
-        st.integers(5, 40),
-        st.integers(1, 5),
-        st.integers(1, 8),
-        st.sampled_from([0.001, 0.01, 0.1, 0.9]),
-    ),
+    instances((5, 40), (1, 5), (1, 8), [0.001, 0.01, 0.1, 0.9]),
     st.sampled_from(["cluster", "exact"]),
     st.sampled_from(["low", "high", "random"]),
     st.integers(2, 5),
@@ -252,13 +247,7 @@ def test_any_nights_leave_the_scores_of_one_run(
 
 
 @given(
-    st.tuples(
-        st.integers(0, 2**32 - 1),
-        st.integers(5, 40),
-        st.integers(1, 5),
-        st.integers(1, 8),
-        st.sampled_from([0.01, 0.1, 0.9]),
-    ),
+    instances((5, 40), (1, 5), (1, 8), [0.01, 0.1, 0.9]),
     st.sampled_from(["cluster", "exact"]),
     st.integers(3, 40),
     st.integers(4, 60),
@@ -286,13 +275,7 @@ def test_rows_compared_with_a_reference_find_its_best_row_and_no_other(
 
 
 @given(
-    st.tuples(
-        st.integers(0, 2**32 - 1),
-        st.integers(20, 120),
-        st.integers(2, 40),
-        st.integers(1, 4),
-        st.sampled_from([0.01, 0.1, 0.9]),
-    ),
+    instances((20, 120), (2, 40), (1, 4), [0.01, 0.1, 0.9]),
     st.sampled_from(["cluster", "exact"]),
     st.integers(3, 60),
     st.integers(4, 200),
