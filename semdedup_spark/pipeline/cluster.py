@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import ClusterConfig, ScoreConfig
@@ -17,7 +16,7 @@ from semdedup_spark.pipeline.stages import Job, StageResult, has_output, require
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
-from semdedup_spark.transforms.centroids import before_scoring, centroid_rows
+from semdedup_spark.transforms.centroids import Sizes, before_scoring, centroid_rows
 from semdedup_spark.transforms.clustering import Sample, count_contents, fit_centroids, sample_rows
 from semdedup_spark.transforms.storing import dimension_of_first
 from semdedup_spark.transforms.surveying import survey_clusters
@@ -96,27 +95,19 @@ def require_centroids(job: Job) -> StageRecord:
     return cluster
 
 
-def cost_drift(settings: ClusterConfig, centroids: DataFrame) -> float:
+def cost_drift(settings: ClusterConfig, sizes: Sizes) -> float:
     """How many times the comparisons within clusters, and the assignment, that new centroids would
-    take. ``centroids``: after scoring.
+    take.
     """
-    row = centroids.agg(
-        F.count(F.lit(1)).alias("k"),
-        F.first(F.size(s.CENTROID)).alias("d"),
-        F.sum(F.col(s.N_ROWS).cast("double")).alias("n"),
-        F.sum(F.col(s.N_ROWS).cast("double") ** 2).alias("pairs"),
-        F.sum(F.col(s.SAMPLE_ROWS).cast("double")).alias("sample"),
-        F.sum(F.col(s.SAMPLE_ROWS).cast("double") ** 2).alias("sample_pairs"),
-    ).first()
-    if row is None or not row["n"] or not row["sample"]:
+    n, k = sizes.rows, sizes.n_clusters
+    if not n or not sizes.sample_rows:
         return 1.0
-    n, k = row["n"], row["k"]
-    uneven = k * row["sample_pairs"] / row["sample"] ** 2
+    uneven = k * sizes.sample_pairs / sizes.sample_rows**2
     wanted = settings.n_clusters
     if not isinstance(wanted, int):
-        wanted = forecast_of(settings, int(n), row["d"], USUAL).n_clusters
-    best = min(wanted, int(n))
-    return float((row["pairs"] / 2 + n * k) / (uneven * n * n / best / 2 + n * best))
+        wanted = forecast_of(settings, n, sizes.dimension, USUAL).n_clusters
+    best = min(wanted, n)
+    return float((sizes.pairs / 2 + n * k) / (uneven * n * n / best / 2 + n * best))
 
 
 def dimension_of(job: Job, rows: DataFrame, counts: dict[str, int]) -> int:

@@ -111,11 +111,6 @@ def _score(job: Job, tables: _Tables, mark: CommitMark, trained_key: str) -> Sta
     else:
         commit, counts = _score_changes(job, tables, known, mark)
     scores = read_table(job.spark, job.root, s.SCORES, commit.version)
-    n_scored = scores.count()
-    if n_scored != tables.n:
-        raise ReconciliationError(
-            f"every embedding must be scored once. {tables.n} became {n_scored}."
-        )
     trained = table_state(job.spark, job.root, s.CENTROIDS)
     measured = replace_table(
         with_statistics(tables.centroids, scores, job.config.score.eps_max).coalesce(1),
@@ -123,14 +118,17 @@ def _score(job: Job, tables: _Tables, mark: CommitMark, trained_key: str) -> Sta
         s.CENTROIDS,
         replace(mark, made_with=trained.mark.made_with if trained else "", origin=trained_key),
     )
-    probing = probing_of(job.config.score)
-    centroids = read_table(job.spark, job.root, s.CENTROIDS, measured.version)
-    drift = cost_drift(job.config.cluster, centroids)
+    sizes = size_statistics(read_table(job.spark, job.root, s.CENTROIDS, measured.version))
+    if sizes.rows != tables.n:
+        raise ReconciliationError(
+            f"every embedding must be scored once. {tables.n} became {sizes.rows}."
+        )
+    drift, probing = cost_drift(job.config.cluster, sizes), probing_of(job.config.score)
     certified = _certified(scores, probing.eps_max) if probing is not None else {}
     return StageResult(
         outputs={s.SCORES: commit.version, s.CENTROIDS: measured.version},
         counts={"rows": tables.n, **counts},
-        metrics={**certified, "cost_drift": drift, **_sizes(centroids)},
+        metrics={**certified, "cost_drift": drift, **sizes.shown},
     )
 
 
@@ -220,8 +218,3 @@ def _store(
 def _certified(scores: DataFrame, eps_max: float) -> dict[str, float]:
     row = certified_shares(scores, eps_max).first()
     return {} if row is None else {name: float(row[name]) for name in row.asDict()}
-
-
-def _sizes(centroids: DataFrame) -> dict[str, float]:
-    row = size_statistics(centroids).first()
-    return {} if row is None else {k: float(v) for k, v in row.asDict().items() if v}

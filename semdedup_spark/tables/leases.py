@@ -25,6 +25,7 @@ from pyspark.sql import Row, SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, history
+from semdedup_spark.tables.literals import few_rows
 from semdedup_spark.tables.writes import CommitMark, LostCommitError, append_rows
 
 _STAGE = "lease"
@@ -162,7 +163,7 @@ class Lease:
         }
         mark = CommitMark(self._run_id, _STAGE, json.dumps(told))
         row = (self._run_id, event, now, f"{holder.host}:{holder.pid}", self._seconds)
-        frame = self._spark.createDataFrame([row], s.LEASES_DDL).coalesce(1)
+        frame = few_rows(self._spark, [row], s.LEASES_DDL)
         for attempt in range(_ATTEMPTS):
             try:
                 return append_rows(frame, self._root, s.LEASES, mark).version

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, read_table, table_exists
+from semdedup_spark.tables.literals import few_rows
 from semdedup_spark.tables.writes import CommitMark, append_rows
 
 
@@ -71,7 +72,7 @@ class Ledger:
             return
         newest = self._pending[-1]
         rows = [tuple(asdict(record).values()) for record in self._pending]
-        frame = self._spark.createDataFrame(rows, schema=s.RUNS_DDL).coalesce(1)
+        frame = few_rows(self._spark, rows, s.RUNS_DDL)
         mark = CommitMark(newest.run_id, newest.stage, newest.result_key)
         append_rows(frame, self._root, s.RUNS, mark, shared=True)
         self._pending.clear()

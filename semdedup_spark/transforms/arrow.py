@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import zipimport
 from collections.abc import Callable, Iterable, Iterator
@@ -48,12 +49,21 @@ def to_lists(X: FloatArray, missing: np.ndarray | None = None) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, flat, mask=mask)
 
 
-def keep_zips_read() -> None:
-    """To be called in a UDF's body, once a task.
+def begin_task() -> None:
+    """To be called in a UDF's body, once a task. Spares what Spark's worker does around each task,
+    which is more than many a task.
+    """
+    _keep_zips_read()
+    # It ends each with gc.collect(), which looks at all that numpy, pandas and PyArrow have made:
+    # a tenth of a second. What is there at a worker's first task stays, and needs no look.
+    if not gc.get_freeze_count():
+        gc.freeze()
 
-    Spark's worker starts each task with ``importlib.invalidate_caches()``, for which Python up to
-    3.12 reads the directory of every zip on its path again: pyspark.zip costs 0.14 s, more than
-    many a task. Finders of zips are made again, from a cache, when next a module is looked for.
+
+def _keep_zips_read() -> None:
+    """Spark's worker starts each task with ``importlib.invalidate_caches()``, for which Python up
+    to 3.12 reads the directory of every zip on its path again: pyspark.zip costs 0.14 s. Finders
+    of zips are made again, from a cache, when next a module is looked for.
     """
     for path, finder in list(sys.path_importer_cache.items()):
         if isinstance(finder, zipimport.zipimporter):
@@ -70,7 +80,7 @@ def map_batches(
     """
 
     def through_arrow(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        keep_zips_read()
+        begin_task()
         yield from body(batches)
 
     return rows.mapInArrow(through_arrow, result)
@@ -83,7 +93,7 @@ def map_groups(
     grouped = rows.groupBy(key)
 
     def through_arrow(table: pa.Table) -> pa.Table:
-        keep_zips_read()
+        begin_task()
         return body(table)
 
     if hasattr(grouped, "applyInArrow"):  # Spark 4
@@ -91,7 +101,7 @@ def map_groups(
 
     def through_pandas(frame: Any) -> Any:
         # Integers stay integers beside nulls: as floats, ids beyond 2**53 would change.
-        keep_zips_read()
+        begin_task()
         table = body(pa.Table.from_pandas(frame, preserve_index=False))
         return table.to_pandas(integer_object_nulls=True)
 

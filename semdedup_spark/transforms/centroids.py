@@ -18,7 +18,7 @@ from semdedup_spark.transforms.arrow import map_batches, to_lists, to_matrix
 
 _PACK_ROWS = 4096
 _SIZE_DIGITS = 9
-_SIZES = ("0", *(f"1e{digits}" for digits in range(_SIZE_DIGITS)))
+_SUMS = ("n_clusters", "dimension", "rows", "pairs", "sample_rows", "sample_pairs")
 
 
 @dataclass(frozen=True)
@@ -96,29 +96,51 @@ def with_statistics(centroids: DataFrame, scores: DataFrame, eps_max: float) -> 
     return joined.select(*columns)
 
 
-def size_statistics(centroids: DataFrame) -> DataFrame:
-    """One row of numbers on the clusters' sizes, once scored: ``imbalance`` (k sum n_c^2 / n^2, 1
-    where all are equal), ``rows_p50``, ``rows_p99``, ``rows_max``, and a histogram: the clusters
-    with no row, with 1 to 9, with 10 to 99 and so on.
+@dataclass(frozen=True)
+class Sizes:
+    """Of all clusters, once scored: how many there are, of how many dimensions; their ``rows`` and
+    the sum of the squares of these, ``pairs``; the same of the training sample. ``shown``: the
+    numbers of them that people look at, by name.
     """
-    n = F.col(s.N_ROWS)
+
+    n_clusters: int
+    dimension: int
+    rows: int
+    pairs: float
+    sample_rows: int
+    sample_pairs: float
+    shown: dict[str, float]
+
+
+def size_statistics(centroids: DataFrame) -> Sizes:
+    """Runs one Spark job. ``shown``: ``imbalance`` (k sum n_c^2 / n^2, 1 where all are equal),
+    ``rows_p50``, ``rows_p99``, ``rows_max``, and a histogram: the clusters with no row, with 1 to
+    9, with 10 to 99 and so on; without those that are 0.
+    """
+    n, sampled = F.coalesce(s.N_ROWS, F.lit(0)), F.coalesce(s.SAMPLE_ROWS, F.lit(0))
     bins = [
         F.count_if((n >= 10**digits) & (n < 10 ** (digits + 1))).alias(f"clusters_of_1e{digits}")
         for digits in range(_SIZE_DIGITS)
     ]
-    return centroids.agg(
-        (F.count(F.lit(1)) * F.sum(n.cast("double") * n)).alias("products"),
+    (row,) = centroids.agg(
+        F.count(F.lit(1)).alias("n_clusters"),
+        F.first(F.size(s.CENTROID)).alias("dimension"),
         F.sum(n).alias("rows"),
+        F.sum(n.cast("double") * n).alias("pairs"),
+        F.sum(sampled).alias("sample_rows"),
+        F.sum(sampled.cast("double") * sampled).alias("sample_pairs"),
         F.percentile(n, 0.5).alias("rows_p50"),
         F.percentile(n, 0.99).alias("rows_p99"),
         F.max(n).alias("rows_max"),
         F.count_if(n == 0).alias("clusters_of_0"),
         *bins,
-    ).select(
-        (F.col("products") / F.col("rows") / F.col("rows")).alias("imbalance"),
-        *(F.col(name).cast("double") for name in ("rows_p50", "rows_p99", "rows_max")),
-        *(F.col(f"clusters_of_{size}").cast("double") for size in _SIZES),
-    )
+    ).collect()
+    found = row.asDict()
+    sums = {name: found.pop(name) for name in _SUMS}
+    shown = {name: float(value) for name, value in found.items() if value}
+    if sums["rows"]:
+        shown["imbalance"] = sums["n_clusters"] * sums["pairs"] / sums["rows"] ** 2
+    return Sizes(**sums, shown=shown)
 
 
 def collect_centroids(centroids: DataFrame) -> Centroids:

@@ -16,7 +16,7 @@ from semdedup_spark.encoders.batches import EncodedBatch, check_vectors, spread
 from semdedup_spark.encoders.pieces import PieceSize, encode_pieces
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.kernels.vectors import IndexArray
-from semdedup_spark.transforms.arrow import keep_zips_read, to_matrix
+from semdedup_spark.transforms.arrow import begin_task, to_matrix
 from semdedup_spark.transforms.storing import LISTS, to_column
 from semdedup_spark.transforms.workers import WorkerSettings, worker_encoder
 
@@ -106,7 +106,7 @@ def encode_columns(
     """The UDF's body: columns of payloads to struct<embedding, reason, message, repeated>, the same
     rows in pieces of their own.
     """
-    keep_zips_read()
+    begin_task()
     if spec.name == READY_MADE:
         for column in columns:
             yield _to_struct(_ready_made(column), stored_as)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from semdedup_spark.transforms.arrow import keep_zips_read, to_lists, to_matrix
+from semdedup_spark.transforms.arrow import begin_task, to_lists, to_matrix
 
 LISTS = pa.list_(pa.float32())
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0], [-1.0, 0.5, 0.0]]
@@ -93,6 +93,19 @@ def test_finders_of_zips_are_dropped_and_their_modules_are_still_found(tmp_path,
     monkeypatch.syspath_prepend(str(path))
     assert importlib.import_module("module_in_a_zip").x == 1
     assert isinstance(sys.path_importer_cache[str(path)], zipimport.zipimporter)
-    keep_zips_read()
+    begin_task()
     assert str(path) not in sys.path_importer_cache
     assert importlib.import_module("another_in_a_zip").x == 2
+
+
+def test_what_is_there_when_a_worker_begins_is_not_looked_at_after_each_task():
+    import gc
+
+    gc.unfreeze()
+    begin_task()
+    frozen = gc.get_freeze_count()
+    kept = [[] for _ in range(100)]
+    begin_task()  # a later task's own objects are still looked after
+    assert 0 < frozen == gc.get_freeze_count()
+    assert any(kept is tracked for tracked in gc.get_objects())
+    gc.unfreeze()

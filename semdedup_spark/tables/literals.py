@@ -1,0 +1,40 @@
+"""Small tables of values that the driver holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, MapType
+
+
+def few_rows(spark: SparkSession, rows: Sequence[Sequence[object]], ddl: str) -> DataFrame:
+    """A DataFrame of one or more ``rows``, whose columns ``ddl`` names; maps come as dicts.
+
+    ``createDataFrame`` sends its rows through a Python worker, which takes longer than the commit
+    of a single row.
+    """
+    fields = spark.createDataFrame([], ddl).schema.fields
+    lines = [
+        F.struct(
+            *(
+                _literal(value, field.dataType).alias(field.name)
+                for value, field in zip(row, fields, strict=True)
+            )
+        )
+        for row in rows
+    ]
+    return spark.range(0, 1, 1, 1).select(F.inline(F.array(*lines)))
+
+
+def _literal(value: object, kind: DataType) -> Column:
+    if isinstance(kind, MapType) and isinstance(value, dict):
+        return F.map_from_arrays(
+            _array(value.keys(), kind.keyType), _array(value.values(), kind.valueType)
+        )
+    return F.lit(value).cast(kind)
+
+
+def _array(values: Iterable[object], kind: DataType) -> Column:
+    return F.array(*(F.lit(value) for value in values)).cast(f"array<{kind.simpleString()}>")
