@@ -159,11 +159,11 @@ def _score_changes(
     if changes.n_gone < 0:  # rows came where none should: trust nothing
         return _score_all(job, tables, mark)
     rows = changes.with_target(tables.embeddings)
-    n_targets = rows.filter(F.col(TARGET)).count()
+    n_targets = changes.n_targets(tables.n)
     counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
     if n_targets:
         routing = plan_changes(rows, tables.centroids, job.config.score, n_targets)
-        near = near_targets(rows, old, routing, tables.n + changes.n_gone)
+        near = near_targets(rows, old, routing, changes.n_before + changes.n_gone)
         scores, totals = scored(job, near, routing)
         counts |= {"units": routing.n_units}
     commit = _store(job, scores, changes, old, mark)
@@ -176,13 +176,13 @@ def _score_against(
     """Of each row the similarity to the rows of the reference, ``others``, whatever else is there;
     of those that are known the new ones.
     """
-    changes, old = Changes(-1, 0, 0), None
+    changes, old = Changes(-1, 0, 0, 0), None
     if known is not None:
         old = read_table(job.spark, job.root, s.SCORES, known.version)
         since = known.mark.batch
         changes = find_changes(tables.embeddings, old, since, among_themselves=False)
         if changes.n_gone < 0:  # rows came where none should: trust nothing
-            changes, old = Changes(-1, 0, 0), None
+            changes, old = Changes(-1, 0, 0, 0), None
     columns = [s.ID, s.EMBEDDING, s.BATCH]
     own, theirs = tables.embeddings.schema[s.ID], others.schema[s.ID]
     if own.dataType != theirs.dataType:
@@ -195,7 +195,7 @@ def _score_against(
     rest = others.withColumn(s.BATCH, F.lit(-1)).withColumn(TARGET, F.lit(False))
     rest = in_storage(rest.select(*columns, TARGET), storage_of(targets))
     rows = targets.unionByName(rest)
-    n_targets = tables.n if old is None else targets.count()
+    n_targets = changes.n_targets(tables.n)
     routing = plan_against(rows, tables.centroids, job.config.score, n_targets, others.count())
     scores, totals = scored(job, rows, routing)
     if old is None:

@@ -42,17 +42,23 @@ _MOST_IDS = 2_000_000
 class Changes:
     """What happened since batch ``since``, up to which rows were scored.
 
-    ``n_gone``: rows that left; ``n_left``: rows that lost their neighbor, which are scored again;
-    ``gone``, ``left``: their ids; where these are few, ``few_gone`` and ``few_left`` hold them.
+    ``n_before``: rows that are still there; ``n_gone``: rows that left; ``n_left``: rows that lost
+    their neighbor, which are scored again; ``gone``, ``left``: their ids; where these are few,
+    ``few_gone`` and ``few_left`` hold them.
     """
 
     since: int
+    n_before: int
     n_gone: int
     n_left: int
     gone: DataFrame | None = None
     left: DataFrame | None = None
     few_gone: list[object] | None = None
     few_left: list[object] | None = None
+
+    def n_targets(self, n: int) -> int:
+        """Rows that must be scored, of ``n`` that there are now."""
+        return n - self.n_before + self.n_left
 
     @property
     def where(self) -> str | None:
@@ -90,13 +96,14 @@ def find_changes(
     ``among_themselves``: whether their neighbors are such rows too.
     """
     before = embeddings.filter(F.col(s.BATCH) <= since).select(s.ID, s.BATCH)
-    n_gone = scores.count() - before.count()  # no old row ever joins them
+    n_before = before.count()
+    n_gone = scores.count() - n_before  # no old row ever joins them
     if n_gone == 0:
-        return Changes(since, 0, 0)
+        return Changes(since, n_before, 0, 0)
     gone = scores.join(before, [s.ID, s.BATCH], "left_anti").select(s.ID)
     if not among_themselves:
         few_gone = [row[0] for row in gone.limit(FEW).collect()] if n_gone <= FEW else None
-        return Changes(since, n_gone, 0, gone, None, few_gone, [])
+        return Changes(since, n_before, n_gone, 0, gone, None, few_gone, [])
     lost = gone.select(F.col(s.ID).alias(s.NEIGHBOR_ID))
     left = scores.join(gone, s.ID, "left_anti").join(lost, s.NEIGHBOR_ID, "left_semi")
     left = left.select(s.ID)
@@ -104,7 +111,7 @@ def find_changes(
     few: list[list[object] | None] = [None, None]
     if n_gone + n_left <= FEW:
         few = [[row[0] for row in some.limit(FEW).collect()] for some in (gone, left)]
-    return Changes(since, n_gone, n_left, gone, left, *few)
+    return Changes(since, n_before, n_gone, n_left, gone, left, *few)
 
 
 def plan_changes(

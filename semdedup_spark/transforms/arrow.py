@@ -49,14 +49,24 @@ def to_lists(X: FloatArray, missing: np.ndarray | None = None) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, flat, mask=mask)
 
 
+class _Worker:
+    """A process that works for Spark, here: its newest task, and how many it has begun."""
+
+    task, n_tasks = -1, 0
+
+
 def begin_task() -> None:
-    """To be called in a UDF's body, once a task. Spares what Spark's worker does around each task,
-    which is more than many a task.
+    """To be called in a UDF's body, as often as it likes. Spares what Spark's worker does around
+    each task, which is more than many a task; in other processes it does nothing.
     """
+    context = TaskContext.get()
+    if context is None or context.taskAttemptId() == _Worker.task:
+        return
+    _Worker.task, _Worker.n_tasks = context.taskAttemptId(), _Worker.n_tasks + 1
     _keep_zips_read()
-    # It ends each with gc.collect(), which looks at all that numpy, pandas and PyArrow have made:
-    # a tenth of a second. What is there at a worker's first task stays, and needs no look.
-    if not gc.get_freeze_count():
+    # Spark ends each task with gc.collect(), which looks at all that numpy, pandas, PyArrow and
+    # torch have made: a tenth of a second. What the first task leaves stays, and needs no look.
+    if _Worker.n_tasks == 2:
         gc.freeze()
 
 

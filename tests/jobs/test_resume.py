@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 import semdedup_spark.pipeline.embed as embed_stage
+import semdedup_spark.pipeline.score as score_stage
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline import Listener, commits, open_job, run_embed, run_job
 from semdedup_spark.sources import reading
@@ -117,3 +118,22 @@ def test_an_embedding_killed_after_its_last_commit_is_not_done_again(spark, tmp_
     record = run_embed(open_job(spark, config, listener=Listener(progress=seen.append)))
     assert seen == []
     assert record.counts["embedded"] == 60
+
+
+def test_a_row_that_is_not_scored_stops_the_run_and_the_next_one_scores_it(
+    spark, tmp_path, monkeypatch
+):
+    write_vectors(spark, tmp_path / "source", near_duplicates(60))
+    config = vectors_job(tmp_path / "out", tmp_path / "source")
+    found = score_stage.scored
+
+    def one_less(job, rows, routing):
+        scores, totals = found(job, rows, routing)
+        return scores.filter("id != 'row-00007'"), totals
+
+    monkeypatch.setattr(score_stage, "scored", one_less)
+    with pytest.raises(ReconciliationError, match="60 became 59"):
+        run_job(open_job(spark, config))
+    monkeypatch.undo()
+    assert run_job(open_job(spark, config)).read == 60
+    assert table(spark, tmp_path / "out", "scores").count() == 60

@@ -23,8 +23,9 @@ def ledger_row(**maps):
     [
         [ledger_row()],
         [
-            ledger_row(inputs={ODD: ODD}, metrics={"eps": 0.1, "inf": float("inf")}),
-            ledger_row(outputs={"scores": 2**40}, counts={"read": 0}),
+            ledger_row(inputs={ODD: ODD}, metrics={"eps": 0.1, "inf": float("inf"), "n": -0.0}),
+            ledger_row(outputs={"scores": 2**40, "none": None}, metrics={"nan": float("nan")}),
+            tuple(None for _ in ledger_row()),
         ],
     ],
 )
@@ -33,7 +34,7 @@ def test_values_come_back_as_they_do_from_rows_that_python_sent(spark, rows):
     assert [(f.name, f.dataType) for f in made.schema] == [
         (f.name, f.dataType) for f in sent.schema
     ]
-    assert made.collect() == sent.collect()
+    assert list(map(repr, made.collect())) == list(map(repr, sent.collect()))  # NaN is NaN
 
 
 def test_a_row_of_the_wrong_length_is_an_error(spark):

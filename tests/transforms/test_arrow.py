@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from semdedup_spark.transforms.arrow import begin_task, to_lists, to_matrix
+from semdedup_spark.transforms import arrow
+from semdedup_spark.transforms.arrow import to_lists, to_matrix
 
 LISTS = pa.list_(pa.float32())
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0], [-1.0, 0.5, 0.0]]
@@ -80,7 +83,9 @@ def test_nothing_makes_valid_lists(n, d):
     assert column.type.value_type == pa.float32()
 
 
-def test_finders_of_zips_are_dropped_and_their_modules_are_still_found(tmp_path, monkeypatch):
+def test_finders_of_zips_are_dropped_and_their_modules_are_still_found(
+    begin, tmp_path, monkeypatch
+):
     import importlib
     import sys
     import zipfile
@@ -93,19 +98,34 @@ def test_finders_of_zips_are_dropped_and_their_modules_are_still_found(tmp_path,
     monkeypatch.syspath_prepend(str(path))
     assert importlib.import_module("module_in_a_zip").x == 1
     assert isinstance(sys.path_importer_cache[str(path)], zipimport.zipimporter)
-    begin_task()
+    begin(7)
     assert str(path) not in sys.path_importer_cache
     assert importlib.import_module("another_in_a_zip").x == 2
 
 
-def test_what_is_there_when_a_worker_begins_is_not_looked_at_after_each_task():
-    import gc
+def test_only_what_the_first_task_leaves_is_kept_from_the_collector(begin, monkeypatch):
+    frozen = []
+    monkeypatch.setattr(arrow.gc, "freeze", lambda: frozen.append(arrow._Worker.task))
+    for task in (7, 7, 8, 8, 9, 9):
+        begin(task)
+    assert frozen == [8]
 
-    gc.unfreeze()
-    begin_task()
-    frozen = gc.get_freeze_count()
-    kept = [[] for _ in range(100)]
-    begin_task()  # a later task's own objects are still looked after
-    assert 0 < frozen == gc.get_freeze_count()
-    assert any(kept is tracked for tracked in gc.get_objects())
-    gc.unfreeze()
+
+def test_a_process_that_does_not_work_for_spark_is_left_as_it_is(monkeypatch):
+    monkeypatch.setattr(arrow.TaskContext, "get", lambda: None)
+    monkeypatch.setattr(arrow, "_keep_zips_read", lambda: pytest.fail("it is not ours"))
+    arrow.begin_task()
+
+
+@pytest.fixture
+def begin(monkeypatch):
+    """What a new worker of Spark does at the beginning of a task."""
+    monkeypatch.setattr(arrow._Worker, "task", -1)
+    monkeypatch.setattr(arrow._Worker, "n_tasks", 0)
+
+    def begin_in(task):
+        context = SimpleNamespace(taskAttemptId=lambda: task)
+        monkeypatch.setattr(arrow.TaskContext, "get", lambda: context)
+        arrow.begin_task()
+
+    return begin_in
