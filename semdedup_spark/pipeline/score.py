@@ -38,6 +38,9 @@ from semdedup_spark.transforms.ranking import check_rank_by
 from semdedup_spark.transforms.selection import certified_shares
 from semdedup_spark.transforms.storing import in_storage, storage_of
 
+# Nothing is known that was scored before.
+_ALL_NEW = Changes(since=-1, n_before=0, n_gone=0, n_left=0)
+
 
 def run_score(
     job: Job,
@@ -176,13 +179,13 @@ def _score_against(
     """Of each row the similarity to the rows of the reference, ``others``, whatever else is there;
     of those that are known the new ones.
     """
-    changes, old = Changes(-1, 0, 0, 0), None
+    changes, old = _ALL_NEW, None
     if known is not None:
         old = read_table(job.spark, job.root, s.SCORES, known.version)
         since = known.mark.batch
         changes = find_changes(tables.embeddings, old, since, among_themselves=False)
         if changes.n_gone < 0:  # rows came where none should: trust nothing
-            changes, old = Changes(-1, 0, 0, 0), None
+            changes, old = _ALL_NEW, None
     columns = [s.ID, s.EMBEDDING, s.BATCH]
     own, theirs = tables.embeddings.schema[s.ID], others.schema[s.ID]
     if own.dataType != theirs.dataType:

@@ -23,11 +23,7 @@ from semdedup_spark.pipeline.planned import clusters, probing_of, sizes_of, task
 from semdedup_spark.tables.writes import ids_in
 from semdedup_spark.transforms.packed import LABEL, TARGET
 from semdedup_spark.transforms.routing import Probing, Routing
-from semdedup_spark.transforms.sending import (
-    can_be_sent,
-    collect_targets,
-    visited,
-)
+from semdedup_spark.transforms.sending import can_be_sent, collect_targets, visited
 from semdedup_spark.transforms.shipping import CentroidSource
 from semdedup_spark.transforms.surveying import visited_clusters
 

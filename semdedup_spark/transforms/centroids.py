@@ -117,7 +117,7 @@ def size_statistics(centroids: DataFrame) -> Sizes:
     ``rows_p50``, ``rows_p99``, ``rows_max``, and a histogram: the clusters with no row, with 1 to
     9, with 10 to 99 and so on; without those that are 0.
     """
-    n, sampled = F.coalesce(s.N_ROWS, F.lit(0)), F.coalesce(s.SAMPLE_ROWS, F.lit(0))
+    n, sampled = F.col(s.N_ROWS), F.coalesce(s.SAMPLE_ROWS, F.lit(0))
     bins = [
         F.count_if((n >= 10**digits) & (n < 10 ** (digits + 1))).alias(f"clusters_of_1e{digits}")
         for digits in range(_SIZE_DIGITS)
