@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 EMBEDDINGS = "embeddings"
 CENTROIDS = "centroids"
+CLUSTERS = "clusters"
 SCORES = "scores"
 DEDUPLICATED = "deduplicated"
 DUPLICATES = "duplicates"
@@ -88,11 +89,14 @@ COMMENTS: dict[str, dict[str, str]] = {
         CENTROID: "Mean direction of the cluster, float32, Euclidean length 1",
         SAMPLE_ROWS: "Rows of the training sample in this cluster",
         CELL_ID: "Group of near clusters to which this one belongs; null with one level",
-        N_ROWS: "Rows of the whole table in this cluster; null until scored",
-        MEAN_SIMILARITY: "Mean cosine similarity of its rows to the centroid; null until scored",
-        MIN_SIMILARITY: "Least cosine similarity of its rows to the centroid; null until scored",
-        DUPLICATE_SHARE: "Share of its rows that are duplicates at eps_max; null until scored",
         MODEL_VERSION: "Identity of the clustering: hash of settings, input and encoder",
+    },
+    CLUSTERS: {
+        CLUSTER_ID: "Cluster number, as in centroids",
+        N_ROWS: "Rows of the whole table in this cluster",
+        MEAN_SIMILARITY: "Mean cosine similarity of its rows to the centroid; null without rows",
+        MIN_SIMILARITY: "Least cosine similarity of its rows to the centroid; null without rows",
+        DUPLICATE_SHARE: "Share of its rows that are duplicates at eps_max; null without rows",
     },
     SCORES: {
         ID: "Key of the source row",

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import ClusterConfig, ScoreConfig
+from semdedup_spark.config import ClusterConfig, ScoreConfig, fingerprint
 from semdedup_spark.errors import SemDedupError, StageOrderError
 from semdedup_spark.kernels.forecast import USUAL, Forecast, SizeCurve, cheapest, forecast
 from semdedup_spark.kernels.planning import plan_training
 from semdedup_spark.kernels.training import Training
 from semdedup_spark.pipeline.embed import require_embed
 from semdedup_spark.pipeline.reuse import check_encoder, given_centroids, given_table
-from semdedup_spark.pipeline.stages import Job, StageResult, has_output, require_stage, run_stage
+from semdedup_spark.pipeline.stages import (
+    Job,
+    StageResult,
+    has_output,
+    require_stage,
+    result_key,
+    run_stage,
+)
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
-from semdedup_spark.transforms.centroids import Sizes, before_scoring, centroid_rows
+from semdedup_spark.transforms.centroids import (
+    Centroids,
+    Sizes,
+    centroid_rows,
+    collect_centroids,
+)
 from semdedup_spark.transforms.clustering import Sample, count_contents, fit_centroids, sample_rows
 from semdedup_spark.transforms.storing import dimension_of_first
 from semdedup_spark.transforms.surveying import survey_clusters
@@ -38,11 +52,12 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
     time. ``afresh``: train in any case.
     """
     embed = embed or require_embed(job)
-    inputs, named = _inputs(job, embed, afresh=afresh), given_table(job)
-    version = 0
+    named, version = given_table(job), 0
+    given: dict[str, str] = {}
     if named is not None:
         version = named.newest_version(job.spark)
-        inputs["given centroids"] = f"{named.root.name(named.table)}@{version}"
+        given["given centroids"] = f"{named.root.name(named.table)}@{version}"
+    inputs = _inputs(job, embed, given, afresh=afresh)
 
     def compute(key: str) -> StageResult:
         rows = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
@@ -55,30 +70,34 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
         if named is None:
             return _train(job, Sample(rows, n, dimension, n), mark)
         check_encoder(job, made_with)
-        given = before_scoring(given_centroids(job, named, version, dimension)).coalesce(1)
-        commit = replace_table(given, job.root, s.CENTROIDS, mark)
+        rows = given_centroids(job, named, version, dimension).coalesce(1)
+        mark = replace(mark, content=collect_centroids(rows).identity)
+        commit = replace_table(rows, job.root, s.CENTROIDS, mark)
         counts = {"rows": n, "sample_rows": 0, "n_clusters": commit.rows}
         return StageResult(outputs={s.CENTROIDS: commit.version}, counts=counts)
 
     return run_stage(job, "cluster", job.config.cluster.identity(), inputs, compute)
 
 
-def _inputs(job: Job, embed: StageRecord, *, afresh: bool) -> dict[str, str]:
-    """What the centroids depend on: the rows on which they were trained, or any of a table that
-    grew from these.
+def _inputs(job: Job, embed: StageRecord, given: dict[str, str], *, afresh: bool) -> dict[str, str]:
+    """What the centroids depend on: the rows on which they are trained now, or were trained if
+    those that are there can stay; these rows may since have grown to a larger table.
     """
-    if job.config.cluster.retrain == "on_change":
-        return {s.EMBEDDINGS: embed.result_key}
-    state = table_state(job.spark, job.root, s.EMBEDDINGS)
-    origin = embed.result_key if state is None else state.mark.origin
+    settings, state = job.config.cluster, table_state(job.spark, job.root, s.EMBEDDINGS)
+    rows, origin = embed.result_key, embed.result_key
+    if state is not None:
+        origin = state.mark.origin
+        rows = fingerprint([rows, state.mark.erased]) if state.mark.erased else rows
+    if settings.retrain == "on_change":
+        return {s.EMBEDDINGS: rows, **given}
+    trained_now = {_ORIGIN: origin, _TRAINED_ON: rows, **given}
     last, score = job.ledger.last("cluster"), job.ledger.last("score")
-    trained_on = last.inputs.get(_TRAINED_ON, "") if last is not None else ""
-    if last is None or last.inputs.get(_ORIGIN) != origin or not has_output(job, last):
-        trained_on = embed.result_key
     drifted = score is not None and score.metrics.get("cost_drift", 1.0) > DRIFT_BOUND
-    if afresh or (job.config.cluster.retrain == "auto" and drifted):
-        trained_on = embed.result_key
-    return {_ORIGIN: origin, _TRAINED_ON: trained_on}
+    if last is None or afresh or (settings.retrain == "auto" and drifted):
+        return trained_now
+    as_before = {**trained_now, _TRAINED_ON: last.inputs.get(_TRAINED_ON, "")}
+    can_stay = result_key(settings.identity(), as_before) == last.result_key
+    return as_before if can_stay and has_output(job, last) else trained_now
 
 
 def require_centroids(job: Job) -> StageRecord:
@@ -144,8 +163,9 @@ def _train(job: Job, all_rows: Sample, mark: CommitMark) -> StageResult:
     )
     k = min(plan.n_clusters, n_contents)
     fitted = fit_centroids(sample, k, training, levels=plan.levels)
+    identity = Centroids(fitted.centroids, fitted.counts, fitted.cells).identity
     table = centroid_rows(job.spark.range(1), fitted, mark.result_key).coalesce(1)
-    commit = replace_table(table, job.root, s.CENTROIDS, mark)
+    commit = replace_table(table, job.root, s.CENTROIDS, replace(mark, content=identity))
     return StageResult(
         outputs={s.CENTROIDS: commit.version},
         counts={

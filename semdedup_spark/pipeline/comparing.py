@@ -56,9 +56,9 @@ def later_similarity(job: Job) -> DataFrame:
             hint="leave out --both-sides: the share of rows with a duplicate is that removed.",
         )
     embed = require_embed(job)
-    score = require_score(job)
+    require_score(job)
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
-    centroids = read_table(job.spark, job.root, s.CENTROIDS, score.outputs[s.CENTROIDS])
+    centroids = read_table(job.spark, job.root, s.CENTROIDS)
     routing = plan_routing(embeddings, centroids, settings, embed.counts["embedded"])
     later = _compared(job, embeddings, routing, backwards=True)
     return later.filter(F.col(s.ID).isNotNull()).select(s.ID, s.MAX_SIMILARITY)

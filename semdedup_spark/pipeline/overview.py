@@ -191,8 +191,8 @@ def _pictures_of(job: Job, side: Side, named: set[str]) -> dict[str, bytes]:
 
 def _cluster_sizes(job: Job) -> list[int]:
     """One number for each cluster."""
-    rows = read_table(job.spark, job.root, s.CENTROIDS).select(s.N_ROWS).collect()
-    return [int(row[0]) for row in rows if row[0] is not None]
+    rows = read_table(job.spark, job.root, s.CLUSTERS).select(s.N_ROWS).collect()
+    return [int(row[0]) for row in rows]
 
 
 def _reasons(job: Job) -> list[Reason]:

@@ -31,6 +31,11 @@ def clusters(centroids: DataFrame, n: int) -> tuple[CentroidSource, npt.NDArray[
     return _shipped(centroids, held), held.sample_rows * n / max(held.sample_rows.sum(), 1)
 
 
+def shipped(centroids: DataFrame) -> CentroidSource:
+    """Where workers find the centroids."""
+    return _shipped(centroids, collect_centroids(centroids))
+
+
 def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
     """Many centroids are read by each worker from the table's files, where Python can; few, or
     where it cannot, travel with the tasks.
@@ -63,9 +68,3 @@ def tasks(spark: SparkSession, n_units: int) -> int:
     setting = spark.conf.get("spark.sql.shuffle.partitions") or ""
     shuffled = int(setting) if setting.isdigit() else _USUAL_TASKS  # Databricks also knows "auto"
     return min(n_units, max(shuffled, -(-n_units // _UNITS_IN_TASK)))
-
-
-def sizes_of(centroids: DataFrame) -> tuple[CentroidSource, npt.NDArray[np.float64]]:
-    """(where workers find the centroids, (k,) rows that each had when all were last counted)."""
-    held = collect_centroids(centroids)
-    return _shipped(centroids, held), held.n_rows.astype(np.float64)

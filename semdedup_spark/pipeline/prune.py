@@ -10,7 +10,7 @@ from semdedup_spark.kernels.association import cramers_v
 from semdedup_spark.pipeline.cluster import require_centroids, run_cluster
 from semdedup_spark.pipeline.embed import ERASED, require_embed, run_embed
 from semdedup_spark.pipeline.planned import clusters
-from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
+from semdedup_spark.pipeline.stages import Job, StageResult, identity_of, run_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
@@ -51,7 +51,10 @@ def run_prune(
 
 def pruning_inputs(job: Job, embed: StageRecord, cluster: StageRecord) -> dict[str, str]:
     """What tells the rows that are pruned from other ones."""
-    inputs = {s.EMBEDDINGS: embed.result_key, s.CENTROIDS: cluster.result_key}
+    inputs = {
+        s.EMBEDDINGS: embed.result_key,
+        s.CENTROIDS: identity_of(job, cluster, s.CENTROIDS),
+    }
     state = table_state(job.spark, job.root, s.EMBEDDINGS)
     if state is not None and state.mark.erased:
         inputs[ERASED] = str(state.mark.erased)

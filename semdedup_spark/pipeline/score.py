@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,8 +14,15 @@ from semdedup_spark.pipeline.cluster import cost_drift, require_centroids
 from semdedup_spark.pipeline.comparing import observed, plan_routing, scored
 from semdedup_spark.pipeline.embed import reference_settings, require_embed
 from semdedup_spark.pipeline.growth import batches_input, rank_identity
-from semdedup_spark.pipeline.planned import probing_of
-from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, result_key, run_stage
+from semdedup_spark.pipeline.planned import probing_of, shipped
+from semdedup_spark.pipeline.stages import (
+    Job,
+    StageResult,
+    identity_of,
+    require_stage,
+    result_key,
+    run_stage,
+)
 from semdedup_spark.pipeline.updates import (
     Changes,
     find_changes,
@@ -32,12 +40,13 @@ from semdedup_spark.tables.writes import (
     replace_table,
     table_state,
 )
-from semdedup_spark.transforms.centroids import size_statistics, with_statistics
+from semdedup_spark.transforms.centroids import cluster_rows, fits_centroids, size_statistics
 from semdedup_spark.transforms.packed import TARGET
 from semdedup_spark.transforms.ranking import check_rank_by
 from semdedup_spark.transforms.selection import certified_shares
 from semdedup_spark.transforms.storing import in_storage, storage_of
 
+_LOG = logging.getLogger(__name__)
 # Nothing is known that was scored before.
 _ALL_NEW = Changes(since=-1, n_before=0, n_gone=0, n_left=0)
 
@@ -60,14 +69,14 @@ def run_score(
         reference = require_stage(job, "reference", reference_settings(job.config))
     state = table_state(job.spark, job.root, s.EMBEDDINGS)
     history = state.mark if state is not None else CommitMark(job.run_id, "embed", "")
-    beside = {s.CENTROIDS: cluster.result_key}
+    beside = {s.CENTROIDS: identity_of(job, cluster, s.CENTROIDS)}
     if reference is not None:
         beside[s.REFERENCE] = reference.result_key
     made_with = result_key(job.config.score.identity(), {**beside, "ordered": history.ordered})
 
     def compute(key: str) -> StageResult:
         mark = CommitMark(job.run_id, "score", key, made_with=made_with, batch=history.batch)
-        return _score(job, _opened(job, embed, reference, history), mark, cluster.result_key)
+        return _score(job, _opened(job, embed, reference, history), mark)
 
     inputs = {
         s.EMBEDDINGS: embed.result_key,
@@ -105,8 +114,8 @@ def _opened(
     )
 
 
-def _score(job: Job, tables: _Tables, mark: CommitMark, trained_key: str) -> StageResult:
-    known = _known_scores(job, mark, tables.ordered)
+def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
+    known = _known_scores(job, tables, mark)
     if tables.others is not None:
         commit, counts = _score_against(job, tables, tables.others, known, mark)
     elif known is None:
@@ -114,14 +123,14 @@ def _score(job: Job, tables: _Tables, mark: CommitMark, trained_key: str) -> Sta
     else:
         commit, counts = _score_changes(job, tables, known, mark)
     scores = read_table(job.spark, job.root, s.SCORES, commit.version)
-    trained = table_state(job.spark, job.root, s.CENTROIDS)
     measured = replace_table(
-        with_statistics(tables.centroids, scores, job.config.score.eps_max).coalesce(1),
+        cluster_rows(tables.centroids, scores, job.config.score.eps_max).coalesce(1),
         job.root,
-        s.CENTROIDS,
-        replace(mark, made_with=trained.mark.made_with if trained else "", origin=trained_key),
+        s.CLUSTERS,
+        CommitMark(job.run_id, "score", mark.result_key),
     )
-    sizes = size_statistics(read_table(job.spark, job.root, s.CENTROIDS, measured.version))
+    clusters = read_table(job.spark, job.root, s.CLUSTERS, measured.version)
+    sizes = size_statistics(tables.centroids, clusters)
     if sizes.rows != tables.n:
         raise ReconciliationError(
             f"every embedding must be scored once. {tables.n} became {sizes.rows}."
@@ -129,13 +138,13 @@ def _score(job: Job, tables: _Tables, mark: CommitMark, trained_key: str) -> Sta
     drift, probing = cost_drift(job.config.cluster, sizes), probing_of(job.config.score)
     certified = _certified(scores, probing.eps_max) if probing is not None else {}
     return StageResult(
-        outputs={s.SCORES: commit.version, s.CENTROIDS: measured.version},
+        outputs={s.SCORES: commit.version, s.CLUSTERS: measured.version},
         counts={"rows": tables.n, **counts},
         metrics={**certified, "cost_drift": drift, **sizes.shown},
     )
 
 
-def _known_scores(job: Job, mark: CommitMark, ordered: str) -> TableState | None:
+def _known_scores(job: Job, tables: _Tables, mark: CommitMark) -> TableState | None:
     """The scores that only need what changed since, if any: made with the same settings and
     centroids, of rows that are still in the same order.
     """
@@ -143,8 +152,16 @@ def _known_scores(job: Job, mark: CommitMark, ordered: str) -> TableState | None
     if state is None or state.mark.stage != "score" or state.mark.made_with != mark.made_with:
         return None
     # Embedding watches the columns of one SQL order; whether those of another changed is unknown.
-    as_ranked = ordered.partition("/")[2] == rank_identity(job.config.score.rank_by)
-    return state if as_ranked else None
+    if tables.ordered.partition("/")[2] != rank_identity(job.config.score.rank_by):
+        return None
+    scores = read_table(job.spark, job.root, s.SCORES, state.version)
+    old = tables.embeddings.filter(F.col(s.BATCH) <= state.mark.batch)
+    if not fits_centroids(old, scores, shipped(tables.centroids)):
+        _LOG.warning(
+            "the scores do not fit the centroids that they are marked with: all rows are scored"
+        )
+        return None
+    return state
 
 
 def _score_all(job: Job, tables: _Tables, mark: CommitMark) -> tuple[Commit, dict[str, int]]:
@@ -165,7 +182,7 @@ def _score_changes(
     n_targets = changes.n_targets(tables.n)
     counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
     if n_targets:
-        routing = plan_changes(rows, tables.centroids, job.config.score, n_targets)
+        routing = plan_changes(rows, tables.centroids, old, job.config.score, n_targets)
         near = near_targets(rows, old, routing, changes.n_before + changes.n_gone)
         scores, totals = scored(job, near, routing)
         counts |= {"units": routing.n_units}

@@ -18,12 +18,10 @@ from semdedup_spark.config import JobConfig, canonical_json, fingerprint
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
-from semdedup_spark.tables.writes import table_state
+from semdedup_spark.tables.writes import TableState, table_state
 
 # Part of every result's identity: raised when a stage starts to compute something else.
 _FORMAT = 3
-# Scoring fills in the statistics of the centroids, whose result stays that of clustering.
-_LATER_WRITER = {("cluster", s.CENTROIDS): "score"}
 # Inputs that another stage makes.
 _MAKERS = {
     s.EMBEDDINGS: "embed",
@@ -174,7 +172,7 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
         )
     for name, made_from in last.inputs.items():
         maker = job.ledger.last(_MAKERS.get(name, ""))
-        if maker is not None and maker.result_key != made_from:
+        if maker is not None and identity_of(job, maker, name) != made_from:
             raise StageOrderError(
                 f"the output of stage {stage} must be made from the newest {name}. Stage "
                 f"{maker.stage} has run again since.",
@@ -187,6 +185,16 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
             hint=f"run `semdedup {stage}` again, or `semdedup run`.",
         )
     return replace(last, outputs=versions)
+
+
+def identity_of(job: Job, record: StageRecord, table: str) -> str:
+    """What tells the table that a stage made from every other one, as later stages note it among
+    their inputs: the rows themselves where the table's mark has their identity, else the result.
+    """
+    state = table_state(job.spark, job.root, table) if table == s.CENTROIDS else None
+    if state is not None and state.mark.content and _is_of(record, table, state):
+        return state.mark.content
+    return record.result_key
 
 
 def _still_valid(
@@ -224,18 +232,20 @@ def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int]
     versions = {}
     for table in record.outputs:
         state = table_state(job.spark, job.root, table)
-        later = _LATER_WRITER.get((record.stage, table))
-        if state is not None and state.mark.stage == later:
-            if state.mark.origin == record.result_key:  # the one before it may have left the log
-                versions[table] = state.version
-                continue
-            state = table_state(job.spark, job.root, table, not_by=later)
-        if state is None or not state.holds(record.stage, record.result_key):
+        if state is None or not _is_of(record, table, state):
             return table, None
         if state.mark.progress < state.mark.goal:
             return table, None
         versions[table] = state.version
     return "", versions
+
+
+def _is_of(record: StageRecord, table: str, state: TableState) -> bool:
+    if table == s.CENTROIDS and state.mark.stage == "score":
+        # Release 0.1 wrote the statistics of clusters, once scored, beside the centroids, which
+        # stayed those of the result ``origin``.
+        return record.stage == "cluster" and state.mark.origin == record.result_key
+    return state.holds(record.stage, record.result_key)
 
 
 def software_versions() -> dict[str, str]:

@@ -19,8 +19,9 @@ from semdedup_spark.config import ScoreConfig
 from semdedup_spark.kernels.packing import UnitPlan, one_unit, plan_units
 from semdedup_spark.kernels.spreading import partition_keys
 from semdedup_spark.pipeline.growth import FEW
-from semdedup_spark.pipeline.planned import clusters, probing_of, sizes_of, tasks
+from semdedup_spark.pipeline.planned import clusters, probing_of, shipped, tasks
 from semdedup_spark.tables.writes import ids_in
+from semdedup_spark.transforms.centroids import rows_in_clusters
 from semdedup_spark.transforms.packed import LABEL, TARGET
 from semdedup_spark.transforms.routing import Probing, Routing
 from semdedup_spark.transforms.sending import can_be_sent, collect_targets, visited
@@ -111,12 +112,17 @@ def find_changes(
 
 
 def plan_changes(
-    rows: DataFrame, centroids: DataFrame, settings: ScoreConfig, n_targets: int
+    rows: DataFrame,
+    centroids: DataFrame,
+    scores: DataFrame,
+    settings: ScoreConfig,
+    n_targets: int,
 ) -> Routing:
     """How the targets among ``rows`` (embeddings with the column target), ``n_targets``, meet the
-    others.
+    others, whose clusters ``scores`` tells.
     """
-    source, sizes = sizes_of(centroids)
+    source = shipped(centroids)
+    sizes = rows_in_clusters(scores, source.n_clusters)
     return _planned(rows, _in_one_unit(source, settings), sizes, settings, n_targets)
 
 

@@ -33,7 +33,8 @@ class CommitMark:
     identity of what made the rows, which never mix; ``reused``: rows that came from an earlier
     version of the table. ``batch``: the newest one in the table; ``origin``: result key with which
     the table began; ``ordered``: the one since which rows were only added behind all others in rank
-    order, or taken away; ``erased``: rows taken out of this result on request.
+    order, or taken away; ``erased``: rows taken out of this result on request; ``content``:
+    identity of the rows themselves, of tables that others are only valid with.
     """
 
     run_id: str
@@ -47,6 +48,7 @@ class CommitMark:
     origin: str = ""
     ordered: str = ""
     erased: int = 0
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,11 +167,9 @@ class TableState:
         return (self.mark.stage, self.mark.result_key) == (stage, result_key)
 
 
-def table_state(
-    spark: SparkSession, root: OutputRoot, table: str, *, not_by: str = ""
-) -> TableState | None:
-    """What the table holds, by its marks, passing over the commits of stage ``not_by``; ``None``
-    where there is no table, or where another hand made the newest commit that changed rows.
+def table_state(spark: SparkSession, root: OutputRoot, table: str) -> TableState | None:
+    """What the table holds, by its marks; ``None`` where there is no table, or where another hand
+    made the newest commit that changed rows.
     """
     for limit in (_NEAR, _FAR):
         commits = history(spark, root, table, limit=limit)
@@ -180,8 +180,7 @@ def table_state(
                 mark = CommitMark(**json.loads(commit["userMetadata"]))
             except (TypeError, ValueError):
                 return None
-            if mark.stage != not_by:
-                return TableState(int(commits[0]["version"]), mark)
+            return TableState(int(commits[0]["version"]), mark)
     return None
 
 

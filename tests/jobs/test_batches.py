@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -49,15 +50,15 @@ def job(output, source, *, recall="exact", rank_by="low", batch=None, eps_max=0.
     return config.model_copy(update={"source": config.source.model_copy(update={"batch": batch})})
 
 
+def other_centroids(_sample, k, _training, *, levels, seed=2):
+    centroids = unit_rows(np.random.default_rng(seed).standard_normal((k, D))).X
+    return Clustering(centroids, np.full(k, N // k), [0.0])
+
+
 @pytest.fixture(autouse=True)
 def same_centroids(monkeypatch):
     """A clean run would train on all rows; here both runs have the same centroids."""
-
-    def fixed(_sample, k, _training, *, levels):
-        centroids = unit_rows(np.random.default_rng(1).standard_normal((k, D))).X
-        return Clustering(centroids, np.full(k, N // k), [0.0])
-
-    monkeypatch.setattr(cluster_stage, "fit_centroids", fixed)
+    monkeypatch.setattr(cluster_stage, "fit_centroids", partial(other_centroids, seed=1))
 
 
 def name(i):
@@ -103,7 +104,7 @@ def same_result(spark, one, other):
         )
     for each, keys in (
         ("duplicates", ("id", "neighbor_id", "survivor_id", "covered", "cluster_id")),
-        ("centroids", ("cluster_id", "n_rows")),
+        ("clusters", ("cluster_id", "n_rows")),
     ):
         both = [table(spark, output, each).select(*keys).collect() for output in (one, other)]
         assert both[0]
@@ -289,7 +290,8 @@ def test_centroids_are_known_by_their_newest_commit_and_never_mixed(spark, tmp_p
         grown = run(spark, config)
     assert grown.records[1].reused
     assert grown.records[2].counts["targets"] == 30
-    spark.sql(f"UPDATE delta.`{config.output}/centroids` SET n_rows = n_rows")
+    spark.sql(f"UPDATE delta.`{config.output}/centroids` SET sample_rows = sample_rows")
+    monkeypatch.setattr(cluster_stage, "fit_centroids", other_centroids)
     rows |= {name(i): (ALL[i], 0, 0) for i in range(130, 140)}
     write_source(spark, tmp_path / "source", rows)
     anew = run(spark, config)

@@ -80,7 +80,7 @@ def test_the_ledger_and_the_table_say_how_training_went_and_how_clusters_are(
     history = [v for k, v in sorted(cluster.metrics.items()) if k.startswith("objective_")]
     assert history[-1] == cluster.metrics["objective"]
     assert len(history) == cluster.metrics["iterations"] + 1
-    rows = table(spark, root / "two", "centroids").collect()
+    rows = table(spark, root / "two", "clusters").collect()
     sizes = np.array([r["n_rows"] for r in rows])
     n, k = sizes.sum(), len(sizes)
     assert n == 600

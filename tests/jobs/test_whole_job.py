@@ -115,13 +115,13 @@ def test_the_tables_are_readable_without_spark(done):
     assert (~(scores["max_similarity"].astype("float64") > 0.95)).sum() == summary.kept
 
 
-def test_centroids_carry_exact_statistics_once_scored(spark, done):
+def test_the_table_clusters_has_exact_statistics(spark, done):
     output, *_ = done
     counted = {
         r["cluster_id"]: r["count"]
         for r in table(spark, output, "scores").groupBy("cluster_id").count().collect()
     }
-    for row in table(spark, output, "centroids").collect():
+    for row in table(spark, output, "clusters").collect():
         assert row["n_rows"] == counted[row["cluster_id"]]
         assert 0 < row["min_similarity"] <= row["mean_similarity"] <= 1
 
