@@ -44,6 +44,12 @@ class SourceError(SemDedupError, ValueError):
         )
 
 
+class OtherSourceError(SourceError):
+    """Raised when an output holds rows of another source, none of which is in this one. Nothing
+    was written.
+    """
+
+
 class StageOrderError(SemDedupError, RuntimeError):
     """Raised when a stage runs alone and what it builds on is missing or was made otherwise."""
 

@@ -182,7 +182,31 @@ RUNS_DDL = (
     "metrics map<string,double>, software map<string,string>"
 )
 
+CENTROIDS_DDL = (
+    f"{CLUSTER_ID} int, {CENTROID} array<float>, {SAMPLE_ROWS} bigint, {CELL_ID} int, "
+    f"{MODEL_VERSION} string"
+)
+
+CLUSTERS_DDL = (
+    f"{CLUSTER_ID} int, {N_ROWS} bigint, {MEAN_SIMILARITY} double, {MIN_SIMILARITY} double, "
+    f"{DUPLICATE_SHARE} double"
+)
+
 LEASES_DDL = "run_id string, event string, happened_at timestamp, holder string, seconds double"
+
+
+def scores_ddl(id_type: str, rank_key_type: str) -> str:
+    """The columns of ``scores``, for ids and rank keys of these types."""
+    return (
+        f"{ID} {id_type}, {BATCH} int, {CLUSTER_ID} int, {CENTROID_SIMILARITY} float, "
+        f"{RANK_KEY} {rank_key_type}, {MAX_SIMILARITY} float, {NEIGHBOR_ID} {id_type}, "
+        f"{EXHAUSTIVE} boolean"
+    )
+
+
+def pruning_ddl(id_type: str) -> str:
+    """The columns of ``pruning``, for ids of this type."""
+    return f"{ID} {id_type}, {CLUSTER_ID} int, {CENTROID_SIMILARITY} float, {KEPT} boolean"
 
 
 def of_selection(table: str, name: str | None) -> str:

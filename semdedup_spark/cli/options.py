@@ -36,9 +36,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def opened_job(
-    config: str, overrides: tuple[str, ...], run_id: str | None, *, dry_run: bool = False
-) -> Job:
+def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None, **allowed: Any) -> Job:
     """A job on a new session, or the configuration's error before one is started."""
     from semdedup_spark.config import load_config
 
@@ -49,18 +47,19 @@ def opened_job(
     from semdedup_spark.report.logs import both, logging_listener
     from semdedup_spark.session import open_session
 
-    job = open_job(open_session(), loaded, run_id=run_id, dry_run=dry_run)
-    return replace(job, listener=both(console_listener(), logging_listener(job.run_id)))
+    job = open_job(open_session(), loaded, run_id=run_id)
+    listener = both(console_listener(), logging_listener(job.run_id))
+    return replace(job, listener=listener, **allowed)
 
 
 @contextmanager
 def working_job(
-    config: str, overrides: tuple[str, ...], run_id: str | None, wait: float
+    config: str, overrides: tuple[str, ...], run_id: str | None, wait: float, **allowed: Any
 ) -> Iterator[Job]:
     """As :func:`opened_job`, with the output to itself from when work begins; at the end the ledger
     is complete. What the source is refused for leaves no trace of a lease.
     """
-    opened = opened_job(config, overrides, run_id)
+    opened = opened_job(config, overrides, run_id, **allowed)
 
     from semdedup_spark.pipeline.leasing import held_output
     from semdedup_spark.report.logs import log_failure
@@ -85,3 +84,21 @@ def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="SECONDS",
         help="Wait so long for another run on the same output; by default refuse at once.",
     )(command)
+
+
+def replacing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--replace`` and ``--allow-empty``, of the commands that embed."""
+    for option in (
+        click.option(
+            "--allow-empty",
+            is_flag=True,
+            help="Let a source without usable rows leave all tables empty.",
+        ),
+        click.option(
+            "--replace",
+            is_flag=True,
+            help="Let the rows of another source replace all that the output holds.",
+        ),
+    ):
+        command = option(command)
+    return command

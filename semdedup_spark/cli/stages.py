@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from semdedup_spark.cli.files import check_writable, replace_file
-from semdedup_spark.cli.options import job_options, opened_job, wait_option, working_job
+from semdedup_spark.cli.options import (
+    job_options,
+    opened_job,
+    replacing_options,
+    wait_option,
+    working_job,
+)
 from semdedup_spark.errors import SemDedupError
 from semdedup_spark.failures import explained
 
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @job_options
+@replacing_options
 @wait_option
 @click.option("--dry-run", is_flag=True, help="Say which stages would be computed, and why.")
 @click.option(
@@ -34,18 +41,19 @@ def run(
     wait: float,
     dry_run: bool,
     summary: str | None,
+    **allowed: bool,
 ) -> None:
     """Embed, cluster, score and select: the whole job."""
     from semdedup_spark.pipeline import run_job
     from semdedup_spark.pipeline.status import summary_dict
 
     if dry_run:
-        _preview(config, overrides, run_id)
+        _preview(config, overrides, run_id, allowed)
         return
     if summary not in (None, "-"):
         check_writable("--summary", Path(summary))
     try:
-        with working_job(config, overrides, run_id, wait) as job:
+        with working_job(config, overrides, run_id, wait, **allowed) as job:
             result = run_job(job)
     except SemDedupError as error:
         _write_summary(summary, {"ok": False, "error": str(error), "retryable": error.retryable})
@@ -60,10 +68,12 @@ def run(
         print_result(job, result)
 
 
-def _preview(config: str, overrides: tuple[str, ...], run_id: str | None) -> None:
+def _preview(
+    config: str, overrides: tuple[str, ...], run_id: str | None, allowed: dict[str, bool]
+) -> None:
     from semdedup_spark.pipeline import preview_job
 
-    for record in preview_job(opened_job(config, overrides, run_id, dry_run=True)):
+    for record in preview_job(opened_job(config, overrides, run_id, dry_run=True, **allowed)):
         what = "would be reused" if record.reused else "would be computed"
         click.echo(f"{record.stage}: {what}, because {record.why}")
 
@@ -78,12 +88,15 @@ def _write_summary(place: str | None, found: dict[str, Any]) -> None:
 
 @click.command()
 @job_options
+@replacing_options
 @wait_option
-def embed(config: str, overrides: tuple[str, ...], run_id: str | None, wait: float) -> None:
+def embed(
+    config: str, overrides: tuple[str, ...], run_id: str | None, wait: float, **allowed: bool
+) -> None:
     """Rows of the source to the tables embeddings and quarantine."""
     from semdedup_spark.pipeline import run_embed, run_reference
 
-    with working_job(config, overrides, run_id, wait) as job:
+    with working_job(config, overrides, run_id, wait, **allowed) as job:
         run_embed(job)
         run_reference(job)
 

@@ -8,11 +8,12 @@ from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import ClusterConfig, ScoreConfig, fingerprint
-from semdedup_spark.errors import SemDedupError, StageOrderError
+from semdedup_spark.errors import StageOrderError
 from semdedup_spark.kernels.forecast import USUAL, Forecast, SizeCurve, cheapest, forecast
 from semdedup_spark.kernels.planning import plan_training
 from semdedup_spark.kernels.training import Training
 from semdedup_spark.pipeline.embed import require_embed
+from semdedup_spark.pipeline.emptied import is_emptied, no_centroids
 from semdedup_spark.pipeline.reuse import check_encoder, given_centroids, given_table
 from semdedup_spark.pipeline.stages import (
     Job,
@@ -60,13 +61,15 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
     inputs = _inputs(job, embed, given, afresh=afresh)
 
     def compute(key: str) -> StageResult:
-        rows = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
-        rows = rows.select(s.ID, s.EMBEDDING, s.CONTENT_HASH)
-        n = embed.counts["embedded"]
-        dimension = dimension_of(job, rows, embed.counts)
         state = table_state(job.spark, job.root, s.EMBEDDINGS)
         made_with = "" if state is None else state.mark.made_with
         mark = CommitMark(job.run_id, "cluster", key, made_with=made_with)
+        if is_emptied(job, embed):
+            return no_centroids(job, mark)
+        rows = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+        rows = rows.select(s.ID, s.EMBEDDING, s.CONTENT_HASH)
+        n = embed.counts["embedded"]
+        dimension = dimension_of(rows)
         if named is None:
             return _train(job, Sample(rows, n, dimension, n), mark)
         check_encoder(job, made_with)
@@ -129,14 +132,13 @@ def cost_drift(settings: ClusterConfig, sizes: Sizes) -> float:
     return float((sizes.pairs / 2 + n * k) / (uneven * n * n / best / 2 + n * best))
 
 
-def dimension_of(job: Job, rows: DataFrame, counts: dict[str, int]) -> int:
-    """Of the embeddings. Raises :class:`SemDedupError` where there is none."""
+def dimension_of(rows: DataFrame) -> int:
+    """Of the embeddings. Raises :class:`StageOrderError` where there is none."""
     dimension = dimension_of_first(rows)
     if dimension is None:
-        raise SemDedupError(
-            f"at least one row must have an embedding. {counts['read']} rows were read, and "
-            f"{counts['quarantined']} are in quarantine.",
-            hint=f"SELECT reason, count(*) FROM {job.root.name(s.QUARANTINE)} GROUP BY reason",
+        raise StageOrderError(
+            "embeddings must have at least one row. It has none.",
+            hint="run `semdedup embed` with a source that has rows.",
         )
     return dimension
 

@@ -22,6 +22,7 @@ from semdedup_spark.pipeline.growth import (
     carried_over,
     new_history,
 )
+from semdedup_spark.pipeline.replacing import check_replacement
 from semdedup_spark.pipeline.stages import Job, Progress
 from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.rows import SourceRows
@@ -55,9 +56,9 @@ _NEW = "__new"
 @dataclass(frozen=True)
 class Work:
     """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings;
-    ``content``: the source's column that is embedded; ``stage``, ``table``: who writes what,
-    and of which of Spark's types ``stored_as`` the embeddings of a new table are; ``rank_by``:
-    the order that looks at the source's columns.
+    ``content``: the source's column that is embedded; ``place``: where the source is; ``stage``,
+    ``table``: who writes what, and of which of Spark's types ``stored_as`` the embeddings of a new
+    table are; ``rank_by``: the order that looks at the source's columns.
     """
 
     source: SourceRows
@@ -66,6 +67,7 @@ class Work:
     key: str
     made_with: str
     content: str | None
+    place: str
     stage: str = "embed"
     table: str = s.EMBEDDINGS
     stored_as: str = LISTS
@@ -74,6 +76,11 @@ class Work:
     def embed(self, rows: DataFrame, batch: int) -> DataFrame:
         """See :func:`embed_rows`. ``rows``: of the source."""
         return embed_rows(rows, self.spec, self.settings, batch=batch, stored_as=self.stored_as)
+
+    @property
+    def compared(self) -> Compared:
+        """The source, to be compared with the table."""
+        return Compared(self.source, self.content, self.rank_by)
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ def embed_all(job: Job, work: Work) -> Embedded:
 def _begin(job: Job, work: Work) -> Embedded:
     state = table_state(job.spark, job.root, work.table)
     if state is None or state.mark.made_with != work.made_with or _is_doubled(job, work):
-        return _anew(work)
+        return _anew(job, work)
     if state.holds(work.stage, work.key):
         rows = read_table(job.spark, job.root, work.table).count()
         mark = state.mark
@@ -157,12 +164,9 @@ def _is_doubled(job: Job, work: Work) -> bool:
     return row is not None and bool(row[0])
 
 
-def _anew(work: Work) -> Embedded:
-    return Embedded(new_history(_compared(work), work.key))
-
-
-def _compared(work: Work) -> Compared:
-    return Compared(work.source, work.content, work.rank_by)
+def _anew(job: Job, work: Work) -> Embedded:
+    check_replacement(job, work.stage, work.table, work.compared, work.place)
+    return Embedded(new_history(work.compared, work.key))
 
 
 def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
@@ -171,9 +175,9 @@ def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     none where all rows are as they were.
     """
     old = read_table(job.spark, job.root, work.table, state.version)
-    carried = carried_over(_compared(work), old, state, work.key)
+    carried = carried_over(work.compared, old, state, work.key)
     if carried is None:
-        return _anew(work)
+        return _anew(job, work)
     known = Embedded(carried.history, state.version, carried.kept, 0, carried.kept)
     rows = work.source.rows.filter(F.col(s.REASON).isNull()).select(s.ID, s.SOURCE)
     # By their names: Delta makes every column nullable, whatever the source says.

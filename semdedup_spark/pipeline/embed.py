@@ -18,6 +18,7 @@ from semdedup_spark.encoders.text_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline.commits import MOST_BROADCAST, Embedded, Work, embed_all
 from semdedup_spark.pipeline.growth import History
+from semdedup_spark.pipeline.replacing import check_not_empty, place_of_source
 from semdedup_spark.pipeline.reuse import check_encoder
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
 from semdedup_spark.sources.rows import SourceRows, open_source
@@ -124,6 +125,7 @@ def _run_side(job: Job, side: _Side, settings: dict[str, Any]) -> StageRecord:
     made_with = f"{identity}, settings {fingerprint(job.config.embed.identity())[:16]}"
     check_encoder(job, made_with)
     source = _opened(job, side)
+    check_not_empty(job, source, place_of_source(side.source))
     inputs = {"source": source.fingerprint, "encoder": identity}
 
     def compute(key: str) -> StageResult:
@@ -162,6 +164,7 @@ def _work(
         key,
         made_with,
         side.source.content if _is_embedded_as_it_is(side.source, source) else None,
+        place_of_source(side.source),
         side.stage,
         side.table,
         STORAGE[job.config.embed.storage],

@@ -12,7 +12,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.pipeline.cluster import require_centroids
 from semdedup_spark.pipeline.embed import note_erasure, require_embed
-from semdedup_spark.pipeline.refreshing import CANNOT, Basis, refresh_others, select_again
+from semdedup_spark.pipeline.refreshing import Basis, as_last_made, refresh_others
 from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
@@ -44,14 +44,15 @@ class Forgotten:
 def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     """Erase rows by their ids. Rows whose neighbor they were are scored again, and the selections,
     named ones as well, and a pruning are made anew, so that the tables are those of a run over the
-    rest. Repeated, it changes nothing; killed and given again, it ends as if it had not been
-    killed. No guard stops it.
+    rest. All of it with the settings that it was last made with, whatever the job's say. Repeated,
+    it changes nothing; killed and given again, it ends as if it had not been killed. No guard stops
+    it.
 
-    Raises :class:`ConfigError` where an id cannot be one of this table, and
-    :class:`StageOrderError` where rows were clustered in another way than the job says.
+    Raises :class:`ConfigError` where an id cannot be one of this table.
     """
     embed = require_embed(job)
     wanted = _typed(job, ids)
+    job = as_last_made(job)
     made = {record.stage for record in job.ledger.records()}
     # What must run afterwards is known to be able to before anything is erased.
     cluster = require_centroids(job) if made & {"score", "prune"} else None
@@ -76,24 +77,9 @@ def _follow(
     job: Job, embed: StageRecord, cluster: StageRecord, made: set[str]
 ) -> tuple[tuple[StageRecord, ...], tuple[str, ...]]:
     """(the stages after ``embed`` that had been run, run again; the tables that could not be)."""
-    done: list[StageRecord] = []
-    stale: list[str] = []
     score = run_score(job, embed, cluster) if "score" in made else None
-    if score is not None:
-        done.append(score)
-        own = s.selection_stage(job.config.select.name)
-        if own in made:
-            try:
-                done.append(select_again(job, embed, score, guarded=False))
-            except CANNOT:
-                stale += map(job.root.name, _outputs(job, own))
     others = refresh_others(job, Basis(embed, cluster, score), guarded=False)
-    return (*done, *others.records), (*stale, *others.stale)
-
-
-def _outputs(job: Job, stage: str) -> Sequence[str]:
-    record = job.ledger.last(stage)
-    return [] if record is None else list(record.outputs)
+    return (*([score] if score else []), *others.records), others.stale
 
 
 def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:

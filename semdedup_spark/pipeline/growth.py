@@ -92,10 +92,9 @@ def carried_over(source: Compared, old: DataFrame, state: TableState, key: str) 
     """Compare the source with what ``embeddings`` held, ``old``. ``None`` where no row is left, or
     the ids are of another type: nothing of it is of use.
     """
-    rows = source.rows.rows.filter(F.col(s.REASON).isNull())
-    if old.schema[s.ID].dataType != rows.schema[s.ID].dataType:
+    if old.schema[s.ID].dataType != source.rows.rows.schema[s.ID].dataType:
         return None
-    pairs = _paired(source, rows, old)
+    pairs = compared_rows(source, old)
     same, new = F.col("same"), F.col("is_new")
     n_true = {"kept": same, "leaving": F.col("leaving"), "touched": F.col("touched")}
     row = pairs.agg(
@@ -126,8 +125,24 @@ def carried_over(source: Compared, old: DataFrame, state: TableState, key: str) 
     )
 
 
-def _paired(source: Compared, rows: DataFrame, old: DataFrame) -> DataFrame:
-    """One line an id, of the source or of ``embeddings`` or of both, and what became of it."""
+def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
+    """What became of the rows of ``old``, and which are new.
+
+    Parameters
+    ----------
+    source : Compared
+        The source as it is now.
+    old : DataFrame
+        The table ``embeddings`` as it was.
+
+    Returns
+    -------
+    DataFrame
+        One row for each id of either: ``id``; the booleans ``same``, ``leaving``, ``touched`` (the
+        same, with changes in other columns) and ``is_new``; ``new_batch``. No row where the ids
+        are of another type.
+    """
+    rows = source.rows.rows.filter(F.col(s.REASON).isNull())
     by_batch = source.rows.has_batch
     both = [
         _compared(source, table, name, number=number).alias(name)

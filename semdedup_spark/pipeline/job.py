@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from semdedup_spark import schema as s
 from semdedup_spark.pipeline.cluster import run_cluster
 from semdedup_spark.pipeline.embed import require_embed, run_embed, run_reference
 from semdedup_spark.pipeline.refreshing import Basis, refresh_others
@@ -65,7 +66,8 @@ def _from_centroids(job: Job, embed: StageRecord, cluster: StageRecord) -> JobSu
     reference = run_reference(job)
     score = run_score(job, embed, cluster, reference)
     select = run_select(job, embed, score)
-    others = refresh_others(job, Basis(embed, cluster, score))
+    own = s.selection_stage(job.config.select.name)
+    others = refresh_others(job, Basis(embed, cluster, score), but=own)
     job.ledger.flush()
     counts = select.counts
     return JobSummary(

@@ -75,7 +75,7 @@ def run_plan(job: Job) -> Plan:
     embed = require_embed(job)
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     rows, n = embeddings.select(s.ID, s.EMBEDDING), embed.counts["embedded"]
-    expected = expected_cost(job, rows, n, dimension_of(job, rows, embed.counts))
+    expected = expected_cost(job, rows, n, dimension_of(rows))
     if job.ledger.last("cluster") is None:
         return _before_clustering(expected, job.config.cluster, "run `semdedup cluster` first")
     require_centroids(job)

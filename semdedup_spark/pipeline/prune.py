@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
@@ -9,7 +10,8 @@ from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.association import cramers_v
 from semdedup_spark.pipeline.cluster import require_centroids, run_cluster
 from semdedup_spark.pipeline.embed import ERASED, require_embed, run_embed
-from semdedup_spark.pipeline.planned import clusters
+from semdedup_spark.pipeline.emptied import is_emptied, no_pruning
+from semdedup_spark.pipeline.planned import shipped
 from semdedup_spark.pipeline.stages import Job, StageResult, identity_of, run_stage
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
@@ -62,14 +64,13 @@ def pruning_inputs(job: Job, embed: StageRecord, cluster: StageRecord) -> dict[s
 
 
 def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> StageResult:
-    settings, mark = job.config.prune, CommitMark(job.run_id, "prune", key)
+    mark = CommitMark(job.run_id, "prune", key)
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     centroids = read_table(job.spark, job.root, s.CENTROIDS, cluster.outputs[s.CENTROIDS])
-    source, _ = clusters(centroids, embed.counts["embedded"])
-    assigned = assign_rows(embeddings, source, settings.seed)
-    quotas = exact_quotas(cluster_sizes(assigned), settings.ratio) if settings.exact_total else None
-    rule = Pruning(settings.ratio, settings.rank_type, settings.prune_type, settings.n_bins, quotas)
-    chosen = replace_table(prune_rows(assigned, rule), job.root, s.PRUNING, mark)
+    if is_emptied(job, embed):
+        chosen = replace_table(no_pruning(job), job.root, s.PRUNING, mark)
+    else:
+        chosen = replace_table(_choose(job, embeddings, centroids), job.root, s.PRUNING, mark)
     pruning = read_table(job.spark, job.root, s.PRUNING, chosen.version)
     with_id = not embed.counts["has_id"]
     clean = pruned_rows(embeddings, pruning, with_id=with_id).drop(s.CORRUPT_RECORD)
@@ -88,9 +89,17 @@ def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> Stag
             "kept": kept.rows,
             "removed": chosen.rows - kept.rows,
             "quarantined": embed.counts["quarantined"],
-            "n_clusters": source.n_clusters,
+            "n_clusters": cluster.counts["n_clusters"],
         },
     )
+
+
+def _choose(job: Job, embeddings: DataFrame, centroids: DataFrame) -> DataFrame:
+    settings = job.config.prune
+    assigned = assign_rows(embeddings, shipped(centroids), settings.seed)
+    quotas = exact_quotas(cluster_sizes(assigned), settings.ratio) if settings.exact_total else None
+    rule = Pruning(settings.ratio, settings.rank_type, settings.prune_type, settings.n_bins, quotas)
+    return prune_rows(assigned, rule)
 
 
 def label_association(job: Job, record: StageRecord, column: str) -> float:

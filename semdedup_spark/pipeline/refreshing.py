@@ -11,7 +11,12 @@ from semdedup_spark.config import JobConfig
 from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
 from semdedup_spark.pipeline.embed import ERASED
 from semdedup_spark.pipeline.prune import pruning_inputs, run_prune
-from semdedup_spark.pipeline.select import check_select_columns, erased_input, run_select
+from semdedup_spark.pipeline.select import (
+    check_select_columns,
+    erased_input,
+    overrides_input,
+    run_select,
+)
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
@@ -39,17 +44,41 @@ class Refreshed:
     stale: tuple[str, ...]
 
 
-def refresh_others(job: Job, basis: Basis, *, guarded: bool = True) -> Refreshed:
-    """Make again, with the settings that the ledger has, the selections of other names and the
-    pruning, where they were made of other rows; of those of whose tables somebody dropped one, what
-    is left is told to be stale.
+def as_last_made(job: Job) -> Job:
+    """The job with the settings of clustering and scoring that the output was last made with.
+
+    Parameters
+    ----------
+    job : Job
+        Its configuration may say otherwise than earlier commands did.
+
+    Returns
+    -------
+    Job
+        Settings that change no result stay those of ``job``.
     """
-    own = s.selection_stage(job.config.select.name)
+    recorded = {}
+    for stage in ("cluster", "score"):
+        last = job.ledger.last(stage)
+        if last is not None:
+            now = getattr(job.config, stage).model_dump()
+            recorded[stage] = {**now, **json.loads(last.config)}
+    return _with(job, **recorded)
+
+
+def refresh_others(
+    job: Job, basis: Basis, *, guarded: bool = True, but: str | None = None
+) -> Refreshed:
+    """Make again, with the settings that the ledger has, the selections, except that of the stage
+    ``but``, and the pruning, where they were made of other rows, scores or overrides; of those of
+    whose tables somebody dropped one, what is left is told to be stale.
+    """
+    overrides = overrides_input(job)
     done: list[StageRecord] = []
     stale: list[str] = []
     for other in job.ledger.records():
         there = [table for table in other.outputs if table_exists(job.spark, job.root, table)]
-        if other.stage == own or not there or not _is_old(job, other, basis):
+        if other.stage == but or not there or not _is_old(job, other, basis, overrides):
             continue
         try:
             if len(there) == len(other.outputs):
@@ -61,10 +90,10 @@ def refresh_others(job: Job, basis: Basis, *, guarded: bool = True) -> Refreshed
     return Refreshed(tuple(done), tuple(stale))
 
 
-def _is_old(job: Job, other: StageRecord, basis: Basis) -> bool:
-    """Whether it was made of other rows, or other scores, than there are now."""
+def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str]) -> bool:
+    """Whether it was made of other rows, scores or overrides than there are now."""
     if other.stage.partition(":")[0] == s.selection_stage(None) and basis.score is not None:
-        now = {s.SCORES: basis.score.result_key, **erased_input(basis.embed)}
+        now = {s.SCORES: basis.score.result_key, **overrides, **erased_input(basis.embed)}
         return not now.items() <= other.inputs.items()
     if other.stage == "prune":  # its clusters are its own: others are no reason
         now = pruning_inputs(job, basis.embed, basis.cluster)

@@ -13,6 +13,7 @@ from semdedup_spark.errors import ReconciliationError, SourceError
 from semdedup_spark.pipeline.cluster import cost_drift, require_centroids
 from semdedup_spark.pipeline.comparing import observed, plan_routing, scored
 from semdedup_spark.pipeline.embed import reference_settings, require_embed
+from semdedup_spark.pipeline.emptied import is_emptied, no_scores
 from semdedup_spark.pipeline.growth import batches_input, rank_identity
 from semdedup_spark.pipeline.planned import probing_of, shipped
 from semdedup_spark.pipeline.stages import (
@@ -76,6 +77,8 @@ def run_score(
 
     def compute(key: str) -> StageResult:
         mark = CommitMark(job.run_id, "score", key, made_with=made_with, batch=history.batch)
+        if is_emptied(job, embed):
+            return no_scores(job, mark)
         return _score(job, _opened(job, embed, reference, history), mark)
 
     inputs = {

@@ -52,12 +52,16 @@ def run_select(
     if score is None:
         score = require_score(job)
     selecting = Selecting(job, embed, score, guarded)
-    overrides = last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES
-    inputs = {s.SCORES: score.result_key, s.OVERRIDES: overrides, **erased_input(embed)}
+    inputs = {s.SCORES: score.result_key, **overrides_input(job), **erased_input(embed)}
     if not guarded:
         inputs[_GUARDS] = "waived"
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
+
+
+def overrides_input(job: Job) -> dict[str, str]:
+    """What tells the decisions of people that a selection respects from earlier ones."""
+    return {s.OVERRIDES: last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES}
 
 
 def erased_input(embed: StageRecord) -> dict[str, str]:

@@ -53,13 +53,16 @@ class Listener:
     progress: Callable[[Progress], None] = lambda _: None
     started: Callable[[str, str], None] = lambda _stage, _why: None
     finished: Callable[[StageRecord], None] = lambda _: None
+    noticed: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)
 class Job:
     """One invocation: where it runs, what it was asked for, and its id. With ``dry_run`` stages
     only say what they would do. ``begin()`` comes before the output is looked at to decide what to
-    write, and after what the source alone can refuse; it may come again.
+    write, and after what the source alone can refuse; it may come again. ``replace``: rows of
+    another source may be replaced; ``allow_empty``: a source without usable rows may empty the
+    tables.
     """
 
     spark: SparkSession
@@ -70,6 +73,8 @@ class Job:
     listener: Listener = field(default_factory=Listener)
     dry_run: bool = False
     begin: Callable[[], None] = lambda: None
+    replace: bool = False
+    allow_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,14 +93,48 @@ def open_job(
     run_id: str | None = None,
     listener: Listener | None = None,
     dry_run: bool = False,
+    replace: bool = False,
+    allow_empty: bool = False,
 ) -> Job:
-    """A job on this session. ``run_id``: its name in the ledger; by default made from the time. A
-    run that is tried again may keep its name.
+    """A job on this session.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        The session that all work is done in.
+    config : JobConfig
+        What is to be done.
+    run_id : str, optional
+        Name of the run in the ledger; by default made from the time. A run that is tried again may
+        keep its name.
+    listener : Listener, optional
+        Who is told of progress.
+    dry_run : bool
+        Stages only say what they would do.
+    replace : bool
+        Rows of another source, of which none is in this one, may be replaced.
+    allow_empty : bool
+        A source without rows, or without a row that can be embedded, may leave the tables empty.
+
+    Returns
+    -------
+    Job
+        To be given to ``run_job`` or to the stages.
     """
     root = OutputRoot.parse(config.output)
     chosen = run_id or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
     ledger = Ledger(spark, root)
-    return Job(spark, config, root, chosen, ledger, listener or Listener(), dry_run)
+    return Job(
+        spark,
+        config,
+        root,
+        chosen,
+        ledger,
+        listener or Listener(),
+        dry_run,
+        replace=replace,
+        allow_empty=allow_empty,
+    )
 
 
 def result_key(settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:

@@ -32,7 +32,9 @@ def kept_curve(job: Job, eps: float) -> list[tuple[float, float]]:
     horizon = job.config.score.eps_max
     grid = sorted({value for value in (*_EPS_GRID, eps) if value <= horizon})
     row = kept_fractions(read_table(job.spark, job.root, s.SCORES), grid).first()
-    return [] if row is None else list(zip(grid, map(float, row), strict=True))
+    if row is None or row[0] is None:  # nothing was scored
+        return []
+    return list(zip(grid, map(float, row), strict=True))
 
 
 def quarantine_reasons(job: Job) -> list[tuple[str, int]]:

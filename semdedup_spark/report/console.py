@@ -29,7 +29,11 @@ _COUNTS = (
 
 def console_listener() -> Listener:
     """Tells, on standard error, which stage runs and why, and how far it is."""
-    return Listener(progress=_show_progress, started=_show_start, finished=_show_end)
+    return Listener(progress=_show_progress, started=_show_start, finished=_show_end, noticed=_show)
+
+
+def _show(text: str) -> None:
+    _NOTES.print(text, markup=False, soft_wrap=True)
 
 
 def _show_start(stage: str, why: str) -> None:

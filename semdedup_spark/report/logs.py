@@ -67,7 +67,10 @@ def logging_listener(run_id: str) -> Listener:
             outputs=record.outputs,
         )
 
-    return Listener(progress, started, finished)
+    def noticed(text: str) -> None:
+        _info(text, run_id, "notice", text.partition(":")[0])
+
+    return Listener(progress, started, finished, noticed)
 
 
 def both(one: Listener, other: Listener) -> Listener:
@@ -85,7 +88,11 @@ def both(one: Listener, other: Listener) -> Listener:
         one.finished(record)
         other.finished(record)
 
-    return Listener(progress, started, finished)
+    def noticed(text: str) -> None:
+        one.noticed(text)
+        other.noticed(text)
+
+    return Listener(progress, started, finished, noticed)
 
 
 def log_failure(run_id: str, error: Exception) -> None:

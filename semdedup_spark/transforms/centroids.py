@@ -65,16 +65,12 @@ def centroid_rows(one_row: DataFrame, clustering: Clustering, model_version: str
                     to_lists(centroids),
                     pa.array(counts, pa.int64()),
                     pa.array(cells or [None] * len(counts), pa.int32()),
+                    pa.array([model_version] * len(counts), pa.string()),
                 ],
-                names=[s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS, s.CELL_ID],
+                names=[s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS, s.CELL_ID, s.MODEL_VERSION],
             )
 
-    made = map_batches(
-        one_row,
-        emit,
-        f"{s.CLUSTER_ID} int, {s.CENTROID} array<float>, {s.SAMPLE_ROWS} bigint, {s.CELL_ID} int",
-    )
-    return made.withColumn(s.MODEL_VERSION, F.lit(model_version))
+    return map_batches(one_row, emit, s.CENTROIDS_DDL)
 
 
 def cluster_rows(centroids: DataFrame, scores: DataFrame, eps_max: float) -> DataFrame:

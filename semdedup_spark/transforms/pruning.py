@@ -89,7 +89,7 @@ def prune_rows(assigned: DataFrame, pruning: Pruning) -> DataFrame:
     def choose(cluster: pa.Table) -> pa.Table:
         return choose_in_cluster(cluster, pruning)
 
-    return map_groups(assigned, s.CLUSTER_ID, choose, f"{_columns(id_type)}, {s.KEPT} boolean")
+    return map_groups(assigned, s.CLUSTER_ID, choose, s.pruning_ddl(id_type))
 
 
 def choose_in_cluster(cluster: pa.Table, pruning: Pruning) -> pa.Table:

@@ -1,0 +1,389 @@
+"""Random sequences of commands beside a model of what they must leave; see test_sequences.
+
+    python -m tests.jobs.sequences --first 0 --count 200
+
+plays that many and prints, for each that fails, its seed and its commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from deltalake import DeltaTable
+from pyspark.sql import DataFrameWriter
+
+from semdedup_spark import open_job, run_job
+from semdedup_spark.kernels.vectors import unit_rows
+from semdedup_spark.pipeline import (
+    run_cluster,
+    run_embed,
+    run_forget,
+    run_prune,
+    run_pruning_job,
+    run_recluster,
+    run_score,
+    run_select,
+)
+from semdedup_spark.pipeline.overriding import Rows, override_rows
+from tests.jobs.jobfiles import vectors_job
+from tests.oracle import brute_force
+
+D, EPS, EPS_MAX = 5, 0.05, 0.1
+SCHEMA = "doc string, v array<double>, quality int, note string, deep struct<a:string,b:string>"
+# An id may be any text.
+STRANGE = ("${spark.app.name}", "it's", 'a"b', "a\\b", "{0}", "-- x", "ü €", " 7 ", "%_")
+
+
+class Killed(BaseException):
+    """Nothing catches it."""
+
+
+@dataclass
+class Row:
+    """``vector``: ``None`` is a bad row."""
+
+    vector: tuple[float, ...] | None
+    quality: int = 0
+    note: str = ""
+    deep: tuple[str | None, str | None] = (None, None)
+
+
+@dataclass
+class World:
+    """What the source holds, and what the output must hold."""
+
+    spark: object
+    folder: Path
+    rng: random.Random
+    source: dict[str, Row] = field(default_factory=dict)
+    embedded: dict[str, Row] = field(default_factory=dict)
+    shown: bool = False  # whether embed has seen the source as it is
+    overrides: dict[str, str] = field(default_factory=dict)
+    selections: dict[str | None, float] = field(default_factory=dict)
+    batches: dict[str, int] = field(default_factory=dict)
+    has_pruning: bool = False
+    killed: bool = False
+    columns: bool = False
+    names: int = 0
+    log: list[str] = field(default_factory=list)
+
+    def config(self, **stages):
+        """The job file, or with other settings for a stage."""
+        settings = {
+            "cluster": {"n_clusters": 3},
+            "score": {"recall": "exact", "rank_by": "quality DESC", "eps_max": EPS_MAX},
+            "select": {"eps": EPS},
+            "prune": {"ratio": 50},
+        }
+        for stage, other in stages.items():
+            settings[stage] = {**settings[stage], **other}
+        return vectors_job(self.folder / "out", self.folder / "source", **settings)
+
+    def job(self, **stages):
+        return open_job(self.spark, self.config(**stages))
+
+    def table(self, name):
+        return DeltaTable(str(self.folder / "out" / name)).to_pyarrow_table().to_pylist()
+
+    # The source changes.
+
+    def change_source(self):
+        """Rows come, go, change, turn bad; a column may appear."""
+        rng, ids = self.rng, sorted(self.source)
+        for i in rng.sample(ids, min(len(ids), rng.choice([0, 1, 4]))):
+            del self.source[i]
+        for i in rng.sample(sorted(self.source), min(len(self.source), rng.choice([0, 2, 5]))):
+            what, row = rng.choice(["vector", "quality", "note", "deep", "bad"]), self.source[i]
+            if what == "vector":
+                row.vector = self.vector()
+            elif what == "bad":
+                row.vector = None if row.vector else self.vector()
+            elif what == "deep":
+                row.deep = (row.deep[1], row.deep[0] or "x")
+            else:
+                setattr(row, what, rng.randrange(3) if what == "quality" else f"n{rng.random()}")
+        for _ in range(rng.choice([0, 3, 8]) if ids else 25):
+            self.names += 1
+            name = f"{rng.choice(STRANGE)}{self.names}" if rng.random() < 0.2 else f"d{self.names}"
+            self.source[name] = Row(self.vector(), rng.randrange(3), "n", ("p", None))
+        if not any(row.vector for row in self.source.values()):
+            self.source["last"] = Row(self.vector())
+        if rng.random() < 0.1:
+            self.columns = not self.columns
+        self.write_source()
+
+    def vector(self):
+        """Near one of a few directions, or equal to one that is there."""
+        rng = self.rng
+        known = [row.vector for row in self.source.values() if row.vector]
+        if known and rng.random() < 0.2:
+            return rng.choice(known)
+        base = np.random.default_rng(rng.randrange(9)).standard_normal(D)
+        noise = np.random.default_rng(rng.randrange(10**6)).standard_normal(D)
+        return tuple(float(x) for x in base + rng.choice([0.02, 0.3]) * noise)
+
+    def write_source(self):
+        rows = [
+            (i, list(r.vector) if r.vector else [0.0] * D, r.quality, r.note, r.deep)
+            for i, r in sorted(self.source.items())
+        ]
+        frame = self.spark.createDataFrame(rows, SCHEMA)
+        if self.columns:
+            frame = frame.selectExpr("*", "length(note) AS more")
+        writer = frame.coalesce(1).write.format("delta").mode("overwrite")
+        writer.option("overwriteSchema", "true").save(str(self.folder / "source"))
+        self.shown = False
+
+    # Commands.
+
+    def embed_is_done(self):
+        if not self.shown:
+            self.embedded = {i: Row(**vars(r)) for i, r in self.source.items()}
+            self.shown = True
+
+    def run(self):
+        self.embed_is_done()
+        summary = run_job(self.job())
+        self.selections[None] = EPS
+        assert not summary.stale, summary.stale
+        self.check(everything=True)
+
+    def embed(self):
+        self.embed_is_done()
+        run_embed(self.job())
+
+    def try_other_clusters(self):
+        self.embed_is_done()
+        job = self.job(cluster={"n_clusters": self.rng.choice([1, 2, 5]), "seed": 7})
+        run_cluster(job, run_embed(job))
+        job.ledger.flush()
+
+    def try_other_scores(self):
+        self.embed_is_done()
+        other = self.rng.choice([{"eps_max": 0.2}, {"recall": "cluster"}, {"rank_by": "low"}])
+        job = self.job(score=other)
+        embed = run_embed(job)
+        run_score(job, embed, run_cluster(job, embed))
+        job.ledger.flush()
+
+    def select(self):
+        self.run()
+        name = self.rng.choice([None, "strict", "wide"])
+        eps = self.rng.choice([1e-5, 0.02, 0.09])
+        run_select(self.job(select={"eps": eps, "name": name})).counts  # noqa: B018
+        self.selections[name] = eps
+        self.check()
+
+    def restore(self):
+        self.run()
+        ids = sorted(i for i, r in self.embedded.items() if r.vector)
+        chosen = self.rng.sample(ids, min(2, len(ids)))
+        action = self.rng.choice(["keep", "remove"])
+        override_rows(self.job(), Rows(chosen), action, "because")
+        self.overrides |= dict.fromkeys(chosen, action)
+        run_job(self.job())
+        self.check(everything=True)
+
+    def forget(self):
+        self.run()
+        name = self.rng.choice([None, "strict"])
+        eps = self.rng.choice([1e-5, 0.09])
+        run_select(self.job(select={"eps": eps, "name": name}))
+        self.selections[name] = eps
+        ids = self.rng.sample(sorted(self.embedded), min(3, max(len(self.embedded) - 1, 0)))
+        good = [i for i, r in self.embedded.items() if r.vector and i not in ids]
+        if not good:
+            return
+        run_forget(self.job(), ids)
+        for i in ids:
+            del self.embedded[i]
+            self.source.pop(i, None)
+            self.overrides.pop(i, None)
+        self.check(everything=True)
+        self.write_source()  # they are deleted there, too
+
+    def prune(self):
+        self.embed_is_done()
+        if self.rng.random() < 0.5:
+            run_pruning_job(self.job(cluster={"n_clusters": 2}))
+        else:
+            job = self.job()
+            embed = run_embed(job)
+            run_prune(job, embed, run_cluster(job, embed))
+            job.ledger.flush()
+        self.has_pruning = True
+
+    def recluster(self):
+        self.run()
+        run_recluster(self.job())
+        self.check(everything=True)
+
+    def kill(self):
+        """A run that dies after one of its first commits."""
+        self.embed_is_done()
+        left, save = [self.rng.randrange(1, 9)], DataFrameWriter.save
+
+        def deadly(writer, *args, **kwargs):
+            save(writer, *args, **kwargs)
+            left[0] -= 1
+            if not left[0]:
+                raise Killed
+
+        DataFrameWriter.save = deadly
+        try:
+            run_job(self.job())
+        except Killed:
+            self.killed = True
+        finally:
+            DataFrameWriter.save = save
+
+    # What must be there.
+
+    def check(self, *, everything=False):
+        """The tables, after a command that leaves all of them in step."""
+        good = {i: r for i, r in self.embedded.items() if r.vector}
+        rows = {r["id"]: r for r in self.table("embeddings")}
+        assert rows.keys() == good.keys()
+        ids = sorted(rows)
+        X = np.array([rows[i]["embedding"] for i in ids], dtype=np.float32)
+        np.testing.assert_array_equal(X, unit_rows([good[i].vector for i in ids]).X)
+        for i in ids:
+            own, row = rows[i]["source"], good[i]
+            assert (own["quality"], own["note"]) == (row.quality, row.note), i
+            assert (own["deep"]["a"], own["deep"]["b"]) == row.deep, i
+        bad = sorted(set(self.embedded) - set(good))
+        assert sorted(r["id"] for r in self.table("quarantine")) == bad
+        self.check_batches({i: rows[i]["batch"] for i in ids})
+        M, neighbor = self.check_scores(rows)
+        for name, eps in self.selections.items():
+            if everything or name is None:
+                self.check_selection(name, eps, M, neighbor)
+        if self.has_pruning and everything:
+            pruning = {r["id"]: r["kept"] for r in self.table("pruning")}
+            assert pruning.keys() == good.keys()
+            kept = sorted(i for i, stays in pruning.items() if stays)
+            assert sorted(r["doc"] for r in self.table("pruned")) == kept
+
+    def check_batches(self, now):
+        """A row keeps its number; one that is new, or changed, comes after all of those."""
+        stayed = [i for i in now if now[i] == self.batches.get(i)]
+        newer = [now[i] for i in now if i not in stayed]
+        if stayed and newer and not self.killed:
+            assert min(newer) > max(now[i] for i in stayed)
+        self.batches, self.killed = now, False
+
+    def check_scores(self, rows):
+        """M and neighbor by brute force; clusters by the nearest centroid."""
+        scores = {r["id"]: r for r in self.table("scores")}
+        assert scores.keys() == rows.keys()
+        order = sorted(rows, key=lambda i: (rows[i]["batch"], -rows[i]["source"]["quality"], i))
+        X = np.array([rows[i]["embedding"] for i in order], dtype=np.float32)
+        M, _ = brute_force(X)
+        centroids = {r["cluster_id"]: r["centroid"] for r in self.table("centroids")}
+        C = np.array([centroids[c] for c in range(len(centroids))])
+        for place, i in enumerate(order):
+            row = scores[i]
+            assert row["exhaustive"], i
+            assert row["batch"] == rows[i]["batch"]
+            products = C @ X[place].astype(float)
+            assert products[row["cluster_id"]] >= products.max() - 1e-6, i
+            if M[place] > 1 - EPS_MAX + 1e-5:
+                assert abs(row["max_similarity"] - M[place]) < 3e-6, i
+                true = X[order.index(row["neighbor_id"])].astype(float) @ X[place].astype(float)
+                assert true > M[place] - 3e-6, i
+            elif M[place] < 1 - EPS_MAX - 1e-5:
+                assert row["max_similarity"] <= 1 - EPS_MAX, i
+        counted = {r["cluster_id"]: r["n_rows"] for r in self.table("clusters")}
+        for c in range(len(centroids)):
+            assert counted[c] == sum(r["cluster_id"] == c for r in scores.values())
+        found = {i: scores[i]["max_similarity"] for i in order}
+        return found, {i: scores[i]["neighbor_id"] for i in order}
+
+    def check_selection(self, name, eps, M, neighbor):
+        """Who is kept, by the paper's rule and what people decided; nothing is lost."""
+        end = f"_{name}" if name else ""
+        removed = {i for i, m in M.items() if m > 1 - eps}
+        removed |= {i for i, action in self.overrides.items() if action == "remove" and i in M}
+        removed -= {i for i, action in self.overrides.items() if action == "keep"}
+        gone = {r["id"]: r for r in self.table(f"duplicates{end}")}
+        assert gone.keys() == removed, (name, eps, gone.keys() ^ removed)
+        kept = {r["doc"]: r for r in self.table(f"deduplicated{end}")}
+        assert kept.keys() == M.keys() - removed
+        for i, row in kept.items():
+            assert row["note"] == self.embedded[i].note
+            assert (row["deep"]["a"], row["deep"]["b"]) == self.embedded[i].deep, i
+        for i, row in gone.items():
+            if self.overrides.get(i) != "remove":
+                assert row["survivor_id"] in kept, i
+                if not self.overrides:
+                    last = i
+                    while last in removed:
+                        last = neighbor[last]
+                    assert row["survivor_id"] == last, i
+
+
+COMMANDS = (
+    *("run", "run", "change_source", "change_source", "change_source", "kill", "kill"),
+    *("embed", "try_other_clusters", "try_other_scores", "select", "restore", "forget"),
+    *("prune", "recluster"),
+)
+
+
+def play(spark, folder, seed, *, length=5):
+    """One sequence; it ends with a run. Raises where a table is not as the model says."""
+    rng = random.Random(seed)
+    world = World(spark, Path(folder), rng)
+    world.change_source()
+    for name in ["run", *rng.choices(COMMANDS, k=length), "change_source", "run"]:
+        world.log.append(name)
+        try:
+            getattr(world, name)()
+        except Exception as error:
+            error.add_note(f"seed {seed}: {', '.join(world.log)}")
+            raise
+    return world.log
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=1e9)
+    given = parser.parse_args()
+    from semdedup_spark import open_session
+
+    spark = open_session(
+        {
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.databricks.delta.snapshotPartitions": "1",
+        }
+    )
+    began, failed, done = time.monotonic(), 0, 0
+    for seed in range(given.first, given.first + given.count):
+        if time.monotonic() - began > given.seconds:
+            break
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                log = play(spark, folder, seed)
+                print(f"{seed}: {', '.join(log)}", flush=True)
+            except Exception:
+                failed += 1
+                traceback.print_exc()
+        done += 1
+    print(f"{done} sequences, {failed} failed, {time.monotonic() - began:.0f} s", flush=True)
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
