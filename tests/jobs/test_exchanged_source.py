@@ -50,7 +50,7 @@ def test_an_empty_source_is_refused_and_nothing_is_written(spark, made):
     write_vectors(spark, folder / "none", X[:1])
     spark.sql(f"DELETE FROM delta.`{folder}/none`")
     empty = vectors_job(folder / "out", folder / "none", cluster={"n_clusters": 2})
-    with pytest.raises(SourceError, match=r"at least one row.*--allow-empty"):
+    with pytest.raises(SourceError, match=r"(?s)at least one row.*--allow-empty"):
         run_job(open_job(spark, empty))
     write_vectors(spark, folder / "bad", np.zeros((3, 6)))
     bad = vectors_job(folder / "out", folder / "bad", cluster={"n_clusters": 2})
