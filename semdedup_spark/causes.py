@@ -83,6 +83,11 @@ class Kind(Enum):
         self.passes = passes
         self.way_out = way_out
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it says nothing about the place that was to be read or written."""
+        return self in (Kind.NETWORK, Kind.KILLED, Kind.CONFLICT, Kind.CANCELLED)
+
     @classmethod
     def of(cls, passes: bool | None) -> Kind:
         """A kind of which only that is known."""
@@ -195,6 +200,7 @@ BY_WORDS = (
         Kind.ACCESS,
     ),
     (r"No FileSystem for scheme|incompatible with the Delta", Kind.PLATFORM),
+    (r"Too many open files", Kind.LASTING),
     (r"NoSuchBucket|bucket does not exist", Kind.LASTING),
     (r"FILE_NOT_EXIST|PATH_NOT_FOUND|does not exist|NoSuchKey", Kind.FILES),
     (

@@ -23,6 +23,9 @@ _SAID = re.compile(
 )
 _SQLSTATE = re.compile(r"\bSQLSTATE: ([0-9A-Z]{5})\b")
 _RAISED = re.compile(rf"^(?P<class>{_PATH}[A-Z]\w*)(?:: (?P<text>.*))?$", re.MULTILINE)
+_BY_SYSTEM = re.compile(
+    r"\((?:Permission denied|No space left on device|Read-only file system|Too many open files)\)$"
+)
 _TRACEBACK = "Traceback (most recent call last):"
 _OWN = f"{errors.__name__}."
 _LONGEST = 300
@@ -166,6 +169,8 @@ def _part(line: str, whole: str) -> _Said:
     found = _SAID.match(line)
     state = _SQLSTATE.search(whole)
     name = (found and found["class"]) or ""
+    if _BY_SYSTEM.search(line):  # Java calls all of these FileNotFoundException
+        name = ""
     condition = (found and found["condition"]) or ""
     said = (found and found["text"]) or ""
     told = f"[{condition}] {said}" if condition else said

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from semdedup_spark.cli.options import wait_option, working_job
+from semdedup_spark.report.terminal import say
 
 if TYPE_CHECKING:
     from semdedup_spark.datasets import ImageSet
@@ -109,10 +110,10 @@ def prune(
                 association = label_association(job, record, "label")
     counts = record.counts
     share = 100 * counts["kept"] / max(counts["kept"] + counts["removed"], 1)
-    click.echo(f"kept {counts['kept']:,} of {counts['read']:,} rows ({share:.2f} %)")
+    say(f"kept {counts['kept']:,} of {counts['read']:,} rows ({share:.2f} %)")
     if association is not None:
-        click.echo(f"Cramer's V of cluster by label {association:.3f}: 0 is none, 1 is perfect")
-    click.echo(f"pruned {job.root.name('pruned')}")
+        say(f"Cramer's V of cluster by label {association:.3f}: 0 is none, 1 is perfect")
+    say(f"pruned {job.root.name('pruned')}")
 
 
 def _refuse_dataset_options() -> None:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import canonical_json
+from semdedup_spark.masking import masked_settings
 from semdedup_spark.pipeline.pictures import pictures
 from semdedup_spark.pipeline.selected import (
     Selection,
@@ -228,6 +229,7 @@ def _lineage(
         )
         for r in known
     ]
-    settings = {r.stage: json.dumps(json.loads(r.config), indent=2) for r in known}
-    settings["job file"] = json.dumps(json.loads(canonical_json(job.config)), indent=2)
+    trees = {r.stage: json.loads(r.config) for r in known}
+    trees["job file"] = json.loads(canonical_json(job.config))
+    settings = {name: json.dumps(masked_settings(tree), indent=2) for name, tree in trees.items()}
     return lines, settings, dict(known[-1].software)
