@@ -150,7 +150,7 @@ def _by_words(texts: list[str]) -> tuple[Kind, str] | None:
 
 def _parts(text: str) -> Iterator[_Said]:
     """Its first line, each line that begins with ``Caused by``, and what Python raised."""
-    lines = text.strip().splitlines()
+    lines = text.strip().split("\n")
     heads = [
         line
         for place, line in enumerate(lines)
@@ -218,7 +218,7 @@ def _with_condition(error: BaseException) -> str:
 
 
 def _short(text: str) -> str:
-    lines = text.strip().splitlines() or [""]
+    lines = text.strip().split("\n")
     line = re.sub(rf"^(?:Caused by: )?{_PACKAGE}[A-Z][\w$]*: (?=\S)", "", lines[0].strip(), count=1)
     line = inline(line)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."

@@ -94,7 +94,7 @@ def _quoted_safely() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = shown(error.message)
+        error.message = shown(error.message)  # type: ignore[misc]
         raise
 
 

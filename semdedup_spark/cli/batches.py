@@ -48,8 +48,9 @@ def forget(
     rows. Old files keep them until VACUUM removes these.
     """
     from semdedup_spark.pipeline import run_forget
+    from semdedup_spark.pipeline.ids import read_ids
 
-    keys = [*ids, *_keys_in(ids_file)]
+    keys = [*ids, *(() if ids_file is None else read_ids(ids_file))]
     with working_job(config, overrides, run_id, wait) as job:
         done = run_forget(job, keys)
     say(f"forgotten: {done.embedded:,} rows of embeddings, {done.quarantined:,} of quarantine")
@@ -64,17 +65,6 @@ def forget(
     if done.stale:
         say("These cannot be made again with their settings and hold the rows still; make them")
         say(f"with others, or drop them: {', '.join(done.stale)}")
-
-
-def _keys_in(path: Path | None) -> list[str]:
-    from semdedup_spark.errors import ConfigError
-
-    if path is None:
-        return []
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--ids must be a text file in UTF-8. Got {path}: {error}.") from error
 
 
 COMMANDS = (recluster, forget)

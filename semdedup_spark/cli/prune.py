@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from semdedup_spark.cli.options import wait_option, working_job
+from semdedup_spark.masking import masked_settings
 from semdedup_spark.report.terminal import say
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def write_job(tree: dict[str, Any], images: ImageSet, output: Path) -> Path:
 
     write_pictures(images, Path(tree["source"]["path"]))
     job_file = output / "job.yml"
-    job_file.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    shown = masked_settings(tree)  # tables lie beside it, for others to read
+    job_file.write_text(yaml.safe_dump(shown, sort_keys=False), encoding="utf-8")
     return job_file
 
 

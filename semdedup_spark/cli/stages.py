@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +172,7 @@ def parse_clusters(n_clusters: str) -> ClusterConfig:
     from semdedup_spark.config import ClusterConfig
     from semdedup_spark.errors import ConfigError
 
-    if n_clusters != "auto" and not (n_clusters.isdigit() and int(n_clusters) >= 1):
+    if n_clusters != "auto" and not re.fullmatch("0*[1-9][0-9]*", n_clusters):
         raise ConfigError(f"--n_clusters must be auto or at least 1. Got {n_clusters!r}.")
     return ClusterConfig(n_clusters="auto" if n_clusters == "auto" else int(n_clusters))
 

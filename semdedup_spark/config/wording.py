@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 
 from semdedup_spark.errors import did_you_mean
@@ -20,7 +19,7 @@ _PLAIN = {
     str: "text",
     NoneType: "null",
 }
-_BOUNDS = {Gt: "greater than", Ge: "at least", Lt: "less than", Le: "at most"}
+_BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 _MOST_FIELDS = 3
 _LONGEST = 200
 
@@ -163,7 +162,7 @@ def _one(kind: Any, bounds: tuple[Any, ...]) -> str:
     if fields := _fields(kind):
         return _of_model(kind, fields)
     given = [inner for each in bounds for inner in getattr(each, "metadata", [each])]
-    said = [f"{_BOUNDS[type(b)]} {_bound(b):g}" for b in given if type(b) in _BOUNDS]
+    said = [f"{w} {getattr(b, n):g}" for b in given for n, w in _BOUNDS.items() if hasattr(b, n)]
     plain = _PLAIN.get(kind, "of another type")
     return f"{plain} {' and '.join(said)}" if said and kind in (int, float) else plain
 
@@ -175,8 +174,3 @@ def _of_model(kind: Any, fields: Mapping[str, Any]) -> str:
         return f"keys with values, of {', '.join(fields)}"
     each = (f"{name}: {_words(f.annotation, f.metadata)}" for name, f in fields.items())
     return "{" + ", ".join(each) + "}"
-
-
-def _bound(bound: Any) -> float:
-    names = (name for name in ("gt", "ge", "lt", "le") if hasattr(bound, name))
-    return float(getattr(bound, next(names)))

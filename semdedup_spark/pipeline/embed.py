@@ -139,7 +139,8 @@ def _run_side(job: Job, side: _Side, settings: dict[str, Any]) -> StageRecord:
             raise ReconciliationError(
                 f"embedded + quarantined must be the rows read. Got {embedded.rows} + "
                 f"{rejected.rows} for {source.n_read}.",
-                hint="the source may have changed while it was read; run the command again.",
+                hint="the source may have changed while it was read. Run the command again when "
+                "nobody writes to it; if the numbers stay so, report it.",
             )
         return StageResult(
             outputs={side.table: embedded.version, side.quarantine: rejected.version},

@@ -27,7 +27,7 @@ from semdedup_spark.pipeline.selected import (
 from semdedup_spark.pipeline.sides import Side, of_both
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.pipeline.summary import Example
-from semdedup_spark.pipeline.tune import Tuning, run_tune
+from semdedup_spark.pipeline.tune import Tuning, named_value, run_tune
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _STAGES = ("embed", "cluster", "score")
@@ -204,7 +204,7 @@ def _reasons(job: Job) -> list[Reason]:
     by_reason = rows.groupBy(s.REASON).agg(F.count(F.lit(1)).alias("n"), first.alias("first"))
     top = by_reason.orderBy(F.desc("n"), s.REASON).limit(_MOST_REASONS).collect()
     return [
-        Reason(row[s.REASON], int(row["n"]), row["first"][0] or "(null)", row["first"][1] or "")
+        Reason(row[s.REASON], int(row["n"]), named_value(row["first"][0]), row["first"][1] or "")
         for row in top
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import RenderableType
 from rich.table import Table
 
 from semdedup_spark.report.terminal import open_console, plain
@@ -21,7 +22,7 @@ def print_sweep(lines: Sequence[Summary]) -> None:
     if copies:
         grid.add_column("copies kept", justify="right")
     for line in lines:
-        cells = [
+        cells: list[RenderableType] = [
             plain(line.method),
             str(line.n_clusters or ""),
             f"{line.ratio:g}",

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 
 from semdedup_spark.pipeline.explain import Explanation
-from semdedup_spark.pipeline.tune import OTHERS, SourceShare, Tuning, named_value
+from semdedup_spark.pipeline.tune import Tuning
 from semdedup_spark.report.differences import shortened
-from semdedup_spark.report.terminal import cell, plain, print_line
+from semdedup_spark.report.terminal import cell, print_line
 from semdedup_spark.visible import inline
 
 _MOST_COLUMNS = 7
@@ -18,10 +18,10 @@ _MOST_CHARACTERS = 200
 def print_tuning(console: Console, tuning: Tuning) -> None:
     """Kept fractions by eps, eps by kept fractions, and what to know about both."""
     copies = 100 * tuning.copies / max(tuning.rows, 1)
-    console.print(
+    print_line(
+        console,
         f"{tuning.rows:,} scored rows; {tuning.copies:,} ({copies:.1f} %) are exact copies of an "
         f"earlier row (M = 1). Horizon: eps_max {tuning.eps_max:g}, recall {tuning.recall}.",
-        soft_wrap=True,
     )
     grid = Table(box=None, pad_edge=False)
     for name in ("", "eps", "kept", "removed", "in groups"):
@@ -87,15 +87,8 @@ def _print_sources(console: Console, tuning: Tuning) -> None:
         grid.add_column(name, justify="right", no_wrap=True)
     for each in tuning.sources:
         shares = (_percent(share) for share in each.kept[first:])
-        grid.add_row(plain(_source_name(each)), f"{each.rows:,}", *shares)
+        grid.add_row(cell(each.name), f"{each.rows:,}", *shares)
     console.print(grid)
-
-
-def _source_name(each: SourceShare) -> str:
-    """Values that look like our words for no value, or for the rest, stand in quotes."""
-    if each.others:
-        return OTHERS
-    return named_value(each.source)
 
 
 def _percent(share: float) -> str:

@@ -128,7 +128,7 @@ class NamedTable:
     def parse(cls, name: str) -> NamedTable:
         """``/lake/dedup/centroids@3``, ``main.dedup.centroids``."""
         place, at, version = name.rpartition("@")
-        if not at or not version.isdigit():
+        if not at or not re.fullmatch("[0-9]+", version):
             place, version = name, ""
         parent, slash, table = place.rstrip("/").rpartition("/")
         if not slash and "." in place:
