@@ -100,7 +100,7 @@ def _patterns(*pairs: tuple[str, Kind]) -> tuple[tuple[re.Pattern[str], Kind], .
 
 # Of Spark's error conditions and Delta's, those whose SQLSTATE says too little or another thing.
 BY_CONDITION = _patterns(
-    (r"FAILED_READ_FILE\.FILE_NOT_EXIST|PATH_NOT_FOUND|.*_SCHEMA_CHANGED?_.*", Kind.FILES),
+    (r"FAILED_READ_FILE\.FILE_NOT_EXIST|PATH_NOT_FOUND", Kind.FILES),
     (r"FAILED_READ_FILE\.UNSUPPORTED_FILE_SYSTEM", Kind.PLATFORM),
     (
         r"FAILED_READ_FILE\.(?:CANNOT_READ_FILE_FOOTER|PARQUET_.*)|DELTA_FAILED_READ_FILE_FOOTER"
