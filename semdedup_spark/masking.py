@@ -166,6 +166,14 @@ def masked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+def unmasked(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that were masked when they were recorded, with the secrets that they have ``now``.
+    What differs in another way stays as it was recorded.
+    """
+    shown = masked_settings(now)
+    return {k: now[k] if k in now and shown[k] == v else v for k, v in recorded.items()}
+
+
 def identifying(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as an identity may hash them: without credentials, which decide who may read the
     rows and not which rows they are. A key that was exchanged makes no other result.

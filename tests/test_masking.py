@@ -15,8 +15,9 @@ from semdedup_spark.masking import (
     masked,
     masked_settings,
     masked_tree,
+    unmasked,
 )
-from semdedup_spark.pipeline.stages import result_key
+from semdedup_spark.pipeline.identity import result_key
 from semdedup_spark.report.terminal import as_json
 from semdedup_spark.tables.runs import config_difference
 
@@ -138,6 +139,14 @@ def test_settings_without_secrets_keep_their_identity_and_their_text():
     )
     tree = json.loads(canonical_json({"source": config.source, "select": config.select}))
     assert identifying(tree) == masked_settings(tree) == tree
+
+
+def test_recorded_settings_get_back_the_secrets_that_they_have_now_and_nothing_else():
+    now = {"centroids": "s3a://K:new@b/x", "seed": 2}
+    recorded = masked_settings({"centroids": "s3a://K:old@b/x", "seed": 1})
+    assert unmasked(recorded, now) == {"centroids": "s3a://K:new@b/x", "seed": 1}
+    elsewhere = masked_settings({"centroids": "s3a://K:old@b/y"})
+    assert unmasked(elsewhere, now) == {"centroids": "s3a://***@b/y"}
 
 
 def test_a_difference_of_secrets_is_not_told_by_their_values():

@@ -15,13 +15,13 @@ from semdedup_spark.kernels.training import Training
 from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.embed import require_embed
 from semdedup_spark.pipeline.emptied import is_emptied, no_centroids
+from semdedup_spark.pipeline.identity import result_key
 from semdedup_spark.pipeline.reuse import check_encoder, given_centroids, given_table
 from semdedup_spark.pipeline.stages import (
     Job,
     StageResult,
     has_output,
     require_stage,
-    result_key,
     run_stage,
 )
 from semdedup_spark.tables.catalog import read_table

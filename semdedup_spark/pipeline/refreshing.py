@@ -9,6 +9,7 @@ from typing import Any
 from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
 from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
+from semdedup_spark.masking import unmasked
 from semdedup_spark.pipeline.embed import ERASED
 from semdedup_spark.pipeline.prune import pruning_inputs, run_prune
 from semdedup_spark.pipeline.select import (
@@ -62,7 +63,7 @@ def as_last_made(job: Job) -> Job:
         last = job.ledger.last(stage)
         if last is not None:
             now = getattr(job.config, stage).model_dump()
-            recorded[stage] = {**now, **json.loads(last.config)}
+            recorded[stage] = {**now, **unmasked(json.loads(last.config), now)}
     return _with(job, **recorded)
 
 

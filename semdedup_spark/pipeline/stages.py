@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -15,15 +14,14 @@ from pyspark.sql import SparkSession
 
 from semdedup_spark import __version__
 from semdedup_spark import schema as s
-from semdedup_spark.config import JobConfig, canonical_json, fingerprint, plain_settings
+from semdedup_spark.config import JobConfig, canonical_json, fingerprint
 from semdedup_spark.errors import StageOrderError
-from semdedup_spark.masking import MASK, identifying, masked_settings
+from semdedup_spark.masking import MASK
+from semdedup_spark.pipeline.identity import kept_config, kept_settings, key_beside
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
 from semdedup_spark.tables.writes import TableState, table_state
 
-# Part of every result's identity: raised when a stage starts to compute something else.
-_FORMAT = 3
 # Inputs that another stage makes.
 _MAKERS = {
     s.EMBEDDINGS: "embed",
@@ -139,21 +137,6 @@ def open_job(
     )
 
 
-def result_key(settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """Identity of a stage's output: equal settings and inputs give equal output."""
-    return fingerprint({"format": _FORMAT, "settings": settings, "inputs": inputs})
-
-
-def _key(last: StageRecord | None, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """Without credentials: one that was exchanged makes no other result. An earlier release hashed
-    them, too; what it made with these stays valid.
-    """
-    before = result_key(plain_settings(settings), inputs)
-    if last is not None and last.result_key == before:
-        return before
-    return result_key(identifying(plain_settings(settings)), inputs)
-
-
 def run_stage(
     job: Job,
     stage: str,
@@ -165,8 +148,8 @@ def run_stage(
     job.begin()
     started, clock = datetime.now(timezone.utc), time.monotonic()
     last = job.ledger.last(stage)
-    key = _key(last, settings, inputs)
-    shown = masked_settings(plain_settings(settings))
+    key = key_beside(last, settings, inputs)
+    shown = kept_settings(settings)
     why, versions = _still_valid(job, last, key, shown, inputs)
     if last is not None and versions is not None:
         record = replace(
@@ -176,7 +159,7 @@ def run_stage(
             seconds=time.monotonic() - clock,
             reused=True,
             why=why,
-            config=_masked_config(last.config),
+            config=kept_config(last.config),
             outputs=versions,
         )
     else:
@@ -216,8 +199,8 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
             f"stage {stage} must have run in {job.root.location}. The ledger does not know it.",
             hint=f"run `semdedup {stage}` first, or `semdedup run` for the whole job.",
         )
-    shown = masked_settings(plain_settings(settings))
-    difference = config_difference(_masked_config(last.config), canonical_json(shown))
+    shown = canonical_json(kept_settings(settings))
+    difference = config_difference(kept_config(last.config), shown)
     if difference:
         raise StageOrderError(
             f"the output of stage {stage} must be made with this configuration. "
@@ -263,7 +246,7 @@ def _still_valid(
         return "it has not run here before", None
     if last.result_key != key:
         config = canonical_json(shown)
-        reasons = config_difference(_masked_config(last.config), config)
+        reasons = config_difference(kept_config(last.config), config)
         changed = [name for name, value in inputs.items() if last.inputs.get(name) != value]
         reasons += [f"its input {name} changed" for name in changed]
         hidden = "a setting that is not shown changed, or " if MASK in config else ""
@@ -272,11 +255,6 @@ def _still_valid(
     if versions is None:
         return f"the table {table} was changed or removed since", None
     return "nothing that it depends on has changed", versions
-
-
-def _masked_config(config: str) -> str:
-    """As the ledger keeps it now: earlier releases wrote secrets down."""
-    return canonical_json(masked_settings(json.loads(config)))
 
 
 def has_output(job: Job, record: StageRecord) -> bool:

@@ -33,7 +33,7 @@ def console_listener() -> Listener:
 
 
 def _show(text: str) -> None:
-    _NOTES.print(text, markup=False, soft_wrap=True)
+    print_line(_NOTES, text)
 
 
 def _show_start(stage: str, why: str) -> None:
