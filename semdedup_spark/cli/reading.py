@@ -60,7 +60,7 @@ def tune(
 @reading_options
 @click.option("--id", "key", help="The row to explain, as its id is written.")
 @click.option("--sample", type=click.IntRange(min=1), help="Removals at the edge of eps instead.")
-@click.option("--seed", default=0, show_default=True, help="Of --sample.")
+@click.option("--seed", default=0, show_default=True, help="Of --sample, among equals.")
 @click.option("--name", help="A selection beside the main one, such as strict.")
 @click.option(
     "--limit", default=20, show_default=True, help="Rows to list that a kept one absorbed."
