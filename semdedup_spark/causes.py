@@ -195,6 +195,7 @@ BY_WORDS = (
     (r"CUDA out of memory|Cannot broadcast the table|Cannot allocate memory", Kind.MEMORY),
     (
         r"Status Code: 403|403 Forbidden|HTTP 403|Access Denied|SignatureDoesNotMatch"
+        r"|StatusCode\.(?:UNAUTHENTICATED|PERMISSION_DENIED)"
         r"|InvalidAccessKeyId|ExpiredToken|AuthorizationPermissionMismatch|Permission denied"
         r"|Read-only file system",
         Kind.ACCESS,
@@ -209,6 +210,7 @@ BY_WORDS = (
         r"|Answer from Java side is empty|Connection refused|Broken pipe",
         Kind.KILLED,
     ),
+    (r"StatusCode\.(?:UNAVAILABLE|DEADLINE_EXCEEDED)|failed to connect to all", Kind.NETWORK),
     (r"SlowDown|Status Code: 50\d|HTTP 50\d|Too Many Requests|Throttl|timed out", Kind.NETWORK),
     (r"is not a Parquet file|Malformed|Corrupt|corrupt", Kind.DAMAGED),
     (r"was cancelled|has been cancelled|cancelled part of", Kind.CANCELLED),

@@ -29,7 +29,7 @@ _BY_SYSTEM = re.compile(
 _TRACEBACK = "Traceback (most recent call last):"
 _OWN = f"{errors.__name__}."
 _LONGEST = 300
-_SPARK = ("pyspark", "py4j")
+_SPARK = ("pyspark", "py4j", "grpc")
 _NUMBERS = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), Kind.ROOM),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), Kind.ACCESS),

@@ -237,3 +237,11 @@ def test_the_settings_of_spark_are_read_as_spark_reads_them(tmp_path, monkeypatc
     assert spark_defaults() == {}
     monkeypatch.delenv("SPARK_CONF_DIR")
     assert spark_defaults() == {}
+
+
+def test_a_lost_server_of_spark_connect_passes():
+    class Lost(Exception):
+        __module__ = "grpc._channel"
+
+    text = "<_InactiveRpcError of RPC that terminated with:\n\tstatus = StatusCode.UNAVAILABLE\n>"
+    assert explained(Lost(text)).kind is Kind.NETWORK

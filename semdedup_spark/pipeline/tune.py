@@ -172,7 +172,7 @@ def run_tune(
         histogram=_histogram(counted, bins),
         in_groups_exact=both_sides or job.config.reference is not None,
         by=by,
-        sources=[] if sourced is None else _by_source(sourced, grid),
+        sources=[] if sourced is None else shares_by_value(sourced, grid),
     )
 
 
@@ -261,8 +261,21 @@ def _with_source(job: Job, scores: DataFrame, by: str) -> DataFrame:
     return scores.select(s.ID, s.MAX_SIMILARITY).join(of_row, s.ID)
 
 
-def _by_source(sourced: DataFrame, grid: list[float]) -> list[SourceShare]:
-    """The largest sources, and all others as one: bounded, whatever the column holds."""
+def shares_by_value(sourced: DataFrame, grid: list[float]) -> list[SourceShare]:
+    """Fractions kept by the values of a column: those of most rows, and all others as one.
+
+    Parameters
+    ----------
+    sourced
+        ``max_similarity`` and ``group``, the value as text or null.
+    grid
+        Thresholds, eps.
+
+    Returns
+    -------
+    list of SourceShare
+        At most 41, whatever the column holds.
+    """
     sizes = sourced.groupBy(GROUP).count().orderBy(F.desc("count"), GROUP)
     top = [row[GROUP] for row in sizes.limit(_MOST_SOURCES).collect()]
     edges = sorted({1 - eps for eps in grid})

@@ -104,7 +104,9 @@ def read_table(
         _ = df.schema  # Spark Connect looks only now
         return df
     except AnalysisException as error:
-        if version is not None and table_exists(spark, root, table):
+        if table_exists(spark, root, table):
+            if version is None:  # it is there, and something else is wrong with it
+                raise
             raise StageOrderError(
                 f"the table {table} under {root.location} must still have its version {version}. "
                 "It does not.",
