@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from dataclasses import replace
@@ -11,6 +12,9 @@ import pytest
 from py4j.protocol import Py4JNetworkError
 from pyspark.errors import PySparkException
 
+from semdedup_spark import errors
+from semdedup_spark.causes import Kind
+from semdedup_spark.errors import PermanentError, TransientError, UnknownError
 from semdedup_spark.failures import explained
 from semdedup_spark.pipeline import Progress
 from semdedup_spark.report.console import counts_line
@@ -110,6 +114,105 @@ def test_of_what_spark_says_the_cause_is_told_in_a_line_and_the_way_out(text, ca
     assert failure.retryable
 
 
+IN_WORKER = (
+    "\n  An exception was thrown from the Python worker. Please see the stack trace below.\n"
+    'Traceback (most recent call last):\n  File "x.py", line 1, in f\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "cause"),
+    [
+        # A condition decides, whatever the data that it quotes look like.
+        (
+            "[CAST_INVALID_INPUT] The value 'Connection refused' cannot be cast. SQLSTATE: 22018",
+            Kind.REQUEST,
+            "[CAST_INVALID_INPUT]",
+        ),
+        ("[DIVIDE_BY_ZERO] Division by zero. SQLSTATE: 22012", Kind.REQUEST, "[DIVIDE_BY_ZERO]"),
+        ("[TABLE_OR_VIEW_NOT_FOUND] a SQLSTATE: 42P01", Kind.REQUEST, "[TABLE_OR_VIEW_NOT_FOUND]"),
+        (
+            "[DELTA_FEATURES_PROTOCOL_METADATA_MISMATCH] timestampNtz SQLSTATE: KD004",
+            Kind.PLATFORM,
+            "[DELTA_FEATURES",
+        ),
+        ("[DELTA_CONCURRENT_APPEND.X] Files were added", Kind.CONFLICT, "[DELTA_CONCURRENT_APPEND"),
+        ("[DELTA_VERSIONS_NOT_CONTIGUOUS] 1 to 3 SQLSTATE: KD00C", Kind.VERSION, "[DELTA_VERSIONS"),
+        (
+            "[FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER] Could not read a SQLSTATE: KD001",
+            Kind.DAMAGED,
+            "[FAILED_READ_FILE",
+        ),
+        ("[INTERNAL_ERROR] a bug SQLSTATE: XX000", Kind.UNKNOWN, "[INTERNAL_ERROR] a bug"),
+        # Then the classes of exceptions, the innermost first.
+        ("Lost\nCaused by: java.net.SocketTimeoutException: Read", Kind.NETWORK, "Read"),
+        ("Lost\nCaused by: java.nio.file.AccessDeniedException: s3a://b", Kind.ACCESS, "s3a://b"),
+        ("Lost\nCaused by: java.lang.OutOfMemoryError: Java heap space", Kind.MEMORY, "Java heap"),
+        ("Lost\nCaused by: java.lang.NoClassDefFoundError: a/b/C", Kind.PLATFORM, "a/b/C"),
+        (
+            "Lost\nCaused by: java.io.FileNotFoundException: /out/a (Permission denied)",
+            Kind.ACCESS,
+            "/out/a (Permission denied)",
+        ),
+        (f"{IN_WORKER}ValueError: bad shape\n", Kind.PROGRAM, "ValueError: bad shape"),
+        (f"{IN_WORKER}ModuleNotFoundError: No module named 'x'\n", Kind.PLATFORM, "ModuleNot"),
+        # Of an error of ours in a worker its own type and hint.
+        (
+            f"{IN_WORKER}semdedup_spark.errors.SourceChangedError: it changed.\n  Hint: wait.\n",
+            Kind.PASSING,
+            "it changed.",
+        ),
+        (
+            f"{IN_WORKER}semdedup_spark.errors.EnvironmentProblem: torch must be there.\n",
+            Kind.LASTING,
+            "torch must be there.",
+        ),
+        ("An error occurred\n: org.x.SparkException: boo password=a1b2", Kind.UNKNOWN, "Spark"),
+    ],
+)
+def test_what_passes_is_told_from_what_stays_by_condition_and_class(text, kind, cause):
+    failure = explained(PySparkException(text))
+    assert failure.kind is kind
+    assert failure.cause.startswith(cause)
+    assert "a1b2" not in str(failure)
+    types = {True: TransientError, False: PermanentError, None: UnknownError}
+    assert isinstance(failure, types[kind.passes])
+    assert failure.retryable is (kind.passes is True)
+    assert ("goes on" in failure.hint) <= failure.retryable
+
+
+def test_every_kind_of_failure_says_what_to_do_and_only_passing_ones_that_the_command_goes_on():
+    for kind in Kind:
+        assert kind.way_out
+        assert ("goes on" in kind.way_out) is (kind.passes is True)
+    assert "not known" in Kind.UNKNOWN.way_out
+
+
+def test_failures_of_the_machine_are_told_by_their_number():
+    assert explained(OSError(errno.ENOSPC, "No space left on device")).retryable
+    assert explained(PermissionError(errno.EACCES, "Permission denied")).kind is Kind.ACCESS
+    assert explained(MemoryError()).kind is Kind.MEMORY
+    assert explained(FileNotFoundError(errno.ENOENT, "gone")) is None
+    assert explained(explained(MemoryError())).kind is Kind.MEMORY
+
+
+def test_errors_on_purpose_are_transient_or_permanent():
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.SemDedupError):
+            assert kind is errors.SemDedupError or issubclass(
+                kind, TransientError | PermanentError | UnknownError
+            )
+            assert kind.retryable is issubclass(kind, TransientError)
+
+
+def test_a_log_of_a_failure_says_whether_it_passes(lines):
+    log_failure("nightly", PySparkException("[DIVIDE_BY_ZERO] SQLSTATE: 22012"))
+    log_failure("nightly", errors.OutputBusyError("busy"))
+    log_failure("nightly", ValueError("password=a1b2"))
+    assert [line["context"]["retryable"] for line in lines()] == [False, True, False]
+    assert "a1b2" not in json.dumps(lines())
+
+
 def test_an_unknown_failure_of_spark_is_told_by_its_innermost_cause():
     text = "Lost task\nCaused by: a.b.OuterException: one\nCaused by: c.InnerError: two\n\tat d"
     failure = explained(PySparkException(text))
@@ -134,3 +237,11 @@ def test_the_settings_of_spark_are_read_as_spark_reads_them(tmp_path, monkeypatc
     assert spark_defaults() == {}
     monkeypatch.delenv("SPARK_CONF_DIR")
     assert spark_defaults() == {}
+
+
+def test_a_lost_server_of_spark_connect_passes():
+    class Lost(Exception):
+        __module__ = "grpc._channel"
+
+    text = "<_InactiveRpcError of RPC that terminated with:\n\tstatus = StatusCode.UNAVAILABLE\n>"
+    assert explained(Lost(text)).kind is Kind.NETWORK

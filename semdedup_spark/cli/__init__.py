@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 
@@ -27,7 +29,9 @@ from semdedup_spark.cli import (
 )
 from semdedup_spark.cli.files import check_writable
 from semdedup_spark.errors import SemDedupError
-from semdedup_spark.failures import explained
+from semdedup_spark.failures import explained, unclear
+from semdedup_spark.report.terminal import say
+from semdedup_spark.visible import shown
 
 _EXTRAS = {
     "pyspark": "spark",
@@ -48,28 +52,53 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         cli.main(args=None if arguments is None else list(arguments), prog_name="semdedup")
     except SemDedupError as error:
-        click.echo(f"semdedup: {error}", err=True)
+        say(f"semdedup: {error}", err=True)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").split(".")[0])
         if extra is None:
-            raise
-        click.echo(
+            _end_by(error)
+        say(
             f"semdedup: the package {error.name} must be installed. It is not.\n"
             f"  Hint: pip install 'semdedup-spark[{extra}]'",
             err=True,
         )
         sys.exit(2)
     except Exception as error:
-        failure = explained(error)
-        if failure is None:
-            raise
-        traceback.print_exc()
-        click.echo(f"semdedup: {failure}", err=True)
-        sys.exit(1)
+        _end_by(error)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _end_by(error: Exception) -> NoReturn:
+    """Tell all that is known of an error that was not raised on purpose."""
+    say("".join(traceback.format_exception(error)), err=True)
+    say(f"semdedup: {explained(error) or unclear(error)}", err=True)
+    sys.exit(1)
+
+
+class _Commands(click.Group):
+    """Whose refusals quote arguments as they may be seen."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Reads the arguments of the group."""
+        with _quoted_safely():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Reads those of the command, and runs it."""
+        with _quoted_safely():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _quoted_safely() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = shown(error.message)  # type: ignore[misc]
+        raise
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="semdedup")
 @click.option(
     "--log-json",

@@ -8,6 +8,7 @@ import click
 
 from semdedup_spark.cli.options import job_options, wait_option, working_job
 from semdedup_spark.cli.stages import print_result
+from semdedup_spark.report.terminal import say
 
 _SHOWN = 10  # of ids that are not there
 
@@ -47,37 +48,23 @@ def forget(
     rows. Old files keep them until VACUUM removes these.
     """
     from semdedup_spark.pipeline import run_forget
+    from semdedup_spark.pipeline.ids import read_ids
 
-    keys = [*ids, *_keys_in(ids_file)]
+    keys = [*ids, *(() if ids_file is None else read_ids(ids_file))]
     with working_job(config, overrides, run_id, wait) as job:
         done = run_forget(job, keys)
-    click.echo(
-        f"forgotten: {done.embedded:,} rows of embeddings, {done.quarantined:,} of quarantine"
-    )
+    say(f"forgotten: {done.embedded:,} rows of embeddings, {done.quarantined:,} of quarantine")
     if done.unknown:
         shown = ", ".join(repr(id_) for id_ in done.unknown[:_SHOWN])
         more = ", ..." if len(done.unknown) > _SHOWN else ""
-        click.echo(f"not there, or no longer: {len(done.unknown):,} ids: {shown}{more}")
-    click.echo("Older versions of the tables still hold them. To remove those, when the retention")
-    click.echo("time has passed (Delta's default is 7 days):")
+        say(f"not there, or no longer: {len(done.unknown):,} ids: {shown}{more}")
+    say("Older versions of the tables still hold them. To remove those, when the retention")
+    say("time has passed (Delta's default is 7 days):")
     for table in done.tables:
-        click.echo(f"  VACUUM {table}")
+        say(f"  VACUUM {table}")
     if done.stale:
-        click.echo(
-            "These cannot be made again with their settings and hold the rows still; make them"
-        )
-        click.echo(f"with others, or drop them: {', '.join(done.stale)}")
-
-
-def _keys_in(path: Path | None) -> list[str]:
-    from semdedup_spark.errors import ConfigError
-
-    if path is None:
-        return []
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--ids must be a text file in UTF-8. Got {path}: {error}.") from error
+        say("These cannot be made again with their settings and hold the rows still; make them")
+        say(f"with others, or drop them: {', '.join(done.stale)}")
 
 
 COMMANDS = (recluster, forget)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from semdedup_spark.report.terminal import say
+
 
 @click.command()
 @click.option("--table", required=True, help="Directory or URI of a Delta table: out/pruned, say.")
@@ -29,7 +31,7 @@ def export(
         export_dataset(opened, output, image=content)
     else:
         export_parquet(opened, output, rows_per_file=rows_per_file)
-    click.echo(f"{len(opened):,} rows of version {opened.version} in {output}")
+    say(f"{len(opened):,} rows of version {opened.version} in {output}")
 
 
 COMMANDS = (export,)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import click
 
 from semdedup_spark.cli.options import job_options, opened_job, wait_option, working_job
+from semdedup_spark.report.terminal import open_console, say_json
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
@@ -17,16 +17,14 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @_JSON
 def status(config: str, overrides: tuple[str, ...], run_id: str | None, as_json: bool) -> None:
     """What the ledger says: newest stages, last runs, who works on the output now."""
-    from rich.console import Console
-
     from semdedup_spark.pipeline.status import read_status
     from semdedup_spark.report.operations import print_status
 
     found = read_status(opened_job(config, overrides, run_id))
     if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2))
+        say_json(found.as_dict())
     else:
-        print_status(Console(highlight=False), found)
+        print_status(open_console(), found)
 
 
 @click.command()
@@ -41,8 +39,6 @@ def diff(
     as_json: bool,
 ) -> None:
     """Rows that one run kept and another removed, by reason: --run A --run B."""
-    from rich.console import Console
-
     from semdedup_spark.pipeline.diff import diff_runs
     from semdedup_spark.report.operations import print_changes
 
@@ -50,9 +46,9 @@ def diff(
         raise click.UsageError(f"--run must be given twice. Got {len(runs)}.")
     changes = diff_runs(opened_job(config, overrides, run_id), *runs)
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(change) for change in changes], indent=2))
+        say_json([dataclasses.asdict(change) for change in changes])
     else:
-        print_changes(Console(highlight=False), changes)
+        print_changes(open_console(), changes)
 
 
 @click.command()
@@ -81,14 +77,12 @@ def maintain(
     ledger_days: int,
 ) -> None:
     """OPTIMIZE and VACUUM the tables, and trim the ledger."""
-    from rich.console import Console
-
     from semdedup_spark.pipeline.maintain import maintain as tidy
     from semdedup_spark.report.operations import print_tidied
 
     with working_job(config, overrides, run_id, wait) as job:
         tidied = tidy(job, retain_hours=retain_hours, ledger_days=ledger_days)
-    print_tidied(Console(highlight=False), tidied)
+    print_tidied(open_console(), tidied)
 
 
 COMMANDS = (status, diff, maintain)

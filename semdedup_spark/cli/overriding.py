@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from semdedup_spark.cli.options import job_options, wait_option, working_job
+from semdedup_spark.report.terminal import say
 
 
 def _which_rows(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,9 +66,9 @@ def _override(
             done, what = withdraw_overrides(job, ids, action), "withdrawn"
         else:
             done, what = override_rows(job, Rows(ids, groups), action, reason), "new or changed"
-    click.echo(f"overrides: {done.changed:,} {what}, {done.total:,} in all")
+    say(f"overrides: {done.changed:,} {what}, {done.total:,} in all")
     if done.changed:
-        click.echo("next: semdedup select, for each selection that you use")
+        say("next: semdedup select, for each selection that you use")
 
 
 COMMANDS = (restore, remove)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from semdedup_spark.cli.options import wait_option, working_job
+from semdedup_spark.masking import masked_settings
+from semdedup_spark.report.terminal import say
 
 if TYPE_CHECKING:
     from semdedup_spark.datasets import ImageSet
@@ -109,10 +111,10 @@ def prune(
                 association = label_association(job, record, "label")
     counts = record.counts
     share = 100 * counts["kept"] / max(counts["kept"] + counts["removed"], 1)
-    click.echo(f"kept {counts['kept']:,} of {counts['read']:,} rows ({share:.2f} %)")
+    say(f"kept {counts['kept']:,} of {counts['read']:,} rows ({share:.2f} %)")
     if association is not None:
-        click.echo(f"Cramer's V of cluster by label {association:.3f}: 0 is none, 1 is perfect")
-    click.echo(f"pruned {job.root.name('pruned')}")
+        say(f"Cramer's V of cluster by label {association:.3f}: 0 is none, 1 is perfect")
+    say(f"pruned {job.root.name('pruned')}")
 
 
 def _refuse_dataset_options() -> None:
@@ -188,7 +190,8 @@ def write_job(tree: dict[str, Any], images: ImageSet, output: Path) -> Path:
 
     write_pictures(images, Path(tree["source"]["path"]))
     job_file = output / "job.yml"
-    job_file.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    shown = masked_settings(tree)  # tables lie beside it, for others to read
+    job_file.write_text(yaml.safe_dump(shown, sort_keys=False), encoding="utf-8")
     return job_file
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from semdedup_spark.cli.files import check_writable, replace_file
 from semdedup_spark.cli.options import opened_job, reading_options
+from semdedup_spark.report.terminal import open_console, say, say_json
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -42,9 +42,6 @@ def tune(
 
         check_writable("--figure", figure)
     job = opened_job(config, overrides, None)
-
-    from rich.console import Console
-
     from semdedup_spark.pipeline.tune import run_tune
     from semdedup_spark.report.figures import tune_figure
     from semdedup_spark.report.tables import print_tuning
@@ -52,18 +49,18 @@ def tune(
     tuning = run_tune(job, eps_grid=eps, keep_grid=keep, by=by, both_sides=both_sides)
     if figure is not None:
         replace_file(figure, tune_figure(tuning))
-        click.echo(f"figure: {figure}", err=True)
+        say(f"figure: {figure}", err=True)
     if as_json:
-        click.echo(json.dumps(asdict(tuning), indent=2))
+        say_json(asdict(tuning))
     else:
-        print_tuning(Console(highlight=False), tuning)
+        print_tuning(open_console(), tuning)
 
 
 @click.command()
 @reading_options
 @click.option("--id", "key", help="The row to explain, as its id is written.")
 @click.option("--sample", type=click.IntRange(min=1), help="Removals at the edge of eps instead.")
-@click.option("--seed", default=0, show_default=True, help="Of --sample.")
+@click.option("--seed", default=0, show_default=True, help="Of --sample, among equals.")
 @click.option("--name", help="A selection beside the main one, such as strict.")
 @click.option(
     "--limit", default=20, show_default=True, help="Rows to list that a kept one absorbed."
@@ -83,17 +80,14 @@ def explain(
     if (key is None) == (sample is None):
         raise click.UsageError("give either --id or --sample")
     job = opened_job(config, overrides, None)
-
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = open_console()
     if key is not None:
         from semdedup_spark.pipeline.explain import run_explain
         from semdedup_spark.report.tables import print_explanation
 
         told = run_explain(job, key, name=name, most=max(limit, 0))
         if as_json:
-            click.echo(json.dumps(asdict(told), indent=2))
+            say_json(asdict(told))
         else:
             print_explanation(console, told)
         return
@@ -104,7 +98,7 @@ def explain(
     selection = require_selection(job, name)
     examples = edge_removals(job, selection, n=sample or 1, seed=seed)
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in examples], indent=2))
+        say_json([asdict(each) for each in examples])
     else:
         title = f"barely removed (-) beside their survivors (+), at eps {selection.eps:.6g}"
         print_examples(console, title, examples)
@@ -136,7 +130,7 @@ def report(
 
     page = render_report(run_overview(job, name=name, by=by, seed=seed))
     replace_file(out, page.encode("utf-8", "replace"))
-    click.echo(f"report: {out} ({len(page) / 1e6:.1f} MB)")
+    say(f"report: {out} ({len(page) / 1e6:.1f} MB)")
 
 
 COMMANDS = (tune, explain, report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ from semdedup_spark.cli.options import (
     working_job,
 )
 from semdedup_spark.errors import SemDedupError
-from semdedup_spark.failures import explained
+from semdedup_spark.failures import explained, unclear
+from semdedup_spark.report.terminal import as_json, open_console, print_line, say
 
 if TYPE_CHECKING:
     from semdedup_spark.config import ClusterConfig
@@ -55,13 +57,10 @@ def run(
     try:
         with working_job(config, overrides, run_id, wait, **allowed) as job:
             result = run_job(job)
-    except SemDedupError as error:
-        _write_summary(summary, {"ok": False, "error": str(error), "retryable": error.retryable})
-        raise
     except Exception as error:
-        failure = explained(error)
-        why, retryable = (str(failure), failure.retryable) if failure else (repr(error), False)
-        _write_summary(summary, {"ok": False, "error": why, "retryable": retryable})
+        known = error if isinstance(error, SemDedupError) else explained(error) or unclear(error)
+        found = {"ok": False, "error": str(known), "retryable": known.retryable}
+        _write_summary(summary, found)
         raise
     _write_summary(summary, summary_dict(job, result))
     if summary != "-":
@@ -75,13 +74,13 @@ def _preview(
 
     for record in preview_job(opened_job(config, overrides, run_id, dry_run=True, **allowed)):
         what = "would be reused" if record.reused else "would be computed"
-        click.echo(f"{record.stage}: {what}, because {record.why}")
+        say(f"{record.stage}: {what}, because {record.why}")
 
 
 def _write_summary(place: str | None, found: dict[str, Any]) -> None:
-    text = json.dumps(found, indent=2)
+    text = as_json(found)
     if place == "-":
-        click.echo(text)
+        say(text)
     elif place is not None:
         replace_file(Path(place), f"{text}\n".encode())
 
@@ -152,13 +151,11 @@ def plan(
     n_clusters: str,
 ) -> None:
     """Estimate what clustering and scoring will cost; needs embed, or --rows and --dimension."""
-    from rich.console import Console
-
     from semdedup_spark.errors import ConfigError
     from semdedup_spark.pipeline import plan_sizes, run_plan
     from semdedup_spark.report.console import print_plan
 
-    console = Console(highlight=False)
+    console = open_console()
     if (config is None) == (rows is None) or (rows is None) != (dimension is None):
         raise ConfigError(
             "plan must have either --config, or --rows and --dimension.",
@@ -175,7 +172,7 @@ def parse_clusters(n_clusters: str) -> ClusterConfig:
     from semdedup_spark.config import ClusterConfig
     from semdedup_spark.errors import ConfigError
 
-    if n_clusters != "auto" and not (n_clusters.isdigit() and int(n_clusters) >= 1):
+    if n_clusters != "auto" and not re.fullmatch("0*[1-9][0-9]*", n_clusters):
         raise ConfigError(f"--n_clusters must be auto or at least 1. Got {n_clusters!r}.")
     return ClusterConfig(n_clusters="auto" if n_clusters == "auto" else int(n_clusters))
 
@@ -193,14 +190,12 @@ def demo(output: str, rows: int, overrides: tuple[str, ...]) -> None:
 
 def print_result(job: Job, summary: JobSummary) -> None:
     """The books, the curve and what to query next."""
-    from rich.console import Console
-
     from semdedup_spark import schema as s
     from semdedup_spark.pipeline import DRIFT_BOUND
     from semdedup_spark.pipeline.summary import kept_curve, quarantine_reasons
     from semdedup_spark.report.console import print_next, print_summary
 
-    console = Console(highlight=False)
+    console = open_console()
     counts = {name: getattr(summary, name) for name in ("read", "kept", "removed", "quarantined")}
     print_summary(
         console,
@@ -221,11 +216,10 @@ def print_result(job: Job, summary: JobSummary) -> None:
     )
     print_next(console, places, query)
     if summary.stale:
-        console.print(
+        print_line(
+            console,
             f"\nnot made again, as their settings no longer fit: {', '.join(summary.stale)}; they "
             "may hold rows that are gone. Select them with other settings, or drop them",
-            markup=False,
-            soft_wrap=True,
         )
     if summary.cost_drift > DRIFT_BOUND:
         console.print(

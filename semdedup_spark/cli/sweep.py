@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from semdedup_spark.cli.prune import dataset_options, embedding
+from semdedup_spark.report.terminal import say
 
 if TYPE_CHECKING:
     from semdedup_spark.training.sweep import Material
@@ -75,7 +76,7 @@ def sweep(root: Path, output: Path, **options: Any) -> None:
     results = ResultsFile(output, known, settings.checkpoints)
     grid = {name: options[name] for name in ("ratios", "clusters", "at_ratio", "at_clusters")}
     cells = sweep_cells(methods, **grid, seeds=range(options["seeds"]))
-    click.echo(f"{len(results.missing(cells))} of {len(cells)} cells to do", err=True)
+    say(f"{len(results.missing(cells))} of {len(cells)} cells to do", err=True)
     if results.missing(cells):
         material = _material(pictures, root, output)
         results.require_data(material.digest())
@@ -97,7 +98,7 @@ class _Pictures:
 
 def _progress(done: int, all_cells: int) -> None:
     if done % 10 == 0 or done == all_cells:
-        click.echo(f"sweep: {done} of {all_cells} cells", err=True)
+        say(f"sweep: {done} of {all_cells} cells", err=True)
 
 
 def _material(wanted: _Pictures, root: Path, output: Path) -> Material:
@@ -109,7 +110,7 @@ def _material(wanted: _Pictures, root: Path, output: Path) -> Material:
     images = load_images(wanted.dataset, root, wanted.split)  # type: ignore[arg-type]
     if wanted.split == "test":
         images, test = split_off_test(images)
-        click.echo(f"of the test split alone: {len(images):,} to train, {len(test):,} to test")
+        say(f"of the test split alone: {len(images):,} to train, {len(test):,} to test")
     else:
         test = load_images(wanted.dataset, root, "test")
     images = images if wanted.limit is None else images.sample(wanted.limit)
@@ -134,7 +135,7 @@ def _show(path: Path, output: Path, options: dict[str, Any]) -> None:
     at = {"at_ratio": options["at_ratio"], "at_clusters": options["at_clusters"]}
     draw_sweep(summary, output / "sweep.png", steps=last, **at)
     draw_steps(summary, output / "steps.png", at_clusters=options["at_clusters"])
-    click.echo(f"\n{path}\n{output / 'sweep.png'}\n{output / 'steps.png'}")
+    say(f"\n{path}\n{output / 'sweep.png'}\n{output / 'steps.png'}")
 
 
 COMMANDS = (sweep,)

@@ -6,7 +6,13 @@ valid when only they change.
 
 from semdedup_spark.config.embed import EmbedConfig
 from semdedup_spark.config.job import JobConfig
-from semdedup_spark.config.loading import canonical_json, fingerprint, load_config, parse_config
+from semdedup_spark.config.loading import (
+    canonical_json,
+    fingerprint,
+    load_config,
+    parse_config,
+    plain_settings,
+)
 from semdedup_spark.config.prune import PruneConfig
 from semdedup_spark.config.select import SelectConfig
 from semdedup_spark.config.source import CONTENT_HASH, SourceConfig
@@ -26,4 +32,5 @@ __all__ = [
     "fingerprint",
     "load_config",
     "parse_config",
+    "plain_settings",
 ]

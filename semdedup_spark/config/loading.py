@@ -7,13 +7,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from semdedup_spark.config.job import JobConfig
-from semdedup_spark.errors import ConfigError, did_you_mean
+from semdedup_spark.config.wording import explain_problems
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.masking import MASK, declare_settings, masked_tree
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
@@ -31,10 +33,17 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
     try:
         tree = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} must be valid YAML. Got: {error}") from error
+        raise ConfigError(f"{path} must be valid YAML. Got: {_where(error)}.") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must be a mapping of keys. Got a {type(tree).__name__}.")
     return parse_config(with_overrides(tree, overrides))
+
+
+def _where(error: yaml.YAMLError) -> str:
+    """What is wrong, and where, without the line itself: it may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or type(error).__name__
+    return problem if mark is None else f"{problem}, line {mark.line + 1}, column {mark.column + 1}"
 
 
 def with_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -46,21 +55,27 @@ def with_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
 
 
 def parse_config(tree: Mapping[str, Any]) -> JobConfig:
-    """Validate a nested mapping. Raises :class:`ConfigError`."""
+    """Validate a nested mapping. Its secrets are masked in what this process prints from now on.
+
+    Raises :class:`ConfigError` naming every wrong key, what it must be, and what was got.
+    """
+    declare_settings(tree)
     try:
         return JobConfig.model_validate(dict(tree))
     except ValidationError as error:
-        messages, hints = [], []
-        for problem in error.errors():
-            message, hint = _explain(problem)
-            messages.append(message)
-            hints += [hint] if hint else []
-        raise ConfigError("\n".join(messages), hint=" ".join(dict.fromkeys(hints))) from error
+        messages, hints = explain_problems(error, JobConfig)
+        raise ConfigError("\n".join(messages), hint=" ".join(hints)) from error
 
 
 def canonical_json(tree: Any) -> str:
     """One text for one set of settings, whatever the order of the keys."""
     return json.dumps(tree, sort_keys=True, default=lambda model: model.model_dump())
+
+
+def plain_settings(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of models as dicts and lists, as :func:`canonical_json` writes them."""
+    plain: dict[str, Any] = json.loads(canonical_json(tree))
+    return plain
 
 
 def fingerprint(tree: Any) -> str:
@@ -79,46 +94,12 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
-            raise ConfigError(f"--set {key}: {parent} holds the value {child!r}, not keys.")
+            raise ConfigError(f"--set {key}: {parent} holds a value, not keys.")
         node = child
     try:
         node[leaf] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {key} must have a YAML value. Got {value!r}.") from error
+    except yaml.YAMLError:
+        got = masked_tree({leaf: value})[leaf] if "options" not in parents else MASK
+        raise ConfigError(f"--set {key} must have a YAML value. Got {got!r}.") from None
     if leaf in ("eps", "keep") and parents == ["select"]:  # the later of the two rules wins
         node.pop({"eps": "keep", "keep": "eps"}[leaf], None)
-
-
-def _explain(problem: Any) -> tuple[str, str]:
-    """One line for one pydantic error, and a hint where there is one."""
-    path = [str(step) for step in problem["loc"] if not _is_union_step(step)]
-    name = ".".join(path) or "the configuration"
-    if problem["type"] == "extra_forbidden":
-        known = _fields_at(path[:-1])
-        return (
-            f"{name} is not a known key. Known keys here: {', '.join(known)}.",
-            did_you_mean(path[-1], known),
-        )
-    if problem["type"] == "missing":
-        return f"{name} must be set.", "conf/base.yml lists every key with its meaning."
-    must = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if problem["type"] == "value_error":
-        return f"{name}: {must}.", ""
-    return f"{name} must be {must}. Got {problem['input']!r} instead.", ""
-
-
-def _is_union_step(step: Any) -> bool:
-    # pydantic adds the union member it tried, such as "int" or "literal['auto']", to the path.
-    return isinstance(step, str) and (step in ("int", "str") or "[" in step)
-
-
-def _fields_at(path: Sequence[str]) -> list[str]:
-    model: Any = JobConfig
-    for step in path:
-        field = model.model_fields.get(step)
-        model = field.annotation if field else None
-        optional = [kind for kind in get_args(model) if hasattr(kind, "model_fields")]
-        model = optional[0] if optional else model
-        if model is None or not hasattr(model, "model_fields"):
-            return []
-    return list(model.model_fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +19,7 @@ class MustAgree(StrictModel):
     what a Java regular expression finds in it, in any order.
     """
 
+    wording: ClassVar[str] = "the name of a column, or {column: its name, pattern: text or null}"
     column: str
     pattern: str | None = None
 

@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-from rich.console import Console
-
 from semdedup_spark.config import load_config
 from semdedup_spark.demo.docstrings import collect_docstrings, write_corpus
 from semdedup_spark.pipeline import JobSummary, open_job, run_job
 from semdedup_spark.pipeline.summary import kept_neighbors, removed_examples
 from semdedup_spark.report.console import console_listener, print_examples
+from semdedup_spark.report.terminal import open_console, print_line, say
 from semdedup_spark.session import open_session
 
 if TYPE_CHECKING:
@@ -44,15 +42,13 @@ def run_demo(
     output = output.resolve()
     rows = collect_docstrings(n_rows)
     corpus = write_corpus(rows, output / "corpus")
-    click.echo(
-        f"{len(rows):,} docstrings of {len({row.library for row in rows})} libraries", err=True
-    )
+    say(f"{len(rows):,} docstrings of {len({row.library for row in rows})} libraries", err=True)
     job_file = output / "job.yml"
     job_file.write_text(_JOB.format(output=output / "tables", corpus=corpus), encoding="utf-8")
     config = load_config(job_file, overrides)
     job = open_job(open_session(), config, listener=console_listener())
     summary = run_job(job)
-    console = Console(highlight=False)
+    console = open_console()
     print_examples(
         console,
         f"removed (-) beside its survivor (+), at eps {summary.eps:g}",
@@ -69,8 +65,9 @@ def run_demo(
             high=1 - summary.eps,
             n=_MISTAKES,
         ),
+        signs=("=", "="),
     )
     console.print()
     print_result(job, summary)
     again = f"change a key in {job_file} and: semdedup run --config {job_file}"
-    console.print(f"\n{again}", soft_wrap=True, markup=False)
+    print_line(console, f"\n{again}")

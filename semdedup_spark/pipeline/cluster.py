@@ -12,15 +12,16 @@ from semdedup_spark.errors import StageOrderError
 from semdedup_spark.kernels.forecast import USUAL, Forecast, SizeCurve, cheapest, forecast
 from semdedup_spark.kernels.planning import plan_training
 from semdedup_spark.kernels.training import Training
+from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.embed import require_embed
 from semdedup_spark.pipeline.emptied import is_emptied, no_centroids
+from semdedup_spark.pipeline.identity import result_key
 from semdedup_spark.pipeline.reuse import check_encoder, given_centroids, given_table
 from semdedup_spark.pipeline.stages import (
     Job,
     StageResult,
     has_output,
     require_stage,
-    result_key,
     run_stage,
 )
 from semdedup_spark.tables.catalog import read_table
@@ -57,7 +58,7 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
     given: dict[str, str] = {}
     if named is not None:
         version = named.newest_version(job.spark)
-        given["given centroids"] = f"{named.root.name(named.table)}@{version}"
+        given["given centroids"] = masked(f"{named.root.name(named.table)}@{version}")
     inputs = _inputs(job, embed, given, afresh=afresh)
 
     def compute(key: str) -> StageResult:

@@ -10,7 +10,9 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
+from semdedup_spark.causes import Kind
 from semdedup_spark.errors import StageOrderError
+from semdedup_spark.failures import explained
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.difference import differences, fates
@@ -41,8 +43,11 @@ def diff_runs(job: Job, run_a: str, run_b: str) -> list[Change]:
     try:
         rows = differences(before, after, neighbors).collect()  # a row a kind of change
     except PySparkException as error:
+        failure = explained(error)
+        if failure is None or failure.kind not in (Kind.FILES, Kind.VERSION):
+            raise
         raise StageOrderError(
-            f"the files of both runs must still be there. Spark says: {str(error)[:300]}",
+            f"the files of both runs must still be there. Spark says: {failure.cause}",
             hint="VACUUM has removed them if they were older than its retention.",
         ) from error
     return [Change(r[0], r[1], r[2], r[3], tuple(r[4])) for r in rows]

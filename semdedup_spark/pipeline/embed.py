@@ -16,6 +16,7 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import encoder_identity
 from semdedup_spark.encoders.text_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
+from semdedup_spark.masking import identifying
 from semdedup_spark.pipeline.commits import MOST_BROADCAST, Embedded, Work, embed_all
 from semdedup_spark.pipeline.growth import History
 from semdedup_spark.pipeline.replacing import check_not_empty, place_of_source
@@ -122,7 +123,7 @@ def _run_side(job: Job, side: _Side, settings: dict[str, Any]) -> StageRecord:
     spec = pinned(_encoder_spec(job.config.embed))
     identity = encoder_identity(spec)  # a missing model is found before the source is read
     spec = replace(spec, expected=identity)
-    made_with = f"{identity}, settings {fingerprint(job.config.embed.identity())[:16]}"
+    made_with = f"{identity}, settings {fingerprint(identifying(job.config.embed.identity()))[:16]}"
     check_encoder(job, made_with)
     source = _opened(job, side)
     check_not_empty(job, source, place_of_source(side.source))
@@ -138,7 +139,8 @@ def _run_side(job: Job, side: _Side, settings: dict[str, Any]) -> StageRecord:
             raise ReconciliationError(
                 f"embedded + quarantined must be the rows read. Got {embedded.rows} + "
                 f"{rejected.rows} for {source.n_read}.",
-                hint="the source may have changed while it was read; run the command again.",
+                hint="the source may have changed while it was read. Run the command again when "
+                "nobody writes to it; if the numbers stay so, report it.",
             )
         return StageResult(
             outputs={side.table: embedded.version, side.quarantine: rejected.version},

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import SemDedupError
+from semdedup_spark.errors import PermanentError
 from semdedup_spark.pipeline.stages import Job, StageResult
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
@@ -34,14 +34,14 @@ def is_emptied(job: Job, embed: StageRecord) -> bool:
 
     Raises
     ------
-    SemDedupError
+    PermanentError
         Rows were read, and all of them are in quarantine.
     """
     counts = embed.counts
     if counts.get("embedded", 1):
         return False
     if counts["read"] and not job.allow_empty:
-        raise SemDedupError(
+        raise PermanentError(
             f"at least one row must have an embedding. {counts['read']} rows were read, and "
             f"{counts['quarantined']} are in quarantine.",
             hint=f"SELECT reason, count(*) FROM {job.root.name(s.QUARANTINE)} GROUP BY reason",

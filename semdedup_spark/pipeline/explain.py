@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, IntegralType
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import ConfigError, UnknownRowError
+from semdedup_spark.errors import UnknownRowError
+from semdedup_spark.pipeline.ids import parse_id
 from semdedup_spark.pipeline.selected import Selection, contents, find_selection
 from semdedup_spark.pipeline.sides import check_reference, of_both
 from semdedup_spark.pipeline.stages import Job
@@ -140,18 +140,6 @@ def _with_contents(job: Job, known: Explanation, neighbor_id: Any) -> Explanatio
     if job.config.reference is None:
         return replace(known, contents=texts)
     return replace(known, contents=texts, reference_contents=theirs)
-
-
-def parse_id(key: str, kind: DataType) -> Any:
-    """The id as its column has it. Raises :class:`ConfigError`."""
-    if not isinstance(kind, IntegralType):
-        return key
-    try:
-        return int(key)
-    except ValueError as error:
-        raise ConfigError(
-            f"--id must be a whole number: ids here are of type {kind.simpleString()}. Got {key!r}."
-        ) from error
 
 
 def _unknown(scores: DataFrame, key: str) -> UnknownRowError:

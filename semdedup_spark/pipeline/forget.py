@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.pipeline.cluster import require_centroids
 from semdedup_spark.pipeline.embed import note_erasure, require_embed
+from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.refreshing import Basis, as_last_made, refresh_others
 from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.sides import check_reference
@@ -89,14 +89,7 @@ def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:
             hint="delete more of them in the source, and run `semdedup run`.",
         )
     kind = read_table(job.spark, job.root, s.EMBEDDINGS).schema[s.ID].dataType
-    if isinstance(kind, StringType):
-        return sorted(set(ids))
-    try:
-        return sorted({int(one) for one in ids})
-    except ValueError as error:
-        raise ConfigError(
-            f"ids must be whole numbers, as in {job.root.name(s.EMBEDDINGS)}. Got: {error}."
-        ) from error
+    return sorted(parse_ids(ids, kind))
 
 
 def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[object, int]:

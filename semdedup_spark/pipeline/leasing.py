@@ -13,6 +13,7 @@ from semdedup_spark.errors import OutputBusyError, OutputError
 from semdedup_spark.failures import explained
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.leases import Claim, Lease
+from semdedup_spark.visible import shown
 
 LEASE_SECONDS = 1800.0
 # A renewal is a Spark job and may have to wait behind the run's own tasks.
@@ -66,6 +67,8 @@ def _claimed(job: Job, lease: Lease) -> Claim | None:
         failure = explained(error)
         if failure is None:
             raise
+        if failure.kind.is_elsewhere:
+            raise failure from error
         raise OutputError(
             f"the output {job.root.location} must be writable. Got: {failure.cause}",
             hint="the first thing that a run writes there is its lease, in the table leases.",
@@ -92,5 +95,5 @@ def _renew(renew: Callable[[], None], stop: threading.Event, seconds: float) -> 
     while not stop.wait(seconds / _RENEWALS_IN_LEASE):
         try:
             renew()
-        except Exception:  # the run itself is well; the next renewal may be, too
-            _LOG.warning("the lease of the output could not be renewed", exc_info=True)
+        except Exception as error:  # the run itself is well; the next renewal may be, too
+            _LOG.warning("the lease of the output could not be renewed: %s", shown(error))

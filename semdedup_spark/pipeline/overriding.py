@@ -8,9 +8,11 @@ from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, UnknownRowError
+from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
@@ -18,7 +20,6 @@ from semdedup_spark.tables.writes import CommitMark, replace_table
 from semdedup_spark.transforms.holding import held
 
 _STAGE = "override"
-_GIVEN = "given"
 _SHOWN = 5
 
 
@@ -99,13 +100,13 @@ def _chosen(job: Job, rows: Rows, *, with_survivor: bool) -> DataFrame:
     """(id) of the rows meant, each once."""
     scores = read_table(job.spark, job.root, s.SCORES)
     given = _typed(job, rows.ids)
-    _refuse_unknown(given, scores.select(s.ID), rows.ids, "be a row of scores")
+    _refuse_unknown(given, scores.select(s.ID), "be a row of scores")
     if not rows.groups:
         return given.select(s.ID).distinct()
     heads = _typed(job, rows.groups)
     duplicates = read_table(job.spark, job.root, _duplicates(job))
     survivors = duplicates.select(F.col(s.SURVIVOR_ID).alias(s.ID))
-    _refuse_unknown(heads, survivors, rows.groups, f"be a survivor_id of {_duplicates(job)}")
+    _refuse_unknown(heads, survivors, f"be a survivor_id of {_duplicates(job)}")
     parts = [given, _members(job, rows.groups), *([heads] if with_survivor else [])]
     chosen = parts[0].select(s.ID)
     for part in parts[1:]:
@@ -124,18 +125,17 @@ def _duplicates(job: Job) -> str:
 
 
 def _typed(job: Job, ids: Sequence[str]) -> DataFrame:
-    """(id), in the type of the scores; what is no value of it becomes null."""
-    kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType.simpleString()
-    texts = job.spark.createDataFrame([(text,) for text in ids], f"{_GIVEN} string")
-    return texts.select(F.expr(f"try_cast({_GIVEN} AS {kind})").alias(s.ID))
+    """(id), in the type of the scores. Raises :class:`ConfigError` for what is no value of it."""
+    kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType
+    rows = [(each,) for each in parse_ids(ids, kind)]
+    return job.spark.createDataFrame(rows, StructType([StructField(s.ID, kind)]))
 
 
-def _refuse_unknown(typed: DataFrame, known: DataFrame, ids: Sequence[str], must: str) -> None:
-    """Every one of the few ``ids``, ``typed``, must be among the ``known``."""
-    found = {str(row[0]) for row in known.join(typed, s.ID, "semi").distinct().collect()}
-    missing = [text for text in dict.fromkeys(ids) if text not in found]
+def _refuse_unknown(typed: DataFrame, known: DataFrame, must: str) -> None:
+    """Every one of the few ids, ``typed``, must be among the ``known``."""
+    missing = typed.join(known, s.ID, "left_anti").orderBy(s.ID).limit(_SHOWN + 1).collect()
     if missing:
-        shown = ", ".join(map(repr, missing[:_SHOWN]))
+        shown = ", ".join(repr(row[0]) for row in missing[:_SHOWN])
         raise UnknownRowError(
             f"every id must {must}. Not so: {shown}" + (", ..." if missing[_SHOWN:] else "") + ".",
             hint="nothing was written; ids are compared exactly.",

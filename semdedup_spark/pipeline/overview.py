@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import canonical_json
+from semdedup_spark.masking import masked_settings
 from semdedup_spark.pipeline.pictures import pictures
 from semdedup_spark.pipeline.selected import (
     Selection,
@@ -26,7 +27,7 @@ from semdedup_spark.pipeline.selected import (
 from semdedup_spark.pipeline.sides import Side, of_both
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.pipeline.summary import Example
-from semdedup_spark.pipeline.tune import Tuning, run_tune
+from semdedup_spark.pipeline.tune import Tuning, named_value, run_tune
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _STAGES = ("embed", "cluster", "score")
@@ -203,7 +204,7 @@ def _reasons(job: Job) -> list[Reason]:
     by_reason = rows.groupBy(s.REASON).agg(F.count(F.lit(1)).alias("n"), first.alias("first"))
     top = by_reason.orderBy(F.desc("n"), s.REASON).limit(_MOST_REASONS).collect()
     return [
-        Reason(row[s.REASON], int(row["n"]), row["first"][0] or "(null)", row["first"][1] or "")
+        Reason(row[s.REASON], int(row["n"]), named_value(row["first"][0]), row["first"][1] or "")
         for row in top
     ]
 
@@ -228,6 +229,7 @@ def _lineage(
         )
         for r in known
     ]
-    settings = {r.stage: json.dumps(json.loads(r.config), indent=2) for r in known}
-    settings["job file"] = json.dumps(json.loads(canonical_json(job.config)), indent=2)
+    trees = {r.stage: json.loads(r.config) for r in known}
+    trees["job file"] = json.loads(canonical_json(job.config))
+    settings = {name: json.dumps(masked_settings(tree), indent=2) for name, tree in trees.items()}
     return lines, settings, dict(known[-1].software)

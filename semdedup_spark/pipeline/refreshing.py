@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import JobConfig
+from semdedup_spark.config import parse_config
 from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
+from semdedup_spark.masking import unmasked
 from semdedup_spark.pipeline.embed import ERASED
 from semdedup_spark.pipeline.prune import pruning_inputs, run_prune
 from semdedup_spark.pipeline.select import (
@@ -62,7 +63,7 @@ def as_last_made(job: Job) -> Job:
         last = job.ledger.last(stage)
         if last is not None:
             now = getattr(job.config, stage).model_dump()
-            recorded[stage] = {**now, **json.loads(last.config)}
+            recorded[stage] = {**now, **unmasked(json.loads(last.config), now)}
     return _with(job, **recorded)
 
 
@@ -123,7 +124,8 @@ def select_again(job: Job, embed: StageRecord, score: StageRecord, *, guarded: b
 def _with(job: Job, **stages: Any) -> Job:
     """Raises :class:`ConfigError` where the stages do not fit the rest of the job."""
     try:
-        config = JobConfig.model_validate({**job.config.model_dump(), **stages})
-    except ValueError as error:
-        raise ConfigError(f"an earlier command's settings must fit the job. {error}") from error
+        config = parse_config({**job.config.model_dump(), **stages})
+    except ConfigError as error:
+        problem = f"an earlier command's settings must fit the job. {error.problem}"
+        raise ConfigError(problem, hint=error.hint) from error
     return replace(job, config=config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -10,6 +11,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig, canonical_json
 from semdedup_spark.errors import OtherSourceError, SourceError
+from semdedup_spark.masking import identifying
 from semdedup_spark.pipeline.growth import Compared, compared_rows
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.sources.rows import SourceRows
@@ -121,5 +123,7 @@ def _place_before(job: Job, stage: str) -> str | None:
     return _place(settings.get("source") or settings.get("reference") or {})
 
 
-def _place(source: dict[str, str | None]) -> str | None:
-    return next((source[key] for key in _PLACE if source.get(key)), None)
+def _place(source: dict[str, Any]) -> str | None:
+    """Without credentials, which the ledger has not, and which make no other source."""
+    shown = identifying(source)
+    return next((shown[key] for key in _PLACE if shown.get(key)), None)

@@ -15,13 +15,13 @@ from semdedup_spark.pipeline.comparing import observed, plan_routing, scored
 from semdedup_spark.pipeline.embed import reference_settings, require_embed
 from semdedup_spark.pipeline.emptied import is_emptied, no_scores
 from semdedup_spark.pipeline.growth import batches_input, rank_identity
+from semdedup_spark.pipeline.identity import result_key
 from semdedup_spark.pipeline.planned import probing_of, shipped
 from semdedup_spark.pipeline.stages import (
     Job,
     StageResult,
     identity_of,
     require_stage,
-    result_key,
     run_stage,
 )
 from semdedup_spark.pipeline.updates import (

@@ -152,7 +152,9 @@ class Selecting:
         if kept.rows + removed.rows + quarantined != read:
             raise ReconciliationError(
                 f"kept + removed + quarantined must be the rows read. Got {kept.rows} + "
-                f"{removed.rows} + {quarantined} for {read}."
+                f"{removed.rows} + {quarantined} for {read}.",
+                hint="it is not known whether this passes. Let no other run write to the output, "
+                "and run the command again; if the numbers stay so, report it.",
             )
         counts = {"read": read, "kept": kept.rows, "removed": removed.rows}
         counts["quarantined"] = quarantined

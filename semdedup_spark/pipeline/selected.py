@@ -100,13 +100,18 @@ def _is_plain(kind: DataType) -> bool:
 
 
 def edge_removals(job: Job, selection: Selection, *, n: int, seed: int = 0) -> list[Example]:
-    """``n`` removed rows beside their survivors, drawn at random among those whose similarity to
-    the neighbor is nearest to the threshold (ten times as many, at least 100): where mistakes are
-    most likely. The same ones for the same seed.
+    """The ``n`` removed rows whose similarity to their neighbor is nearest to the threshold, the
+    nearest first, beside their survivors: where mistakes are most likely. ``seed`` chooses among
+    rows of one similarity.
     """
-    near = selection.duplicates.filter(F.col(s.SIMILARITY) > 1 - selection.eps)
-    nearest = near.orderBy(s.SIMILARITY, s.ID).limit(max(10 * n, 100))
-    return beside_survivors(job, drawn(nearest, n, seed))
+    removed = selection.duplicates
+    if s.REASON in removed.columns:  # older tables have none
+        near = removed.filter(F.col(s.REASON) == s.BY_SIMILARITY)
+    else:
+        near = removed.filter(F.col(s.SIMILARITY) > 1 - selection.eps)
+    whole = near.filter(F.col(s.SURVIVOR_SIMILARITY).isNotNull())
+    among_equal = F.xxhash64(s.ID, F.lit(seed))
+    return beside_survivors(job, whole.orderBy(s.SIMILARITY, among_equal, s.ID).limit(n))
 
 
 def drawn(rows: DataFrame, n: int, seed: int) -> DataFrame:
@@ -118,10 +123,20 @@ def beside_survivors(job: Job, few: DataFrame) -> list[Example]:
     """A few rows of ``duplicates``, in their order, beside the rows that stand for them."""
     # A row that only an override removed has no survivor.
     whole = few.filter(F.col(s.SURVIVOR_SIMILARITY).isNotNull())
-    pairs = whole.select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY).collect()
+    columns = (s.ID, s.SURVIVOR_ID, s.NEIGHBOR_ID, s.SIMILARITY, s.SURVIVOR_SIMILARITY, s.COVERED)
+    pairs = whole.select(*columns).collect()
     ids = {row[s.ID] for row in pairs}, {row[s.SURVIVOR_ID] for row in pairs}
     texts, others = of_both(job, partial(contents, job), *ids)
     return [
-        Example(str(a), texts.get(a, ""), str(b), others.get(b, ""), float(similarity))
-        for a, b, similarity in pairs
+        Example(
+            id=str(row[s.ID]),
+            text=texts.get(row[s.ID], ""),
+            survivor_id=str(row[s.SURVIVOR_ID]),
+            survivor_text=others.get(row[s.SURVIVOR_ID], ""),
+            similarity=float(row[s.SIMILARITY] or 0.0),
+            neighbor_id=None if row[s.NEIGHBOR_ID] is None else str(row[s.NEIGHBOR_ID]),
+            survivor_similarity=float(row[s.SURVIVOR_SIMILARITY]),
+            covered=bool(row[s.COVERED]),
+        )
+        for row in pairs
     ]

@@ -16,12 +16,12 @@ from semdedup_spark import __version__
 from semdedup_spark import schema as s
 from semdedup_spark.config import JobConfig, canonical_json, fingerprint
 from semdedup_spark.errors import StageOrderError
+from semdedup_spark.masking import MASK
+from semdedup_spark.pipeline.identity import kept_config, kept_settings, key_beside
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
 from semdedup_spark.tables.writes import TableState, table_state
 
-# Part of every result's identity: raised when a stage starts to compute something else.
-_FORMAT = 3
 # Inputs that another stage makes.
 _MAKERS = {
     s.EMBEDDINGS: "embed",
@@ -137,11 +137,6 @@ def open_job(
     )
 
 
-def result_key(settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """Identity of a stage's output: equal settings and inputs give equal output."""
-    return fingerprint({"format": _FORMAT, "settings": settings, "inputs": inputs})
-
-
 def run_stage(
     job: Job,
     stage: str,
@@ -153,8 +148,9 @@ def run_stage(
     job.begin()
     started, clock = datetime.now(timezone.utc), time.monotonic()
     last = job.ledger.last(stage)
-    key = result_key(settings, inputs)
-    why, versions = _still_valid(job, last, key, settings, inputs)
+    key = key_beside(last, settings, inputs)
+    shown = kept_settings(settings)
+    why, versions = _still_valid(job, last, key, shown, inputs)
     if last is not None and versions is not None:
         record = replace(
             last,
@@ -163,6 +159,7 @@ def run_stage(
             seconds=time.monotonic() - clock,
             reused=True,
             why=why,
+            config=kept_config(last.config),
             outputs=versions,
         )
     else:
@@ -175,8 +172,8 @@ def run_stage(
             seconds=time.monotonic() - clock,
             reused=False,
             why=why,
-            config=canonical_json(settings),
-            config_hash=fingerprint(settings),
+            config=canonical_json(shown),
+            config_hash=fingerprint(shown),
             result_key=key,
             inputs=dict(inputs),
             outputs=result.outputs,
@@ -202,7 +199,8 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
             f"stage {stage} must have run in {job.root.location}. The ledger does not know it.",
             hint=f"run `semdedup {stage}` first, or `semdedup run` for the whole job.",
         )
-    difference = config_difference(last.config, canonical_json(settings))
+    shown = canonical_json(kept_settings(settings))
+    difference = config_difference(kept_config(last.config), shown)
     if difference:
         raise StageOrderError(
             f"the output of stage {stage} must be made with this configuration. "
@@ -240,17 +238,19 @@ def _still_valid(
     job: Job,
     last: StageRecord | None,
     key: str,
-    settings: Mapping[str, Any],
+    shown: Mapping[str, Any],
     inputs: Mapping[str, str],
 ) -> tuple[str, dict[str, int] | None]:
-    """(why, versions of the output tables if they may be reused)."""
+    """(why, versions of the output tables if they may be reused). ``shown``: masked settings."""
     if last is None:
         return "it has not run here before", None
     if last.result_key != key:
-        reasons = config_difference(last.config, canonical_json(settings))
+        config = canonical_json(shown)
+        reasons = config_difference(kept_config(last.config), config)
         changed = [name for name, value in inputs.items() if last.inputs.get(name) != value]
         reasons += [f"its input {name} changed" for name in changed]
-        return "; ".join(reasons) or "this version computes it otherwise", None
+        hidden = "a setting that is not shown changed, or " if MASK in config else ""
+        return "; ".join(reasons) or f"{hidden}this version computes it otherwise", None
     table, versions = _output_versions(job, last)
     if versions is None:
         return f"the table {table} was changed or removed since", None

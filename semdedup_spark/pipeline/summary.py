@@ -18,13 +18,21 @@ _MOST_REASONS = 20
 
 @dataclass(frozen=True)
 class Example:
-    """A removed row beside its survivor. ``similarity``: of the two, directly."""
+    """A row beside another, in general a removed one beside its survivor.
+
+    ``similarity``: of a removed row to its neighbor, because of which it went, else of the two;
+    ``neighbor_id``: which that is, where it may be another than the survivor;
+    ``survivor_similarity``: to the survivor, directly; ``covered``: whether that would do.
+    """
 
     id: str
     text: str
     survivor_id: str
     survivor_text: str
     similarity: float
+    neighbor_id: str | None = None
+    survivor_similarity: float | None = None
+    covered: bool | None = None
 
 
 def kept_curve(job: Job, eps: float) -> list[tuple[float, float]]:

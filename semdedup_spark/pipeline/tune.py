@@ -33,7 +33,7 @@ KEEP_GRID = (0.99, 0.95, 0.9, 0.8, 0.7, 0.63, 0.5, 0.4)
 _CURVE_POINTS = 30
 _BINS = 50
 _MOST_SOURCES = 40
-OTHERS = "(other)"
+OTHERS, NO_VALUE = "(other)", "(null)"
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,29 @@ class Target:
 
 @dataclass(frozen=True)
 class SourceShare:
-    """Rows of one value of the column asked ``by``, and the fraction kept at each threshold."""
+    """Rows of one value of the column asked ``by``, and the fraction kept at each threshold.
+    ``source``: the value as text, ``None`` for null; ``others``: it is no value, but all the rest.
+    """
 
-    source: str
+    source: str | None
     rows: int
     kept: list[float]
+    others: bool = False
+
+    @property
+    def name(self) -> str:
+        """As a table names it; no two have one name."""
+        return OTHERS if self.others else named_value(self.source)
+
+
+def named_value(value: str | None) -> str:
+    """A value of the data as a table names it. One that reads like our own words, like nothing,
+    or like one in quotes stands in quotes.
+    """
+    if value is None:
+        return NO_VALUE
+    like_ours = value in (OTHERS, NO_VALUE) or value != value.strip() or not value
+    return repr(value) if like_ours or value[0] in "'\"" else value
 
 
 @dataclass(frozen=True)
@@ -154,7 +172,7 @@ def run_tune(
         histogram=_histogram(counted, bins),
         in_groups_exact=both_sides or job.config.reference is not None,
         by=by,
-        sources=[] if sourced is None else _by_source(sourced, grid),
+        sources=[] if sourced is None else shares_by_value(sourced, grid),
     )
 
 
@@ -239,22 +257,39 @@ def _with_source(job: Job, scores: DataFrame, by: str) -> DataFrame:
     if by not in names:
         raise SourceError.missing_column(by, names, key="--by")
     column = F.col(f"{s.SOURCE}.{s.quoted(by)}").cast("string")
-    of_row = embeddings.select(s.ID, F.coalesce(column, F.lit("(null)")).alias(GROUP))
+    of_row = embeddings.select(s.ID, column.alias(GROUP))
     return scores.select(s.ID, s.MAX_SIMILARITY).join(of_row, s.ID)
 
 
-def _by_source(sourced: DataFrame, grid: list[float]) -> list[SourceShare]:
-    """The largest sources, and all others as one: bounded, whatever the column holds."""
+def shares_by_value(sourced: DataFrame, grid: list[float]) -> list[SourceShare]:
+    """Fractions kept by the values of a column: those of most rows, and all others as one.
+
+    Parameters
+    ----------
+    sourced
+        ``max_similarity`` and ``group``, the value as text or null.
+    grid
+        Thresholds, eps.
+
+    Returns
+    -------
+    list of SourceShare
+        At most 41, whatever the column holds.
+    """
     sizes = sourced.groupBy(GROUP).count().orderBy(F.desc("count"), GROUP)
     top = [row[GROUP] for row in sizes.limit(_MOST_SOURCES).collect()]
     edges = sorted({1 - eps for eps in grid})
-    label = F.when(F.col(GROUP).isin(top), F.col(GROUP)).otherwise(OTHERS)
-    cells = {name: np.zeros(len(edges) + 1, dtype=np.int64) for name in (*top, OTHERS)}
+    named = F.col(GROUP).isin([value for value in top if value is not None])
+    is_top = F.coalesce(named, F.lit(None in top))
+    # No value of the column may be taken for the rest, nor for null.
+    label = F.struct(~is_top, F.when(is_top, F.col(GROUP)))
+    keys = [*((False, value) for value in top), (True, None)]
+    cells = {key: np.zeros(len(edges) + 1, dtype=np.int64) for key in keys}
     for row in cell_counts(sourced, s.MAX_SIMILARITY, edges, label).collect():
-        cells[row[GROUP]][row[CELL]] += row[ROWS]
-    counted = {name: _Counted(edges, each, int(each.sum())) for name, each in cells.items()}
+        cells[tuple(row[GROUP])][row[CELL]] += row[ROWS]
+    counted = {key: _Counted(edges, each, int(each.sum())) for key, each in cells.items()}
     return [
-        SourceShare(name, of_one.n, [of_one.kept(eps) for eps in grid])
-        for name, of_one in counted.items()
+        SourceShare(value, of_one.n, [of_one.kept(eps) for eps in grid], others)
+        for (others, value), of_one in counted.items()
         if of_one.n
     ]

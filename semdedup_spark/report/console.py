@@ -9,15 +9,15 @@ from typing import Literal
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
-from rich.text import Text
 
 from semdedup_spark.pipeline.guards import background_note
 from semdedup_spark.pipeline.plan import Plan
 from semdedup_spark.pipeline.stages import Listener, Progress
 from semdedup_spark.pipeline.summary import Example
+from semdedup_spark.report.terminal import cell, open_console, plain, print_line
 from semdedup_spark.tables.runs import StageRecord
 
-_NOTES = Console(stderr=True, highlight=False)
+_NOTES = open_console(stderr=True)
 _SHOWN_LINES = 4
 _COUNTS = (
     *("read", "embedded", "embedded_distinct", "reused", "encoded"),
@@ -33,24 +33,24 @@ def console_listener() -> Listener:
 
 
 def _show(text: str) -> None:
-    _NOTES.print(text, markup=False, soft_wrap=True)
+    print_line(_NOTES, text)
 
 
 def _show_start(stage: str, why: str) -> None:
-    _NOTES.print(f"{stage}: computing, because {why}", markup=False, soft_wrap=True)
+    print_line(_NOTES, f"{stage}: computing, because {why}")
 
 
 def _show_end(record: StageRecord) -> None:
     if record.reused:
-        _NOTES.print(f"{record.stage}: reused, {record.why}", markup=False, soft_wrap=True)
+        print_line(_NOTES, f"{record.stage}: reused, {record.why}")
     else:
         done = f"{record.stage}: done in {record.seconds:.1f} s ({counts_line(record)})"
-        _NOTES.print(done, markup=False, soft_wrap=True)
+        print_line(_NOTES, done)
     note, inside = background_note(record.metrics)
     if inside:
         note = f"warning: {note}. At this eps rows go that have nothing to do with each other."
     if note and (inside or not record.reused):
-        _NOTES.print(f"{record.stage}: {note}", markup=False, soft_wrap=True)
+        print_line(_NOTES, f"{record.stage}: {note}")
 
 
 def counts_line(record: StageRecord) -> str:
@@ -61,7 +61,7 @@ def counts_line(record: StageRecord) -> str:
 
 
 def _show_progress(at: Progress) -> None:
-    _NOTES.print(progress_line(at), markup=False, soft_wrap=True)
+    print_line(_NOTES, progress_line(at))
 
 
 def progress_line(at: Progress) -> str:
@@ -92,7 +92,7 @@ def print_summary(
         rows.add_row(f"rows {name}", f"{counts[name]:,}", note)
     console.print(rows)
     for reason, n in reasons:
-        console.print(f"  quarantined as {reason}: {n:,}", markup=False)
+        print_line(console, f"  quarantined as {reason}: {n:,}")
     console.print("\nkept fraction by eps (a row goes when its max_similarity > 1 - eps)")
     grid = Table(box=None, show_header=False, pad_edge=False)
     for value, fraction in curve:
@@ -140,7 +140,7 @@ def print_forecast(console: Console, plan: Plan) -> None:
             f"{seconds:,.0f} at this machine's {plan.flops_per_second / 1e9:,.0f} GFLOP/s a core",
         ),
     ):
-        rows.add_row(name, value)
+        rows.add_row(plain(name), plain(value))
     console.print(rows, soft_wrap=True)
 
 
@@ -148,7 +148,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     """What clustering costs; the choices of recall side by side, and the one to take."""
     print_forecast(console, plan)
     if not plan.choices:
-        console.print(f"\n{plan.why}", markup=False, soft_wrap=True)
+        print_line(console, f"\n{plan.why}")
         return
     console.print(f"\n{plan.n:,} rows in {plan.n_clusters:,} clusters, estimated from a sample")
     grid = Table(box=None, pad_edge=False)
@@ -160,7 +160,7 @@ def print_plan(console: Console, plan: Plan) -> None:
         cost = choice.cost
         grid.add_row(
             ">" if place == plan.recommended else "",
-            choice.recall,
+            plain(choice.recall),
             f"{choice.eps_max:g}",
             f"{cost.probes / max(plan.n, 1):.2f}",
             f"{cost.comparisons:.2g}",
@@ -176,21 +176,42 @@ def print_plan(console: Console, plan: Plan) -> None:
     )
     best = plan.choices[plan.recommended]
     options = f"--set score.recall='{best.recall}' --set score.eps_max={best.eps_max:g}"
-    console.print(f"\nrecommended: {options}\n  {plan.why}", markup=False, soft_wrap=True)
+    print_line(console, f"\nrecommended: {options}\n  {plan.why}")
 
 
-def print_examples(console: Console, title: str, examples: Sequence[Example]) -> None:
-    """Each removed row beside its survivor, texts cut to a few lines."""
-    console.print(f"\n{title}", markup=False)
+def print_examples(
+    console: Console,
+    title: str,
+    examples: Sequence[Example],
+    *,
+    signs: tuple[str, str] = ("-", "+"),
+) -> None:
+    """Each row beside another, by default a removed one beside its survivor, texts cut to a few
+    lines. ``signs``: before the ids of both.
+    """
+    print_line(console, f"\n{title}")
     if not examples:
-        console.print("  none", markup=False)
+        print_line(console, "  none")
     for example in examples:
         body = Table.grid(expand=True, padding=(0, 2))
         body.add_column(ratio=1, overflow="fold")
         body.add_column(ratio=1, overflow="fold")
-        body.add_row(Text(f"- {example.id}"), Text(f"+ {example.survivor_id}"))
-        body.add_row(Text(_shorten(example.text)), Text(_shorten(example.survivor_text)))
-        console.print(Panel(body, title=f"similarity {example.similarity:.4f}", title_align="left"))
+        ids = zip(signs, (example.id, example.survivor_id), strict=True)
+        body.add_row(*(cell(f"{sign} {row_id}") for sign, row_id in ids))
+        if example.neighbor_id not in (None, example.survivor_id):
+            body.add_row(cell(f"because of {example.neighbor_id}"), plain(""))
+        body.add_row(plain(_shorten(example.text)), plain(_shorten(example.survivor_text)))
+        console.print(Panel(body, title=plain(_measured(example)), title_align="left"))
+
+
+def _measured(example: Example) -> str:
+    """``similarity 0.9521; to the survivor 0.9312: not covered``."""
+    told = f"similarity {example.similarity:.4f}"
+    if example.survivor_similarity is None:
+        return told
+    if example.neighbor_id != example.survivor_id:
+        told += f"; to the survivor {example.survivor_similarity:.4f}"
+    return told if example.covered else f"{told}: not covered"
 
 
 def _shorten(text: str) -> str:
@@ -202,6 +223,6 @@ def print_next(console: Console, places: dict[str, str], query: str) -> None:
     """Where the tables are, and one query to type next."""
     console.print("\ntables")
     for table, place in places.items():
-        console.print(f"  {table:<13} {place}", markup=False, soft_wrap=True)
+        print_line(console, f"  {table:<13} {place}")
     console.print("\nnext, in spark.sql:")
-    console.print(textwrap.indent(query, "  "), markup=False, soft_wrap=True)
+    print_line(console, textwrap.indent(query, "  "))

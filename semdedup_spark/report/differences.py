@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
+
+from semdedup_spark.visible import visible
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 _SHOWN = 360
@@ -65,21 +66,6 @@ def ending(text: str, most: int = 30) -> str:
     """The end, made visible: of paths the part that tells them apart."""
     text = visible(text)
     return text if len(text) <= most else "…" + text[-most:]
-
-
-def visible(text: str) -> str:
-    """Control characters as symbols: none may reach the page as what it is."""
-    return "".join(map(_symbol, text))
-
-
-def _symbol(character: str) -> str:
-    if character in "\n\t":
-        return character
-    code = ord(character)
-    if code < 32 or code == 127:
-        return chr(0x2421 if code == 127 else 0x2400 + code)
-    # Further controls, lone surrogates, what is no character at all.
-    return "\ufffd" if unicodedata.category(character) in ("Cc", "Cs", "Cn") else character
 
 
 def _start(a: str, b: str) -> int:

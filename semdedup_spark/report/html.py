@@ -21,6 +21,7 @@ from semdedup_spark.report.figures import (
     new_figure,
     styled,
 )
+from semdedup_spark.visible import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 def render_report(overview: Overview) -> str:
     """The page, in UTF-8 when written. Whatever comes from the source is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_safe
+    )
     environment.filters |= {
         "percent": lambda share: f"{100 * share:.1f} %",
         "n": lambda count: f"{count:,}",
@@ -49,12 +52,17 @@ def render_report(overview: Overview) -> str:
     )
 
 
+def _safe(value: Any) -> Any:
+    """Every value on its way to the page: no secrets, no control characters. Then it is escaped."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _read(name: str) -> str:
     return files("semdedup_spark.report").joinpath("templates").joinpath(name).read_text("utf-8")
 
 
-def _data_uri(picture: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+def _data_uri(picture: bytes) -> Markup:
+    return Markup("data:image/jpeg;base64," + base64.b64encode(picture).decode())
 
 
 def _figures(overview: Overview) -> dict[str, Markup]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from semdedup_spark.errors import SemDedupError
+from semdedup_spark.failures import explained
+from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.stages import Listener, Progress
 from semdedup_spark.report.console import counts_line, progress_line
+from semdedup_spark.report.terminal import as_json
 from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.visible import shown, shown_tree
 
 LOGGER = logging.getLogger("semdedup_spark")
 
@@ -31,7 +35,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return as_json(line, indent=None, default=lambda value: masked(str(value)))
 
 
 def log_to(path: Path) -> None:
@@ -98,11 +102,13 @@ def both(one: Listener, other: Listener) -> Listener:
 def log_failure(run_id: str, error: Exception) -> None:
     """That a run ended by an error; where nobody listens, nothing."""
     if LOGGER.handlers:
-        context = {"run_id": run_id, "event": "run failed"}
-        LOGGER.error("run failed: %s", error, exc_info=error, extra={"context": context})
+        known = error if isinstance(error, SemDedupError) else explained(error)
+        retryable = known is not None and known.retryable
+        context = {"run_id": run_id, "event": "run failed", "retryable": retryable}
+        told = shown(error)
+        LOGGER.error("run failed: %s", told, exc_info=error, extra={"context": context})
 
 
 def _info(message: str, run_id: str, event: str, stage: str, **found: Any) -> None:
-    LOGGER.info(
-        message, extra={"context": {"run_id": run_id, "event": event, "stage": stage, **found}}
-    )
+    context = {"run_id": run_id, "event": event, "stage": stage, **found}
+    LOGGER.info("%s", shown(message), extra={"context": shown_tree(context)})

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from semdedup_spark.pipeline.diff import Change
 from semdedup_spark.pipeline.status import Status
 from semdedup_spark.report.console import counts_line
+from semdedup_spark.report.terminal import cell, print_line
 from semdedup_spark.tables.maintenance import Tidied
+from semdedup_spark.visible import inline
 
 
 def print_status(console: Console, status: Status) -> None:
     """Stages, runs, and who works here."""
-    console.print(f"output {status.output}", markup=False, soft_wrap=True)
+    print_line(console, f"output {inline(status.output)}")
     holder = status.holder
     if holder is None:
         console.print("no run works on it")
     else:
-        console.print(
-            f"run {holder.run_id} works on it: process {holder.holder.pid} on "
-            f"{holder.holder.host}, last heard of {holder.heard:%Y-%m-%d %H:%M:%S} UTC",
-            markup=False,
-            soft_wrap=True,
+        print_line(
+            console,
+            f"run {inline(holder.run_id)} works on it: process {holder.holder.pid} on "
+            f"{inline(holder.holder.host)}, last heard of {holder.heard:%Y-%m-%d %H:%M:%S} UTC",
         )
     if not status.stages:
         console.print("no stage has run here")
@@ -41,13 +41,13 @@ def print_status(console: Console, status: Status) -> None:
             f"{record.seconds:.1f}",
             counts_line(record),
         )
-        stages.add_row(*map(escape, row))
+        stages.add_row(*map(cell, row))
     console.print(stages)
     runs = _table("run", "started (UTC)", "seconds", "computed", "reused")
     for run in status.runs:
         started = f"{run.started_at:%Y-%m-%d %H:%M:%S}"
         names = " ".join(run.computed), " ".join(run.reused)
-        runs.add_row(*map(escape, (run.run_id, started, f"{run.seconds:.1f}", *names)))
+        runs.add_row(*map(cell, (run.run_id, started, f"{run.seconds:.1f}", *names)))
     console.print(runs)
 
 
@@ -59,7 +59,7 @@ def print_changes(console: Console, changes: Sequence[Change]) -> None:
     table = _table("before", "after", "why", "rows", "for example")
     for change in changes:
         row = (change.before, change.after, change.why, f"{change.n_rows:,}")
-        table.add_row(*map(escape, (*row, ", ".join(change.sample))))
+        table.add_row(*map(cell, (*row, ", ".join(map(inline, change.sample)))))
     console.print(table)
 
 
@@ -68,7 +68,7 @@ def print_tidied(console: Console, tidied: Sequence[Tidied]) -> None:
     table = _table("table", "files before", "files after", "MiB")
     for each in tidied:
         row = (each.table, str(each.files_before), str(each.files_after))
-        table.add_row(*row, f"{each.bytes_now / 2**20:.1f}")
+        table.add_row(*map(cell, row), f"{each.bytes_now / 2**20:.1f}")
     console.print(table)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 
+from semdedup_spark.report.terminal import open_console, plain
 from semdedup_spark.training.results import Summary
 
 
 def print_sweep(lines: Sequence[Summary]) -> None:
     """A line for each method, k and ratio: accuracy, its deviation, gain over a random subset."""
-    console = Console(highlight=False, width=120)
+    console = open_console(width=120)
     grid = Table(box=None, pad_edge=False)
     titles = ("method", "k", "ratio", "rows", "steps", "seeds", "accuracy", "sd", "gain", "+-", "s")
     for name in titles:
@@ -21,8 +22,8 @@ def print_sweep(lines: Sequence[Summary]) -> None:
     if copies:
         grid.add_column("copies kept", justify="right")
     for line in lines:
-        cells = [
-            line.method,
+        cells: list[RenderableType] = [
+            plain(line.method),
             str(line.n_clusters or ""),
             f"{line.ratio:g}",
             f"{line.n_kept:,}",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from semdedup_spark.pipeline.explain import Explanation
 from semdedup_spark.pipeline.tune import Tuning
 from semdedup_spark.report.differences import shortened
+from semdedup_spark.report.terminal import cell, print_line
+from semdedup_spark.visible import inline
 
 _MOST_COLUMNS = 7
 _MOST_CHARACTERS = 200
@@ -17,10 +18,10 @@ _MOST_CHARACTERS = 200
 def print_tuning(console: Console, tuning: Tuning) -> None:
     """Kept fractions by eps, eps by kept fractions, and what to know about both."""
     copies = 100 * tuning.copies / max(tuning.rows, 1)
-    console.print(
+    print_line(
+        console,
         f"{tuning.rows:,} scored rows; {tuning.copies:,} ({copies:.1f} %) are exact copies of an "
         f"earlier row (M = 1). Horizon: eps_max {tuning.eps_max:g}, recall {tuning.recall}.",
-        soft_wrap=True,
     )
     grid = Table(box=None, pad_edge=False)
     for name in ("", "eps", "kept", "removed", "in groups"):
@@ -79,14 +80,14 @@ def _print_targets(console: Console, tuning: Tuning) -> None:
 def _print_sources(console: Console, tuning: Tuning) -> None:
     shown = tuning.thresholds[-_MOST_COLUMNS:]
     first = len(tuning.thresholds) - len(shown)
-    console.print(f"\nkept fraction by {tuning.by} and eps", markup=False)
+    print_line(console, f"\nkept fraction by {inline(tuning.by)} and eps")
     grid = Table(box=None, pad_edge=False)
-    grid.add_column(Text(str(tuning.by)), overflow="fold")
+    grid.add_column(cell(tuning.by), overflow="fold")
     for name in ("rows", *(f"{at.eps:.4g}" for at in shown)):
         grid.add_column(name, justify="right", no_wrap=True)
     for each in tuning.sources:
         shares = (_percent(share) for share in each.kept[first:])
-        grid.add_row(Text(each.source), f"{each.rows:,}", *shares)
+        grid.add_row(cell(each.name), f"{each.rows:,}", *shares)
     console.print(grid)
 
 
@@ -100,7 +101,7 @@ def print_explanation(console: Console, told: Explanation) -> None:
     of = f" in selection {told.selection}" if told.selection else ""
     fate = "scored; nothing was selected yet" if told.fate == "scored" else told.fate
     why = f", by {told.reason}" if told.reason else ""
-    _line(console, f"{told.id}: {fate}{at}{of}{why}")
+    _line(console, f"{inline(told.id)}: {fate}{at}{of}{why}")
     _content(console, told, told.id)
     for each in told.rejections:
         other = "" if told.standing is None else " (another row of this id)"
@@ -110,13 +111,14 @@ def print_explanation(console: Console, told: Explanation) -> None:
     if told.decision:
         _line(console, f"a person decided: {told.decision}")
     if told.protected_from is not None:
-        _line(console, f"select.must_agree keeps it: it would have gone for {told.protected_from}")
+        other = inline(told.protected_from)
+        _line(console, f"select.must_agree keeps it: it would have gone for {other}")
     if told.chain:
         _print_chain(console, told)
     if told.fate == "kept" and told.reference_contents is None:
         _line(console, f"\nstands for {told.n_absorbed:,} removed rows")
         for row in told.absorbed:
-            _line(console, f"  {row.id}  similarity {_number(row.survivor_similarity)}")
+            _line(console, f"  {inline(row.id)}  similarity {_number(row.survivor_similarity)}")
             _content(console, told, row.id)
         if told.n_absorbed > len(told.absorbed):
             _line(console, f"  and {told.n_absorbed - len(told.absorbed):,} less similar ones")
@@ -131,12 +133,12 @@ def _print_standing(console: Console, told: Explanation) -> None:
     rows.add_row(
         "cluster", f"{at.cluster_id}, similarity to its centroid {at.centroid_similarity:.4f}"
     )
-    rows.add_row("rank there", f"{place} (batch {at.batch}, rank_key {at.rank_key[:64]})")
+    rows.add_row("rank there", cell(f"{place} (batch {at.batch}, rank_key {at.rank_key[:64]})"))
     others = "earlier row" if told.reference_contents is None else "row of the reference"
     if at.neighbor_id is None:
         rows.add_row(f"nearest {others}", "none above the horizon")
     else:
-        near = Text(f"{at.neighbor_id}, similarity {at.max_similarity:.6f}")
+        near = cell(f"{at.neighbor_id}, similarity {at.max_similarity:.6f}")
         rows.add_row(f"nearest {others}", near)
     if at.kept_up_to > 0:
         rows.add_row("kept", f"at any eps up to {at.kept_up_to:.6g}, by its own similarity")
@@ -155,17 +157,18 @@ def _print_chain(console: Console, told: Explanation) -> None:
         return
     _line(console, "\nthe way to its survivor")
     for link in told.chain:
-        step = f"  {link.id} -> {link.neighbor_id}  similarity {_number(link.similarity)}"
+        step = f"  {inline(link.id)} -> {inline(link.neighbor_id)}"
+        step += f"  similarity {_number(link.similarity)}"
         _line(console, step)
         _other_content(console, told, link.neighbor_id)
     if not told.chain_complete:
-        _line(console, f"  ... and on, to {told.survivor_id}")
+        _line(console, f"  ... and on, to {inline(told.survivor_id)}")
         _other_content(console, told, told.survivor_id)
     cover = "enough" if told.covered else "not enough"
     direct = _number(told.survivor_similarity)
     _line(
         console,
-        f"survivor {told.survivor_id}: similarity {direct} directly, {cover} "
+        f"survivor {inline(told.survivor_id)}: similarity {direct} directly, {cover} "
         "to remove the row by itself",
     )
 
@@ -175,7 +178,7 @@ def _number(similarity: float | None) -> str:
 
 
 def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
+    print_line(console, text)
 
 
 def _content(console: Console, told: Explanation, row_id: object) -> None:

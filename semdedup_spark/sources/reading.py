@@ -10,6 +10,8 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
+from semdedup_spark.failures import explained
+from semdedup_spark.masking import masked_settings
 from semdedup_spark.paths import absolute
 from semdedup_spark.schema import CORRUPT_RECORD, quoted
 from semdedup_spark.sources.folders import file_fingerprint, listing, read_folder
@@ -40,12 +42,16 @@ def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
     except SourceError:
         raise
     except Exception as error:  # Spark and its file systems raise many kinds
+        failure = explained(error)
+        if failure is not None and failure.kind.is_elsewhere:
+            raise failure from error
         raise _unreadable(source, error) from error
 
 
 def _unreadable(source: SourceConfig, error: Exception) -> SourceError:
     said = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
-    set_too = {"version": source.version, "types": source.types, "options": source.options}
+    given = {"version": source.version, "types": source.types, "options": source.options}
+    set_too = masked_settings(given)
     options = "".join(f" with source.{k} {v!r}" for k, v in set_too.items() if v not in (None, {}))
     if source.table is not None:
         return SourceError(

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.config import CONTENT_HASH, SourceConfig
 from semdedup_spark.errors import SourceError
+from semdedup_spark.masking import masked
 from semdedup_spark.paths import open_stream
 from semdedup_spark.schema import quoted
 from semdedup_spark.sources.folders import empty_files, file_fingerprint, listing
@@ -185,7 +186,7 @@ def _record_batch(shard: str, samples: list[Sample], wanted: Wanted) -> pa.Recor
         [shard] * len(samples),
         [sample.key for sample in samples],
         [sample.reason for sample in samples],
-        [sample.message for sample in samples],
+        [sample.message and masked(sample.message) for sample in samples],
     ]
     members = [[sample.members.get(name) for sample in samples] for name in wanted.members]
     return pa.RecordBatch.from_arrays(

@@ -104,7 +104,9 @@ def read_table(
         _ = df.schema  # Spark Connect looks only now
         return df
     except AnalysisException as error:
-        if version is not None and table_exists(spark, root, table):
+        if table_exists(spark, root, table):
+            if version is None:  # it is there, and something else is wrong with it
+                raise
             raise StageOrderError(
                 f"the table {table} under {root.location} must still have its version {version}. "
                 "It does not.",
@@ -128,7 +130,7 @@ class NamedTable:
     def parse(cls, name: str) -> NamedTable:
         """``/lake/dedup/centroids@3``, ``main.dedup.centroids``."""
         place, at, version = name.rpartition("@")
-        if not at or not version.isdigit():
+        if not at or not re.fullmatch("[0-9]+", version):
             place, version = name, ""
         parent, slash, table = place.rstrip("/").rpartition("/")
         if not slash and "." in place:

@@ -1,16 +1,17 @@
 """`semdedup explain`: why a row went or stayed, from the tables alone."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
-from pyspark.sql.types import LongType, StringType
+from pyspark.sql import functions as F
 
 from semdedup_spark.cli import cli
-from semdedup_spark.errors import ConfigError, StageOrderError, UnknownRowError
+from semdedup_spark.errors import StageOrderError, UnknownRowError
 from semdedup_spark.pipeline import explain as explaining
 from semdedup_spark.pipeline import run_select
-from semdedup_spark.pipeline.explain import parse_id, run_explain
+from semdedup_spark.pipeline.explain import run_explain
 from semdedup_spark.pipeline.selected import edge_removals, find_selection
 
 
@@ -92,13 +93,6 @@ def test_an_unknown_id_is_refused_with_a_way_out(finished, key, hint):
     assert hint in str(caught.value)
 
 
-def test_ids_are_read_as_their_column_has_them():
-    assert parse_id("0012", StringType()) == "0012"
-    assert parse_id("0012", LongType()) == 12
-    with pytest.raises(ConfigError, match=r"must be a whole number.*bigint.*'row-1'"):
-        parse_id("row-1", LongType())
-
-
 def test_long_chains_are_told_in_part(finished, removed, monkeypatch):
     monkeypatch.setattr(explaining, "_MOST_LINKS", 1)
     chained = [r for r in removed.values() if r["neighbor_id"] != r["survivor_id"]]
@@ -132,20 +126,41 @@ def test_before_any_selection_a_row_is_only_scored(finished, monkeypatch, remove
     assert told.standing.max_similarity > 0.95
 
 
-def test_edge_cases_are_the_removals_nearest_to_the_threshold_and_the_seed_chooses(
+def test_edge_cases_are_the_removals_nearest_to_the_threshold_with_the_similarity_that_removed_them(
     finished, removed
 ):
     selection = find_selection(finished.job())
-    shown = edge_removals(finished.job(), selection, n=3)
-    assert shown == edge_removals(finished.job(), selection, n=3)
-    others = edge_removals(finished.job(), selection, n=3, seed=5)
-    assert {e.id for e in shown} != {e.id for e in others}
-    nearest = sorted(removed.values(), key=lambda r: (r["similarity"], r["id"]))[:100]
-    for each in (*shown, *others):
-        assert int(each.id) in {row["id"] for row in nearest}
-        assert removed[int(each.id)]["survivor_id"] == int(each.survivor_id)
+    shown = edge_removals(finished.job(), selection, n=7)
+    nearest = sorted(row["similarity"] for row in removed.values())[:7]
+    assert [each.similarity for each in shown] == pytest.approx(nearest)
+    assert all(each.similarity > 0.95 for each in shown)
+    for each in shown:
+        row = removed[int(each.id)]
+        assert each.similarity == pytest.approx(row["similarity"])
+        assert each.survivor_similarity == pytest.approx(row["survivor_similarity"])
+        assert each.covered == row["covered"]
+        assert int(each.survivor_id) == row["survivor_id"]
+        assert int(each.neighbor_id) == row["neighbor_id"]
+        assert int(each.survivor_id) not in removed
         assert each.text
         assert each.survivor_text
+
+
+def test_a_seed_chooses_among_edge_cases_of_one_similarity(spark, finished):
+    selection = find_selection(finished.job())
+    copies = selection.duplicates.withColumn("similarity", F.lit(0.96))
+    alike = replace(selection, duplicates=copies)
+    drawn = [{e.id for e in edge_removals(finished.job(), alike, n=3, seed=i)} for i in range(5)]
+    assert len(set(map(frozenset, drawn))) > 1
+    assert drawn[0] == {e.id for e in edge_removals(finished.job(), alike, n=3)}
+
+
+def test_a_row_that_only_a_decision_removed_is_no_edge_case(finished, removed):
+    selection = find_selection(finished.job())
+    chosen = min(removed.values(), key=lambda row: row["similarity"])["id"]
+    reason = F.when(F.col("id") == chosen, "override").otherwise(F.col("reason"))
+    decided = replace(selection, duplicates=selection.duplicates.withColumn("reason", reason))
+    assert chosen not in {int(e.id) for e in edge_removals(finished.job(), decided, n=1000)}
 
 
 def test_the_command_prints_words_or_json(finished, removed):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from semdedup_spark.cli import cli
 from semdedup_spark.errors import ConfigError, SourceError
-from semdedup_spark.pipeline.tune import run_tune
+from semdedup_spark.pipeline.tune import run_tune, shares_by_value
 from semdedup_spark.transforms.selection import eps_for_kept
 from semdedup_spark.transforms.tuning import NEAREST, cell_counts, nearest_known, order_statistics
 from tests.oracle import brute_force
@@ -181,3 +181,20 @@ def test_a_picture_that_cannot_be_written_is_refused_at_once(finished, tmp_path)
             ["tune", "--config", str(finished.job_file), "--figure", where],
             catch_exceptions=False,
         )
+
+
+def test_values_that_read_like_the_words_for_the_rest_and_for_null_are_counted_by_themselves(spark):
+    values = ["(other)"] * 3 + ["(null)"] * 4 + [None] * 5 + [""] * 6 + [" a"] * 2
+    values += [f"v{i:02d}" for i in range(50)]
+    rows = [(value, 0.99 if value == "(other)" else 0.0) for value in values]
+    sourced = spark.createDataFrame(rows, "group string, max_similarity float")
+    shares = shares_by_value(sourced, [0.05])
+    named = {each.name: each for each in shares}
+    assert len(named) == len(shares) == 41
+    own, rest = named["'(other)'"], named["(other)"]
+    assert (own.source, own.rows, own.kept, own.others) == ("(other)", 3, [0.0], False)
+    assert (rest.source, rest.rows, rest.kept, rest.others) == (None, 70 - 20 - 35, [1.0], True)
+    assert (named["(null)"].source, named["(null)"].rows) == (None, 5)
+    assert (named["'(null)'"].source, named["'(null)'"].rows) == ("(null)", 4)
+    assert (named["''"].rows, named["' a'"].rows) == (6, 2)
+    assert sum(each.rows for each in shares) == len(values)

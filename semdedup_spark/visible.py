@@ -1,0 +1,68 @@
+"""Texts of others as people may safely see them: no secrets, and nothing that steers a terminal."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from semdedup_spark.masking import masked, masked_tree
+
+_HIDDEN = "\ufffd"
+# Blank or joining, although Unicode counts them as letters or marks.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+_CATEGORIES = ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp")
+# Emoji and several scripts are spelled with joiners: there they do not mislead.
+_JOINERS = re.compile("(?<=[^\x00-\x7f])[\u200c\u200d](?=[^\x00-\x7f])")
+
+
+def visible(text: str, *, lines: bool = True) -> str:
+    r"""Show each character that is not seen, or that moves others, as a symbol.
+
+    Parameters
+    ----------
+    text
+        Any text: an id, a path, a value, a message.
+    lines
+        Leave line ends and tabs as they are. Otherwise they become symbols too.
+
+    Returns
+    -------
+    str
+        C0 controls as ``␀`` to ``␟``, DEL as ``␡``, other controls, lone surrogates and what is no
+        character as ``\ufffd``, characters that only format (zero width, direction) as
+        ``<U+202E>``.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    kept = {match.start() for match in _JOINERS.finditer(text)}
+    left = "\n\t" if lines else ""
+    return "".join(
+        character if place in kept or character in left else _symbol(character)
+        for place, character in enumerate(text)
+    )
+
+
+def _symbol(character: str) -> str:
+    category = unicodedata.category(character)
+    if category not in _CATEGORIES and character not in _BLANK:
+        return character
+    code = ord(character)
+    if code < 32 or code == 127:
+        return chr(0x2421 if code == 127 else 0x2400 + code)
+    return _HIDDEN if category in ("Cc", "Cs", "Cn") else f"<U+{code:04X}>"
+
+
+def shown(text: object) -> str:
+    """A text for people: secrets masked, control characters as symbols. Lines stay lines."""
+    return visible(masked(str(text)))
+
+
+def inline(value: object) -> str:
+    """As :func:`shown`, in one line: for an id, a path or a name inside a sentence or a cell."""
+    return visible(masked(str(value)), lines=False)
+
+
+def shown_tree(tree: Any) -> Any:
+    """Plain values for JSON, secrets masked. JSON itself escapes control characters."""
+    return masked_tree(tree)
