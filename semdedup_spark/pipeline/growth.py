@@ -59,7 +59,7 @@ class Carried:
 
     @property
     def few(self) -> bool:
-        """Whether so few rows differ that their ids can be named."""
+        """Whether so few rows differ that they are written into the files that hold them."""
         return self.n_leaving + self.n_touched <= FEW
 
 

@@ -14,11 +14,11 @@ from semdedup_spark.errors import ConfigError, UnknownRowError
 from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.literals import ids_as
 from semdedup_spark.tables.writes import CommitMark, replace_table
 from semdedup_spark.transforms.holding import held
 
 _STAGE = "override"
-_GIVEN = "given"
 _SHOWN = 5
 
 
@@ -125,9 +125,8 @@ def _duplicates(job: Job) -> str:
 
 def _typed(job: Job, ids: Sequence[str]) -> DataFrame:
     """(id), in the type of the scores; what is no value of it becomes null."""
-    kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType.simpleString()
-    texts = job.spark.createDataFrame([(text,) for text in ids], f"{_GIVEN} string")
-    return texts.select(F.expr(f"try_cast({_GIVEN} AS {kind})").alias(s.ID))
+    kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType
+    return ids_as(kind, ids, job.spark)
 
 
 def _refuse_unknown(typed: DataFrame, known: DataFrame, ids: Sequence[str], must: str) -> None:

@@ -163,7 +163,7 @@ def test_a_claim_replaced_before_its_writer_looked_is_made_again_or_refused(log,
     def losing(*arguments):
         if not lost:
             lost.append(arguments)
-            raise LostCommitError
+            raise LostCommitError("it is gone")
         return append(*arguments)
 
     monkeypatch.setattr(leases, "append_rows", losing)
