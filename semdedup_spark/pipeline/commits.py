@@ -25,7 +25,7 @@ from semdedup_spark.pipeline.replacing import check_replacement
 from semdedup_spark.pipeline.stages import Job, Progress
 from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.rows import SourceRows
-from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.parts import part_with
 from semdedup_spark.tables.writes import (
     Commit,
@@ -58,7 +58,8 @@ class Work:
     """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings;
     ``content``: the source's column that is embedded; ``place``: where the source is; ``stage``,
     ``table``: who writes what, and of which of Spark's types ``stored_as`` the embeddings of a new
-    table are; ``rank_by``: the order that looks at the source's columns.
+    table are; ``rank_by``: the order that looks at the source's columns; ``quarantine``: the table
+    of rejected rows.
     """
 
     source: SourceRows
@@ -72,6 +73,7 @@ class Work:
     table: str = s.EMBEDDINGS
     stored_as: str = LISTS
     rank_by: str = "random"
+    quarantine: str = s.QUARANTINE
 
     def embed(self, rows: DataFrame, batch: int) -> DataFrame:
         """See :func:`embed_rows`. ``rows``: of the source."""
@@ -169,13 +171,21 @@ def _anew(job: Job, work: Work) -> Embedded:
     return Embedded(new_history(work.compared, work.key))
 
 
+def _rejected(job: Job, work: Work) -> DataFrame | None:
+    """The rows in quarantine, where a source has old batches of its own."""
+    if not work.source.has_batch or not table_exists(job.spark, job.root, work.quarantine):
+        return None
+    return read_table(job.spark, job.root, work.quarantine)
+
+
 def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     """Of an earlier result of this encoder, finished or not: keep the vectors of the rows whose id
     and content are in the source, beside what else the source now says of them; in one commit, or
     none where all rows are as they were.
     """
     old = read_table(job.spark, job.root, work.table, state.version)
-    carried = carried_over(work.compared, old, state, work.key)
+    compared = replace(work.compared, rejected=_rejected(job, work))
+    carried = carried_over(compared, old, state, work.key)
     if carried is None:
         return _anew(job, work)
     known = Embedded(carried.history, state.version, carried.kept, 0, carried.kept)

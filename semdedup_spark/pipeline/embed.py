@@ -169,6 +169,7 @@ def _work(
         side.table,
         STORAGE[job.config.embed.storage],
         side.rank_by,
+        side.quarantine,
     )
 
 
