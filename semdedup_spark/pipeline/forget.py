@@ -72,7 +72,8 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     hold += [table for each in done if each.stage != "score" for table in each.outputs]
     places = tuple(map(job.root.name, hold))
     counts = {name: sum(found.values()) for name, found in erased.items()}
-    unknown = tuple(id_ for id_ in wanted if not any(id_ in found for found in erased.values()))
+    known = {id_ for found in erased.values() for id_ in found}
+    unknown = tuple(id_ for id_ in wanted if str(id_) not in known)
     return Forgotten(counts[s.EMBEDDINGS], counts[s.QUARANTINE], done, places, stale, unknown)
 
 
@@ -102,15 +103,15 @@ def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:
         ) from error
 
 
-def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[object, int]:
-    """How many rows the table had of each id, those of none left out; they are gone now."""
+def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[str, int]:
+    """How many rows the table had of each id, as text, if it had any; they are gone now."""
     state = table_state(job.spark, job.root, table)
     if state is None:
         return {}
     rows = read_table(job.spark, job.root, table, state.version)
     wanted = F.broadcast(ids_as(rows.schema[s.ID].dataType, ids, job.spark))  # MOST_IDS at most
     counts = held(rows.join(wanted, s.ID, "left_semi").groupBy(s.ID).count())
-    found = {row[0]: int(row[1]) for row in counts.collect()}
+    found = {str(row[0]): int(row[1]) for row in counts.collect()}
     if found:
         # The result stays that of the source; how often rows were erased tells it from the one
         # before.

@@ -72,7 +72,7 @@ def name(i):
 
 def malformed(i):
     """Every tenth is no UTF-8, too."""
-    return name(i) + "\ufffd" * (i % 10 == 0)
+    return name(i) + ("" if i % 10 else "\ufffd")
 
 
 def nights(seed):
