@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from semdedup_spark.sql_text import variable_in
+
 BUILT_IN = ("low", "high", "random")
 
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
@@ -56,6 +58,11 @@ def parse_rank_by(text: str) -> tuple[Term, ...]:
     if text in BUILT_IN:
         return ()
     try:
+        if variable_in(text):
+            raise ValueError(
+                f"Spark would put a setting or a variable of the environment for "
+                f"{variable_in(text)}; give a column of that name another one in a view"
+            )
         if text.strip().lower() in BUILT_IN:
             raise ValueError(f"the built-in order is {text.strip().lower()}; {_IN_BACKTICKS}")
         return tuple(_term(text, words) for words in _split(_words(text)))

@@ -150,7 +150,7 @@ COMMENTS: dict[str, dict[str, str]] = {
     RUNS: {
         "run_id": "One for each invocation",
         STAGE: "embed, reference, cluster, score, select or prune; select:NAME for a named one",
-        "started_at": "Start of the stage, UTC",
+        "started_at": "Start of the stage, UTC; later than in all rows before, whatever the clock",
         "seconds": "Wall time of the stage",
         "reused": "Whether an earlier run's output was still valid and nothing was computed",
         "why": "Why the stage was computed or reused, in words",

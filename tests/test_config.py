@@ -7,6 +7,7 @@ from semdedup_spark.config import JobConfig, load_config, parse_config
 from semdedup_spark.errors import ConfigError
 
 TEXT = {"kind": "text", "format": "jsonl", "path": "x.jsonl", "id": "doc", "content": "text"}
+VARIABLE = {"kind": "text", "table": "a.`${env:HOME}`", "id": "i", "content": "t"}
 IMAGES = {"kind": "images", "format": "files", "path": "photos/"}
 CLIP = {"encoder": "open-clip", "model": "ViT-B-16:/models/vit_b_16.safetensors"}
 ROOT = Path(__file__).parents[1]
@@ -56,6 +57,8 @@ def test_the_example_jobs_are_valid(name):
         (job(source={**TEXT, "format": "webdataset", "kind": "vectors"}), ["image_text"]),
         (job(source={**TEXT, "kind": "image_text"}), ["must name the text column"]),
         (job(source={**TEXT, "version": 3}), ["version", "Delta"]),
+        (job(source=VARIABLE), ["source", "${env:HOME}", "variable of the environment"]),
+        (job(score={"rank_by": "`${spark.app.name}` DESC"}), ["score.rank_by", "in a view"]),
         (job(source={**TEXT, "options": {"versionAsOf": "3"}}), ["source.version"]),
         (job(source={**TEXT, "options": {"ignoreCorruptFiles": "true"}}), ["lost unseen"]),
         (job(source={**TEXT, "metadata": "x"}), ["metadata", "npy"]),

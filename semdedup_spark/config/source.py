@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from semdedup_spark.config.strict import StrictModel
+from semdedup_spark.sql_text import variable_in
 
 CONTENT_HASH = "content_hash()"
 # Formats whose reader knows which is the key and which the content.
@@ -67,6 +68,12 @@ class SourceConfig(StrictModel):
             )
         if self.version is not None and self.table is None and self.format != "delta":
             raise ValueError("version is that of a Delta table: it goes with table or format delta")
+        named = self.table or (self.path if self.format == "delta" else None) or ""
+        if variable_in(named):
+            raise ValueError(
+                f"the name of a Delta table must hold no {variable_in(named)}: Spark puts a "
+                f"setting or a variable of the environment there. Got {named!r}"
+            )
         if self.metadata is not None and self.format != "npy":
             raise ValueError("metadata lies beside format npy; other formats have columns")
 

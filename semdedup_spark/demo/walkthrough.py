@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,10 @@ def run_demo(
     corpus = write_corpus(rows, output / "corpus")
     say(f"{len(rows):,} docstrings of {len({row.library for row in rows})} libraries", err=True)
     job_file = output / "job.yml"
-    job_file.write_text(_JOB.format(output=output / "tables", corpus=corpus), encoding="utf-8")
+    # JSON's strings are YAML's, whatever a path holds.
+    places = {"output": str(output / "tables"), "corpus": str(corpus)}
+    quoted = {name: json.dumps(place, ensure_ascii=False) for name, place in places.items()}
+    job_file.write_text(_JOB.format(**quoted), encoding="utf-8")
     config = load_config(job_file, overrides)
     job = open_job(open_session(), config, listener=console_listener())
     summary = run_job(job)

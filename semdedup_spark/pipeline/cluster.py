@@ -24,7 +24,7 @@ from semdedup_spark.pipeline.stages import (
     require_stage,
     run_stage,
 )
-from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.catalog import read_table, table_id
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import CommitMark, replace_table, table_state
 from semdedup_spark.transforms.centroids import (
@@ -58,7 +58,9 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
     given: dict[str, str] = {}
     if named is not None:
         version = named.newest_version(job.spark)
-        given["given centroids"] = masked(f"{named.root.name(named.table)}@{version}")
+        # A table made again under this name has the same versions of other contents.
+        table = f"{named.root.name(named.table)} {table_id(job.spark, named.root, named.table)}"
+        given["given centroids"] = masked(f"{table}@{version}")
     inputs = _inputs(job, embed, given, afresh=afresh)
 
     def compute(key: str) -> StageResult:

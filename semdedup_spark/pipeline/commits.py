@@ -15,7 +15,6 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.pacing import next_rows
 from semdedup_spark.pipeline.growth import (
-    FEW,
     Carried,
     Compared,
     History,
@@ -26,13 +25,13 @@ from semdedup_spark.pipeline.replacing import check_replacement
 from semdedup_spark.pipeline.stages import Job, Progress
 from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.rows import SourceRows
-from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.parts import part_with
 from semdedup_spark.tables.writes import (
     Commit,
     CommitMark,
     TableState,
     append_rows,
-    ids_in,
     replace_rows,
     replace_table,
     table_state,
@@ -42,6 +41,7 @@ from semdedup_spark.transforms.embedding import (
     REPEATED,
     embed_rows,
 )
+from semdedup_spark.transforms.holding import held
 from semdedup_spark.transforms.storing import LISTS, storage_of
 from semdedup_spark.transforms.workers import WorkerSettings
 
@@ -58,7 +58,8 @@ class Work:
     """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings;
     ``content``: the source's column that is embedded; ``place``: where the source is; ``stage``,
     ``table``: who writes what, and of which of Spark's types ``stored_as`` the embeddings of a new
-    table are; ``rank_by``: the order that looks at the source's columns.
+    table are; ``rank_by``: the order that looks at the source's columns; ``quarantine``: the table
+    of rejected rows.
     """
 
     source: SourceRows
@@ -72,6 +73,7 @@ class Work:
     table: str = s.EMBEDDINGS
     stored_as: str = LISTS
     rank_by: str = "random"
+    quarantine: str = s.QUARANTINE
 
     def embed(self, rows: DataFrame, batch: int) -> DataFrame:
         """See :func:`embed_rows`. ``rows``: of the source."""
@@ -169,13 +171,21 @@ def _anew(job: Job, work: Work) -> Embedded:
     return Embedded(new_history(work.compared, work.key))
 
 
+def _rejected(job: Job, work: Work) -> DataFrame | None:
+    """The rows in quarantine, where a source has old batches of its own."""
+    if not work.source.has_batch or not table_exists(job.spark, job.root, work.quarantine):
+        return None
+    return read_table(job.spark, job.root, work.quarantine)
+
+
 def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     """Of an earlier result of this encoder, finished or not: keep the vectors of the rows whose id
     and content are in the source, beside what else the source now says of them; in one commit, or
     none where all rows are as they were.
     """
     old = read_table(job.spark, job.root, work.table, state.version)
-    carried = carried_over(work.compared, old, state, work.key)
+    compared = replace(work.compared, rejected=_rejected(job, work))
+    carried = carried_over(compared, old, state, work.key)
     if carried is None:
         return _anew(job, work)
     known = Embedded(carried.history, state.version, carried.kept, 0, carried.kept)
@@ -187,21 +197,24 @@ def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
         return known
     now = old.drop(s.SOURCE).join(rows, s.ID).select(*old.columns)
     mark = _mark(job, work, known)
-    if carried.few and same_columns:
-        commit = _write_few(job, work, now, carried, mark)
-    else:
-        leaving = carried.pairs.filter("leaving").select(s.ID)
-        kept = now.join(leaving, s.ID, "left_anti").select(*old.columns)
-        commit = replace_table(kept, job.root, work.table, mark)
-    return replace(known, version=commit.version)
+    store = _write_few if carried.few and same_columns else _write_all
+    return replace(known, version=store(job, work, now, carried, mark).version)
 
 
 def _write_few(job: Job, work: Work, now: DataFrame, carried: Carried, mark: CommitMark) -> Commit:
-    few = carried.pairs.limit(FEW).collect()
-    touched = [row[s.ID] for row in few if row["touched"]]
-    rows = now.filter(F.col(s.ID).isin(touched))
-    where = ids_in(s.ID, [row[s.ID] for row in few])
-    return replace_rows(rows, job.root, work.table, where, mark)
+    differ = held(carried.pairs)
+    part = part_with(differ.select(s.ID), carried.kept + carried.n_leaving)
+    rows = _staying(part.of(now), differ)
+    return replace_rows(rows, job.root, work.table, part, mark)
+
+
+def _write_all(job: Job, work: Work, now: DataFrame, carried: Carried, mark: CommitMark) -> Commit:
+    return replace_table(_staying(now, carried.pairs), job.root, work.table, mark)
+
+
+def _staying(rows: DataFrame, pairs: DataFrame) -> DataFrame:
+    leaving = pairs.filter("leaving").select(s.ID)
+    return rows.join(leaving, s.ID, "left_anti").select(*rows.columns)
 
 
 def _mark(job: Job, work: Work, at: Embedded) -> CommitMark:

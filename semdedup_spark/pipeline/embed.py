@@ -171,6 +171,7 @@ def _work(
         side.table,
         STORAGE[job.config.embed.storage],
         side.rank_by,
+        side.quarantine,
     )
 
 

@@ -17,8 +17,11 @@ from semdedup_spark.pipeline.score import run_score
 from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.literals import ids_as
+from semdedup_spark.tables.parts import part_with
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.tables.writes import ids_in, replace_rows, table_state
+from semdedup_spark.tables.writes import replace_rows, table_state
+from semdedup_spark.transforms.holding import held
 from semdedup_spark.transforms.ranking import check_rank_by
 
 MOST_IDS = 10_000
@@ -69,7 +72,8 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     hold += [table for each in done if each.stage != "score" for table in each.outputs]
     places = tuple(map(job.root.name, hold))
     counts = {name: sum(found.values()) for name, found in erased.items()}
-    unknown = tuple(id_ for id_ in wanted if not any(id_ in found for found in erased.values()))
+    known = {id_ for found in erased.values() for id_ in found}
+    unknown = tuple(id_ for id_ in wanted if str(id_) not in known)
     return Forgotten(counts[s.EMBEDDINGS], counts[s.QUARANTINE], done, places, stale, unknown)
 
 
@@ -92,18 +96,21 @@ def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:
     return sorted(parse_ids(ids, kind))
 
 
-def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[object, int]:
-    """How many rows the table had of each id, those of none left out; they are gone now."""
+def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[str, int]:
+    """How many rows the table had of each id, as text, if it had any; they are gone now."""
     state = table_state(job.spark, job.root, table)
     if state is None:
         return {}
     rows = read_table(job.spark, job.root, table, state.version)
-    counts = rows.filter(F.col(s.ID).isin(list(ids))).groupBy(s.ID).count()
-    found = {row[0]: int(row[1]) for row in counts.collect()}  # MOST_IDS at most
+    wanted = F.broadcast(ids_as(rows.schema[s.ID].dataType, ids, job.spark))  # MOST_IDS at most
+    counts = held(rows.join(wanted, s.ID, "left_semi").groupBy(s.ID).count())
+    found = {str(row[0]): int(row[1]) for row in counts.collect()}
     if found:
         # The result stays that of the source; how often rows were erased tells it from the one
         # before.
         erased = state.mark.erased + sum(found.values())
         mark = replace(state.mark, run_id=job.run_id, erased=erased)
-        replace_rows(rows.limit(0), job.root, table, ids_in(s.ID, ids), mark)
+        part = part_with(counts.select(s.ID), rows.count())
+        beside = part.of(rows).join(wanted, s.ID, "left_anti").select(*rows.columns)
+        replace_rows(beside, job.root, table, part, mark)
     return found

@@ -27,12 +27,14 @@ _ORDER, _COLUMNS = "__order", "__columns"
 @dataclass(frozen=True)
 class Compared:
     """A source, and by what its rows are told from those of before: ``content``, the column whose
-    hash is known; ``rank_by``, the order whose terms decide a row's place.
+    hash is known; ``rank_by``, the order whose terms decide a row's place; ``rejected``: ids of
+    rows that an earlier run sent to quarantine, if there are any.
     """
 
     rows: SourceRows
     content: str | None
     rank_by: str
+    rejected: DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Carried:
 
     @property
     def few(self) -> bool:
-        """Whether so few rows differ that their ids can be named."""
+        """Whether so few rows differ that they are written into the files that hold them."""
         return self.n_leaving + self.n_touched <= FEW
 
 
@@ -99,7 +101,7 @@ def carried_over(source: Compared, old: DataFrame, state: TableState, key: str) 
     n_true = {"kept": same, "leaving": F.col("leaving"), "touched": F.col("touched")}
     row = pairs.agg(
         *(F.coalesce(F.sum(flag.cast("int")), F.lit(0)).alias(n) for n, flag in n_true.items()),
-        F.min(F.when(new, F.col("new_batch"))).alias("least"),
+        F.min(F.when(new & ~F.col("rejected"), F.col("new_batch"))).alias("least"),
         F.max("new_batch").alias("last"),
     ).first()
     if row is None or not row["kept"]:
@@ -157,6 +159,7 @@ def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
     for one in equal:
         same = same & one
     touched = F.col(f"old_{_COLUMNS}") != F.col(f"new_{_COLUMNS}")
+    pairs = _with_rejected(source, pairs)
     return pairs.select(
         s.ID,
         _sure(same).alias("same"),
@@ -164,7 +167,20 @@ def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
         (_sure(same) & _sure(touched)).alias("touched"),
         (present & ~_sure(same)).alias("is_new"),
         (F.col("new_batch") if by_batch else F.lit(None).cast("int")).alias("new_batch"),
+        "rejected",
     )
+
+
+def _with_rejected(source: Compared, pairs: DataFrame) -> DataFrame:
+    """``pairs``, and whether each was rejected before. Such a row of an old batch comes every night
+    and hardly ever gets in; where it does, scoring sees that it is there.
+    """
+    known = source.rejected
+    if known is None or known.schema[s.ID].dataType != pairs.schema[s.ID].dataType:
+        return pairs.withColumn("rejected", F.lit(False))
+    known = known.select(s.ID).distinct().withColumn("rejected", F.lit(True))
+    flagged = pairs.join(known, s.ID, "left")
+    return flagged.withColumn("rejected", _sure(F.col("rejected")))
 
 
 def _sure(flag: Column) -> Column:

@@ -8,7 +8,6 @@ from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, UnknownRowError
@@ -16,6 +15,7 @@ from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.literals import ids_as
 from semdedup_spark.tables.writes import CommitMark, replace_table
 from semdedup_spark.transforms.holding import held
 
@@ -127,8 +127,7 @@ def _duplicates(job: Job) -> str:
 def _typed(job: Job, ids: Sequence[str]) -> DataFrame:
     """(id), in the type of the scores. Raises :class:`ConfigError` for what is no value of it."""
     kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType
-    rows = [(each,) for each in parse_ids(ids, kind)]
-    return job.spark.createDataFrame(rows, StructType([StructField(s.ID, kind)]))
+    return ids_as(kind, parse_ids(ids, kind), job.spark)
 
 
 def _refuse_unknown(typed: DataFrame, known: DataFrame, must: str) -> None:

@@ -179,7 +179,7 @@ def _score_changes(
 ) -> tuple[Commit, dict[str, int]]:
     old = read_table(job.spark, job.root, s.SCORES, known.version)
     changes = find_changes(tables.embeddings, old, known.mark.batch)
-    if changes.n_gone < 0:  # rows came where none should: trust nothing
+    if changes is None:
         return _score_all(job, tables, mark)
     rows = changes.with_target(tables.embeddings)
     n_targets = changes.n_targets(tables.n)
@@ -203,9 +203,8 @@ def _score_against(
     if known is not None:
         old = read_table(job.spark, job.root, s.SCORES, known.version)
         since = known.mark.batch
-        changes = find_changes(tables.embeddings, old, since, among_themselves=False)
-        if changes.n_gone < 0:  # rows came where none should: trust nothing
-            changes, old = _ALL_NEW, None
+        found = find_changes(tables.embeddings, old, since, among_themselves=False)
+        changes, old = (_ALL_NEW, None) if found is None else (found, old)
     columns = [s.ID, s.EMBEDDING, s.BATCH]
     own, theirs = tables.embeddings.schema[s.ID], others.schema[s.ID]
     if own.dataType != theirs.dataType:
@@ -232,9 +231,10 @@ def _score_against(
 def _store(
     job: Job, scores: DataFrame, changes: Changes, old: DataFrame, mark: CommitMark
 ) -> Commit:
-    where = changes.where
-    if where is not None:
-        return replace_rows(scores, job.root, s.SCORES, where, mark)
+    if changes.part is not None:
+        beside = changes.beside(old)
+        rows = scores if beside is None else beside.unionByName(scores)
+        return replace_rows(rows, job.root, s.SCORES, changes.part, mark)
     return replace_table(changes.kept(old).unionByName(scores), job.root, s.SCORES, mark)
 
 

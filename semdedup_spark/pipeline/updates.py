@@ -20,8 +20,9 @@ from semdedup_spark.kernels.packing import UnitPlan, one_unit, plan_units
 from semdedup_spark.kernels.spreading import partition_keys
 from semdedup_spark.pipeline.growth import FEW
 from semdedup_spark.pipeline.planned import clusters, probing_of, shipped, tasks
-from semdedup_spark.tables.writes import ids_in
+from semdedup_spark.tables.parts import Part, part_with
 from semdedup_spark.transforms.centroids import rows_in_clusters
+from semdedup_spark.transforms.holding import held
 from semdedup_spark.transforms.packed import LABEL, TARGET
 from semdedup_spark.transforms.routing import Probing, Routing
 from semdedup_spark.transforms.sending import can_be_sent, collect_targets, visited
@@ -40,8 +41,8 @@ class Changes:
     """What happened since batch ``since``, up to which rows were scored.
 
     ``n_before``: rows that are still there; ``n_gone``: rows that left; ``n_left``: rows that lost
-    their neighbor, which are scored again; ``gone``, ``left``: their ids; where these are few,
-    ``few_gone`` and ``few_left`` hold them.
+    their neighbor, which are scored again; ``gone``, ``left``: their ids, where there are any;
+    ``part``: the rows of ``scores`` to be replaced; ``None`` where they are too many.
     """
 
     since: int
@@ -50,30 +51,17 @@ class Changes:
     n_left: int
     gone: DataFrame | None = None
     left: DataFrame | None = None
-    few_gone: list[object] | None = None
-    few_left: list[object] | None = None
+    part: Part | None = None
 
     def n_targets(self, n: int) -> int:
         """Rows that must be scored, of ``n`` that there are now."""
         return n - self.n_before + self.n_left
-
-    @property
-    def where(self) -> str | None:
-        """SQL for the rows of ``scores`` to be replaced; ``None`` where they are too many."""
-        new = f"{s.BATCH} > {self.since}"
-        if self.gone is None:
-            return new
-        if self.few_gone is None or self.few_left is None:
-            return None
-        return f"{new} OR {ids_in(s.ID, [*self.few_gone, *self.few_left])}"
 
     def with_target(self, embeddings: DataFrame) -> DataFrame:
         """The rows, and whether each must be scored."""
         is_new = F.col(s.BATCH) > self.since
         if self.left is None:
             return embeddings.withColumn(TARGET, is_new)
-        if self.few_left is not None:
-            return embeddings.withColumn(TARGET, is_new | F.col(s.ID).isin(self.few_left))
         left = F.broadcast(self.left.withColumn(TARGET, F.lit(True)))
         flag = is_new | F.coalesce(F.col(TARGET), F.lit(False))
         return embeddings.join(left, s.ID, "left").withColumn(TARGET, flag)
@@ -85,30 +73,47 @@ class Changes:
             kept = kept if some is None else kept.join(some, s.ID, "left_anti")
         return kept.select(*scores.columns)
 
+    def beside(self, scores: DataFrame) -> DataFrame | None:
+        """Of these, those that lie in ``part``; ``None`` where there is none."""
+        if self.part is None or not self.part.buckets:
+            return None
+        return self.part.of(self.kept(scores))
+
 
 def find_changes(
     embeddings: DataFrame, scores: DataFrame, since: int, *, among_themselves: bool = True
-) -> Changes:
+) -> Changes | None:
     """``scores``: of the rows that ``embeddings`` had when ``since`` was its last batch;
-    ``among_themselves``: whether their neighbors are such rows too.
+    ``among_themselves``: whether their neighbors are such rows too. ``None`` where rows came that
+    claim to have been there: no score is of use.
     """
     before = embeddings.filter(F.col(s.BATCH) <= since).select(s.ID, s.BATCH)
-    n_before = before.count()
-    n_gone = scores.count() - n_before  # no old row ever joins them
-    if n_gone == 0:
-        return Changes(since, n_before, 0, 0)
+    (n_before, content), (n_scores, scored) = _content(before), _content(scores)
+    if (n_before, content) == (n_scores, scored):
+        return Changes(since, n_before, 0, 0, part=Part(since))
+    few = n_scores - n_before <= FEW
     gone = scores.join(before, [s.ID, s.BATCH], "left_anti").select(s.ID)
-    if not among_themselves:
-        few_gone = [row[0] for row in gone.limit(FEW).collect()] if n_gone <= FEW else None
-        return Changes(since, n_before, n_gone, 0, gone, None, few_gone, [])
-    lost = gone.select(F.col(s.ID).alias(s.NEIGHBOR_ID))
-    left = scores.join(gone, s.ID, "left_anti").join(lost, s.NEIGHBOR_ID, "left_semi")
-    left = left.select(s.ID)
-    n_left = left.count()
-    few: list[list[object] | None] = [None, None]
+    gone = held(gone) if few else gone
+    n_gone, left, n_left = gone.count(), None, 0
+    if n_gone != n_scores - n_before:
+        return None
+    if among_themselves:
+        lost = gone.select(F.col(s.ID).alias(s.NEIGHBOR_ID))
+        left = scores.join(gone, s.ID, "left_anti").join(lost, s.NEIGHBOR_ID, "left_semi")
+        left = held(left.select(s.ID)) if few else left.select(s.ID)
+        n_left = left.count()
+    part = None
     if n_gone + n_left <= FEW:
-        few = [[row[0] for row in some.limit(FEW).collect()] for some in (gone, left)]
-    return Changes(since, n_before, n_gone, n_left, gone, left, *few)
+        both = gone if left is None else gone.unionByName(left)
+        part = part_with(both, n_scores, since=since)
+    return Changes(since, n_before, n_gone, n_left, gone, left, part)
+
+
+def _content(rows: DataFrame) -> tuple[int, int | None]:
+    """How many there are, and a number that tells which, by id and batch."""
+    number = F.col(s.BATCH).cast("int")
+    row = rows.agg(F.count(F.lit(1)), F.bit_xor(F.xxhash64(s.ID, number))).first()
+    return (0, None) if row is None else (int(row[0]), row[1])
 
 
 def plan_changes(

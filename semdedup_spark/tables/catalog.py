@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from semdedup_spark.errors import ConfigError, StageOrderError
 from semdedup_spark.paths import absolute
 from semdedup_spark.schema import quoted
+from semdedup_spark.sql_text import variable_in
 
 _PART = r"([A-Za-z_]\w*|`[^`]+`)"
 _CATALOG_SCHEMA = re.compile(rf"{_PART}\.{_PART}")
@@ -29,6 +30,11 @@ class OutputRoot:
     @classmethod
     def parse(cls, output: str) -> OutputRoot:
         """``main.dedup`` is a catalog schema; anything else a path, local ones made absolute."""
+        if variable_in(output):
+            raise ConfigError(
+                f"the name of a table or of its place must hold no {variable_in(output)}: Spark "
+                f"puts a setting or a variable of the environment there. Got {output!r}."
+            )
         if _CATALOG_SCHEMA.fullmatch(output):
             return cls(output)
         if "." in output.strip(".") and "/" not in output:
@@ -80,6 +86,12 @@ def history(spark: SparkSession, root: OutputRoot, table: str, *, limit: int) ->
         return spark.sql(f"DESCRIBE HISTORY {root.name(table)} LIMIT {limit}").collect()
     except AnalysisException:
         return []
+
+
+def table_id(spark: SparkSession, root: OutputRoot, table: str) -> str:
+    """What tells a table from one that is made again in its place."""
+    row = spark.sql(f"DESCRIBE DETAIL {root.name(table)}").select("id").first()
+    return "" if row is None else str(row[0])
 
 
 def last_change(spark: SparkSession, root: OutputRoot, table: str) -> str | None:
@@ -135,13 +147,14 @@ class NamedTable:
         parent, slash, table = place.rstrip("/").rpartition("/")
         if not slash and "." in place:
             parent, _, table = place.rpartition(".")
-            if not _CATALOG_SCHEMA.fullmatch(parent):
+            if not _CATALOG_SCHEMA.fullmatch(parent) or not re.fullmatch(_PART, table):
                 raise ConfigError(
                     f"a table must be a path, a URI, or catalog.schema.table. Got {name!r}.",
                     hint=f"./{place} is a directory.",
                 )
         elif not slash:
             parent = "."
+        OutputRoot.parse(f"{parent}/{table}")  # no variable in either
         return cls(OutputRoot.parse(parent or "/"), table, int(version) if version else None)
 
     def newest_version(self, spark: SparkSession) -> int:

@@ -134,9 +134,14 @@ class Lease:
     def held_by_other(self, *, before: int | None = None) -> Claim | None:
         """The first living claim of another run, if only those ``before`` a version count. A run
         of the same name is this one, tried again, unless its process is seen to run.
+
+        Once ours is among them, the time is that of our own last sign of life: one clock, that of
+        the storage, then dates all of them, however wrong the clocks of the machines are.
         """
-        now = datetime.now(timezone.utc)
-        for claim in read_claims(self._spark, self._root):
+        claims = read_claims(self._spark, self._root)
+        own = (claim.heard for claim in claims if claim.token == self._token)
+        now = next(own, datetime.now(timezone.utc))
+        for claim in claims:
             early = before is None or claim.version < before
             another = claim.run_id != self._run_id or claim.holder.is_beside()
             if early and another and claim.is_alive(now):

@@ -8,6 +8,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, MapType
 
+from semdedup_spark.schema import ID
+
+_GIVEN = "given"
+
 
 def few_rows(spark: SparkSession, rows: Sequence[Sequence[object]], ddl: str) -> DataFrame:
     """A DataFrame of one or more ``rows``, whose columns ``ddl`` names; maps come as dicts.
@@ -26,6 +30,12 @@ def few_rows(spark: SparkSession, rows: Sequence[Sequence[object]], ddl: str) ->
         for row in rows
     ]
     return spark.range(0, 1, 1, 1).select(F.inline(F.array(*lines)))
+
+
+def ids_as(kind: DataType, ids: Sequence[object], spark: SparkSession) -> DataFrame:
+    """(id) of the ``ids``, in the type ``kind`` of a table's own; null for what is none of it."""
+    texts = spark.createDataFrame([(str(one),) for one in ids], f"{_GIVEN} string")
+    return texts.select(F.expr(f"try_cast({_GIVEN} AS {kind.simpleString()})").alias(ID))
 
 
 def _literal(value: object, kind: DataType) -> Column:

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.tables.catalog import LEAVE_FILES, VACUUM_END, VACUUM_START, OutputRoot, history
+from semdedup_spark.tables.catalog import (
+    LEAVE_FILES,
+    VACUUM_END,
+    VACUUM_START,
+    OutputRoot,
+    history,
+    read_table,
+)
 
 # Delta's own limit: readers and writers may still use younger files.
 SHORTEST_RETENTION_HOURS = 168
@@ -53,10 +61,9 @@ def _own_retention_hours(spark: SparkSession, name: str) -> int:
     asked = (row[0] or {}).get("delta.deletedFileRetentionDuration") if row is not None else None
     if asked is None:
         return 0
-    moment = "timestamp'2020-01-01 00:00:00'"
-    wait = asked if asked.lower().startswith("interval") else f"interval {asked}"
-    spoken = f"SELECT unix_timestamp({moment} + {wait}) - unix_timestamp({moment}) AS seconds"
-    return -(-int(spark.sql(spoken).collect()[0]["seconds"]) // 3600)
+    moment = F.lit("2020-01-01").cast("timestamp")
+    waited = F.unix_timestamp(moment + F.lit(asked).cast("interval")) - F.unix_timestamp(moment)
+    return -(-int(spark.range(1).select(waited).collect()[0][0]) // 3600)
 
 
 def _is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: int) -> bool:
@@ -83,18 +90,16 @@ def trim_rows(spark: SparkSession, root: OutputRoot, table: str, *, older_than_d
     """
     name = root.name(table)
     moment = "started_at" if table == s.RUNS else "happened_at"
-    spared = _newest_of_stages(spark, name) if table == s.RUNS else ""
-    old = f"{moment} < current_timestamp() - INTERVAL {older_than_days} DAYS"
+    spared = _newest_of_stages(spark, root) if table == s.RUNS else ""
+    old = f"{moment} < current_timestamp() - INTERVAL {int(older_than_days)} DAYS"
     spark.sql(f"DELETE FROM {name} WHERE {old} {spared}").collect()
 
 
-def _newest_of_stages(spark: SparkSession, name: str) -> str:
-    exact = "date_format(max(started_at), 'yyyy-MM-dd HH:mm:ss.SSSSSS')"
-    newest = spark.sql(f"SELECT stage, {exact} FROM {name} GROUP BY stage").collect()  # few
-    return " ".join(
-        f"AND NOT (stage = '{stage}' AND started_at = timestamp'{moment}')"
-        for stage, moment in sorted(tuple(row) for row in newest)
-    )
+def _newest_of_stages(spark: SparkSession, root: OutputRoot) -> str:
+    newest = F.unix_micros(F.max("started_at"))
+    rows = read_table(spark, root, s.RUNS).groupBy(s.STAGE).agg(newest).collect()  # few
+    moments = ", ".join(str(int(row[1])) for row in rows)
+    return f"AND unix_micros(started_at) NOT IN ({moments})" if moments else ""
 
 
 def _files(spark: SparkSession, name: str) -> tuple[int, int]:

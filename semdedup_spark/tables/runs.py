@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,9 @@ from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, read_table, table_exists
 from semdedup_spark.tables.literals import few_rows
 from semdedup_spark.tables.writes import CommitMark, append_rows
+
+# The ledger's clock has no smaller step.
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,14 @@ class Ledger:
         return list(self._last.values())
 
     def add(self, record: StageRecord) -> None:
-        """Note a row. What was computed is written at once; mere reuse waits for :meth:`flush`."""
+        """Note a row. What was computed is written at once; mere reuse waits for :meth:`flush`.
+
+        The ledger is ordered by ``started_at``, and clocks are set back: a row never begins before
+        those that are there.
+        """
+        others = (other.started_at for other in self._last.values())
+        first = max((moment + _TICK for moment in others), default=record.started_at)
+        record = replace(record, started_at=max(record.started_at, first))
         self._last[record.stage] = record
         self._pending.append(record)
         if not record.reused:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import time
-from collections.abc import Sequence
+import os
+import uuid
 from dataclasses import asdict, dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
-from semdedup_spark.errors import MixedEncodersError
+from semdedup_spark.errors import MixedEncodersError, SemDedupError
 from semdedup_spark.schema import EMBEDDINGS, REFERENCE, with_comments
 from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance, table_exists
+from semdedup_spark.tables.parts import Part
 
 _NEAR, _FAR = 3, 1000
 # Embeddings hardly get smaller: zstd takes 8 % off, and makes a scan take twice as long.
 _CODEC, _CODECS = "zstd", {EMBEDDINGS: "snappy", REFERENCE: "snappy"}
+# This process among all that ever write here, and its writes in their order.
+_WRITER, _WRITES = uuid.uuid4().hex, itertools.count(1)
 
 
-class LostCommitError(RuntimeError):
+class LostCommitError(SemDedupError, RuntimeError):
     """Raised where a commit is not there after it was made: another writer has put its own in its
     place, on storage that lets it.
     """
+
+    retryable = True
 
 
 @dataclass(frozen=True)
@@ -85,25 +91,13 @@ def append_rows(
 
 
 def replace_rows(
-    df: DataFrame, root: OutputRoot, table: str, where: str, mark: CommitMark
+    df: DataFrame, root: OutputRoot, table: str, part: Part, mark: CommitMark
 ) -> Commit:
-    """Replace the rows that fulfil ``where`` (SQL) by ``df``, all of whose rows fulfil it, in one
-    commit. Repeated, it leaves the same rows. Only files that may hold such rows are written anew,
-    and ``rows`` of the result may count other rows of these.
+    """Replace the rows of ``part`` by ``df``, all of whose rows lie in it, in one commit. Repeated,
+    it leaves the same rows. Only files that may hold such rows are written anew, and ``rows`` of
+    the result may count other rows of these.
     """
-    return _write(df, root, table, mark, mode="overwrite", where=where)
-
-
-def ids_in(column: str, ids: Sequence[object]) -> str:
-    """SQL that is true where ``column`` is one of ``ids``, strings or whole numbers."""
-    return f"{column} IN ({', '.join(map(_literal, ids))})" if ids else "false"
-
-
-def _literal(value: object) -> str:
-    if not isinstance(value, str):
-        return str(value)
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return _write(df, root, table, mark, mode="overwrite", where=part.where)
 
 
 def _write(
@@ -126,12 +120,11 @@ def _write(
         .option("userMetadata", json.dumps(asdict(mark)))
     )
     if not shared:
-        # Repetition is made safe by the mark, not by these: Delta would silently skip a version
-        # that it has seen, also where another run has replaced the rows since. A version that
-        # grows makes it commit even an empty result, and stop one of two writers at once; for
-        # which it reads the table's whole log.
-        writer = writer.option("txnAppId", f"semdedup/{mark.stage}/{table}")
-        writer = writer.option("txnVersion", time.time_ns() // 1000)
+        # Repetition is made safe by the mark, not by these: Delta silently skips a number that is
+        # not above the last one of its writer, which hence is new with each process. That there is
+        # one makes Delta commit even an empty result; for which it reads the table's whole log.
+        writer = writer.option("txnAppId", f"semdedup/{_WRITER}/{os.getpid()}")
+        writer = writer.option("txnVersion", next(_WRITES))
     if where:
         writer = writer.option("replaceWhere", where)
     elif mode == "overwrite":
@@ -152,7 +145,11 @@ def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMa
                 # Delta counts no rows where some were only taken away.
                 rows = int(commit["operationMetrics"].get("numOutputRows", 0))
                 return Commit(int(commit["version"]), rows)
-    raise LostCommitError(f"the write to {table} left no commit; its history lacks {mark}")
+    raise LostCommitError(
+        f"the write to {root.name(table)} must be in its history. It is not: another writer put a "
+        "commit of its own in its place.",
+        hint="let one run finish, then run the command again.",
+    )
 
 
 @dataclass(frozen=True)

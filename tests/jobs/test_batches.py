@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from semdedup_spark.pipeline import (
 )
 from semdedup_spark.tables import writes
 from semdedup_spark.transforms import sending
-from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job
+from tests.jobs.jobfiles import near_duplicates, rows_of, run, scored, table, vectors_job
 
 N, D = 240, 6
 OTHERWISE = ("cover", "components")
@@ -33,10 +34,13 @@ ALL = near_duplicates(N, D, seed=3)
 
 
 def write_source(spark, path, rows):
-    """``rows``: id to (vector, quality, batch)."""
+    """``rows``: id to (vector, quality, batch); of an id U+FFFD is written as a byte that is no
+    UTF-8, as which it comes back.
+    """
     lines = [(i, [float(v) for v in x], q, b) for i, (x, q, b) in sorted(rows.items())]
     frame = spark.createDataFrame(lines, "doc string, v array<double>, quality int, night int")
-    frame.coalesce(1).write.format("delta").mode("overwrite").save(str(path))
+    raw = F.unhex(F.regexp_replace(F.hex("doc"), "EFBFBD", "FF")).cast("string")
+    frame.withColumn("doc", raw).coalesce(1).write.format("delta").mode("overwrite").save(str(path))
 
 
 def job(output, source, *, recall="exact", rank_by="low", batch=None, eps_max=0.1):
@@ -62,7 +66,13 @@ def same_centroids(monkeypatch):
 
 
 def name(i):
-    return f"it's-{i:04d}\\"
+    """What SQL text and patterns would change on the way."""
+    return f"it's ${{env:HOME}} {{}} %s `{i:04d}\\"
+
+
+def malformed(i):
+    """Every tenth is no UTF-8, too."""
+    return name(i) + ("" if i % 10 else "\ufffd")
 
 
 def nights(seed):
@@ -78,7 +88,7 @@ def nights(seed):
                 rows[i] = (ALL[rng.integers(N)], rows[i][1], 0)
             for i in rng.choice(sorted(rows), 4, replace=False):
                 rows[i] = (rows[i][0], rows[i][1] + 1, 0)
-        rows |= {name(i): (ALL[i], int(rng.integers(0, 5)), 0) for i in part}
+        rows |= {malformed(i): (ALL[i], int(rng.integers(0, 5)), 0) for i in part}
         states.append(dict(rows))
     return states
 
@@ -88,8 +98,8 @@ def scores_of(spark, output):
     return {r["id"]: r for r in rows}
 
 
-def same_result(spark, one, other):
-    """Equal tables; similarities, and what follows from them, to rounding."""
+def same_scores(spark, one, other):
+    """Similarities to rounding."""
     a, b = scores_of(spark, one), scores_of(spark, other)
     assert a.keys() == b.keys()
     for i, row in a.items():
@@ -98,6 +108,11 @@ def same_result(spark, one, other):
         assert abs(row["max_similarity"] - twin["max_similarity"]) < 2e-6
         for column in ("batch", "cluster_id", "rank_key", "exhaustive", "centroid_similarity"):
             assert row[column] == twin[column], (i, column)
+
+
+def same_result(spark, one, other):
+    """Equal tables; similarities, and what follows from them, to rounding."""
+    same_scores(spark, one, other)
     for each in ("deduplicated", "quarantine"):
         assert sorted(map(str, rows_of(spark, one, each))) == sorted(
             map(str, rows_of(spark, other, each))
@@ -187,6 +202,7 @@ def test_a_forgotten_row_leaves_every_table_and_what_it_hid_comes_back(spark, tm
         assert table(spark, config.output, each).filter(F.col("id").isin(gone)).count() == 0, each
     for each in ("deduplicated", "deduplicated_strict", "pruned"):
         assert table(spark, config.output, each).filter(F.col("doc").isin(gone)).count() == 0, each
+    assert not [i for i in gone if i in told_to_delta(config.output)]
     again = run(spark, config)  # the source has not changed: nothing brings it back
     assert all(record.reused for record in again.records)
     assert again.read == 39
@@ -208,6 +224,31 @@ def test_a_forgotten_row_leaves_every_table_and_what_it_hid_comes_back(spark, tm
         assert mine == theirs
     with pytest.raises(ConfigError, match="1 to 10,000 ids"):
         run_forget(open_job(spark, config), [])
+
+
+def told_to_delta(output):
+    """What the logs keep of each commit, but for the least and greatest values of files."""
+    logs = Path(output).glob("*/_delta_log/*.json")
+    actions = (json.loads(line) for log in logs for line in log.read_text().splitlines())
+    return str([action["commitInfo"] for action in actions if "commitInfo" in action])
+
+
+def test_a_rejected_row_makes_no_night_score_everything_and_a_mended_one_does(spark, tmp_path):
+    rows = {name(i): (ALL[i], 0, 0) for i in range(60)}
+    rows["bad"] = (np.zeros_like(ALL[0]), 0, 0)
+    write_source(spark, tmp_path / "source", rows)
+    config = job(tmp_path / "out", tmp_path / "source", batch="night")
+    assert scored(spark, config)[0].counts["quarantined"] == 1
+    rows |= {name(i): (ALL[i], 0, 1) for i in range(60, 80)}
+    del rows[name(7)]
+    write_source(spark, tmp_path / "source", rows)
+    assert scored(spark, config)[2].counts["targets"] < 40
+    rows["bad"] = (ALL[5], 0, 0)  # it ranks before most, and its copy may stand behind it
+    write_source(spark, tmp_path / "source", rows)
+    assert scored(spark, config)[0].counts["quarantined"] == 0
+    clean = job(tmp_path / "clean", tmp_path / "source", batch="night")
+    scored(spark, clean)
+    same_scores(spark, config.output, clean.output)
 
 
 def test_a_run_goes_on_where_a_command_that_forgets_rows_was_killed(spark, tmp_path, monkeypatch):

@@ -1,13 +1,18 @@
 """Whole jobs: clusters on two levels, centroids that workers read, centroids of another run."""
 
+import shutil
+
 import numpy as np
 import pytest
+from pyspark.sql import functions as F
 
 from semdedup_spark.errors import ConfigError, MixedEncodersError
 from semdedup_spark.kernels.kmeans import assign
 from semdedup_spark.kernels.levels import TwoLevels
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, planned, run_cluster, run_embed, run_plan, run_score
+from semdedup_spark.tables.catalog import OutputRoot
+from semdedup_spark.tables.writes import mark_at, replace_table
 from semdedup_spark.transforms.centroids import collect_centroids
 from tests.jobs.jobfiles import near_duplicates, scored, table, vectors_job, write_vectors
 from tests.oracle import brute_force
@@ -116,6 +121,31 @@ def test_centroids_of_another_run_are_used_again(spark, source, two_levels):
     assert (
         collect_centroids(table(spark, root / "again", "centroids")).X.tobytes() == old.X.tobytes()
     )
+
+
+def test_a_table_made_again_under_the_name_of_given_centroids_is_another_one(
+    spark, source, two_levels
+):
+    root, _ = source
+    place = OutputRoot.parse(f"{root}/copy")
+    shutil.copytree(root / "two" / "centroids", root / "copy" / "centroids")
+    config = job(root, "copied", centroids=f"{root}/copy/centroids@0")
+    run_embed(open_job(spark, config))
+    old = run_cluster(open_job(spark, config))
+    assert run_cluster(open_job(spark, config)).reused
+    mark = mark_at(spark, place, "centroids", 0)
+    shutil.rmtree(root / "copy" / "centroids")
+    turned = F.transform("centroid", lambda value: -value).alias("centroid")
+    rows = table(spark, root / "two", "centroids")
+    rows = rows.select(*(turned if name == "centroid" else name for name in rows.columns))
+    assert replace_table(rows, place, "centroids", mark).version == 0
+    new = run_cluster(open_job(spark, config))
+    assert not new.reused
+    assert new.result_key != old.result_key
+    held, given = (
+        collect_centroids(table(spark, root / o, "centroids")) for o in ("copied", "two")
+    )
+    assert held.X.tolist() == (-given.X).tolist()
 
 
 def test_centroids_of_another_encoder_or_dimension_are_refused_before_anything_is_written(

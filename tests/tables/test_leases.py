@@ -127,6 +127,24 @@ def test_of_two_runs_one_gets_the_lease_and_the_next_when_it_is_released(log, pl
     assert second.claim() is None
 
 
+@pytest.mark.parametrize("hours", [-9, 9])
+def test_a_living_claim_keeps_others_out_however_wrong_the_clock_is(log, monkeypatch, hours):
+    """``hours``: by which the storage's clock, that of the commits, is before the machine's."""
+    first, second = lease("first", "/lake/dedup"), lease("second", "/lake/dedup")
+    append = leases.append_rows
+
+    def appended(*arguments):
+        commit = append(*arguments)
+        log[-1]["timestamp"] -= timedelta(hours=hours)
+        return commit
+
+    monkeypatch.setattr(leases, "append_rows", appended)
+    monkeypatch.setattr(Holder, "has_ended", lambda _: False)
+    assert first.claim() is None
+    assert second.claim().run_id == "first"
+    assert first.held_by_other() is None
+
+
 def test_a_run_of_the_same_name_that_is_seen_to_run_keeps_its_lease(log, monkeypatch):
     first, again = lease("nightly", "/lake/dedup"), lease("nightly", "/lake/dedup")
     here = Holder.here()
@@ -163,7 +181,7 @@ def test_a_claim_replaced_before_its_writer_looked_is_made_again_or_refused(log,
     def losing(*arguments):
         if not lost:
             lost.append(arguments)
-            raise LostCommitError
+            raise LostCommitError("it is gone")
         return append(*arguments)
 
     monkeypatch.setattr(leases, "append_rows", losing)
