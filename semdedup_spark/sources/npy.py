@@ -33,10 +33,13 @@ from semdedup_spark.errors import SourceError
 from semdedup_spark.paths import absolute, local
 from semdedup_spark.schema import quoted
 from semdedup_spark.sources.folders import file_name, one_slash
+from semdedup_spark.sources.pairing import pair
 from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.raw import RawSource, Roles
 
 _ROW, _VECTOR, _ID = "row", "vector", "id"
+# What is added to the columns of the metadata, or on the way there.
+_RESERVED = {_ROW, _VECTOR, "_metadata", "__file", "__start", "__at"}
 _TASK_BYTES = 128 << 20
 _FEWEST_TASKS = 8
 
@@ -170,21 +173,45 @@ def _vector_files(path: str) -> tuple[_Files, int]:
 
 def _metadata_files(path: str, vectors: _Files) -> _Files:
     paths = _found(path, "source.metadata", (".npy", ".parquet"))
-    counts = [
-        len(_header(file, "source.metadata"))
-        if file.endswith(".npy")
-        else pq.ParquetFile(file).metadata.num_rows
-        for file in paths
-    ]
-    starts = _starts(counts)
-    if len({os.path.splitext(file)[1] for file in paths}) > 1 or starts != vectors.starts:
+    # Who names one file for one file has paired them, whatever they are called.
+    named = len(vectors.paths) == 1 and os.path.isfile(local(absolute(path)) or "")
+    paired = paths if named else pair(vectors.paths, paths)
+    if len({os.path.splitext(file)[1] for file in paths}) > 1 or paired is None:
         raise SourceError(
-            "source.metadata must be of one format, with a file for each file of vectors and a row "
-            f"for each vector, in the order of the names. Got {len(paths)} files with "
-            f"{starts[-1]:,} rows for {len(vectors.paths)} files with {vectors.n_rows:,} vectors.",
-            hint="give .npy files of ids or Parquet files; check that no file is missing.",
+            "source.metadata must be of one format, with a file for each file of vectors, and of "
+            "the names of both what differs must be the same, as in img_emb_0.npy and "
+            f"metadata_0.parquet. Got {len(paths)} files, {_some(paths)}, for "
+            f"{len(vectors.paths)} files of vectors, {_some(vectors.paths)}.",
+            hint="check that no file is missing; number both alike; or name one file of each.",
         )
-    return _Files(paths, starts)
+    counts = list(map(_count, paired))
+    for file, beside, n, n_beside in zip(
+        vectors.paths, paired, np.diff(vectors.starts).tolist(), counts, strict=True
+    ):
+        if n != n_beside:
+            raise SourceError(
+                "source.metadata must have a row for each vector. "
+                f"Got {n_beside:,} rows in {beside} for {n:,} vectors in {file}.",
+                hint="check that both files are whole and were written together.",
+            )
+    return _Files(paired, _starts(counts))
+
+
+def _count(file: str) -> int:
+    if file.endswith(".npy"):
+        return len(_header(file, "source.metadata"))
+    try:
+        return int(pq.ParquetFile(file).metadata.num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(
+            f"source.metadata must hold whole Parquet files. Got {file}: {error}",
+            hint="write the file again.",
+        ) from error
+
+
+def _some(paths: list[str]) -> str:
+    names = [os.path.basename(path) for path in paths]
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _found(path: str, key: str, endings: tuple[str, ...]) -> list[str]:
@@ -195,7 +222,9 @@ def _found(path: str, key: str, endings: tuple[str, ...]) -> list[str]:
             f"into memory. Got {path!r}.",
             hint="mount the bucket, or convert the vectors to Parquet.",
         )
-    pattern = os.path.join(glob.escape(place), "**", "*") if os.path.isdir(place) else place
+    # What is there is that, with whatever brackets in its name; else it is a pattern.
+    pattern = glob.escape(place) if os.path.exists(place) else place
+    pattern = os.path.join(pattern, "**", "*") if os.path.isdir(place) else pattern
     paths = sorted(p for p in glob.glob(pattern, recursive=True) if p.endswith(endings))
     if not paths:
         raise SourceError(
@@ -230,7 +259,7 @@ def _id_type(ids: _Files) -> DataType:
 def _metadata_rows(spark: SparkSession, tables: _Files) -> DataFrame:
     """The columns of the Parquet files and the number of each row."""
     rows = spark.read.parquet(*(f"file:{path}" for path in tables.paths))
-    taken = {_ROW, _VECTOR} & {name.lower() for name in rows.columns}
+    taken = _RESERVED & {name.lower() for name in rows.columns}
     if taken:
         raise SourceError(
             f"source.metadata must have no column {' or '.join(sorted(taken))}: it is added here.",
