@@ -30,9 +30,11 @@ from pyspark.sql.types import (
 
 from semdedup_spark.config import CONTENT_HASH, SourceConfig, fingerprint
 from semdedup_spark.errors import SourceError
-from semdedup_spark.paths import absolute, local
+from semdedup_spark.paths import absolute, as_pattern, local
 from semdedup_spark.schema import quoted
 from semdedup_spark.sources.folders import file_name, one_slash
+from semdedup_spark.sources.lake_tables import refuse_files_of_tables
+from semdedup_spark.sources.npy_values import to_column, values_at
 from semdedup_spark.sources.pairing import pair
 from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.raw import RawSource, Roles
@@ -112,47 +114,6 @@ def _lookup(
             )
 
     return look_up
-
-
-def values_at(
-    paths: list[str], starts: list[int], rows: np.ndarray, opened: dict[int, np.ndarray]
-) -> np.ndarray:
-    """Values of the rows (n,) of files laid end to end; ``opened``: maps of files, kept by the
-    caller for as long as it likes. Only the pages of these rows are read.
-    """
-    which = np.searchsorted(starts, rows, side="right") - 1
-    parts, places = [], []
-    for file in np.unique(which):
-        here = np.flatnonzero(which == file)
-        if file not in opened:
-            opened.clear()  # one map at a time is enough: rows come in order
-            opened[file] = np.load(paths[file], mmap_mode="r", allow_pickle=False)
-        wanted = rows[here] - starts[file]
-        first, last = int(wanted.min()), int(wanted.max()) + 1
-        dense = last - first == len(wanted)
-        held = opened[file][first:last] if dense else opened[file][wanted]
-        parts.append(held[wanted - first] if dense and (np.diff(wanted) != 1).any() else held)
-        places.append(here)
-    values = np.concatenate(parts)
-    if len(parts) == 1:
-        return values
-    in_order = np.empty_like(values)
-    in_order[np.concatenate(places)] = values
-    return in_order
-
-
-def to_column(values: np.ndarray) -> pa.Array:
-    """A column of lists for a matrix (as float32), of strings or of int64 for a vector of ids."""
-    if values.ndim == 2:
-        n, d = values.shape
-        with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and a reason
-            flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
-        return pa.ListArray.from_arrays(
-            pa.array(np.arange(0, (n + 1) * d, d, dtype=np.int32)), flat
-        )
-    if values.dtype.kind == "S":
-        return pa.array([value.decode() for value in values.tolist()], pa.string())
-    return pa.array(values.tolist(), pa.string() if values.dtype.kind == "U" else pa.int64())
 
 
 def _vector_files(path: str) -> tuple[_Files, int]:
@@ -246,19 +207,33 @@ def _header(file: str, key: str) -> Any:
 
 
 def _id_type(ids: _Files) -> DataType:
-    kind = _header(ids.paths[0], "source.metadata")
-    if kind.ndim != 1 or not (kind.dtype.kind in "US" or np.can_cast(kind.dtype, np.int64)):
-        raise SourceError(
-            "source.metadata must hold ids: strings, or whole numbers that an int64 can hold. Got "
-            f"{kind.dtype} of shape {kind.shape}.",
-            hint="save them as int64 or as strings, one for each vector.",
-        )
-    return StringType() if kind.dtype.kind in "US" else LongType()
+    texts = set()
+    for path in ids.paths:
+        kind = _header(path, "source.metadata")
+        texts.add(kind.dtype.kind in "US")
+        numbers = np.can_cast(kind.dtype, np.int64)
+        if kind.ndim != 1 or not (kind.dtype.kind in "US" or numbers) or len(texts) > 1:
+            raise SourceError(
+                "source.metadata must hold ids: strings, or whole numbers that an int64 can hold, "
+                f"the same in all files. Got {kind.dtype} of shape {kind.shape} in {path}.",
+                hint="save them as int64 or as strings, one for each vector.",
+            )
+    return StringType() if texts == {True} else LongType()
 
 
 def _metadata_rows(spark: SparkSession, tables: _Files) -> DataFrame:
     """The columns of the Parquet files and the number of each row."""
-    rows = spark.read.parquet(*(f"file:{path}" for path in tables.paths))
+    # Columns that only some of the files have would else be lost.
+    reader = spark.read.option("mergeSchema", "true")
+    rows = reader.parquet(*(as_pattern(f"file:{path}") for path in tables.paths))
+    names = rows.inputFiles()
+    refuse_files_of_tables(spark, names, "source.metadata")
+    if len(names) != len(tables.paths):
+        raise SourceError(
+            "source.metadata must hold Parquet files whose names do not begin with _ or a dot: "
+            f"Spark does not read those. It reads {len(names)} of {len(tables.paths)}.",
+            hint="rename them.",
+        )
     taken = _RESERVED & {name.lower() for name in rows.columns}
     if taken:
         raise SourceError(
@@ -268,7 +243,7 @@ def _metadata_rows(spark: SparkSession, tables: _Files) -> DataFrame:
     start_of = dict(zip(tables.paths, tables.starts[:-1], strict=True))
     starts = [
         (one_slash(name), start_of["/" + unquote(name).partition(":")[2].lstrip("/")])
-        for name in rows.inputFiles()
+        for name in names
     ]
     begins = F.broadcast(spark.createDataFrame(starts, "__file string, __start bigint"))
     at = F.col("_metadata.row_index").alias("__at")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 _NUMBER = re.compile(r"\d+")
 _Key = str | tuple[int, ...]
@@ -50,15 +51,20 @@ def _names(paths: Sequence[str]) -> list[str]:
 def _texts(paths: Sequence[str]) -> Sequence[_Key]:
     """What the names differ in, with numbers that are written as numbers are."""
     names = _names(paths)
-    begin = len(os.path.commonprefix(names))
+    begin = _alike(names)
     # A number that only begins alike, as in 10 and 11, is compared as a whole.
     while begin and names[0][begin - 1].isdigit():
         begin -= 1
     rest = [name[begin:] for name in names]
-    end = len(os.path.commonprefix([name[::-1] for name in rest]))
+    end = _alike([name[::-1] for name in rest])
     while end and rest[0][len(rest[0]) - end].isdigit():
         end -= 1
     return [_NUMBER.sub(lambda n: str(int(n[0])), name[: len(name) - end]) for name in rest]
+
+
+def _alike(texts: Sequence[str]) -> int:
+    """How many characters all texts begin with."""
+    return sum(1 for _ in takewhile(lambda here: len(set(here)) == 1, zip(*texts, strict=False)))
 
 
 def _numbers(paths: Sequence[str]) -> Sequence[_Key]:
