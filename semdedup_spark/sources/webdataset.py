@@ -53,9 +53,7 @@ class _Layout:
 def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
     """Samples: id (``shard/key``), shard, key, and the members that the configuration names."""
     files = listing(spark, source, pathGlobFilter=_SHARDS)
-    names = files.inputFiles()
-    refuse_files_of_tables(spark, names, "source.path")
-    tell_hidden(names)
+    names = _checked_names(files)
     empty = empty_files(files, names)
     n_shards = len(names)
     layout = _layout(source)
@@ -94,6 +92,13 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
         keys=keys,
         unique_ids=source.id is None,
     )
+
+
+def _checked_names(files: DataFrame) -> list[str]:
+    names = files.inputFiles()
+    refuse_files_of_tables(files.sparkSession, names, "source.path")
+    tell_hidden(names)
+    return names
 
 
 def _layout(source: SourceConfig) -> _Layout:
