@@ -35,6 +35,16 @@ def local(path: str) -> str | None:
     return {"file": below, "dbfs": "/dbfs" + below}.get(scheme[1].lower())
 
 
+def as_pattern(path: str) -> str:
+    """The path as Spark's readers of files take it, for whom ``{}[]*?`` and backslashes make a
+    pattern: what is there under just this name on a file system of this machine is no pattern.
+    """
+    place, whole = local(path), absolute(path)
+    if place is None or not os.path.exists(place):
+        return whole
+    return re.sub(r"([\\{}\[\]*?])", r"\\\1", whole)
+
+
 def open_stream(path: str, *, seekable: bool = False) -> Any:
     """A binary stream of a file, read bit by bit, or here and there if ``seekable``, wherever
     Python can open it: a local or mounted path, what pyarrow knows (S3, GCS, Azure, HDFS), else

@@ -68,8 +68,6 @@ BY_COMPONENT = "component"
 BY_OVERRIDE = "override"
 CELL_ID = "cell_id"
 DUPLICATE_SHARE = "duplicate_share"
-# Spark's JSON and CSV readers put what they cannot parse here.
-CORRUPT_RECORD = "_corrupt_record"
 
 # Tables of which each named selection has its own.
 OF_SELECTION = (DEDUPLICATED, DUPLICATES, PROTECTED)

@@ -10,6 +10,8 @@ from semdedup_spark.config.strict import StrictModel
 from semdedup_spark.sql_text import variable_in
 
 CONTENT_HASH = "content_hash()"
+# Where Spark's JSON and CSV readers put what they cannot parse, unless told otherwise.
+CORRUPT_RECORD = "_corrupt_record"
 # Formats whose reader knows which is the key and which the content.
 _SELF_DESCRIBING = ("files", "webdataset", "npy")
 _KINDS_OF_FORMAT = {
@@ -56,6 +58,19 @@ class SourceConfig(StrictModel):
                 "DESCRIBE HISTORY shows"
             )
         return self
+
+    @property
+    def unreadable(self) -> str | None:
+        """The column, of formats jsonl and csv, to which the reader adds the text of a record that
+        it could not parse; other formats have none, and may have a column of that name.
+        """
+        if self.format not in ("jsonl", "csv"):
+            return None
+        return self.option("columnNameOfCorruptRecord") or CORRUPT_RECORD
+
+    def option(self, name: str) -> str | None:
+        """The reader's option of this name, in any case; ``None`` where it is not set."""
+        return next((v for k, v in self.options.items() if k.lower() == name.lower()), None)
 
     def _check_place(self) -> None:
         if (self.path is None) == (self.table is None):

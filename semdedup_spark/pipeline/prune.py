@@ -73,7 +73,9 @@ def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> Stag
         chosen = replace_table(_choose(job, embeddings, centroids), job.root, s.PRUNING, mark)
     pruning = read_table(job.spark, job.root, s.PRUNING, chosen.version)
     with_id = not embed.counts["has_id"]
-    clean = pruned_rows(embeddings, pruning, with_id=with_id).drop(s.CORRUPT_RECORD)
+    clean = pruned_rows(embeddings, pruning, with_id=with_id).drop(
+        *filter(None, [job.config.source.unreadable])
+    )
     kept = replace_table(clean, job.root, s.PRUNED, mark)
     n_kept = pruning.filter(F.col(s.KEPT)).count()
     if chosen.rows != embed.counts["embedded"] or kept.rows != n_kept:

@@ -146,7 +146,9 @@ class Selecting:
         table = s.of_selection(s.DUPLICATES, name)
         duplicates = read_table(job.spark, job.root, table, removed.version)
         with_id = not embed.counts["has_id"]
-        clean = kept_rows(embeddings, duplicates, with_id=with_id).drop(s.CORRUPT_RECORD)
+        clean = kept_rows(embeddings, duplicates, with_id=with_id).drop(
+            *filter(None, [job.config.source.unreadable])
+        )
         kept = store(clean, s.DEDUPLICATED)
         read, quarantined = embed.counts["read"], embed.counts["quarantined"]
         if kept.rows + removed.rows + quarantined != read:

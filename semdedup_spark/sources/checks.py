@@ -24,8 +24,8 @@ from pyspark.sql.types import (
 
 from semdedup_spark.config import CONTENT_HASH, SourceConfig
 from semdedup_spark.errors import SourceError
-from semdedup_spark.schema import CORRUPT_RECORD, quoted
-from semdedup_spark.sources.raw import PROBLEM, Roles
+from semdedup_spark.schema import quoted
+from semdedup_spark.sources.raw import RawSource, Roles
 
 _ID_TYPES = (StringType, LongType, IntegerType, ShortType, ByteType)
 _NOT_IN_DELTA = set(" ,;{}()\n\t=")
@@ -107,11 +107,12 @@ def _vector(column: Column, field: DataType) -> Column | None:
     return None
 
 
-def own_columns(df: DataFrame, source: SourceConfig, roles: Roles) -> list[str]:
-    """The source's columns that travel to the output."""
+def own_columns(raw: RawSource, source: SourceConfig) -> list[str]:
+    """The source's columns that travel to the output, and the reader's own of unreadable text."""
+    df, roles = raw.df, raw.roles
     for name in source.columns or []:
         _field(df, name, "source.columns")
-    present = [name for name in df.columns if name != PROBLEM]
+    present = [name for name in df.columns if name not in (raw.problem, raw.unreadable)]
     names = list(source.columns or roles.own or present)
     if len({name.lower() for name in names}) < len(names):
         raise SourceError(
@@ -124,8 +125,8 @@ def own_columns(df: DataFrame, source: SourceConfig, roles: Roles) -> list[str]:
             f"and source.id {source.id!r}.",
             hint="name the column id in source.id, or leave it out of source.columns.",
         )
-    if CORRUPT_RECORD in df.columns and CORRUPT_RECORD not in names:
-        names.append(CORRUPT_RECORD)  # quarantine must hold what could not be read
+    if raw.unreadable is not None and raw.unreadable not in names:
+        names.append(raw.unreadable)  # quarantine must hold what could not be read
     _refuse_unstorable([field for field in df.schema.fields if field.name in names])
     return names
 

@@ -10,7 +10,9 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
-from semdedup_spark.paths import absolute
+from semdedup_spark.paths import as_pattern
+from semdedup_spark.sources.file_names import check_names, tell_hidden
+from semdedup_spark.sources.lake_tables import refuse_files_of_tables
 from semdedup_spark.sources.places import place_of, within
 from semdedup_spark.sources.raw import RawSource, Roles
 
@@ -23,9 +25,16 @@ def listing(spark: SparkSession, source: SourceConfig, **defaults: str) -> DataF
     """path, modificationTime, length and content of every file of ``source.path`` that is not
     empty, at any depth; content is read only if it is selected.
     """
+    return chosen_files(spark, source, "binaryFile", **defaults)
+
+
+def chosen_files(
+    spark: SparkSession, source: SourceConfig, form: str, **defaults: str
+) -> DataFrame:
+    """The same files as one of Spark's simple formats has them."""
     chosen = {k: v for k, v in source.options.items() if k.lower() in _CHOOSING}
-    reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
-    return reader.options(**{**defaults, **chosen}).load(absolute(source.path or ""))
+    reader = spark.read.format(form).option("recursiveFileLookup", "true")
+    return reader.options(**{**defaults, **chosen}).load(as_pattern(source.path or ""))
 
 
 def file_fingerprint(files: DataFrame, path: str) -> str:
@@ -47,6 +56,9 @@ def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
     """A folder of images: the path is the key; a part is read without opening the other files."""
     files = listing(spark, source)
     names = files.inputFiles()
+    refuse_files_of_tables(spark, names, "source.path")
+    check_names(names)
+    tell_hidden(names)
     empty = empty_files(files, names)
 
     def part(begin: int, end: int) -> DataFrame:

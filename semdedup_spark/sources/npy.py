@@ -30,13 +30,18 @@ from pyspark.sql.types import (
 
 from semdedup_spark.config import CONTENT_HASH, SourceConfig, fingerprint
 from semdedup_spark.errors import SourceError
-from semdedup_spark.paths import absolute, local
+from semdedup_spark.paths import absolute, as_pattern, local
 from semdedup_spark.schema import quoted
 from semdedup_spark.sources.folders import file_name, one_slash
+from semdedup_spark.sources.lake_tables import refuse_files_of_tables
+from semdedup_spark.sources.npy_values import to_column, values_at
+from semdedup_spark.sources.pairing import pair
 from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.raw import RawSource, Roles
 
 _ROW, _VECTOR, _ID = "row", "vector", "id"
+# What is added to the columns of the metadata, or on the way there.
+_RESERVED = {_ROW, _VECTOR, "_metadata", "__file", "__start", "__at"}
 _TASK_BYTES = 128 << 20
 _FEWEST_TASKS = 8
 
@@ -111,47 +116,6 @@ def _lookup(
     return look_up
 
 
-def values_at(
-    paths: list[str], starts: list[int], rows: np.ndarray, opened: dict[int, np.ndarray]
-) -> np.ndarray:
-    """Values of the rows (n,) of files laid end to end; ``opened``: maps of files, kept by the
-    caller for as long as it likes. Only the pages of these rows are read.
-    """
-    which = np.searchsorted(starts, rows, side="right") - 1
-    parts, places = [], []
-    for file in np.unique(which):
-        here = np.flatnonzero(which == file)
-        if file not in opened:
-            opened.clear()  # one map at a time is enough: rows come in order
-            opened[file] = np.load(paths[file], mmap_mode="r", allow_pickle=False)
-        wanted = rows[here] - starts[file]
-        first, last = int(wanted.min()), int(wanted.max()) + 1
-        dense = last - first == len(wanted)
-        held = opened[file][first:last] if dense else opened[file][wanted]
-        parts.append(held[wanted - first] if dense and (np.diff(wanted) != 1).any() else held)
-        places.append(here)
-    values = np.concatenate(parts)
-    if len(parts) == 1:
-        return values
-    in_order = np.empty_like(values)
-    in_order[np.concatenate(places)] = values
-    return in_order
-
-
-def to_column(values: np.ndarray) -> pa.Array:
-    """A column of lists for a matrix (as float32), of strings or of int64 for a vector of ids."""
-    if values.ndim == 2:
-        n, d = values.shape
-        with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and a reason
-            flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
-        return pa.ListArray.from_arrays(
-            pa.array(np.arange(0, (n + 1) * d, d, dtype=np.int32)), flat
-        )
-    if values.dtype.kind == "S":
-        return pa.array([value.decode() for value in values.tolist()], pa.string())
-    return pa.array(values.tolist(), pa.string() if values.dtype.kind == "U" else pa.int64())
-
-
 def _vector_files(path: str) -> tuple[_Files, int]:
     paths = _found(path, "source.path", (".npy",))
     headers = [_header(file, "source.path") for file in paths]
@@ -170,21 +134,45 @@ def _vector_files(path: str) -> tuple[_Files, int]:
 
 def _metadata_files(path: str, vectors: _Files) -> _Files:
     paths = _found(path, "source.metadata", (".npy", ".parquet"))
-    counts = [
-        len(_header(file, "source.metadata"))
-        if file.endswith(".npy")
-        else pq.ParquetFile(file).metadata.num_rows
-        for file in paths
-    ]
-    starts = _starts(counts)
-    if len({os.path.splitext(file)[1] for file in paths}) > 1 or starts != vectors.starts:
+    # Who names one file for one file has paired them, whatever they are called.
+    named = len(vectors.paths) == 1 and os.path.isfile(local(absolute(path)) or "")
+    paired = paths if named else pair(vectors.paths, paths)
+    if len({os.path.splitext(file)[1] for file in paths}) > 1 or paired is None:
         raise SourceError(
-            "source.metadata must be of one format, with a file for each file of vectors and a row "
-            f"for each vector, in the order of the names. Got {len(paths)} files with "
-            f"{starts[-1]:,} rows for {len(vectors.paths)} files with {vectors.n_rows:,} vectors.",
-            hint="give .npy files of ids or Parquet files; check that no file is missing.",
+            "source.metadata must be of one format, with a file for each file of vectors, and of "
+            "the names of both what differs must be the same, as in img_emb_0.npy and "
+            f"metadata_0.parquet. Got {len(paths)} files, {_some(paths)}, for "
+            f"{len(vectors.paths)} files of vectors, {_some(vectors.paths)}.",
+            hint="check that no file is missing; number both alike; or name one file of each.",
         )
-    return _Files(paths, starts)
+    counts = list(map(_count, paired))
+    for file, beside, n, n_beside in zip(
+        vectors.paths, paired, np.diff(vectors.starts).tolist(), counts, strict=True
+    ):
+        if n != n_beside:
+            raise SourceError(
+                "source.metadata must have a row for each vector. "
+                f"Got {n_beside:,} rows in {beside} for {n:,} vectors in {file}.",
+                hint="check that both files are whole and were written together.",
+            )
+    return _Files(paired, _starts(counts))
+
+
+def _count(file: str) -> int:
+    if file.endswith(".npy"):
+        return len(_header(file, "source.metadata"))
+    try:
+        return int(pq.ParquetFile(file).metadata.num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(
+            f"source.metadata must hold whole Parquet files. Got {file}: {error}",
+            hint="write the file again.",
+        ) from error
+
+
+def _some(paths: list[str]) -> str:
+    names = [os.path.basename(path) for path in paths]
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _found(path: str, key: str, endings: tuple[str, ...]) -> list[str]:
@@ -195,7 +183,9 @@ def _found(path: str, key: str, endings: tuple[str, ...]) -> list[str]:
             f"into memory. Got {path!r}.",
             hint="mount the bucket, or convert the vectors to Parquet.",
         )
-    pattern = os.path.join(glob.escape(place), "**", "*") if os.path.isdir(place) else place
+    # What is there is that, with whatever brackets in its name; else it is a pattern.
+    pattern = glob.escape(place) if os.path.exists(place) else place
+    pattern = os.path.join(pattern, "**", "*") if os.path.isdir(place) else pattern
     paths = sorted(p for p in glob.glob(pattern, recursive=True) if p.endswith(endings))
     if not paths:
         raise SourceError(
@@ -217,20 +207,34 @@ def _header(file: str, key: str) -> Any:
 
 
 def _id_type(ids: _Files) -> DataType:
-    kind = _header(ids.paths[0], "source.metadata")
-    if kind.ndim != 1 or not (kind.dtype.kind in "US" or np.can_cast(kind.dtype, np.int64)):
-        raise SourceError(
-            "source.metadata must hold ids: strings, or whole numbers that an int64 can hold. Got "
-            f"{kind.dtype} of shape {kind.shape}.",
-            hint="save them as int64 or as strings, one for each vector.",
-        )
-    return StringType() if kind.dtype.kind in "US" else LongType()
+    texts = set()
+    for path in ids.paths:
+        kind = _header(path, "source.metadata")
+        texts.add(kind.dtype.kind in "US")
+        numbers = np.can_cast(kind.dtype, np.int64)
+        if kind.ndim != 1 or not (kind.dtype.kind in "US" or numbers) or len(texts) > 1:
+            raise SourceError(
+                "source.metadata must hold ids: strings, or whole numbers that an int64 can hold, "
+                f"the same in all files. Got {kind.dtype} of shape {kind.shape} in {path}.",
+                hint="save them as int64 or as strings, one for each vector.",
+            )
+    return StringType() if texts == {True} else LongType()
 
 
 def _metadata_rows(spark: SparkSession, tables: _Files) -> DataFrame:
     """The columns of the Parquet files and the number of each row."""
-    rows = spark.read.parquet(*(f"file:{path}" for path in tables.paths))
-    taken = {_ROW, _VECTOR} & {name.lower() for name in rows.columns}
+    # Columns that only some of the files have would else be lost.
+    reader = spark.read.option("mergeSchema", "true")
+    rows = reader.parquet(*(as_pattern(f"file:{path}") for path in tables.paths))
+    names = rows.inputFiles()
+    refuse_files_of_tables(spark, names, "source.metadata")
+    if len(names) != len(tables.paths):
+        raise SourceError(
+            "source.metadata must hold Parquet files whose names do not begin with _ or a dot: "
+            f"Spark does not read those. It reads {len(names)} of {len(tables.paths)}.",
+            hint="rename them.",
+        )
+    taken = _RESERVED & {name.lower() for name in rows.columns}
     if taken:
         raise SourceError(
             f"source.metadata must have no column {' or '.join(sorted(taken))}: it is added here.",
@@ -239,7 +243,7 @@ def _metadata_rows(spark: SparkSession, tables: _Files) -> DataFrame:
     start_of = dict(zip(tables.paths, tables.starts[:-1], strict=True))
     starts = [
         (one_slash(name), start_of["/" + unquote(name).partition(":")[2].lstrip("/")])
-        for name in rows.inputFiles()
+        for name in names
     ]
     begins = F.broadcast(spark.createDataFrame(starts, "__file string, __start bigint"))
     at = F.col("_metadata.row_index").alias("__at")

@@ -35,6 +35,10 @@ class RawSource:
 
     ``part(begin, end)``: the rows with places in a range (see ``places.py``), read without reading
     the others; ``None`` where only a filter can tell. It may be used only where ids are unique.
+    ``problem``, ``unreadable``: names of the reader's own columns, where it adds any: of type
+    :data:`PROBLEM_TYPE`; the text of a record that could not be parsed, else null. Any other column
+    is the source's, whatever its name. ``check()``: refuses what the reader would lose unseen, and
+    may read all of it. ``version``: of a Delta table, at which it is read.
     ``keys``: the same rows and ids without their content, where that is cheaper to count.
     ``unique_ids``: known without looking; ``n_rows`` and ``dimension``, of vectors, likewise.
     """
@@ -42,6 +46,10 @@ class RawSource:
     df: DataFrame
     fingerprint: Callable[[], str]
     roles: Roles
+    problem: str | None = None
+    unreadable: str | None = None
+    check: Callable[[], None] = lambda: None
+    version: int | None = None
     part: Callable[[int, int], DataFrame] | None = None
     keys: DataFrame | None = None
     unique_ids: bool = False

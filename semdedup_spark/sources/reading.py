@@ -12,14 +12,18 @@ from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
 from semdedup_spark.failures import explained
 from semdedup_spark.masking import masked_settings
-from semdedup_spark.paths import absolute
-from semdedup_spark.schema import CORRUPT_RECORD, quoted
-from semdedup_spark.sources.folders import file_fingerprint, listing, read_folder
+from semdedup_spark.paths import absolute, as_pattern
+from semdedup_spark.schema import quoted
+from semdedup_spark.sources.file_names import check_all_read, check_names, tell_hidden
+from semdedup_spark.sources.folders import chosen_files, file_fingerprint, listing, read_folder
+from semdedup_spark.sources.lake_tables import refuse_files_of_tables
 from semdedup_spark.sources.npy import read_npy
 from semdedup_spark.sources.raw import RawSource, named_roles
+from semdedup_spark.sources.records import read_records
 from semdedup_spark.sources.webdataset import read_webdataset
 
-_READERS = {"parquet": "parquet", "jsonl": "json", "csv": "csv"}
+_MISSING = re.compile(r"FILE_NOT_EXIST|FileNotFoundException|DELTA_FILE_NOT_FOUND")
+_MISSING_FILE = re.compile(r"[^\s'\"]+\.(?:parquet|bin)\b")
 _RANGES = re.compile(r"\{\d+\.\.\d+\}")
 
 
@@ -30,7 +34,7 @@ def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
             return _read_table(spark, source)
         match source.format:
             case "delta":
-                return _read_delta(spark, f"delta.{quoted(absolute(source.path or ''))}", source)
+                return _read_delta(spark, source)
             case "files":
                 return read_folder(spark, source)
             case "webdataset":
@@ -61,10 +65,16 @@ def _unreadable(source: SourceConfig, error: Exception) -> SourceError:
         )
     if _RANGES.search(source.path or ""):
         said += " (Spark knows no ranges such as {000..099}; * and [0-9] and {a,b} it does)"
+    if "URISyntaxException" in said:
+        said += " (Spark cannot read names with a colon where a pattern meets them)"
+    hint = (
+        "check the path, the format, the options and, for a relative path, the working directory."
+    )
+    if source.version is not None:
+        hint += " DESCRIBE HISTORY shows which versions there are."
     return SourceError(
         f"source.path must be readable as {source.format}{options}. Got {source.path!r}: {said}",
-        hint="check the path, the format, the options and, for a relative path, the working "
-        "directory.",
+        hint=hint,
     )
 
 
@@ -73,10 +83,13 @@ def _read_table(spark: SparkSession, source: SourceConfig) -> RawSource:
     df = spark.table(name)
     _ = df.schema  # Spark Connect looks only now
     try:
-        return _read_delta(spark, name, source)
+        return _read_delta(spark, source)
     except AnalysisException:
         if source.version is not None:
             raise
+        kind = spark.catalog.getTable(name).tableType
+        if kind not in ("VIEW", "TEMPORARY"):  # of a view on a Delta table these are its files
+            refuse_files_of_tables(spark, df.inputFiles(), "source.table")
         # A view, or a table that is not Delta: its content is its version.
         return RawSource(df, lambda: _content_fingerprint(df), named_roles(source))
 
@@ -95,31 +108,74 @@ def hash_of(columns: list[Column]) -> Column:
     return F.xxhash64(*both)
 
 
-def _read_delta(spark: SparkSession, name: str, source: SourceConfig) -> RawSource:
+def _delta_name(source: SourceConfig) -> str:
+    return source.table or f"delta.{quoted(absolute(source.path or ''))}"
+
+
+def _newest_version(spark: SparkSession, name: str) -> int | None:
     newest = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version").first()
+    return None if newest is None else int(newest[0])
+
+
+def _read_delta(spark: SparkSession, source: SourceConfig) -> RawSource:
+    name = _delta_name(source)
+    newest = _newest_version(spark, name)
     table_id = spark.sql(f"DESCRIBE DETAIL {name}").select("id").first()
     if newest is None or table_id is None:
         raise SourceError(f"source must be a Delta table with a history. Got {name}.")
-    version = newest[0] if source.version is None else source.version
+    version = newest if source.version is None else source.version
     reader = spark.read.option("versionAsOf", version).options(**source.options)
     df = reader.format("delta").load(absolute(source.path)) if source.path else reader.table(name)
     _ = df.schema  # Spark Connect looks only now
     fingerprint = f"delta:{table_id[0]}@{version}"
-    return RawSource(df, lambda: fingerprint, named_roles(source))
+    return RawSource(df, lambda: fingerprint, named_roles(source), version=version)
 
 
 def _read_files(spark: SparkSession, source: SourceConfig) -> RawSource:
-    reader = spark.read.format(_READERS[source.format or ""])
-    if source.format == "csv":
-        reader = reader.options(header="true", escape='"')
-    if source.types is not None:
-        # What cannot be parsed needs a column to go to; of CSV files the header must still agree.
-        reader = reader.schema(f"{source.types}, {CORRUPT_RECORD} string")
-        reader = reader.option("enforceSchema", "false")
-    df = reader.options(**source.options).load(absolute(source.path or ""))
+    """Files of records. Which of them Spark will read is known by name before any is opened."""
+    there = listing(spark, source).inputFiles()
+    read = chosen_files(spark, source, "text", recursiveFileLookup="false").inputFiles()
+    if not read:
+        raise SourceError(
+            f"source.path must match at least one file. Got {source.path!r}, which has none.",
+            hint="check the path; names that begin with _ or a dot are not read.",
+        )
+    check_all_read(read, there, source)
+    refuse_files_of_tables(spark, read, "source.path")
+    check_names(read)
+    tell_hidden(read)
+
+    def fingerprint() -> str:
+        return file_fingerprint(listing(spark, source), source.path or "")
+
+    if source.format != "parquet":
+        return read_records(spark, source, fingerprint)
+    # Columns that only some of the files have would else be lost, or not, by chance.
+    reader = spark.read.format("parquet").option("mergeSchema", "true").options(**source.options)
+    df = reader.load(as_pattern(source.path or ""))
     _ = df.schema
-    return RawSource(
-        df,
-        lambda: file_fingerprint(listing(spark, source), source.path or ""),
-        named_roles(source),
-    )
+    return RawSource(df, fingerprint, named_roles(source))
+
+
+def refuse_missing_files(
+    spark: SparkSession, source: SourceConfig, raw: RawSource, error: Exception
+) -> None:
+    """Raise :class:`SourceError` if reading ended with ``error`` for want of a file of the Delta
+    table's version: no repetition brings it back.
+    """
+    if raw.version is None or not _MISSING.search(str(error)):
+        return
+    place = source.table or source.path or ""
+    newest = _newest_version(spark, _delta_name(source))
+    file = _MISSING_FILE.search(str(error))
+    if newest == raw.version:
+        hint = "restore the file, or an earlier version of the table; if VACUUM runs with a short "
+        hint += "retention while the table is rewritten, run the command again."
+    else:
+        hint = f"leave source.version out, or name a later one; the newest is {newest}. "
+        hint += "DESCRIBE HISTORY shows when VACUUM ran."
+    raise SourceError(
+        f"all files of the version that is read must be there. Of version {raw.version} of "
+        f"{place!r} VACUUM, or somebody, has removed some{f', such as {file[0]}' if file else ''}.",
+        hint=hint,
+    ) from error

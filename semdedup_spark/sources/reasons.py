@@ -56,7 +56,7 @@ def entries(payload: Column, of_type: DataType) -> Column:
 def _text_reason(text: Column) -> Column:
     return (
         F.when(text.isNull(), "null_text")
-        .when(~_is_utf8(text), "invalid_utf8")
+        .when(~is_utf8(text), "invalid_utf8")
         .when(text.rlike(r"^[\s\p{Z}\p{Cc}\p{Cf}]*$"), "empty_text")
     )
 
@@ -65,7 +65,8 @@ def _image_reason(image: Column) -> Column:
     return F.when(image.isNull(), "null_image").when(F.length(image) == 0, "empty_image")
 
 
-def _is_utf8(text: Column) -> Column:
+def is_utf8(text: Column) -> Column:
+    """Whether the bytes of a string are UTF-8: readers of text take them as they are."""
     if hasattr(F, "is_valid_utf8"):  # Spark 4
         return F.is_valid_utf8(text)
     as_bytes = text.cast("binary")  # decoding replaces what is malformed

@@ -13,8 +13,8 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.sources.checks import check_batch, check_id, own_columns, payload_column
 from semdedup_spark.sources.places import place_of, with_content_hash, within
-from semdedup_spark.sources.raw import PROBLEM, RawSource, no_problem
-from semdedup_spark.sources.reading import hash_of, read_raw
+from semdedup_spark.sources.raw import RawSource, no_problem
+from semdedup_spark.sources.reading import hash_of, read_raw, refuse_missing_files
 from semdedup_spark.sources.reasons import content_reason, entries, message_of
 
 _ORDER = "__order"
@@ -68,16 +68,21 @@ def open_source(
     check_id(raw.df, source, raw.roles)
     check_batch(raw.df, source)
     payload = payload_column(raw.df, source, raw.roles)
-    own = own_columns(raw.df, source, raw.roles)
-    left_out = [name for name in raw.df.columns if name not in own and name != PROBLEM]
+    own = own_columns(raw, source)
+    left_out = [name for name in raw.df.columns if name not in (*own, raw.problem)]
     check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out)
+    raw.check()
     fingerprint = raw.fingerprint()
     name = raw.roles.id
     key = _content_hash(payload, source) if name is None else F.col(s.quoted(name))
-    known = _count(raw, source, key, payload)
+    try:
+        known = _count(raw, source, key, payload)
+    except Exception as error:  # Spark raises many kinds
+        refuse_missing_files(spark, source, raw, error)
+        raise
 
     def checked(df: DataFrame) -> DataFrame:
-        candidates = _candidates(df, key, payload, own, source.batch)
+        candidates = _candidates(df, raw, key, payload, own, source.batch)
         return with_content_hash(_checked(candidates, source.kind, known, made_id=name is None))
 
     rows = checked(raw.df)
@@ -95,7 +100,7 @@ def open_source(
         fingerprint_now=raw.fingerprint,
         n_read=known.n_read,
         has_id=name in own,
-        own_columns=[name for name in own if name != s.CORRUPT_RECORD],
+        own_columns=[name for name in own if name != raw.unreadable],
         dimension=known.dimension,
         has_batch=source.batch is not None,
     )
@@ -136,17 +141,25 @@ def _count(raw: RawSource, source: SourceConfig, key: Column, payload: Column) -
 
 
 def _candidates(
-    df: DataFrame, key: Column, payload: Column, own: list[str], batch: str | None
+    df: DataFrame,
+    raw: RawSource,
+    key: Column,
+    payload: Column,
+    own: list[str],
+    batch: str | None,
 ) -> DataFrame:
     """id, payload, source; reason and message as far as the reader has any; batch, if named."""
-    problem = F.col(PROBLEM) if PROBLEM in df.columns else no_problem()
+    problem = no_problem() if raw.problem is None else F.col(raw.problem)
+    unread = F.lit(None) if raw.unreadable is None else F.col(s.quoted(raw.unreadable))
     number = [] if batch is None else [F.col(s.quoted(batch)).cast("bigint").alias(s.BATCH)]
     return df.select(
         key.alias(s.ID),
         payload.alias(s.PAYLOAD),
         F.struct(*(F.col(s.quoted(name)) for name in own)).alias(s.SOURCE),
         hash_of([payload, *(_hashable(df, name) for name in own)]).alias(_ORDER),
-        F.coalesce(problem["reason"], _corrupt(df)).alias(s.REASON),
+        F.coalesce(problem["reason"], F.when(unread.isNotNull(), "unreadable_record")).alias(
+            s.REASON
+        ),
         problem["message"].alias(s.MESSAGE),
         *number,
     )
@@ -186,12 +199,6 @@ def _checked(candidates: DataFrame, kind: str, known: _Known, *, made_id: bool) 
         F.coalesce(s.MESSAGE, message_of(F.col(s.REASON), known.dimension)).alias(s.MESSAGE),
         *number,
     )
-
-
-def _corrupt(df: DataFrame) -> Column:
-    if s.CORRUPT_RECORD not in df.columns:
-        return F.lit(None).cast("string")
-    return F.when(F.col(s.CORRUPT_RECORD).isNotNull(), "unreadable_record")
 
 
 def _content_hash(payload: Column, source: SourceConfig) -> Column:

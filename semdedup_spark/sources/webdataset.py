@@ -19,7 +19,9 @@ from semdedup_spark.errors import SourceError
 from semdedup_spark.masking import masked
 from semdedup_spark.paths import open_stream
 from semdedup_spark.schema import quoted
+from semdedup_spark.sources.file_names import tell_hidden
 from semdedup_spark.sources.folders import empty_files, file_fingerprint, listing
+from semdedup_spark.sources.lake_tables import refuse_files_of_tables
 from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.raw import PROBLEM, RawSource, Roles
 from semdedup_spark.sources.tar_samples import (
@@ -52,7 +54,7 @@ class _Layout:
 def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
     """Samples: id (``shard/key``), shard, key, and the members that the configuration names."""
     files = listing(spark, source, pathGlobFilter=_SHARDS)
-    names = files.inputFiles()
+    names = _checked_names(files)
     empty = empty_files(files, names)
     n_shards = len(names)
     layout = _layout(source)
@@ -86,10 +88,18 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
             listing(spark, source, pathGlobFilter=_SHARDS), source.path or ""
         ),
         roles=layout.roles,
+        problem=PROBLEM,
         part=part,
         keys=keys,
         unique_ids=source.id is None,
     )
+
+
+def _checked_names(files: DataFrame) -> list[str]:
+    names = files.inputFiles()
+    refuse_files_of_tables(files.sparkSession, names, "source.path")
+    tell_hidden(names)
+    return names
 
 
 def _layout(source: SourceConfig) -> _Layout:

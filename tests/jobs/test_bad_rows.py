@@ -195,3 +195,15 @@ def test_keep_with_more_exact_copies_than_may_go_removes_only_the_copies(spark, 
     copies = 40 - len({tuple(x) for x in X.tolist()})
     assert summary.removed == copies
     assert 0 < summary.eps <= 0.001
+
+
+def test_a_column_called_corrupt_record_is_kept_as_any_other(spark, tmp_path):
+    rows = [
+        (i, [float(i == j) for j in range(6)], "was bad once" if i == 3 else None) for i in range(6)
+    ]
+    frame = spark.createDataFrame(rows, "doc long, v array<double>, _corrupt_record string")
+    frame.write.format("delta").save(str(tmp_path / "source"))
+    summary = run(spark, vectors_job(tmp_path / "out", tmp_path / "source"))
+    assert (summary.kept, summary.quarantined) == (6, 0)
+    kept = table(spark, tmp_path / "out", "deduplicated").select(frame.columns)
+    assert sorted(map(tuple, kept.collect())) == rows

@@ -11,7 +11,8 @@ import pytest
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
-from semdedup_spark.sources.npy import read_npy, values_at
+from semdedup_spark.sources.npy import read_npy
+from semdedup_spark.sources.npy_values import values_at
 from semdedup_spark.sources.places import END_OF_PLACES
 from tests.sources.sourcefiles import opened
 
@@ -106,7 +107,9 @@ def test_a_cut_file_another_width_and_missing_metadata_are_refused(spark, folder
         npy(spark, tmp_path)
     (tmp_path / "a.npy").write_bytes(whole)
     np.save(tmp_path / "ids.npy", np.arange(70))
-    with pytest.raises(SourceError, match="1 files with 70 rows for 3 files with 70 vectors"):
+    with pytest.raises(
+        SourceError, match=r"1 files, ids\.npy, for 3 files of vectors, a\.npy, b\.npy, c\.npy"
+    ):
         npy(spark, folder / "emb", metadata=str(tmp_path / "ids.npy"))
     np.save(tmp_path / "ids.npy", X[:, :4])
     with pytest.raises(SourceError, match="with one d"):
@@ -117,3 +120,20 @@ def test_a_bucket_cannot_be_mapped_into_memory(spark):
     with pytest.raises(SourceError, match="local or mounted path") as caught:
         npy(spark, "s3://bucket/a.npy")
     assert "mount the bucket" in caught.value.hint
+
+
+def test_a_file_beside_that_has_another_number_or_other_rows_is_refused(spark, tmp_path):
+    for name in ("emb", "ids"):
+        (tmp_path / name).mkdir()
+    for i, number in enumerate((2, 10)):
+        np.save(tmp_path / "emb" / f"emb_{i}.npy", X[:30])
+        np.save(tmp_path / "ids" / f"ids_{number}.npy", np.arange(30))
+    where = {"metadata": str(tmp_path / "ids")}
+    with pytest.raises(SourceError, match=r"Got 2 files, ids_10\.npy, ids_2\.npy, for 2 files"):
+        npy(spark, tmp_path / "emb", **where)
+    for number, n in ((0, 31), (1, 29)):  # together as many as there are vectors
+        np.save(tmp_path / "ids" / f"ids_{number:03d}.npy", np.arange(n))
+    for number in (2, 10):
+        (tmp_path / "ids" / f"ids_{number}.npy").unlink()
+    with pytest.raises(SourceError, match=r"31 rows in .*ids_000\.npy for 30 vectors in .*emb_0"):
+        npy(spark, tmp_path / "emb", **where)

@@ -324,3 +324,37 @@ def test_a_column_of_batch_numbers_is_read_and_what_is_no_such_number_is_quarant
     assert (found["a"]["batch"], found["e"]["batch"], found["b"]["batch"]) == (3, 1, 0)
     with pytest.raises(SourceError, match=r"source\.batch must be a whole-number column"):
         opened(spark, table=place, batch="text")
+
+
+@pytest.mark.parametrize("form", ["delta", "parquet"])
+def test_names_that_a_reader_keeps_for_itself_are_a_tables_own(spark, tmp_path, form):
+    rows = [("a", "x", "was bad once", "p"), ("b", "y", None, None)]
+    schema = "id string, text string, _corrupt_record string, __problem string"
+    spark.createDataFrame(rows, schema).write.format(form).save(f"{tmp_path}/t")
+    source = opened(spark, format=form, path=f"{tmp_path}/t")
+    assert source.own_columns == ["id", "text", "_corrupt_record", "__problem"]
+    found = {(row["reason"], *row["source"]) for row in source.rows.collect()}
+    assert found == {(None, *row) for row in rows}
+
+
+def test_a_version_whose_files_vacuum_removed_is_refused(spark, frame, tmp_path):
+    place = str(tmp_path / "in")
+    for n in (4, 2):
+        frame.limit(n).write.format("delta").mode("overwrite").save(place)
+    version = spark.read.option("versionAsOf", 0).format("delta").load(place)
+    for file in version.inputFiles():
+        os.unlink(file.removeprefix("file://"))
+    with pytest.raises(SourceError, match=r"Of version 0 of .* VACUUM") as caught:
+        opened(spark, format="delta", path=place, version=0)
+    assert caught.value.exit_code == 2
+    assert "the newest is 1" in caught.value.hint
+    assert opened(spark, format="delta", path=place).n_read == 2
+
+
+def test_a_column_that_only_some_parquet_files_have_is_not_lost(spark, tmp_path):
+    for name, more in (("a", "x"), ("b", "y")):
+        rows = spark.createDataFrame([(name, "t", more)], f"id string, text string, {more} string")
+        rows.write.parquet(f"{tmp_path}/{name}")
+    source = opened(spark, format="parquet", path=f"{tmp_path}/*")
+    found = {tuple(row["source"][name] for name in "xy") for row in source.rows.collect()}
+    assert found == {("x", None), (None, "y")}
