@@ -86,6 +86,10 @@ class UnknownRowError(PermanentError, LookupError):
     exit_code = 2
 
 
+class InvalidIdError(ConfigError, UnknownRowError):
+    """Raised for a text that cannot be an id of the table, and so is no row of it."""
+
+
 class EnvironmentProblem(PermanentError):
     """Raised when Java, Spark, or an optional package is missing or unsuitable."""
 

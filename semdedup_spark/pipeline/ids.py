@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql.types import ByteType, DataType, IntegralType, LongType, ShortType
 
-from semdedup_spark.errors import ConfigError
+from semdedup_spark.errors import ConfigError, InvalidIdError
 
 # Neither what Python's int takes besides ( 10, +10, 1_0, digits of other scripts) nor Spark's cast.
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -36,14 +36,14 @@ def parse_id(key: str, kind: DataType, *, option: str = "--id") -> Any:
 
     Raises
     ------
-    ConfigError
+    InvalidIdError
         Where it cannot be an id of the table.
     """
     if not isinstance(kind, IntegralType):
         return _utf8(key, option)
     most = 2 ** (_BITS.get(type(kind), 32) - 1)
     if _WHOLE.fullmatch(key) is None or len(key) > 40 or not -most <= int(key) < most:
-        raise ConfigError(
+        raise InvalidIdError(
             f"{option} must be a whole number from {-most} to {most - 1}, in digits: ids here are "
             f"of type {kind.simpleString()}. Got {key!r}."
         )
@@ -51,7 +51,7 @@ def parse_id(key: str, kind: DataType, *, option: str = "--id") -> Any:
 
 
 def parse_ids(keys: Iterable[str], kind: DataType, *, option: str = "--id") -> list[Any]:
-    """Each id once, in the order given. Raises :class:`ConfigError` as :func:`parse_id` does."""
+    """Each id once, in the order given. Raises :class:`InvalidIdError` as :func:`parse_id` does."""
     return list(dict.fromkeys(parse_id(key, kind, option=option) for key in keys))
 
 
@@ -78,5 +78,5 @@ def _utf8(key: str, option: str) -> str:
     try:
         key.encode()
     except UnicodeEncodeError as error:
-        raise ConfigError(f"{option} must be text in UTF-8. Got {key!r}.") from error
+        raise InvalidIdError(f"{option} must be text in UTF-8. Got {key!r}.") from error
     return key

@@ -125,7 +125,7 @@ def _duplicates(job: Job) -> str:
 
 
 def _typed(job: Job, ids: Sequence[str]) -> DataFrame:
-    """(id), in the type of the scores. Raises :class:`ConfigError` for what is no value of it."""
+    """(id), in the type of the scores. Raises :class:`InvalidIdError` for what is no value of it."""
     kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType
     return ids_as(kind, parse_ids(ids, kind), job.spark)
 
@@ -134,7 +134,7 @@ def _refuse_unknown(typed: DataFrame, known: DataFrame, must: str) -> None:
     """Every one of the few ids, ``typed``, must be among the ``known``."""
     missing = typed.join(known, s.ID, "left_anti").orderBy(s.ID).limit(_SHOWN + 1).collect()
     if missing:
-        shown = ", ".join(repr(row[0]) for row in missing[:_SHOWN])
+        shown = ", ".join(repr(str(row[0])) for row in missing[:_SHOWN])
         raise UnknownRowError(
             f"every id must {must}. Not so: {shown}" + (", ..." if missing[_SHOWN:] else "") + ".",
             hint="nothing was written; ids are compared exactly.",

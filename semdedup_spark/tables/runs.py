@@ -93,7 +93,8 @@ def _last_records(spark: SparkSession, root: OutputRoot) -> dict[str, StageRecor
         return {}
     ledger = read_table(spark, root, s.RUNS)
     newest = ledger.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
-    rows = newest.select("record.*").collect()  # one per stage
+    # One per stage, in the order in which they ran: without it that of Spark's groups.
+    rows = newest.select("record.*").orderBy("started_at", s.STAGE).collect()
     names = [f.name for f in fields(StageRecord)]
     records = [StageRecord(**{name: row[name] for name in names}) for row in rows]
     # Spark hands timestamps over as local time without a zone.
