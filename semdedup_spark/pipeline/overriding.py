@@ -134,8 +134,9 @@ def _refuse_unknown(typed: DataFrame, known: DataFrame, must: str) -> None:
     """Every one of the few ids, ``typed``, must be among the ``known``."""
     missing = typed.join(known, s.ID, "left_anti").orderBy(s.ID).limit(_SHOWN + 1).collect()
     if missing:
-        shown = ", ".join(repr(str(row[0])) for row in missing[:_SHOWN])
+        more = ", ..." if missing[_SHOWN:] else ""
+        shown = ", ".join(repr(str(row[0])) for row in missing[:_SHOWN]) + more
         raise UnknownRowError(
-            f"every id must {must}. Not so: {shown}" + (", ..." if missing[_SHOWN:] else "") + ".",
+            f"every id must {must}. Not so: {shown}.",
             hint="nothing was written; ids are compared exactly.",
         )
