@@ -125,7 +125,7 @@ def _duplicates(job: Job) -> str:
 
 
 def _typed(job: Job, ids: Sequence[str]) -> DataFrame:
-    """(id), in the type of the scores. Raises :class:`InvalidIdError` for what is no value of it."""
+    """(id), in the type of the scores. Raises :class:`InvalidIdError` for no value of it."""
     kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType
     return ids_as(kind, parse_ids(ids, kind), job.spark)
 
