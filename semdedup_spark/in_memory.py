@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from semdedup_spark.config import ClusterConfig, ScoreConfig, checked_stage
 from semdedup_spark.kernels.best import NO_NEIGHBOR
 from semdedup_spark.kernels.forecast import cheapest
 from semdedup_spark.kernels.kmeans import LabelArray
@@ -57,13 +58,15 @@ class VectorScores:
     eps_max: float
 
     def kept(self, eps: float) -> npt.NDArray[np.bool_]:
-        """(n,) whether a row stays: no earlier row is more similar than ``1 - eps``."""
+        """(n,) whether a row stays: no earlier row is more similar than ``1 - eps``, in float64 as
+        the job compares.
+        """
         if not 0 < eps <= self.eps_max:
             raise ValueError(
                 f"eps must be > 0 and <= eps_max ({self.eps_max}), the horizon up to which "
                 f"scores are known. Got {eps}; score again with a larger eps_max."
             )
-        kept: npt.NDArray[np.bool_] = self.max_similarity <= 1 - eps
+        kept: npt.NDArray[np.bool_] = self.max_similarity.astype(np.float64) <= 1.0 - float(eps)
         return kept
 
 
@@ -79,13 +82,17 @@ def score_vectors(
 ) -> VectorScores:
     """The highest similarity of each row to any row before it (SemDeDup, Abbas et al. 2023).
 
-    ``X``: (n, d), any float dtype, rows of any length but 0; ``rank``: (n,) numbers, lower ones
-    are preferred, ties go to the earlier row; by default the order given; ``recall``: ``exact``
-    finds every pair above ``1 - eps_max``, ``cluster`` those within a cluster; ``n_clusters``: by
-    default the cheapest; ``threads``: by default all cores. Results do not depend on ``threads``.
+    ``X``: (n, d), any float dtype, rows of any length, not all zeros; ``rank``: (n,) numbers, lower
+    ones are preferred, ties go to the earlier row; by default the order given; ``recall``:
+    ``exact`` finds every pair above ``1 - eps_max``, ``cluster`` those within a cluster;
+    ``n_clusters``: by default the cheapest; ``threads``: by default all cores. Results do not
+    depend on ``threads``.
 
-    Raises ``ValueError`` where a row has no direction (NaN, infinity, length 0).
+    Raises ``ValueError`` where a row has no direction (NaN, infinity, all zeros), and where an
+    option is not one that the job would take.
     """
+    _check_options(recall, eps_max, n_clusters, seed, threads)
+    eps_max = float(eps_max)
     n_threads = threads or os.cpu_count() or 1
     # One BLAS thread in each of ours: many small products fill the cores better than one large.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
@@ -98,6 +105,20 @@ def score_vectors(
     similarity[order], labels[order] = best.max_similarity, rows.labels
     neighbor[order] = np.where(best.neighbor == NO_NEIGHBOR, NO_NEIGHBOR, order[best.neighbor])
     return VectorScores(similarity, neighbor, labels, eps_max)
+
+
+def _check_options(
+    recall: object, eps_max: float, n_clusters: int | None, seed: int, threads: int | None
+) -> None:
+    if recall not in ("exact", "cluster"):
+        raise ValueError(f"recall must be 'exact' or 'cluster'. Got {recall!r}.")
+    checked_stage(ScoreConfig, eps_max=eps_max, seed=seed)
+    if n_clusters is not None:
+        wanted = checked_stage(ClusterConfig, n_clusters=n_clusters).n_clusters
+        if wanted == "auto":
+            raise ValueError("n_clusters must be a number, or None for the cheapest. Got 'auto'.")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, or None for all cores. Got {threads!r}.")
 
 
 def _normalised(X: npt.NDArray[np.float64], pool: ThreadPoolExecutor) -> FloatArray:
@@ -122,8 +143,11 @@ def _order(n: int, rank: npt.ArrayLike | None) -> IndexArray:
     if rank is None:
         return np.arange(n)
     keys = np.asarray(rank)
-    if keys.shape != (n,):
-        raise ValueError(f"rank must have one number for each of the {n} rows. Got {keys.shape}.")
+    if keys.shape != (n,) or keys.dtype.kind not in "biuf":
+        raise ValueError(
+            f"rank must have one number for each of the {n} rows. Got {keys.dtype} of shape "
+            f"{keys.shape}."
+        )
     return np.argsort(keys, kind="stable")
 
 

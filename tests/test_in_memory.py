@@ -2,12 +2,19 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semdedup_spark import score_vectors
-from semdedup_spark.kernels.vectors import unit_rows
+from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.kernels.routes import HOME
+from semdedup_spark.kernels.scoring import UnitRowsInOrder, score_unit
+from semdedup_spark.kernels.vectors import hash_rows, unit_rows
+from semdedup_spark.transforms.arrow import to_matrix
+from semdedup_spark.transforms.embedding import encode_columns
+from semdedup_spark.transforms.workers import WorkerSettings
 from tests.kernels.test_similarity import random_rows
 from tests.oracle import brute_force
 
@@ -91,6 +98,88 @@ def test_a_threshold_beyond_the_horizon_is_refused():
     scores = score_vectors(unit_rows(np.eye(3)).X, eps_max=0.05)
     with pytest.raises(ValueError, match=r"eps must be > 0 and <= eps_max \(0.05\)"):
         scores.kept(0.06)
+
+
+def test_the_edge_is_that_of_the_job_in_float64():
+    scores = score_vectors([[1, 0], [0.8, 0.6]], eps_max=0.3)
+    m = float(scores.max_similarity[1])
+    assert m > 1 - 0.2  # as float32 both are 0.8
+    assert not scores.kept(0.2)[1]
+    eps = np.float32(0.2)
+    assert scores.kept(eps)[1] == (not m > 1 - float(eps))
+
+
+OPTIONS = [
+    ({"recall": "Exact"}, "recall must be 'exact' or 'cluster'. Got 'Exact'"),
+    ({"recall": None}, "recall must be"),
+    ({"eps_max": 0}, "eps_max must be greater than 0"),
+    ({"eps_max": 1.0}, "eps_max must be less than 1"),
+    ({"eps_max": float("nan")}, "eps_max must be"),
+    ({"n_clusters": 0}, "n_clusters must be greater than or equal to 1"),
+    ({"n_clusters": 2.5}, "n_clusters must be"),
+    ({"n_clusters": "auto"}, "n_clusters must be a number"),
+    ({"seed": -1}, "seed must be greater than or equal to 0"),
+    ({"threads": 0}, "threads must be at least 1"),
+    ({"rank": ["a", "b"]}, "rank must have one number"),
+    ({"rank": [1]}, "rank must have one number"),
+]
+
+
+@pytest.mark.parametrize(("options", "says"), OPTIONS)
+def test_an_option_that_the_job_would_refuse_is_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        score_vectors(np.eye(2), **options)
+
+
+def test_numbers_of_numpy_are_numbers():
+    scores = score_vectors(
+        np.eye(3), eps_max=np.float32(0.1), n_clusters=np.int64(2), seed=np.int32(1)
+    )
+    assert scores.kept(0.1).all()
+
+
+SCALES = [1.0, 1e-13, 1e25, 1e-40, 3e38]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([np.float16, np.float32, np.float64]),
+    st.sampled_from([0.05, 0.1, 0.2, 0.25, 0.3]),
+    st.sampled_from(["array", "binary"]),
+)
+def test_decisions_are_those_of_the_job_s_kernels(seed, dtype, eps, storage):
+    """From the Arrow column that a worker is given to the rule of select, on a grid of whole
+    numbers, where similarities lie on the edges, in any size.
+    """
+    random = np.random.default_rng(seed)
+    X = random.integers(-3, 4, (30, 3)).astype(np.float64)
+    scales = [1.0] if dtype == np.float16 else SCALES
+    with np.errstate(under="ignore"):
+        X = (X * random.choice(scales, (len(X), 1)) / 3).astype(dtype)
+    X = X[X.any(axis=1)]
+
+    given = score_vectors(X, eps_max=0.3, n_clusters=1)
+
+    spec = EncoderSpec("none", vector_dtype=np.dtype(dtype).name)
+    if storage == "binary":
+        column = pa.array([row.tobytes() for row in X], pa.binary())
+    else:
+        wide = np.float64 if dtype == np.float64 else np.float32
+        column = pa.array(list(X.astype(wide)), pa.list_(pa.from_numpy_dtype(wide)))
+    (encoded,) = encode_columns([column], spec, WorkerSettings())
+    assert encoded.field("reason").null_count == len(X)
+    unit = to_matrix(encoded.field("embedding"))
+    n = len(unit)
+    rows = UnitRowsInOrder(
+        unit, hash_rows(unit), np.arange(n), np.zeros(n, np.int32), np.full(n, HOME, np.int8)
+    )
+    horizon = float(np.nextafter(np.float32(1.0 - 0.3), np.float32(0)))
+    job = score_unit(rows, above=horizon).best
+    np.testing.assert_array_equal(given.max_similarity, job.max_similarity)
+    np.testing.assert_array_equal(given.neighbor, job.neighbor)
+    removed = [float(m) > 1.0 - eps for m in job.max_similarity]
+    assert given.kept(eps).tolist() == [not gone for gone in removed]
 
 
 def test_no_spark_is_loaded():

@@ -83,3 +83,44 @@ def test_semdedup_keeps_so_many_and_none_more_similar_than_what_it_removes():
 def test_a_row_without_direction_is_refused():
     with pytest.raises(ValueError, match="such as row 1"):
         cluster_vectors([[1.0, 0.0], [0.0, 0.0]], 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ratio": 0},
+        {"ratio": 101},
+        {"ratio": 20, "rank_type": "Random"},
+        {"ratio": 20, "prune_type": "Common"},
+        {"ratio": 20, "exact_total": "no"},
+        {"ratio": 20, "n_bins": 0},
+        {"ratio": 20, "seed": -1},
+    ],
+)
+def test_a_rule_that_the_stage_prune_would_refuse_is_refused(options):
+    clusters = cluster_vectors(X, 4)
+    with pytest.raises(ValueError, match=f"{list(options)[-1]} must be"):
+        clusters.prune(**options)
+
+
+@pytest.mark.parametrize("options", [{"n_clusters": 0}, {"n_clusters": 3, "seed": -1}])
+def test_options_that_the_stage_cluster_would_refuse_are_refused(options):
+    with pytest.raises(ValueError, match=f"{list(options)[-1]} must be"):
+        cluster_vectors(X, **options)
+
+
+def test_bins_are_as_many_as_asked_for():
+    clusters = cluster_vectors(X, 2)
+    few, many = (clusters.prune(20, prune_type="stratified", n_bins=n) for n in (1, 30))
+    assert few.sum() == many.sum()
+    assert (few != many).any()
+
+
+def test_rows_that_were_not_clustered_are_not_scored():
+    with pytest.raises(ValueError, match=r"300 rows that were clustered. Got 299"):
+        max_similarity_in_clusters(X[1:], cluster_vectors(X, 2))
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        keep_least_similar(np.array([0.1, np.nan]), 50)

@@ -8,6 +8,7 @@ from semdedup_spark.config.embed import EmbedConfig
 from semdedup_spark.config.job import JobConfig
 from semdedup_spark.config.loading import (
     canonical_json,
+    checked_stage,
     fingerprint,
     load_config,
     parse_config,
@@ -29,6 +30,7 @@ __all__ = [
     "SelectConfig",
     "SourceConfig",
     "canonical_json",
+    "checked_stage",
     "fingerprint",
     "load_config",
     "parse_config",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from semdedup_spark.config.strict import OPERATIONAL, Number, StrictModel
+from semdedup_spark.config.strict import LATER, OPERATIONAL, Number, StrictModel
 
 # Which encoders fit which kind of source; encoders/registry.py says where they are.
 FITTING = {
@@ -49,6 +49,7 @@ class EmbedConfig(StrictModel):
     tower: Literal["image", "text", "image+text"] | None = None
     image_size: int = Field(default=32, ge=1, le=1024)
     max_pixels: int = Field(default=89_478_485, ge=1)
+    max_decoded_mb: int = Field(default=512, ge=1, json_schema_extra=LATER)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=OPERATIONAL)
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(

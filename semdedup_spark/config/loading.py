@@ -7,15 +7,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import yaml
 from pydantic import ValidationError
 
 from semdedup_spark.config.job import JobConfig
+from semdedup_spark.config.strict import StrictModel
 from semdedup_spark.config.wording import explain_problems
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.masking import MASK, declare_settings, masked_tree
+
+Stage = TypeVar("Stage", bound=StrictModel)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
@@ -64,6 +68,22 @@ def parse_config(tree: Mapping[str, Any]) -> JobConfig:
         return JobConfig.model_validate(dict(tree))
     except ValidationError as error:
         messages, hints = explain_problems(error, JobConfig)
+        raise ConfigError("\n".join(messages), hint=" ".join(hints)) from error
+
+
+def checked_stage(model: type[Stage], **values: Any) -> Stage:
+    """One stage's settings, given by name as in a job file; numbers of numpy are numbers.
+
+    Raises :class:`ConfigError`, which is a ``ValueError``, in the words of a job file's.
+    """
+    plain = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in values.items()
+    }
+    try:
+        return model.model_validate(plain)
+    except ValidationError as error:
+        messages, hints = explain_problems(error, model)
         raise ConfigError("\n".join(messages), hint=" ".join(hints)) from error
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from semdedup_spark.config.strict import StrictModel
+from semdedup_spark.config.strict import LATER, StrictModel
 from semdedup_spark.sql_text import variable_in
 
 CONTENT_HASH = "content_hash()"
@@ -33,6 +33,11 @@ class SourceConfig(StrictModel):
     content: str | None = None
     text: str | None = None
     batch: str | None = None
+    dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = Field(
+        default=None, json_schema_extra=LATER
+    )
+    dimension: int | None = Field(default=None, ge=1, json_schema_extra=LATER)
+    max_bytes: int = Field(default=256 * 2**20, ge=1, le=2**30, json_schema_extra=LATER)
     columns: list[str] | None = None
     types: str | None = None
     metadata: str | None = None
@@ -42,6 +47,10 @@ class SourceConfig(StrictModel):
     def _check(self) -> SourceConfig:
         self._check_place()
         self._check_roles()
+        if self.kind != "vectors" and (self.dtype is not None or self.dimension is not None):
+            raise ValueError("dtype and dimension are those of vectors: they go with kind vectors")
+        if self.format == "npy" and self.dtype is not None:
+            raise ValueError("dtype says what bytes are; .npy files know their own")
         if self.columns is not None and len(set(self.columns)) != max(len(self.columns), 1):
             raise ValueError("columns must name at least one column, and each once")
         if self.types is not None and self.format not in ("jsonl", "csv"):

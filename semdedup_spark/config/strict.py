@@ -12,6 +12,10 @@ from semdedup_spark.masking import masked_settings
 # Marks a field that changes how a stage runs, but not what it computes.
 OPERATIONAL: dict[str, Any] = {"operational": True}
 
+# Marks a field that came after outputs were written: at its default it is no part of the identity,
+# so that these stay valid.
+LATER: dict[str, Any] = {"later": True}
+
 # YAML 1.1 reads 1e-4 (no dot) as a string; numbers therefore also come as text.
 Number = Annotated[float, Strict(False)]
 
@@ -35,4 +39,5 @@ class StrictModel(BaseModel):
             name: getattr(self, name)
             for name, field in type(self).model_fields.items()
             if field.json_schema_extra != OPERATIONAL
+            and not (field.json_schema_extra == LATER and getattr(self, name) == field.default)
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from semdedup_spark.encoders.protocol import Encoder, Noted, RejectedPayload
 from semdedup_spark.kernels.vectors import FloatArray, unit_rows
@@ -48,8 +49,8 @@ def encode_payloads(encoder: Encoder, payloads: Sequence[Any]) -> EncodedBatch:
     return spread(encoded, rows, reasons, messages)
 
 
-def check_vectors(X: FloatArray) -> EncodedBatch:
-    """Normalise ready-made vectors (n, d); those without a direction get a reason."""
+def check_vectors(X: npt.NDArray[np.floating[Any]]) -> EncodedBatch:
+    """Normalise vectors (n, d) of any float dtype; those without a direction get a reason."""
     unit = unit_rows(X)
     messages = [None if reason is None else _WORDS[reason] for reason in unit.reasons]
     return EncodedBatch(unit.X, unit.reasons, messages)

@@ -35,7 +35,7 @@ class OpenClip:
     def __init__(self, spec: EncoderSpec) -> None:
         self._runner = Runner(spec)
         self._tower = spec.tower
-        self._max_pixels = spec.max_pixels
+        self._limits = spec.max_pixels, spec.max_decoded_mb
         self._one_at_a_time = threading.Lock()  # some tokenisers keep their settings inside
         self._model, self._tokenizer = _load(spec, "float32", self._runner.device)
         self._preprocessing = own_preprocessing(self._model)
@@ -70,7 +70,7 @@ class OpenClip:
         parts = _parts(payload, self._tower)
         prepared: dict[str, Any] = {}
         if "image" in parts:
-            prepared["image"] = self._preprocessing.apply(parts["image"], self._max_pixels)
+            prepared["image"] = self._preprocessing.apply(parts["image"], *self._limits)
         if "text" in parts:
             prepared["text"] = self._tokens(parts["text"])
         return prepared

@@ -22,14 +22,14 @@ class Pixels:
 
     def __init__(self, spec: EncoderSpec) -> None:
         self._size = (spec.image_size, spec.image_size)
-        self._max_pixels = spec.max_pixels
+        self._limits = {"max_pixels": spec.max_pixels, "max_decoded_mb": spec.max_decoded_mb}
 
     def prepare(self, payloads: Sequence[bytes]) -> list[FloatArray | RejectedPayload]:
         """(3 * size * size,) float32 in [0, 1] of each image."""
         return [rejected_or(self._prepare, payload) for payload in payloads]
 
     def _prepare(self, payload: bytes) -> FloatArray:
-        image = decode_image(payload, self._max_pixels)
+        image = decode_image(payload, **self._limits)
         if image.size != self._size:
             image = image.resize(self._size, Image.Resampling.BILINEAR)
         flat: FloatArray = np.asarray(image, dtype=np.float32).reshape(-1) / np.float32(255.0)

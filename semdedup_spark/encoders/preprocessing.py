@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from semdedup_spark.encoders.images import decode_image, decoder_identity
+from semdedup_spark.encoders.protocol import EncoderSpec
 
 Pixels8 = npt.NDArray[np.uint8]
 
@@ -35,9 +36,14 @@ class Preprocessing:
         if self.crop > self.resize:
             raise ValueError(f"crop must be at most resize, {self.resize}. Got {self.crop}.")
 
-    def apply(self, payload: bytes, max_pixels: int) -> Pixels8:
+    def apply(
+        self,
+        payload: bytes,
+        max_pixels: int,
+        max_decoded_mb: int = EncoderSpec.max_decoded_mb,
+    ) -> Pixels8:
         """(crop, crop, 3) uint8, RGB. Raises as :func:`decode_image` does."""
-        image = decode_image(payload, max_pixels, draft_size=_DRAFT * self.resize)
+        image = decode_image(payload, max_pixels, _DRAFT * self.resize, max_decoded_mb)
         return np.asarray(self.fit(image))
 
     def fit(self, image: Image.Image) -> Image.Image:

@@ -19,9 +19,11 @@ class EncoderSpec:
     becomes of longer texts (``truncate``, ``chunk-mean``, ``reject``); ``pooling``: ``mean``,
     ``cls``, ``last`` or ``None`` for the model's own; ``tower``: ``image``, ``text``,
     ``image+text`` or ``None`` where there is no choice; ``image_size``: pixels a side;
-    ``max_pixels``: larger images are rejected before they are decoded; ``precision``: dtype of the
+    ``max_pixels``, ``max_decoded_mb``: larger images, and those of which decoding takes more MiB,
+    are rejected before they are decoded; ``precision``: dtype of the
     model's arithmetic; ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``;
     ``batch_size``: payloads a forward pass; 0, until a worker has a device, which decides;
+    ``vector_dtype``: of ready-made vectors that come as bytes;
     ``expected``: the identity that the driver found, which a worker must find too; empty: any.
     """
 
@@ -34,9 +36,11 @@ class EncoderSpec:
     tower: str | None = None
     image_size: int = 32
     max_pixels: int = 89_478_485
+    max_decoded_mb: int = 512
     precision: str = "float32"
     device: str = "auto"
     batch_size: int = 32
+    vector_dtype: str = "float32"
     expected: str = ""
 
 

@@ -55,7 +55,7 @@ def encoder_identity(spec: EncoderSpec) -> str:
     missing.
     """
     if spec.name not in ENCODERS:
-        return spec.name
+        return spec.name if spec.vector_dtype == "float32" else f"{spec.name} {spec.vector_dtype}"
     identity: str = _imported(ENCODERS[spec.name][1])(spec)
     return identity
 

@@ -35,7 +35,7 @@ class ImageEncoder:
     ) -> None:
         self._runner = Runner(spec)
         self._preprocessing = preprocessing
-        self._max_pixels = spec.max_pixels
+        self._limits = spec.max_pixels, spec.max_decoded_mb
         self._model = model.eval().to(self._runner.device, dtype=torch.float32)
         self._model.to(memory_format=torch.channels_last)
         self._normalise = normaliser(preprocessing, self._runner.device, torch.float32)
@@ -55,7 +55,7 @@ class ImageEncoder:
         return [rejected_or(self._prepare, payload) for payload in payloads]
 
     def _prepare(self, payload: bytes) -> Pixels8:
-        return self._preprocessing.apply(payload, self._max_pixels)
+        return self._preprocessing.apply(payload, *self._limits)
 
     def encode(self, prepared: Sequence[Pixels8]) -> FloatArray:
         """(n, d) float32."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,12 @@ FloatArray = npt.NDArray[np.float32]
 HashArray = npt.NDArray[np.uint64]
 IndexArray = npt.NDArray[np.int64]
 
+# Bytes of a number, by the names under which vectors may come as bytes.
+WIDTHS = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+
 NON_FINITE = "non_finite_vector"
 ZERO = "zero_vector"
 
-# Below this norm the direction of a float32 vector is mostly rounding error.
-_SMALLEST_NORM = 1e-12
 # Rows at a time, so that what is computed on the way stays in the cache.
 _BLOCK_ROWS = 256
 
@@ -35,18 +37,23 @@ class UnitRows:
 def unit_rows(X: npt.ArrayLike) -> UnitRows:
     """Scale every row to Euclidean length 1.
 
-    ``X``: (n, d), any float dtype. The arithmetic is float64, so that a row's result does not
-    depend on the rows around it and large or tiny values neither overflow nor vanish. Negative
-    zero becomes zero: equal vectors then have equal bytes.
+    ``X``: (n, d), any real dtype. The arithmetic is float64, so that a row's result does not
+    depend on the rows around it and large or tiny values neither overflow nor vanish: a vector is
+    zero where all its entries are, and nowhere else. Negative zero becomes zero: equal vectors then
+    have equal bytes.
     """
     given = np.asarray(X)
+    if given.dtype.kind in "cmMSU":
+        raise ValueError(f"vectors must be real numbers. Got {given.dtype}.")
     if given.ndim != 2:
         raise ValueError(f"vectors must be a 2-D array (n, d). Got shape {given.shape}.")
     unit = np.empty(given.shape, dtype=np.float32)
     reasons: list[str | None] = []
     for start in range(0, len(given), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
-        reasons += _normalise(given[block].astype(np.float64), unit[block])
+        with np.errstate(invalid="ignore"):  # a NaN may be a signalling one
+            wide = given[block].astype(np.float64)
+        reasons += _normalise(wide, unit[block])
     return UnitRows(unit, reasons)
 
 
@@ -58,7 +65,7 @@ def _normalise(wide: npt.NDArray[np.float64], unit: FloatArray) -> list[str | No
     scale = np.where(largest > 0, largest, 1.0)
     safe = safe / scale[:, None]
     norms: npt.NDArray[np.float64] = np.sqrt((safe * safe).sum(axis=1))
-    nonzero: npt.NDArray[np.bool_] = np.asarray(norms * scale > _SMALLEST_NORM)
+    nonzero: npt.NDArray[np.bool_] = np.asarray(largest > 0)
     unit[:] = 0
     np.divide(
         safe,
@@ -148,6 +155,21 @@ def float32_threshold(value: float) -> float:
     """
     rounded = np.float32(value)
     return float(rounded if float(rounded) <= value else np.nextafter(rounded, np.float32(-np.inf)))
+
+
+def from_bytes(buffer: Any, n: int, dtype: str) -> npt.NDArray[Any]:
+    """(n, d) numbers, float64 where ``dtype`` is, else float32, of little-endian bytes.
+
+    ``buffer``: bytes, or an array of them; ``dtype``: one of :data:`WIDTHS`.
+    """
+    X: npt.NDArray[Any]
+    if dtype == "bfloat16":  # the upper half of a float32
+        X = (np.frombuffer(buffer, "<u2").astype("<u4") << np.uint32(16)).view("<f4")
+    else:
+        X = np.frombuffer(buffer, np.dtype(dtype).newbyteorder("<"))
+    wide = np.float64 if dtype == "float64" else np.float32
+    with np.errstate(invalid="ignore"):
+        return X.reshape(n, -1).astype(wide, copy=False)
 
 
 def pack(X: FloatArray) -> bytes:

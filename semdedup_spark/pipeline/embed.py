@@ -120,7 +120,7 @@ def run_reference(job: Job) -> StageRecord | None:
 
 
 def _run_side(job: Job, side: _Side, settings: dict[str, Any]) -> StageRecord:
-    spec = pinned(_encoder_spec(job.config.embed))
+    spec = pinned(_encoder_spec(job.config.embed, side.source))
     identity = encoder_identity(spec)  # a missing model is found before the source is read
     spec = replace(spec, expected=identity)
     made_with = f"{identity}, settings {fingerprint(identifying(job.config.embed.identity()))[:16]}"
@@ -268,11 +268,13 @@ def _refuse_changed_files(source: SourceRows) -> None:
             )
 
 
-def _encoder_spec(embed: EmbedConfig) -> EncoderSpec:
-    shared = {field.name for field in fields(EncoderSpec)} - {"name", "batch_size", "expected"}
+def _encoder_spec(embed: EmbedConfig, source: SourceConfig) -> EncoderSpec:
+    own = {"name", "batch_size", "expected", "vector_dtype"}
+    shared = {field.name for field in fields(EncoderSpec)} - own
     batch_size = 0 if embed.batch_size == "auto" else embed.batch_size
     settings = {name: getattr(embed, name) for name in shared}
-    return EncoderSpec(embed.encoder, batch_size=batch_size, **settings)
+    dtype = source.dtype or "float32"
+    return EncoderSpec(embed.encoder, batch_size=batch_size, vector_dtype=dtype, **settings)
 
 
 def _worker_settings(embed: EmbedConfig) -> WorkerSettings:

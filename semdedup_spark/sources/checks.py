@@ -58,8 +58,9 @@ def check_batch(df: DataFrame, source: SourceConfig) -> None:
 
 
 def payload_column(df: DataFrame, source: SourceConfig, roles: Roles) -> Column:
-    """What the encoder gets, by ``source.kind``: string (text); binary (images); array<float>, or
-    binary of float32 values (vectors); struct<image: binary, text: string> (image_text).
+    """What the encoder gets, by ``source.kind``: string (text); binary (images); array<float>,
+    array<double> or binary of ``source.dtype`` (vectors); struct<image: binary, text: string>
+    (image_text).
     """
     name = roles.content
     field = _field(df, name, "source.content")
@@ -72,6 +73,12 @@ def payload_column(df: DataFrame, source: SourceConfig, roles: Roles) -> Column:
         case "image_text" if (image := _image(column, field)) is not None:
             return F.struct(image.alias("image"), _caption(df, roles.text or "").alias("text"))
         case "vectors" if (vector := _vector(column, field)) is not None:
+            if source.dtype is not None and not isinstance(field, BinaryType):
+                raise SourceError(
+                    f"source.dtype says what bytes are, and goes with a binary column. Got "
+                    f"{name!r} of type {field.simpleString()}.",
+                    hint="leave source.dtype null.",
+                )
             return vector
     raise _wrong_content(source, name, field)
 
@@ -99,11 +106,11 @@ def _vector(column: Column, field: DataType) -> Column | None:
     if isinstance(field, BinaryType):
         return column
     if isinstance(field, ArrayType) and isinstance(field.elementType, FloatType | DoubleType):
-        return column.cast("array<float>")
+        return column  # doubles too: as floats, what is large would become infinite
     if field.typeName() == "udt" or "VectorUDT" in type(field).__name__:
         from pyspark.ml.functions import vector_to_array
 
-        return vector_to_array(column, "float32")
+        return vector_to_array(column, "float64")
     return None
 
 
@@ -172,7 +179,7 @@ def _wrong_content(source: SourceConfig, name: str, field: DataType) -> SourceEr
         "text": "a string column",
         "images": "a binary column, or a struct with a binary field named bytes",
         "image_text": "a binary column, or a struct with a binary field named bytes",
-        "vectors": "array<float>, array<double> or an MLlib vector, or binary of float32 values",
+        "vectors": "array<float>, array<double>, an MLlib vector, or binary of source.dtype",
     }[source.kind]
     return SourceError(
         f"source.content must be {wanted} for kind {source.kind}. "

@@ -14,7 +14,8 @@ from semdedup_spark.paths import as_pattern
 from semdedup_spark.sources.file_names import check_names, tell_hidden
 from semdedup_spark.sources.lake_tables import refuse_files_of_tables
 from semdedup_spark.sources.places import place_of, within
-from semdedup_spark.sources.raw import RawSource, Roles
+from semdedup_spark.sources.raw import PROBLEM, RawSource, Roles, no_problem
+from semdedup_spark.sources.reasons import TOO_MANY_BYTES, too_many_bytes
 
 # Options of Spark's file readers that decide which files are seen.
 _SLASHES = re.compile(":/+")
@@ -53,7 +54,9 @@ def file_fingerprint(files: DataFrame, path: str) -> str:
 
 
 def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
-    """A folder of images: the path is the key; a part is read without opening the other files."""
+    """A folder of images: the path is the key; a part is read without opening the other files, and
+    no file above ``source.max_bytes`` is.
+    """
     files = listing(spark, source)
     names = files.inputFiles()
     refuse_files_of_tables(spark, names, "source.path")
@@ -65,12 +68,13 @@ def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
         # Spark drops files by their metadata when it plans, before it reads any of them.
         found = files.filter(within(place_of(file_name()), begin, end))
         here = None if empty is None else empty.filter(within(place_of(F.col("name")), begin, end))
-        return _with_empty(found, here)
+        return _with_empty(_readable(found, source.max_bytes), here)
 
     return RawSource(
-        df=_with_empty(files, empty),
+        df=_with_empty(_readable(files, source.max_bytes), empty),
         fingerprint=lambda: file_fingerprint(listing(spark, source), source.path or ""),
         roles=Roles("path", "content", own=["path", "modificationTime", "length"]),
+        problem=PROBLEM,
         part=part,
         unique_ids=True,
         n_rows=len(names),
@@ -101,6 +105,22 @@ def one_slash(name: str) -> str:
     return _SLASHES.sub(":/", name)
 
 
+def _readable(files: DataFrame, max_bytes: int) -> DataFrame:
+    """``files`` with a problem, instead of content, of those that are larger."""
+    size = F.col("_metadata.file_size")
+    large = files.filter(size > max_bytes).select(
+        "path",
+        "modificationTime",
+        "length",
+        F.lit(None).cast("binary").alias("content"),
+        F.struct(
+            F.lit(TOO_MANY_BYTES).alias("reason"), too_many_bytes(max_bytes).alias("message")
+        ).alias(PROBLEM),
+    )
+    # Two scans, but Spark finds by metadata which files are whose, and mostly the second has none.
+    return files.filter(size <= max_bytes).select("*", no_problem()).unionByName(large)
+
+
 def _with_empty(files: DataFrame, empty: DataFrame | None) -> DataFrame:
     if empty is None:
         return files
@@ -110,5 +130,6 @@ def _with_empty(files: DataFrame, empty: DataFrame | None) -> DataFrame:
             F.lit(None).cast("timestamp").alias("modificationTime"),
             F.lit(0).cast("long").alias("length"),
             F.lit(b"").alias("content"),
+            no_problem(),
         )
     )

@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
     DataType,
+    DoubleType,
     FloatType,
     LongType,
     StringType,
@@ -59,8 +60,10 @@ class _Files:
 
 
 def read_npy(spark: SparkSession, source: SourceConfig) -> RawSource:
-    """Rows: ``row`` (its number), ``vector`` (array<float>), and the columns of the metadata."""
-    vectors, dimension = _vector_files(source.path or "")
+    """Rows: ``row`` (its number), ``vector`` (array<float>; where a file holds float64,
+    array<double>), and the columns of the metadata.
+    """
+    vectors, dimension, number = _vector_files(source.path or "")
     beside = _metadata_files(source.metadata, vectors) if source.metadata is not None else None
     ids = beside if beside is not None and beside.paths[0].endswith(".npy") else None
     tables = None if beside is None or ids is not None else _metadata_rows(spark, beside)
@@ -73,7 +76,7 @@ def read_npy(spark: SparkSession, source: SourceConfig) -> RawSource:
 
     def part(begin: int, end: int) -> DataFrame:
         first, last = (-(-vectors.n_rows * place // END_OF_PLACES) for place in (begin, end))
-        return _appended(keys(first, last), vectors, _VECTOR, ArrayType(FloatType()))
+        return _appended(keys(first, last), vectors, _VECTOR, ArrayType(number))
 
     every = [path for files in (vectors, beside) if files is not None for path in files.paths]
     key = _ID if ids is not None and source.id is None else source.id or _ROW
@@ -98,11 +101,12 @@ def _rows(spark: SparkSession, begin: int, end: int, dimension: int) -> DataFram
 def _appended(rows: DataFrame, files: _Files, name: str, kind: DataType) -> DataFrame:
     """``rows`` with one more column: of each, what ``files`` hold at its row number."""
     schema = StructType([*rows.schema.fields, StructField(name, kind)])
-    return rows.mapInArrow(_lookup(files, rows.columns.index(_ROW), name), schema)
+    wide = kind == ArrayType(DoubleType())
+    return rows.mapInArrow(_lookup(files, rows.columns.index(_ROW), name, wide=wide), schema)
 
 
 def _lookup(
-    files: _Files, row_column: int, name: str
+    files: _Files, row_column: int, name: str, *, wide: bool
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def look_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         opened: dict[int, np.ndarray] = {}
@@ -110,13 +114,13 @@ def _lookup(
             rows = batch.column(row_column).to_numpy()
             found = values_at(files.paths, files.starts, rows, opened)
             yield pa.RecordBatch.from_arrays(
-                [*batch.columns, to_column(found)], names=[*batch.schema.names, name]
+                [*batch.columns, to_column(found, wide=wide)], names=[*batch.schema.names, name]
             )
 
     return look_up
 
 
-def _vector_files(path: str) -> tuple[_Files, int]:
+def _vector_files(path: str) -> tuple[_Files, int, DataType]:
     paths = _found(path, "source.path", (".npy",))
     headers = [_header(file, "source.path") for file in paths]
     first = headers[0]
@@ -129,7 +133,9 @@ def _vector_files(path: str) -> tuple[_Files, int]:
                 f"{first.dtype} of shape {first.shape} in {paths[0]}.",
                 hint="name the files of vectors only, such as img_emb/*.npy.",
             )
-    return _Files(paths, _starts([len(header) for header in headers])), int(first.shape[1])
+    files = _Files(paths, _starts([len(header) for header in headers]))
+    wide = any(header.dtype.itemsize == 8 for header in headers)
+    return files, int(first.shape[1]), DoubleType() if wide else FloatType()
 
 
 def _metadata_files(path: str, vectors: _Files) -> _Files:

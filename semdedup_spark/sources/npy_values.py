@@ -33,12 +33,14 @@ def values_at(
     return in_order
 
 
-def to_column(values: np.ndarray) -> pa.Array:
-    """A column of lists for a matrix (as float32), of strings or of int64 for a vector of ids."""
+def to_column(values: np.ndarray, *, wide: bool = False) -> pa.Array:
+    """A column of lists for a matrix (as float32, or float64 if ``wide``), of strings or of int64
+    for a vector of ids.
+    """
     if values.ndim == 2:
         n, d = values.shape
-        with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and a reason
-            flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
+        kind = np.float64 if wide else np.float32
+        flat = pa.array(np.ascontiguousarray(values, dtype=kind).reshape(-1))
         return pa.ListArray.from_arrays(
             pa.array(np.arange(0, (n + 1) * d, d, dtype=np.int32)), flat
         )

@@ -6,7 +6,10 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType
 
-FLOAT_BYTES = 4
+from semdedup_spark.config import SourceConfig
+from semdedup_spark.kernels.vectors import WIDTHS
+
+TOO_MANY_BYTES = "too_many_bytes"
 _WORDS = {
     "unreadable_record": "the reader could not parse the record; source holds its text",
     "null_id": "the id is null",
@@ -21,48 +24,65 @@ _WORDS = {
 }
 
 
-def content_reason(payload: Column, kind: str, of_type: DataType, dimension: int | None) -> Column:
-    """A reason code, or null for a payload that an encoder may see. ``kind``: of the source;
-    ``of_type``: of the payload; ``dimension``: of vectors.
+def content_reason(
+    payload: Column, source: SourceConfig, of_type: DataType, dimension: int | None
+) -> Column:
+    """A reason code, or null for a payload that an encoder may see. ``of_type``: of the payload;
+    ``dimension``: of vectors.
     """
-    match kind:
+    most = source.max_bytes
+    match source.kind:
         case "text":
-            return _text_reason(payload)
+            return _text_reason(payload, most)
         case "images":
-            return _image_reason(payload)
+            return _image_reason(payload, most)
         case "image_text":
-            return F.coalesce(_image_reason(payload["image"]), _text_reason(payload["text"]))
-    usual = entries(payload, of_type).eqNullSafe(F.lit(dimension))
+            image, text = payload["image"], payload["text"]
+            return F.coalesce(_image_reason(image, most), _text_reason(text, most))
+    usual = entries(payload, of_type, source).eqNullSafe(F.lit(dimension))
     return F.when(payload.isNull(), "null_vector").when(~usual, "wrong_length")
 
 
-def message_of(reason: Column, dimension: int | None) -> Column:
+def message_of(reason: Column, dimension: int | None, max_bytes: int) -> Column:
     """The reason in words; null for a code that is not one of these."""
-    words = {**_WORDS, "wrong_length": f"the vector must have the usual length, {dimension}"}
-    message = F.lit(None).cast("string")
+    words = {
+        **_WORDS,
+        "wrong_length": f"the vector must have the usual length, {dimension}",
+    }
+    message = F.when(reason == TOO_MANY_BYTES, too_many_bytes(max_bytes))
     for code, text in words.items():
         message = F.when(reason == code, F.lit(text)).otherwise(message)
     return message
 
 
-def entries(payload: Column, of_type: DataType) -> Column:
-    """How many numbers a vector has; null for no vector, and for bytes that are no float32s."""
+def too_many_bytes(max_bytes: int) -> Column:
+    """What is said of a payload that is larger."""
+    return F.lit(f"a text or image must have at most {max_bytes} bytes (source.max_bytes)")
+
+
+def entries(payload: Column, of_type: DataType, source: SourceConfig) -> Column:
+    """How many numbers a vector has; null for no vector, and for bytes that are no such numbers."""
     if isinstance(of_type, BinaryType):
-        size = F.length(payload)
-        return F.when(size % FLOAT_BYTES == 0, (size / FLOAT_BYTES).cast("int"))
+        size, width = F.length(payload), WIDTHS[source.dtype or "float32"]
+        return F.when(size % width == 0, (size / width).cast("int"))
     return F.when(payload.isNotNull(), F.size(payload))
 
 
-def _text_reason(text: Column) -> Column:
+def _text_reason(text: Column, most: int) -> Column:
     return (
         F.when(text.isNull(), "null_text")
+        .when(F.octet_length(text) > most, TOO_MANY_BYTES)
         .when(~is_utf8(text), "invalid_utf8")
         .when(text.rlike(r"^[\s\p{Z}\p{Cc}\p{Cf}]*$"), "empty_text")
     )
 
 
-def _image_reason(image: Column) -> Column:
-    return F.when(image.isNull(), "null_image").when(F.length(image) == 0, "empty_image")
+def _image_reason(image: Column, most: int) -> Column:
+    return (
+        F.when(image.isNull(), "null_image")
+        .when(F.length(image) == 0, "empty_image")
+        .when(F.length(image) > most, TOO_MANY_BYTES)
+    )
 
 
 def is_utf8(text: Column) -> Column:

@@ -16,6 +16,7 @@ from semdedup_spark.sources.places import place_of, with_content_hash, within
 from semdedup_spark.sources.raw import RawSource, no_problem
 from semdedup_spark.sources.reading import hash_of, read_raw, refuse_missing_files
 from semdedup_spark.sources.reasons import content_reason, entries, message_of
+from semdedup_spark.sources.vectors import check_vectors
 
 _ORDER = "__order"
 MOST_BATCHES = 2**31 - 1
@@ -83,7 +84,7 @@ def open_source(
 
     def checked(df: DataFrame) -> DataFrame:
         candidates = _candidates(df, raw, key, payload, own, source.batch)
-        return with_content_hash(_checked(candidates, source.kind, known, made_id=name is None))
+        return with_content_hash(_checked(candidates, source, known, made_id=name is None))
 
     rows = checked(raw.df)
 
@@ -120,11 +121,13 @@ def hash_of_columns(rows: DataFrame, but: str | None) -> Column:
 
 
 def _count(raw: RawSource, source: SourceConfig, key: Column, payload: Column) -> _Known:
-    dimension = raw.dimension
+    if source.kind == "vectors":
+        check_vectors(raw, source, payload)
+    dimension = raw.dimension or source.dimension
     if source.kind == "vectors" and dimension is None:
         # The most common length is the dimension; other lengths go to quarantine.
         vectors = raw.df.select(payload.alias(s.PAYLOAD))
-        n_entries = entries(F.col(s.PAYLOAD), vectors.schema[s.PAYLOAD].dataType)
+        n_entries = entries(F.col(s.PAYLOAD), vectors.schema[s.PAYLOAD].dataType, source)
         lengths = vectors.select(n_entries.alias("d")).filter("d > 0")
         top = lengths.groupBy("d").count().orderBy(F.desc("count"), F.desc("d")).first()
         dimension = int(top["d"]) if top else 1
@@ -165,12 +168,14 @@ def _candidates(
     )
 
 
-def _checked(candidates: DataFrame, kind: str, known: _Known, *, made_id: bool) -> DataFrame:
+def _checked(
+    candidates: DataFrame, source: SourceConfig, known: _Known, *, made_id: bool
+) -> DataFrame:
     # No filter on a bare column here: Spark would push it into the JSON parser, which then drops
     # a record that it could read only in part, from both sides of the filter.
     payload, no_id = F.col(s.PAYLOAD), F.col(s.ID).isNull()
     of_type = candidates.schema[s.PAYLOAD].dataType
-    reason = content_reason(payload, kind, of_type, known.dimension)
+    reason = content_reason(payload, source, of_type, known.dimension)
     rows = candidates.withColumn(s.REASON, F.coalesce(F.col(s.REASON), reason))
     number = [F.col(s.BATCH).cast("int")] if s.BATCH in rows.columns else []
     if number:
@@ -196,7 +201,9 @@ def _checked(candidates: DataFrame, kind: str, known: _Known, *, made_id: bool) 
         F.when(F.col(s.REASON).isNull(), payload).alias(s.PAYLOAD),
         s.SOURCE,
         s.REASON,
-        F.coalesce(s.MESSAGE, message_of(F.col(s.REASON), known.dimension)).alias(s.MESSAGE),
+        F.coalesce(s.MESSAGE, message_of(F.col(s.REASON), known.dimension, source.max_bytes)).alias(
+            s.MESSAGE
+        ),
         *number,
     )
 

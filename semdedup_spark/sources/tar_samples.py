@@ -6,31 +6,37 @@ holds the wanted members of one sample, whatever the size of the shard.
 
 from __future__ import annotations
 
-import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from hashlib import blake2b
+from itertools import islice
+from typing import IO
+
+from semdedup_spark.sources.tar_members import Damage, Member, TarReader
 
 _IMAGES = "jpg jpeg jpe png webp gif bmp tif tiff avif heic heif jp2 ppm pgm pbm tga ico"
 IMAGE_MEMBERS = frozenset(_IMAGES.split(" "))
 # The column of whatever image a sample has first.
 ANY_IMAGE = "image"
-# A larger member goes to quarantine unread; Arrow could not carry 2 GiB.
-MAX_MEMBER_BYTES = 1 << 30
+# What a sample is remembered by, so that one of very many files fills no memory.
+_MOST_MEMBERS = 10_000
+_MOST_NAMED = 20
 
 
 @dataclass
 class Sample:
     """``members``: bytes of the wanted ones; ``found``: names of all; ``reason`` and ``message``
-    where it must not be used. ``key`` is ``None`` for damage to the shard itself.
+    where it must not be used. ``key`` is ``None`` for damage to the shard itself; ``beside``: such
+    damage before, in or after the sample, so that members of it may be missing.
     """
 
     key: str | None
     members: dict[str, bytes] = field(default_factory=dict)
-    found: list[str] = field(default_factory=list)
+    found: dict[str, None] = field(default_factory=dict)
     reason: str | None = None
     message: str | None = None
+    beside: str | None = None
 
     def reject(self, reason: str, message: str) -> None:
         """Note why the sample must not be used; the first reason stays."""
@@ -42,23 +48,31 @@ class Sample:
 class Wanted:
     """Members to read; of these the ``required`` must be there; :data:`ANY_IMAGE` is the first
     image of a sample. Samples whose share of the shard (see :func:`share_of`) is not in
-    [``begin``, ``end``) are passed over.
+    [``begin``, ``end``) are passed over. ``max_bytes``: of the members of a sample together; what
+    is larger is not read.
     """
 
     members: tuple[str, ...]
     required: tuple[str, ...] = ()
     begin: float = 0.0
     end: float = 1.0
+    max_bytes: int = 256 << 20
 
 
-def read_samples(stream: IO[bytes], wanted: Wanted) -> Iterator[Sample]:
+def read_samples(stream: IO[bytes], wanted: Wanted, n_bytes: int | None = None) -> Iterator[Sample]:
     """Samples in the order of the shard, compressed or not, with a reason where they are no good.
 
     Reasons: ``duplicate_key`` (an earlier sample has this key), ``missing_member`` (a required),
-    ``member_too_large``, ``damaged_shard`` (the sample during which reading failed, and one row
-    without a key that says so; what follows in the shard is lost).
+    ``member_too_large``, ``damaged_shard``: a sample beside damage that lacks a wanted member, and
+    one row without a key that says so. What follows the damage is read, as far as it can be found.
+
+    ``n_bytes``: the length of ``stream``, where it is known and cannot be asked for.
     """
-    for sample in _grouped(stream, wanted):
+    if n_bytes is None and stream.seekable():
+        here = stream.tell()
+        n_bytes = stream.seek(0, 2) - here
+        stream.seek(here)
+    for sample in _grouped(TarReader(stream, n_bytes), wanted):
         if sample.key is None:
             if wanted.begin <= 0.0:  # once, whatever the number of parts
                 yield sample
@@ -66,31 +80,48 @@ def read_samples(stream: IO[bytes], wanted: Wanted) -> Iterator[Sample]:
             yield _judged(sample, wanted)
 
 
-def _grouped(stream: IO[bytes], wanted: Wanted) -> Iterator[Sample]:
+def _grouped(reader: TarReader, wanted: Wanted) -> Iterator[Sample]:
     """Every sample of the shard; of those that are not chosen, without content."""
-    seen: set[str] = set()
+    seen: set[bytes] = set()
     sample: Sample | None = None
-    damage = None
-    try:
-        for info, archive in _files(stream):
-            key, member = split_name(info.name)
-            if sample is None or key != sample.key or member in sample.found:
-                if sample is not None:
-                    yield sample
-                sample = Sample(key)
-                if key in seen:
-                    sample.reject("duplicate_key", "an earlier sample of the shard has this key")
-                seen.add(key)
-            _add(sample, member, info, archive, wanted)
-    except (_Damage, tarfile.TarError, EOFError) as error:
-        damage = str(error)
+    first_damage: str | None = None
+    lost: str | None = None  # what may have taken members of the sample that comes next
+    for found in reader:
+        if isinstance(found, Damage):
+            first_damage, lost = first_damage or found.message, found.message
+            if sample is not None and not found.at_the_end:
+                sample.beside = found.message
+            continue
+        if _passed_over(found):
+            continue
+        key, member = split_name(found.name)
+        if sample is None or key != sample.key or member in sample.found:
+            if sample is not None:
+                yield sample
+            sample = Sample(key, beside=lost)
+            if not _remember(key, seen):
+                sample.reject("duplicate_key", "an earlier sample of the shard has this key")
+        lost = None
+        _add(sample, member, found, reader, wanted)
     if sample is not None:
-        if damage is not None and damage != _NO_END:
-            sample.reject("damaged_shard", f"the shard breaks off in or after this: {damage}")
         yield sample
-    if damage is not None:
-        message = f"the shard must be a whole tar file: {damage}"
+    if first_damage is not None:
+        message = f"the shard must be a whole tar file: {first_damage}"
         yield Sample(None, reason="damaged_shard", message=message)
+
+
+def _passed_over(member: Member) -> bool:
+    """Folders and hidden files."""
+    return member.is_folder or member.name.rpartition("/")[2].startswith(".")
+
+
+def _remember(key: str, seen: set[bytes]) -> bool:
+    """Whether the key is new. A hash is kept of it, so that long keys fill no memory."""
+    short = blake2b(key.encode(), digest_size=16).digest()
+    if short in seen:
+        return False
+    seen.add(short)
+    return True
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -108,71 +139,30 @@ def share_of(key: str) -> float:
     return zlib.crc32(key.encode()) / 2**32
 
 
-_NO_END = "its end marker is missing, so it may have been cut"
-
-
-class _Damage(Exception):
-    """Reading the shard cannot go on."""
-
-
-class _NotedHeader(tarfile.TarInfo):
-    """Notes how the archive ended: tarfile takes a broken header for the end, without a word."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile: Any) -> Any:
-        try:
-            return super().fromtarfile(tarfile)
-        except Exception as error:
-            tarfile.ended_with = error
-            raise
-
-
-def _files(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
-    """Everything but folders and hidden files. Raises :class:`_Damage` where reading fails;
-    ``OSError`` of the stream itself goes through, so that Spark tries the task again.
-    """
-    try:
-        archive = tarfile.open(  # noqa: SIM115 - closed below; what opening raises is told apart
-            fileobj=stream, mode="r|*", tarinfo=_NotedHeader
-        )
-    except (tarfile.TarError, EOFError) as error:
-        raise _Damage(str(error)) from error
-    with archive:
-        while True:
-            try:
-                info = archive.next()
-            except (tarfile.TarError, EOFError) as error:
-                raise _Damage(str(error)) from error
-            if info is None:
-                break
-            archive.members.clear()  # type: ignore[attr-defined] # or a long shard would grow in memory
-            if not info.isdir() and not info.name.rpartition("/")[2].startswith("."):
-                yield info, archive
-        ended_with = getattr(archive, "ended_with", None)
-    if isinstance(ended_with, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
-        raise _Damage(_NO_END)
-    if not isinstance(ended_with, tarfile.EOFHeaderError):  # type: ignore[attr-defined]
-        raise _Damage(f"broken header: {ended_with}")
-
-
-def _add(
-    sample: Sample, member: str, info: tarfile.TarInfo, archive: tarfile.TarFile, wanted: Wanted
-) -> None:
-    sample.found.append(member)
+def _add(sample: Sample, member: str, found: Member, reader: TarReader, wanted: Wanted) -> None:
+    if len(sample.found) >= _MOST_MEMBERS:
+        sample.reject("damaged_shard", f"the sample has more than {_MOST_MEMBERS} files")
+        return
+    sample.found[member] = None
     columns = [member] if member in wanted.members else []
     if member in IMAGE_MEMBERS and ANY_IMAGE in wanted.members and ANY_IMAGE not in sample.members:
         columns.append(ANY_IMAGE)
-    if not columns or not info.isreg() or not _chosen(sample, wanted):
+    if not columns or not found.is_file or not _chosen(sample, wanted):
         return
-    if info.size > MAX_MEMBER_BYTES:
-        message = f"{info.name} must have at most {MAX_MEMBER_BYTES} bytes. It has {info.size}."
+    if found.problem is not None:
+        sample.reject("damaged_shard", f"{found.name} {found.problem}")
+        return
+    held = sum(map(len, sample.members.values()))
+    if held + found.size > wanted.max_bytes:
+        message = (
+            f"the members of a sample that are read must have at most {wanted.max_bytes} bytes "
+            f"(source.max_bytes). {found.name} has {found.size}."
+        )
         sample.reject("member_too_large", message)
         return
-    file = archive.extractfile(info)
-    content = file.read() if file is not None else b""
-    if len(content) != info.size:
-        raise tarfile.ReadError("unexpected end of data")
-    sample.members.update(dict.fromkeys(columns, content))
+    content = reader.content()
+    if content is not None:
+        sample.members.update(dict.fromkeys(columns, content))
 
 
 def _chosen(sample: Sample, wanted: Wanted) -> bool:
@@ -180,13 +170,22 @@ def _chosen(sample: Sample, wanted: Wanted) -> bool:
 
 
 def _judged(sample: Sample, wanted: Wanted) -> Sample:
+    if sample.beside is not None and not all(name in sample.members for name in wanted.members):
+        sample.reject("damaged_shard", f"the shard is broken in or beside this: {sample.beside}")
     for member in wanted.required:
         if member not in sample.members:
-            there = ", ".join(name or "a file without a dot in its name" for name in sample.found)
+            there = ", ".join(name or "a file without a dot in its name" for name in _few(sample))
             sample.reject(
                 "missing_member", f"the sample must have a member {member}. It has {there}."
             )
     return sample
+
+
+def _few(sample: Sample) -> list[str]:
+    return [
+        *islice(sample.found, _MOST_NAMED),
+        *(["..."] if len(sample.found) > _MOST_NAMED else []),
+    ]
 
 
 def batches(samples: Iterable[Sample], *, max_bytes: int, max_rows: int) -> Iterator[list[Sample]]:

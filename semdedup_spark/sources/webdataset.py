@@ -79,7 +79,8 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
         n_tasks = min(n_shards, -(-n_shards * (end - begin) // END_OF_PLACES) + 1)
         return samples(here, n_tasks, layout, begin, end)
 
-    for_keys = replace(layout, wanted=Wanted(layout.for_id), fields=_fields(source.id))
+    named = replace(layout.wanted, members=layout.for_id, required=())
+    for_keys = replace(layout, wanted=named, fields=_fields(source.id))
     made_id = layout.roles.id is None  # of the content, so that it has to be read
     keys = None if made_id else samples(shards, n_shards, for_keys, 0, END_OF_PLACES)
     return RawSource(
@@ -123,7 +124,8 @@ def _layout(source: SourceConfig) -> _Layout:
     text |= {name for name in (caption, None if image else content) if name is not None}
     required = tuple(dict.fromkeys(_JSON if name in fields else name for name in payload))
     for_id = tuple(_JSON if n in fields else n for n in [roles.id] if n and n not in _DESCRIBING)
-    return _Layout(Wanted(tuple(members), required), frozenset(text), fields, roles, for_id)
+    wanted = Wanted(tuple(members), required, max_bytes=source.max_bytes)
+    return _Layout(wanted, frozenset(text), fields, roles, for_id)
 
 
 def _id_name(source: SourceConfig) -> str | None:
@@ -153,7 +155,9 @@ def _columns(layout: _Layout) -> list[Column]:
 
 
 def _placed(files: DataFrame) -> DataFrame:
-    """path, __lo, __hi: each shard a stretch of the places as long as its share of the bytes."""
+    """path, __lo, __hi, length: each shard a stretch of the places as long as its share of the
+    bytes.
+    """
     so_far = F.sum("length").over(Window.orderBy("path").rowsBetween(Window.unboundedPreceding, 0))
     every = F.sum("length").over(Window.partitionBy(F.lit(0)))
     ends = files.select("path", "length", so_far.alias("end"), every.alias("every"))
@@ -161,6 +165,7 @@ def _placed(files: DataFrame) -> DataFrame:
         "path",
         ((F.col("end") - F.col("length")) / F.col("every") * END_OF_PLACES).alias("__lo"),
         (F.col("end") / F.col("every") * END_OF_PLACES).alias("__hi"),
+        "length",
     )
 
 
@@ -179,10 +184,10 @@ def _reader(
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(shards: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in shards:
-            for path, lo, hi in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for path, lo, hi, n_bytes in zip(*map(pa.Array.to_pylist, batch.columns), strict=True):
                 share = replace(wanted, begin=(begin - lo) / (hi - lo), end=(end - lo) / (hi - lo))
                 with open_stream(path) as stream:
-                    samples = read_samples(stream, share)
+                    samples = read_samples(stream, share, n_bytes)
                     for held in batches(samples, max_bytes=_BATCH_BYTES, max_rows=_BATCH_ROWS):
                         yield _record_batch(path, held, wanted)
 

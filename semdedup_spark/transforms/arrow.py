@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
-from semdedup_spark.kernels.vectors import FloatArray
+from semdedup_spark.kernels.vectors import FloatArray, from_bytes
 
 
 def to_matrix(column: pa.Array | pa.ChunkedArray) -> FloatArray:
@@ -24,18 +25,27 @@ def to_matrix(column: pa.Array | pa.ChunkedArray) -> FloatArray:
 
     A null entry of a list becomes NaN.
     """
+    X: FloatArray = to_numbers(column).astype(np.float32, copy=False)
+    return X
+
+
+def to_numbers(
+    column: pa.Array | pa.ChunkedArray, dtype: str = "float32"
+) -> npt.NDArray[np.floating[Any]]:
+    """As :func:`to_matrix`, but float64 stays float64; ``dtype``: of binary values."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         _, offsets, data = column.buffers()
-        kind = np.int64 if pa.types.is_large_binary(column.type) else np.int32
-        ends = np.frombuffer(offsets, kind)[column.offset : column.offset + len(column) + 1]
-        held = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
-        X: FloatArray = held.view("<f4").reshape(len(column), -1).astype(np.float32, copy=False)
-        return X
+        place = np.int64 if pa.types.is_large_binary(column.type) else np.int32
+        ends = np.frombuffer(offsets, place)[column.offset : column.offset + len(column) + 1]
+        return from_bytes(np.frombuffer(data, np.uint8)[ends[0] : ends[-1]], len(column), dtype)
     flat = column.flatten()  # .values would ignore a slice
-    values: FloatArray = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    return values.reshape(len(column), -1)
+    numbers = flat.to_numpy(zero_copy_only=False)
+    if not pa.types.is_float64(flat.type):
+        numbers = numbers.astype(np.float32, copy=False)
+    matrix: npt.NDArray[np.floating[Any]] = numbers.reshape(len(column), -1)
+    return matrix
 
 
 def to_lists(X: FloatArray, missing: np.ndarray | None = None) -> pa.ListArray:

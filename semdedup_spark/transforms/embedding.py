@@ -16,7 +16,7 @@ from semdedup_spark.encoders.batches import EncodedBatch, check_vectors, spread
 from semdedup_spark.encoders.pieces import PieceSize, encode_pieces
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.kernels.vectors import IndexArray
-from semdedup_spark.transforms.arrow import begin_task, to_matrix
+from semdedup_spark.transforms.arrow import begin_task, to_numbers
 from semdedup_spark.transforms.storing import LISTS, to_column
 from semdedup_spark.transforms.workers import WorkerSettings, worker_encoder
 
@@ -109,7 +109,7 @@ def encode_columns(
     begin_task()
     if spec.name == READY_MADE:
         for column in columns:
-            yield _to_struct(_ready_made(column), stored_as)
+            yield _to_struct(_ready_made(column, spec.vector_dtype), stored_as)
         return
     encoder, stream = worker_encoder(spec, settings)
     for piece in encode_pieces(encoder, lambda size: _pieces(columns, size), stream):
@@ -154,7 +154,7 @@ def _to_struct(encoded: EncodedBatch, stored_as: str) -> pa.StructArray:
     )
 
 
-def _ready_made(column: pa.Array) -> EncodedBatch:
+def _ready_made(column: pa.Array, dtype: str) -> EncodedBatch:
     rows = np.flatnonzero(column.is_valid()).tolist()
-    encoded = check_vectors(to_matrix(column.drop_null())) if rows else None
+    encoded = check_vectors(to_numbers(column.drop_null(), dtype)) if rows else None
     return spread(encoded, rows, [None] * len(column), [None] * len(column))

@@ -29,9 +29,24 @@ def test_rows_without_a_direction_get_a_reason_and_the_others_stay():
     np.testing.assert_array_equal(unit.X, [[0, 0], [0, 0], [0, 0], [1, 0]])
 
 
-def test_huge_and_tiny_rows_neither_overflow_nor_vanish():
-    unit = unit_rows(np.array([[3e200, 4e200], [3e-9, 4e-9]]))
-    np.testing.assert_allclose(unit.X, [[0.6, 0.8], [0.6, 0.8]], rtol=1e-6)
+@pytest.mark.parametrize("size", [1e300, 1e25, 1e-9, 1e-13, 1e-300, 2e-323])
+def test_a_vector_of_any_size_has_its_direction(size):
+    unit = unit_rows(np.array([[3 * size, 4 * size], [0, -size]]))
+    np.testing.assert_allclose(unit.X, [[0.6, 0.8], [0, -1]], rtol=0.2 if size < 1e-320 else 1e-6)
+    assert unit.reasons == [None, None]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_subnormal_numbers_have_a_direction_too(dtype):
+    tiny = np.finfo(dtype).smallest_subnormal
+    unit = unit_rows(np.array([[3 * tiny, 4 * tiny], [0, tiny]], dtype))
+    np.testing.assert_allclose(unit.X, [[0.6, 0.8], [0, 1]], rtol=1e-6)
+
+
+def test_what_is_no_real_number_is_refused():
+    for X in (np.array([["1", "2"]]), np.array([[1j, 2]])):
+        with pytest.raises(ValueError, match="real numbers"):
+            unit_rows(X)
 
 
 def test_negative_zero_becomes_zero_so_that_equal_vectors_have_equal_bytes():

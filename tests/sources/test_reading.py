@@ -358,3 +358,32 @@ def test_a_column_that_only_some_parquet_files_have_is_not_lost(spark, tmp_path)
     source = opened(spark, format="parquet", path=f"{tmp_path}/*")
     found = {tuple(row["source"][name] for name in "xy") for row in source.rows.collect()}
     assert found == {("x", None), (None, "y")}
+
+
+def test_a_file_that_is_too_large_is_a_row_with_a_reason_and_is_not_opened(spark, tmp_path):
+    (tmp_path / "small.jpg").write_bytes(b"x" * 100)
+    (tmp_path / "empty.jpg").touch()
+    large = tmp_path / "large.jpg"
+    with large.open("wb") as file:
+        file.truncate(3 << 30)  # more than Spark could hold in a row
+    source = opened(spark, kind="images", format="files", path=str(tmp_path), max_bytes=100)
+    rows = {row["id"].rpartition("/")[2]: row for row in source.rows.collect()}
+    assert source.n_read == 3
+    assert {name: row["reason"] for name, row in rows.items()} == {
+        "small.jpg": None,
+        "empty.jpg": "empty_image",
+        "large.jpg": "too_many_bytes",
+    }
+    assert "100 bytes (source.max_bytes)" in rows["large.jpg"]["message"]
+    middle = END_OF_PLACES // 2
+    halves = source.between(0, middle), source.between(middle, END_OF_PLACES)
+    assert sum(half.count() for half in halves) == 3
+
+
+def test_a_payload_of_a_table_that_is_too_large_does_not_reach_the_encoder(spark):
+    texts = [("a", "x" * 10), ("b", "é" * 6), ("c", "short")]
+    table = view(spark, "sizes", texts, "id string, text string")
+    rows = {row["id"]: row for row in opened(spark, table=table, max_bytes=10).rows.collect()}
+    reasons = {key: row["reason"] for key, row in rows.items()}
+    assert reasons == {"a": None, "b": "too_many_bytes", "c": None}
+    assert rows["b"]["payload"] is None

@@ -76,8 +76,8 @@ def test_an_id_is_a_string_or_a_whole_number(spark, everything, column, kind):
         ("text", "vector", "array<float>", "a string column"),
         ("images", "text", "string", "a binary column, or a struct"),
         ("images", "vector", "array<float>", "a binary column, or a struct"),
-        ("vectors", "text", "string", "array<float>, array<double> or an MLlib vector"),
-        ("vectors", "counts", "array<int>", "array<float>, array<double> or an MLlib vector"),
+        ("vectors", "text", "string", "array<float>, array<double>, an MLlib vector"),
+        ("vectors", "counts", "array<int>", "array<float>, array<double>, an MLlib vector"),
     ],
 )
 def test_content_is_what_its_kind_needs(spark, everything, kind, column, kind_of_column, wanted):
