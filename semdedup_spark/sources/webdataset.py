@@ -50,6 +50,11 @@ class _Layout:
     roles: Roles
     for_id: tuple[str, ...]
 
+    def of_keys(self, key: str | None) -> _Layout:
+        """The same samples, of which only what makes the id is read."""
+        wanted = replace(self.wanted, members=self.for_id, required=())
+        return replace(self, wanted=wanted, fields=_fields(key))
+
 
 def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
     """Samples: id (``shard/key``), shard, key, and the members that the configuration names."""
@@ -79,10 +84,10 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
         n_tasks = min(n_shards, -(-n_shards * (end - begin) // END_OF_PLACES) + 1)
         return samples(here, n_tasks, layout, begin, end)
 
-    named = replace(layout.wanted, members=layout.for_id, required=())
-    for_keys = replace(layout, wanted=named, fields=_fields(source.id))
     made_id = layout.roles.id is None  # of the content, so that it has to be read
-    keys = None if made_id else samples(shards, n_shards, for_keys, 0, END_OF_PLACES)
+    keys = (
+        None if made_id else samples(shards, n_shards, layout.of_keys(source.id), 0, END_OF_PLACES)
+    )
     return RawSource(
         df=samples(shards, n_shards, layout, 0, END_OF_PLACES),
         fingerprint=lambda: file_fingerprint(
