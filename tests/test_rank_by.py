@@ -126,7 +126,7 @@ def test_what_is_no_order_is_a_config_error_that_says_why(text, why):
 
 
 def test_an_order_that_is_no_text_is_refused():
-    with pytest.raises(ConfigError, match=r"score\.rank_by must be a valid string\. Got 3"):
+    with pytest.raises(ConfigError, match=r"score\.rank_by must be text\. Got 3"):
         job(3)
 
 
