@@ -5,6 +5,7 @@ rows that are as they were.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, Observation
@@ -57,8 +58,9 @@ _NEW = "__new"
 class Work:
     """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings;
     ``content``: the source's column that is embedded; ``place``: where the source is; ``stage``,
-    ``table``: who writes what, and of which of Spark's types ``stored_as`` the embeddings of a new
-    table are; ``rank_by``: the order that looks at the source's columns.
+    ``table``: who writes what, beside the table ``quarantine`` of rejected rows, and of which of
+    Spark's types ``stored_as`` the embeddings of a new table are; ``rank_by``: the order that looks
+    at the source's columns.
     """
 
     source: SourceRows
@@ -72,10 +74,14 @@ class Work:
     table: str = s.EMBEDDINGS
     stored_as: str = LISTS
     rank_by: str = "random"
+    quarantine: str = s.QUARANTINE
 
-    def embed(self, rows: DataFrame, batch: int) -> DataFrame:
+    def embed(self, rows: DataFrame, batch: int, carried: Sequence[str] = ()) -> DataFrame:
         """See :func:`embed_rows`. ``rows``: of the source."""
-        return embed_rows(rows, self.spec, self.settings, batch=batch, stored_as=self.stored_as)
+        stored_as = self.stored_as
+        return embed_rows(
+            rows, self.spec, self.settings, batch=batch, stored_as=stored_as, carried=carried
+        )
 
     @property
     def compared(self) -> Compared:
@@ -186,7 +192,7 @@ def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     if not carried.n_leaving and not carried.n_touched and same_columns:
         return known
     now = old.drop(s.SOURCE).join(rows, s.ID).select(*old.columns)
-    mark = _mark(job, work, known)
+    mark = mark_of(job, work, known)
     if carried.few and same_columns:
         commit = _write_few(job, work, now, carried, mark)
     else:
@@ -204,7 +210,8 @@ def _write_few(job: Job, work: Work, now: DataFrame, carried: Carried, mark: Com
     return replace_rows(rows, job.root, work.table, where, mark)
 
 
-def _mark(job: Job, work: Work, at: Embedded) -> CommitMark:
+def mark_of(job: Job, work: Work, at: Embedded) -> CommitMark:
+    """The mark of a commit of reused rows."""
     return CommitMark(
         job.run_id,
         work.stage,
@@ -232,10 +239,9 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
             F.count(s.REASON).alias("rejected"),
             F.count(F.when(F.col(s.REASON).isNull() & ~F.col(REPEATED), 1)).alias("encoded"),
         )
-    good = embedded.filter(F.col(s.REASON).isNull()).drop(*_FORGOTTEN)
-    good = good.withColumnRenamed(s.MESSAGE, s.NOTE)
+    good = good_rows(embedded)
     store = append_rows if at.begun else replace_table
-    mark = replace(_mark(job, work, at), progress=end, reused=at.reused)
+    mark = replace(mark_of(job, work, at), progress=end, reused=at.reused)
     commit: Commit = store(good, job.root, work.table, mark)
     seen = {} if job.root.is_catalog else observed.get
     return Embedded(
@@ -247,6 +253,12 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
         _sum(at.encoded, seen.get("encoded")),
         _sum(at.rejected, seen.get("rejected")),
     )
+
+
+def good_rows(embedded: DataFrame) -> DataFrame:
+    """What ``embeddings`` holds of rows that an encoder has seen."""
+    good = embedded.filter(F.col(s.REASON).isNull()).drop(*_FORGOTTEN)
+    return good.withColumnRenamed(s.MESSAGE, s.NOTE)
 
 
 def not_known(rows: DataFrame, known: DataFrame, n_known: int, n_new: int) -> DataFrame:

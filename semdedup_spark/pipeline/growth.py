@@ -27,7 +27,7 @@ _ORDER, _COLUMNS = "__order", "__columns"
 @dataclass(frozen=True)
 class Compared:
     """A source, and by what its rows are told from those of before: ``content``, the column whose
-    hash is known; ``rank_by``, the order whose terms decide a row's place.
+    payload's hash is known; ``rank_by``, the order whose terms decide a row's place.
     """
 
     rows: SourceRows

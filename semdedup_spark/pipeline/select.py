@@ -17,7 +17,13 @@ from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
 from semdedup_spark.tables.catalog import last_change, read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import Commit, CommitMark, replace_table
-from semdedup_spark.transforms.agreement import Agreement, agreement_values, check_columns
+from semdedup_spark.transforms.agreement import (
+    Agreement,
+    agreement_values,
+    check_columns,
+    check_patterns,
+    shown_values,
+)
 from semdedup_spark.transforms.components import link_units
 from semdedup_spark.transforms.holding import held
 from semdedup_spark.transforms.resolution import (
@@ -33,6 +39,7 @@ from semdedup_spark.transforms.selection import eps_for_kept, explained_rows, ke
 _RESOLVE = {"paper": resolve_paper, "cover": resolve_cover, "components": resolve_components}
 _NO_OVERRIDES = "none"
 _GUARDS = "guards"
+_AGREEMENT = "agreement"
 
 
 def run_select(
@@ -53,6 +60,8 @@ def run_select(
         score = require_score(job)
     selecting = Selecting(job, embed, score, guarded)
     inputs = {s.SCORES: score.result_key, **overrides_input(job), **erased_input(embed)}
+    if select.must_agree:  # once they were compared as JSON texts
+        inputs[_AGREEMENT] = "as SQL compares"
     if not guarded:
         inputs[_GUARDS] = "waived"
     stage = s.selection_stage(select.name)
@@ -70,7 +79,10 @@ def erased_input(embed: StageRecord) -> dict[str, str]:
 
 
 def check_select_columns(job: Job, embeddings: DataFrame) -> None:
-    """Raise :class:`SourceError` where the selection needs a column that is not carried."""
+    """Raise :class:`SourceError` where the selection needs a column that is not carried, and
+    :class:`ConfigError` where it has a pattern that Spark does not understand.
+    """
+    check_patterns(job.spark, job.config.select.patterns)
     own = embeddings.select(f"{s.SOURCE}.*")
     for key, columns in job.config.select.columns.items():
         check_columns(own, columns, key=key)
@@ -109,8 +121,7 @@ class Selecting:
         if table_exists(job.spark, job.root, s.OVERRIDES):
             overrides = read_table(job.spark, job.root, s.OVERRIDES).select(s.ID, s.ACTION)
         if job.config.select.must_agree:
-            asked = [Agreement(a.column, a.pattern) for a in job.config.select.must_agree]
-            values = agreement_values(embeddings, asked)
+            values = agreement_values(embeddings, self._agreements())
         across = job.config.score.recall != "cluster"
 
         def links() -> DataFrame:
@@ -119,6 +130,9 @@ class Selecting:
         # Else neighbors are rows of the reference, and stay.
         chains = job.config.reference is None
         return Case(scores, embeddings, eps, across, links, overrides, values, chains)
+
+    def _agreements(self) -> list[Agreement]:
+        return [Agreement(a.column, a.pattern) for a in self.job.config.select.must_agree]
 
     def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
         """Compare as the scores were made, but only for pairs above ``1 - eps``."""
@@ -159,7 +173,8 @@ class Selecting:
         counts["uncovered"] = duplicates.filter(~F.col(s.COVERED)).count()
         outputs = {s.DUPLICATES: removed.version, s.DEDUPLICATED: kept.version}
         if resolved.protected is not None:
-            protected = store(resolved.protected, s.PROTECTED)
+            shown = shown_values(resolved.protected, embeddings, self._agreements())
+            protected = store(shown, s.PROTECTED)
             outputs[s.PROTECTED], counts["protected"] = protected.version, protected.rows
         elif table_exists(job.spark, job.root, s.of_selection(s.PROTECTED, name)):
             old = read_table(job.spark, job.root, s.of_selection(s.PROTECTED, name))

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType
 
 FLOAT_BYTES = 4
-_WORDS = {
+WORDS = {
     "unreadable_record": "the reader could not parse the record; source holds its text",
     "null_id": "the id is null",
     "duplicate_id": "another row has the id; the earliest batch's, then the lowest hash's, is kept",
@@ -38,7 +38,7 @@ def content_reason(payload: Column, kind: str, of_type: DataType, dimension: int
 
 def message_of(reason: Column, dimension: int | None) -> Column:
     """The reason in words; null for a code that is not one of these."""
-    words = {**_WORDS, "wrong_length": f"the vector must have the usual length, {dimension}"}
+    words = {**WORDS, "wrong_length": f"the vector must have the usual length, {dimension}"}
     message = F.lit(None).cast("string")
     for code, text in words.items():
         message = F.when(reason == code, F.lit(text)).otherwise(message)
