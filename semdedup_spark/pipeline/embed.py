@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import EmbedConfig, JobConfig, SourceConfig, fingerprint
@@ -17,6 +19,7 @@ from semdedup_spark.encoders.registry import encoder_identity
 from semdedup_spark.encoders.text_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline.commits import Embedded, Work, embed_all
+from semdedup_spark.pipeline.decided import decisions
 from semdedup_spark.pipeline.quarantining import quarantine_rows
 from semdedup_spark.pipeline.replacing import check_not_empty, place_of_source
 from semdedup_spark.pipeline.reuse import check_encoder
@@ -43,7 +46,7 @@ _COMPARISON = {"comparison of rows": "2"}
 class _Side:
     """Of the two sources that may be compared, one, and where its rows go. ``columns``: that it
     must have, by the keys that ask for them; ``rank_by``: the order of its rows; ``patterns``: that
-    will be looked for in them.
+    will be looked for in them; ``check_id``: refuses a type of ids.
     """
 
     stage: str
@@ -53,6 +56,7 @@ class _Side:
     columns: Mapping[str, tuple[str, ...]]
     rank_by: str
     patterns: tuple[str, ...] = ()
+    check_id: Callable[[DataType], object] = lambda _: None
 
 
 def embed_settings(config: JobConfig) -> dict[str, Any]:
@@ -65,7 +69,16 @@ def run_embed(job: Job) -> StageRecord:
     source, select = job.config.source, job.config.select
     columns = select.columns
     rank_by = job.config.score.rank_by
-    side = _Side("embed", source, s.EMBEDDINGS, s.QUARANTINE, columns, rank_by, select.patterns)
+    side = _Side(
+        "embed",
+        source,
+        s.EMBEDDINGS,
+        s.QUARANTINE,
+        columns,
+        rank_by,
+        select.patterns,
+        partial(decisions, job),
+    )
     return note_erasure(job, _run_side(job, side, embed_settings(job.config)))
 
 
@@ -183,8 +196,9 @@ def _work(
 
 
 def _opened(job: Job, side: _Side) -> SourceRows:
-    def check(own: DataFrame, left_out: list[str]) -> None:
+    def check(own: DataFrame, left_out: list[str], id_type: DataType) -> None:
         """What later stages ask of the source is checked before its rows are counted."""
+        side.check_id(id_type)
         check_rank_by(own, side.rank_by, left_out)
         check_patterns(job.spark, side.patterns)
         for key, columns in side.columns.items():

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.errors import HorizonError, ReconciliationError
 from semdedup_spark.pipeline.comparing import plan_routing
+from semdedup_spark.pipeline.decided import decisions
 from semdedup_spark.pipeline.embed import ERASED, require_embed
 from semdedup_spark.pipeline.guards import check_guards, has_guards, measured_background
 from semdedup_spark.pipeline.sides import require_score
@@ -39,7 +40,6 @@ from semdedup_spark.transforms.selection import eps_for_kept, explained_rows, ke
 _RESOLVE = {"paper": resolve_paper, "cover": resolve_cover, "components": resolve_components}
 _NO_OVERRIDES = "none"
 _GUARDS = "guards"
-_AGREEMENT = "agreement"
 
 
 def run_select(
@@ -60,12 +60,16 @@ def run_select(
         score = require_score(job)
     selecting = Selecting(job, embed, score, guarded)
     inputs = {s.SCORES: score.result_key, **overrides_input(job), **erased_input(embed)}
-    if select.must_agree:  # once they were compared as JSON texts
-        inputs[_AGREEMENT] = "as SQL compares"
+    inputs |= agreement_input(asked=bool(select.must_agree))
     if not guarded:
         inputs[_GUARDS] = "waived"
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
+
+
+def agreement_input(*, asked: bool) -> dict[str, str]:
+    """How values are compared that must agree: earlier releases compared their JSON texts."""
+    return {"agreement": "as SQL compares"} if asked else {}
 
 
 def overrides_input(job: Job) -> dict[str, str]:
@@ -117,9 +121,8 @@ class Selecting:
         return read_table(self.job.spark, self.job.root, table, made_by.outputs[table])
 
     def _case(self, scores: DataFrame, embeddings: DataFrame, eps: float) -> Case:
-        job, overrides, values = self.job, None, None
-        if table_exists(job.spark, job.root, s.OVERRIDES):
-            overrides = read_table(job.spark, job.root, s.OVERRIDES).select(s.ID, s.ACTION)
+        job, values = self.job, None
+        overrides = decisions(job, scores.schema[s.ID].dataType)
         if job.config.select.must_agree:
             values = agreement_values(embeddings, self._agreements())
         across = job.config.score.recall != "cluster"

@@ -80,12 +80,12 @@ class _Known:
 def open_source(
     spark: SparkSession,
     source: SourceConfig,
-    check: Callable[[DataFrame, list[str]], None] = lambda _own, _left_out: None,
+    check: Callable[[DataFrame, list[str], DataType], None] = lambda _own, _left_out, _id: None,
 ) -> SourceRows:
     """Check the schema, then count in one pass. Raises :class:`SourceError` before any job.
 
-    ``check``: what else must hold; called before the count with the source's own columns and with
-    the names of those that ``source.columns`` leaves out.
+    ``check``: what else must hold; called before the count with the source's own columns, with the
+    names of those that ``source.columns`` leaves out, and with the type of the ids.
     """
     raw = read_raw(spark, source)
     check_id(raw.df, source, raw.roles)
@@ -94,10 +94,11 @@ def open_source(
     raw = _storable(raw)
     own = own_columns(raw.df, source, raw.roles)
     left_out = [name for name in raw.df.columns if name not in own and name != PROBLEM]
-    check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out)
-    fingerprint = raw.fingerprint()
     name = raw.roles.id
     key = _content_hash(payload, source) if name is None else F.col(s.quoted(name))
+    id_type = raw.df.select(key).schema[0].dataType
+    check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out, id_type)
+    fingerprint = raw.fingerprint()
     known = _count(raw, source, key, payload)
 
     def judged(df: DataFrame) -> DataFrame:
