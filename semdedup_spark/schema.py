@@ -143,6 +143,7 @@ COMMENTS: dict[str, dict[str, str]] = {
         REASON: "Reason code, such as empty_text or undecodable_image",
         MESSAGE: "What was wrong, in words",
         BATCH: "Number of the batch that brought the row",
+        CONTENT_HASH: "xxhash64 of what the encoder refused; null where it was not asked",
         SOURCE: "The source row's own columns, unchanged",
     },
     RUNS: {

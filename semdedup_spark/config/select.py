@@ -16,7 +16,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 class MustAgree(StrictModel):
     """What a row must share with the row that it would be removed for: the value of a column, or
-    what a Java regular expression finds in it, in any order.
+    what a Java regular expression finds in it, in any order; Spark checks it before any work.
     """
 
     wording: ClassVar[str] = "the name of a column, or {column: its name, pattern: text or null}"
@@ -27,15 +27,6 @@ class MustAgree(StrictModel):
     @classmethod
     def _plain_column(cls, given: Any) -> Any:
         return {"column": given} if isinstance(given, str) else given
-
-    @field_validator("pattern")
-    @classmethod
-    def _check_pattern(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"must be a regular expression: {error}. Got {pattern!r}") from error
-        return pattern
 
 
 Fraction = Annotated[Number, Field(ge=0, le=1)]
@@ -79,6 +70,11 @@ class SelectConfig(StrictModel):
                 f"known only once it is made. Got {self.resolution!r}; set eps"
             )
         return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Regular expressions that Spark must understand."""
+        return tuple(a.pattern for a in self.must_agree if a.pattern is not None)
 
     @property
     def columns(self) -> dict[str, tuple[str, ...]]:

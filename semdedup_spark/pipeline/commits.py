@@ -1,10 +1,9 @@
-"""``embeddings``, commit by commit: continued where a killed run stopped, and with the vectors of
-rows that are as they were.
-"""
+"""``embeddings``, commit by commit: a killed run goes on, and unchanged rows keep their vectors."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, Observation
@@ -57,9 +56,9 @@ _NEW = "__new"
 class Work:
     """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings;
     ``content``: the source's column that is embedded; ``place``: where the source is; ``stage``,
-    ``table``: who writes what, and of which of Spark's types ``stored_as`` the embeddings of a new
-    table are; ``rank_by``: the order that looks at the source's columns; ``quarantine``: the table
-    of rejected rows.
+    ``table``: who writes what, beside the table ``quarantine`` of rejected rows, and of which of
+    Spark's types ``stored_as`` the embeddings of a new table are; ``rank_by``: the order that looks
+    at the source's columns.
     """
 
     source: SourceRows
@@ -75,9 +74,12 @@ class Work:
     rank_by: str = "random"
     quarantine: str = s.QUARANTINE
 
-    def embed(self, rows: DataFrame, batch: int) -> DataFrame:
+    def embed(self, rows: DataFrame, batch: int, carried: Sequence[str] = ()) -> DataFrame:
         """See :func:`embed_rows`. ``rows``: of the source."""
-        return embed_rows(rows, self.spec, self.settings, batch=batch, stored_as=self.stored_as)
+        stored_as = self.stored_as
+        return embed_rows(
+            rows, self.spec, self.settings, batch=batch, stored_as=stored_as, carried=carried
+        )
 
     @property
     def compared(self) -> Compared:
@@ -196,7 +198,7 @@ def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     if not carried.n_leaving and not carried.n_touched and same_columns:
         return known
     now = old.drop(s.SOURCE).join(rows, s.ID).select(*old.columns)
-    mark = _mark(job, work, known)
+    mark = mark_of(job, work, known)
     store = _write_few if carried.few and same_columns else _write_all
     return replace(known, version=store(job, work, now, carried, mark).version)
 
@@ -217,7 +219,8 @@ def _staying(rows: DataFrame, pairs: DataFrame) -> DataFrame:
     return rows.join(leaving, s.ID, "left_anti").select(*rows.columns)
 
 
-def _mark(job: Job, work: Work, at: Embedded) -> CommitMark:
+def mark_of(job: Job, work: Work, at: Embedded) -> CommitMark:
+    """The mark of a commit of reused rows."""
     return CommitMark(
         job.run_id,
         work.stage,
@@ -236,7 +239,7 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     if at.reused:
         known = read_table(job.spark, job.root, work.table, at.version)
         rows = not_known(rows, known, at.rows, work.source.n_read - at.reused)
-    embedded, observed = _embedded(job, work, rows, at), Observation()
+    embedded, observed = work.embed(_spread(job, rows, work.spec), at.history.batch), Observation()
     # A write to a named table is a command within a command, in which Spark 4.1 loses what was
     # observed, and asking for it then fails.
     if not job.root.is_catalog:
@@ -245,10 +248,9 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
             F.count(s.REASON).alias("rejected"),
             F.count(F.when(F.col(s.REASON).isNull() & ~F.col(REPEATED), 1)).alias("encoded"),
         )
-    good = embedded.filter(F.col(s.REASON).isNull()).drop(*_FORGOTTEN)
-    good = good.withColumnRenamed(s.MESSAGE, s.NOTE)
+    good = good_rows(embedded)
     store = append_rows if at.begun else replace_table
-    mark = replace(_mark(job, work, at), progress=end, reused=at.reused)
+    mark = replace(mark_of(job, work, at), progress=end, reused=at.reused)
     commit: Commit = store(good, job.root, work.table, mark)
     seen = {} if job.root.is_catalog else observed.get
     return Embedded(
@@ -260,6 +262,12 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
         _sum(at.encoded, seen.get("encoded")),
         _sum(at.rejected, seen.get("rejected")),
     )
+
+
+def good_rows(embedded: DataFrame) -> DataFrame:
+    """What ``embeddings`` holds of rows that an encoder has seen."""
+    good = embedded.filter(F.col(s.REASON).isNull()).drop(*_FORGOTTEN)
+    return good.withColumnRenamed(s.MESSAGE, s.NOTE)
 
 
 def not_known(rows: DataFrame, known: DataFrame, n_known: int, n_new: int) -> DataFrame:
@@ -275,10 +283,6 @@ def not_known(rows: DataFrame, known: DataFrame, n_known: int, n_new: int) -> Da
     new = rows.select(keys).join(known, keys, "left_anti").distinct().withColumn(_NEW, F.lit(True))
     flagged = rows.join(F.broadcast(new), keys, "left")
     return flagged.filter(F.col(_NEW) | F.col(s.ID).isNull()).select(rows.columns)
-
-
-def _embedded(job: Job, work: Work, rows: DataFrame, at: Embedded) -> DataFrame:
-    return work.embed(_spread(job, rows, work.spec), at.history.batch)
 
 
 def _sum(before: int | None, more: int | None) -> int | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
+from pyspark.sql.types import IntegralType
 
 from semdedup_spark import schema as s
 from semdedup_spark.causes import Kind
@@ -37,6 +38,13 @@ def diff_runs(job: Job, run_a: str, run_b: str) -> list[Change]:
     """
     a, b = _selection(job, run_a), _selection(job, run_b)
     before, after = _fates(job, a), _fates(job, b)
+    ids = [rows.schema[s.ID].dataType for rows in (before, after)]
+    if ids[0] != ids[1] and not all(isinstance(kind, IntegralType) for kind in ids):
+        raise StageOrderError(
+            f"both runs must have ids of one type. Got {ids[0].simpleString()} in {run_a!r} and "
+            f"{ids[1].simpleString()} in {run_b!r}.",
+            hint="no row of one is known to be a row of the other: compare later runs.",
+        )
     neighbors = None
     if job.config.reference is not None:
         neighbors = _reference(job, a), _reference(job, b)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import EmbedConfig, JobConfig, SourceConfig, fingerprint
@@ -17,29 +19,35 @@ from semdedup_spark.encoders.registry import encoder_identity
 from semdedup_spark.encoders.text_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.masking import identifying
-from semdedup_spark.pipeline.commits import MOST_BROADCAST, Embedded, Work, embed_all
-from semdedup_spark.pipeline.growth import History
+from semdedup_spark.pipeline.commits import Embedded, Work, embed_all
+from semdedup_spark.pipeline.decided import decisions
+from semdedup_spark.pipeline.quarantining import quarantine_rows
 from semdedup_spark.pipeline.replacing import check_not_empty, place_of_source
 from semdedup_spark.pipeline.reuse import check_encoder
 from semdedup_spark.pipeline.stages import Job, StageResult, require_stage, run_stage
+from semdedup_spark.pipeline.twins import opened_contest, rescued, settled, with_choice
 from semdedup_spark.sources.rows import SourceRows, open_source
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.tables.writes import Commit, CommitMark, replace_table, table_state
-from semdedup_spark.transforms.agreement import check_columns
+from semdedup_spark.tables.writes import table_state
+from semdedup_spark.transforms.agreement import check_columns, check_patterns
 from semdedup_spark.transforms.embedding import READY_MADE
 from semdedup_spark.transforms.ranking import check_rank_by
-from semdedup_spark.transforms.storing import LISTS, PACKED, STORAGE
+from semdedup_spark.transforms.storing import STORAGE
 from semdedup_spark.transforms.workers import WorkerSettings
 
 # Of the counts of the stage: rows taken out of its tables on request. There where there are any.
 ERASED = "erased"
+# How rows are told from those of before. Another way looks once more at all of them, and encodes
+# none again.
+_COMPARISON = {"comparison of rows": "2"}
 
 
 @dataclass(frozen=True)
 class _Side:
     """Of the two sources that may be compared, one, and where its rows go. ``columns``: that it
-    must have, by the keys that ask for them; ``rank_by``: the order of its rows.
+    must have, by the keys that ask for them; ``rank_by``: the order of its rows; ``patterns``: that
+    will be looked for in them; ``check_id``: refuses a type of ids.
     """
 
     stage: str
@@ -48,6 +56,8 @@ class _Side:
     quarantine: str
     columns: Mapping[str, tuple[str, ...]]
     rank_by: str
+    patterns: tuple[str, ...] = ()
+    check_id: Callable[[DataType], object] = lambda _: None
 
 
 def embed_settings(config: JobConfig) -> dict[str, Any]:
@@ -57,9 +67,19 @@ def embed_settings(config: JobConfig) -> dict[str, Any]:
 
 def run_embed(job: Job) -> StageRecord:
     """Source rows to ``embeddings`` and ``quarantine``."""
-    source, columns = job.config.source, job.config.select.columns
+    source, select = job.config.source, job.config.select
+    columns = select.columns
     rank_by = job.config.score.rank_by
-    side = _Side("embed", source, s.EMBEDDINGS, s.QUARANTINE, columns, rank_by)
+    side = _Side(
+        "embed",
+        source,
+        s.EMBEDDINGS,
+        s.QUARANTINE,
+        columns,
+        rank_by,
+        select.patterns,
+        partial(decisions, job),
+    )
     return note_erasure(job, _run_side(job, side, embed_settings(job.config)))
 
 
@@ -127,14 +147,16 @@ def _run_side(job: Job, side: _Side, settings: dict[str, Any]) -> StageRecord:
     check_encoder(job, made_with)
     source = _opened(job, side)
     check_not_empty(job, source, place_of_source(side.source))
-    inputs = {"source": source.fingerprint, "encoder": identity}
+    inputs = {"source": source.fingerprint, "encoder": identity, **_COMPARISON}
 
     def compute(key: str) -> StageResult:
         work = _work(job, side, source, spec, key=key, made_with=made_with)
-        embedded = embed_all(job, work)
+        contest = opened_contest(work)
+        work = with_choice(job, work, contest)
+        embedded = rescued(job, work, contest, embed_all(job, work))
         _refuse_changed_files(source)
-        n_missing = source.n_read - embedded.rows
-        rejected = _quarantine(job, work, n_missing, embedded.history, side.quarantine)
+        work = settled(job, work, contest, embedded.history.batch)
+        rejected = quarantine_rows(job, work, source.n_read - embedded.rows, embedded.history)
         if embedded.rows + rejected.rows != source.n_read:
             raise ReconciliationError(
                 f"embedded + quarantined must be the rows read. Got {embedded.rows} + "
@@ -165,7 +187,7 @@ def _work(
         _worker_settings(job.config.embed),
         key,
         made_with,
-        side.source.content if _is_embedded_as_it_is(side.source, source) else None,
+        side.source.content,
         place_of_source(side.source),
         side.stage,
         side.table,
@@ -175,21 +197,12 @@ def _work(
     )
 
 
-def _is_embedded_as_it_is(source: SourceConfig, opened: SourceRows) -> bool:
-    """Whether the hash of what is embedded tells all of the source's column. Of ready-made vectors
-    stored in more digits it does not.
-    """
-    own = opened.rows.schema[s.SOURCE].dataType
-    if source.kind != "vectors" or source.content not in opened.own_columns:
-        return True
-    kind = own[source.content].dataType.simpleString()  # type: ignore[index]
-    return kind in (LISTS, PACKED)
-
-
 def _opened(job: Job, side: _Side) -> SourceRows:
-    def check(own: DataFrame, left_out: list[str]) -> None:
+    def check(own: DataFrame, left_out: list[str], id_type: DataType) -> None:
         """What later stages ask of the source is checked before its rows are counted."""
+        side.check_id(id_type)
         check_rank_by(own, side.rank_by, left_out)
+        check_patterns(job.spark, side.patterns)
         for key, columns in side.columns.items():
             check_columns(own, columns, key=key)
 
@@ -206,55 +219,6 @@ def _shares(job: Job, embedded: Embedded, work: Work) -> dict[str, int]:
     row = hashes.agg(F.count_distinct(s.CONTENT_HASH)).first()
     shares = {"embedded_distinct": int(row[0]) if row else 0, "reused": embedded.reused}
     return shares if embedded.encoded is None else {**shares, "encoded": embedded.encoded}
-
-
-def _quarantine(job: Job, work: Work, n_missing: int, history: History, table: str) -> Commit:
-    """Rows that are not in ``embeddings``, each with its reason. Few, so they are simply looked at
-    again, rather than carried beside the good rows through every commit.
-    """
-    rows = work.source.rows
-    if n_missing:
-        present = read_table(job.spark, job.root, work.table).select(s.ID)
-        good = rows.filter(F.col(s.REASON).isNull())
-        # Only ids meet all of embeddings; payloads wait for the few that are not there.
-        missing = good.select(s.ID).join(present, s.ID, "left_anti")
-        missing = F.broadcast(missing) if n_missing <= MOST_BROADCAST else missing
-        absent = good.join(missing, s.ID, "left_semi")
-        bad = absent.unionByName(rows.filter(F.col(s.REASON).isNotNull()))
-        rows = work.embed(bad, history.batch)
-    else:
-        rows = rows.withColumn(s.BATCH, F.lit(history.batch)).limit(0)
-    rejected = rows.select(
-        s.ID,
-        F.lit(work.stage).alias(s.STAGE),
-        F.coalesce(F.col(s.REASON), F.lit("unstable_payload")).alias(s.REASON),
-        F.coalesce(F.col(s.MESSAGE), F.lit("failed at first, embedded when tried again")).alias(
-            s.MESSAGE
-        ),
-        s.BATCH,
-        s.SOURCE,
-    )
-    if n_missing and not work.source.has_batch:
-        rejected = _with_first_batch(job, rejected, history, table)
-    mark = CommitMark(job.run_id, work.stage, work.key, origin=history.origin)
-    return replace_table(rejected, job.root, table, mark)
-
-
-def _with_first_batch(job: Job, rejected: DataFrame, history: History, table: str) -> DataFrame:
-    """A row that was in quarantine before keeps the number of the batch that brought it."""
-    state = table_state(job.spark, job.root, table)
-    if state is None or state.mark.origin != history.origin:
-        return rejected
-    old = read_table(job.spark, job.root, table, state.version)
-    if old.schema[s.ID].dataType != rejected.schema[s.ID].dataType:
-        return rejected
-    first = old.groupBy(F.col(s.ID).alias("__id"), F.col(s.REASON).alias("__reason")).agg(
-        F.min(s.BATCH).alias("__batch")
-    )
-    same = F.col(s.ID).eqNullSafe(F.col("__id")) & (F.col(s.REASON) == F.col("__reason"))
-    both = rejected.join(first, same, "left")
-    number = F.coalesce("__batch", s.BATCH).alias(s.BATCH)
-    return both.select(*(number if name == s.BATCH else name for name in rejected.columns))
 
 
 def _refuse_changed_files(source: SourceRows) -> None:

@@ -27,8 +27,8 @@ _ORDER, _COLUMNS = "__order", "__columns"
 @dataclass(frozen=True)
 class Compared:
     """A source, and by what its rows are told from those of before: ``content``, the column whose
-    hash is known; ``rank_by``, the order whose terms decide a row's place; ``rejected``: ids of
-    rows that an earlier run sent to quarantine, if there are any.
+    payload's hash is known; ``rank_by``, the order whose terms decide a row's place; ``rejected``:
+    ids of rows that an earlier run sent to quarantine, if there are any.
     """
 
     rows: SourceRows

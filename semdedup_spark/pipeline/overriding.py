@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, UnknownRowError
+from semdedup_spark.pipeline.decided import decisions
 from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.sides import check_reference
 from semdedup_spark.pipeline.stages import Job
@@ -61,7 +62,7 @@ def override_rows(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
         F.lit(reason).alias(s.REASON),
         moment.alias(s.CHANGED_AT),
     )
-    old = _overrides(job)
+    old = decisions(job, chosen.schema[s.ID].dataType)
     if old is not None:
         wanted = wanted.join(old, [s.ID, s.ACTION, s.REASON], "left_anti").select(*wanted.columns)
     wanted = held(wanted)
@@ -76,7 +77,7 @@ def withdraw_overrides(job: Job, ids: Sequence[str], action: str) -> Overridden:
     old = _overrides(job)
     if old is None:
         return Overridden(0, 0)
-    chosen = _typed(job, ids)
+    chosen = _typed(job, ids, s.OVERRIDES)
     leaving = held(old.filter(F.col(s.ACTION) == action).join(chosen, s.ID, "semi"))
     return _store(job, old.join(leaving, s.ID, "left_anti"), leaving.count())
 
@@ -124,9 +125,9 @@ def _duplicates(job: Job) -> str:
     return s.of_selection(s.DUPLICATES, job.config.select.name)
 
 
-def _typed(job: Job, ids: Sequence[str]) -> DataFrame:
-    """(id), in the type of the scores. Raises :class:`InvalidIdError` for no value of it."""
-    kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType
+def _typed(job: Job, ids: Sequence[str], like: str = s.SCORES) -> DataFrame:
+    """(id), in the type of a table's. Raises :class:`InvalidIdError` for no value of it."""
+    kind = read_table(job.spark, job.root, like).schema[s.ID].dataType
     return ids_as(kind, parse_ids(ids, kind), job.spark)
 
 

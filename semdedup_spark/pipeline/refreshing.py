@@ -13,6 +13,7 @@ from semdedup_spark.masking import unmasked
 from semdedup_spark.pipeline.embed import ERASED
 from semdedup_spark.pipeline.prune import pruning_inputs, run_prune
 from semdedup_spark.pipeline.select import (
+    agreement_input,
     check_select_columns,
     erased_input,
     overrides_input,
@@ -95,6 +96,7 @@ def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str
     """Whether it was made of other rows, scores or overrides than there are now."""
     if other.stage.partition(":")[0] == s.selection_stage(None) and basis.score is not None:
         now = {s.SCORES: basis.score.result_key, **overrides, **erased_input(basis.embed)}
+        now |= agreement_input(asked=bool(json.loads(other.config).get("must_agree")))
         return not now.items() <= other.inputs.items()
     if other.stage == "prune":  # its clusters are its own: others are no reason
         now = pruning_inputs(job, basis.embed, basis.cluster)

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.errors import HorizonError, ReconciliationError
 from semdedup_spark.pipeline.comparing import plan_routing
+from semdedup_spark.pipeline.decided import decisions
 from semdedup_spark.pipeline.embed import ERASED, require_embed
 from semdedup_spark.pipeline.guards import check_guards, has_guards, measured_background
 from semdedup_spark.pipeline.sides import require_score
@@ -17,7 +18,13 @@ from semdedup_spark.pipeline.stages import Job, StageResult, run_stage
 from semdedup_spark.tables.catalog import last_change, read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.writes import Commit, CommitMark, replace_table
-from semdedup_spark.transforms.agreement import Agreement, agreement_values, check_columns
+from semdedup_spark.transforms.agreement import (
+    Agreement,
+    agreement_values,
+    check_columns,
+    check_patterns,
+    shown_values,
+)
 from semdedup_spark.transforms.components import link_units
 from semdedup_spark.transforms.holding import held
 from semdedup_spark.transforms.resolution import (
@@ -53,10 +60,16 @@ def run_select(
         score = require_score(job)
     selecting = Selecting(job, embed, score, guarded)
     inputs = {s.SCORES: score.result_key, **overrides_input(job), **erased_input(embed)}
+    inputs |= agreement_input(asked=bool(select.must_agree))
     if not guarded:
         inputs[_GUARDS] = "waived"
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
+
+
+def agreement_input(*, asked: bool) -> dict[str, str]:
+    """How values are compared that must agree: earlier releases compared their JSON texts."""
+    return {"agreement": "as SQL compares"} if asked else {}
 
 
 def overrides_input(job: Job) -> dict[str, str]:
@@ -70,7 +83,10 @@ def erased_input(embed: StageRecord) -> dict[str, str]:
 
 
 def check_select_columns(job: Job, embeddings: DataFrame) -> None:
-    """Raise :class:`SourceError` where the selection needs a column that is not carried."""
+    """Raise :class:`SourceError` where the selection needs a column that is not carried, and
+    :class:`ConfigError` where it has a pattern that Spark does not understand.
+    """
+    check_patterns(job.spark, job.config.select.patterns)
     own = embeddings.select(f"{s.SOURCE}.*")
     for key, columns in job.config.select.columns.items():
         check_columns(own, columns, key=key)
@@ -105,12 +121,10 @@ class Selecting:
         return read_table(self.job.spark, self.job.root, table, made_by.outputs[table])
 
     def _case(self, scores: DataFrame, embeddings: DataFrame, eps: float) -> Case:
-        job, overrides, values = self.job, None, None
-        if table_exists(job.spark, job.root, s.OVERRIDES):
-            overrides = read_table(job.spark, job.root, s.OVERRIDES).select(s.ID, s.ACTION)
+        job, values = self.job, None
+        overrides = decisions(job, scores.schema[s.ID].dataType)
         if job.config.select.must_agree:
-            asked = [Agreement(a.column, a.pattern) for a in job.config.select.must_agree]
-            values = agreement_values(embeddings, asked)
+            values = agreement_values(embeddings, self._agreements())
         across = job.config.score.recall != "cluster"
 
         def links() -> DataFrame:
@@ -119,6 +133,9 @@ class Selecting:
         # Else neighbors are rows of the reference, and stay.
         chains = job.config.reference is None
         return Case(scores, embeddings, eps, across, links, overrides, values, chains)
+
+    def _agreements(self) -> list[Agreement]:
+        return [Agreement(a.column, a.pattern) for a in self.job.config.select.must_agree]
 
     def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
         """Compare as the scores were made, but only for pairs above ``1 - eps``."""
@@ -163,7 +180,8 @@ class Selecting:
         counts["uncovered"] = duplicates.filter(~F.col(s.COVERED)).count()
         outputs = {s.DUPLICATES: removed.version, s.DEDUPLICATED: kept.version}
         if resolved.protected is not None:
-            protected = store(resolved.protected, s.PROTECTED)
+            shown = shown_values(resolved.protected, embeddings, self._agreements())
+            protected = store(shown, s.PROTECTED)
             outputs[s.PROTECTED], counts["protected"] = protected.version, protected.rows
         elif table_exists(job.spark, job.root, s.of_selection(s.PROTECTED, name)):
             old = read_table(job.spark, job.root, s.of_selection(s.PROTECTED, name))

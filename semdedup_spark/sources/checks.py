@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -15,10 +13,8 @@ from pyspark.sql.types import (
     FloatType,
     IntegerType,
     LongType,
-    MapType,
     ShortType,
     StringType,
-    StructField,
     StructType,
 )
 
@@ -26,9 +22,9 @@ from semdedup_spark.config import CONTENT_HASH, SourceConfig
 from semdedup_spark.errors import SourceError
 from semdedup_spark.schema import quoted
 from semdedup_spark.sources.raw import RawSource, Roles
+from semdedup_spark.sources.types import refuse_unstorable
 
 _ID_TYPES = (StringType, LongType, IntegerType, ShortType, ByteType)
-_NOT_IN_DELTA = set(" ,;{}()\n\t=")
 
 
 def check_id(df: DataFrame, source: SourceConfig, roles: Roles) -> None:
@@ -134,37 +130,8 @@ def own_columns(raw: RawSource, source: SourceConfig) -> list[str]:
         )
     if raw.unreadable is not None and raw.unreadable not in names:
         names.append(raw.unreadable)  # quarantine must hold what could not be read
-    _refuse_unstorable([field for field in df.schema.fields if field.name in names])
+    refuse_unstorable([field for field in df.schema.fields if field.name in names])
     return names
-
-
-def _refuse_unstorable(fields: list[StructField]) -> None:
-    bad = sorted({name for field in fields for name in _unstorable(field)})
-    if bad:
-        raise SourceError(
-            "source columns must have types, and names, that a Delta table can store: no interval "
-            "or variant, and in a name no space or any of , ; { } ( ) =. "
-            f"Got {', '.join(map(repr, bad))}.",
-            hint="rename them in a view, or list the columns to keep in source.columns.",
-        )
-
-
-def _unstorable(field: StructField) -> Iterator[str]:
-    """Names, also nested ones, that Delta refuses, and columns of types that it cannot keep."""
-    if _NOT_IN_DELTA & set(field.name):
-        yield field.name
-    kinds: list[DataType] = [field.dataType]
-    while kinds:
-        kind = kinds.pop()
-        if isinstance(kind, StructType):
-            for inner in kind.fields:
-                yield from _unstorable(inner)
-        elif isinstance(kind, ArrayType):
-            kinds.append(kind.elementType)
-        elif isinstance(kind, MapType):
-            kinds += [kind.keyType, kind.valueType]
-        elif "interval" in kind.typeName() or kind.typeName() in ("variant", "calendarinterval"):
-            yield f"{field.name} of type {kind.simpleString()}"
 
 
 def _field(df: DataFrame, name: str, key: str) -> DataType:

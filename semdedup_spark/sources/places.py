@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import ArrayType, StructType
 
 from semdedup_spark import schema as s
+from semdedup_spark.values import signs_of_zeros
 
 END_OF_PLACES = 2**31
 
@@ -30,5 +31,7 @@ def with_content_hash(rows: DataFrame) -> DataFrame:
     if isinstance(kind, StructType):  # a null field would leave no trace
         fields = [payload[name] for name in kind.names]
         parts = [part for field in fields for part in (field, field.isNull())]
+    elif isinstance(kind, ArrayType):
+        parts.append(signs_of_zeros(payload))
     content = F.when(payload.isNotNull(), F.xxhash64(*parts)).otherwise(F.xxhash64(s.ID))
     return rows.withColumn(s.CONTENT_HASH, content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from semdedup_spark.config import SourceConfig
@@ -21,6 +21,7 @@ from semdedup_spark.sources.npy import read_npy
 from semdedup_spark.sources.raw import RawSource, named_roles
 from semdedup_spark.sources.records import read_records
 from semdedup_spark.sources.webdataset import read_webdataset
+from semdedup_spark.values import hash_of
 
 _MISSING = re.compile(r"FILE_NOT_EXIST|FileNotFoundException|DELTA_FILE_NOT_FOUND")
 _MISSING_FILE = re.compile(r"[^\s'\"]+\.(?:parquet|bin)\b")
@@ -95,17 +96,12 @@ def _read_table(spark: SparkSession, source: SourceConfig) -> RawSource:
 
 
 def _content_fingerprint(df: DataFrame) -> str:
-    content = hash_of([F.col(quoted(column)).cast("string") for column in df.columns])
+    content = hash_of([(F.col(quoted(field.name)), field.dataType) for field in df.schema])
+    halves = df.select(content.alias("hash")).select("hash.*")
     # A sum, because equal rows would cancel each other in an exclusive or.
-    total = F.sum(content.cast("decimal(38,0)"))
-    row = df.agg(F.count(F.lit(1)), total, F.bit_xor(F.xxhash64(content))).first()
+    totals = [F.sum(F.col(half).cast("decimal(38,0)")) for half in halves.columns]
+    row = halves.agg(F.count(F.lit(1)), *totals).first()
     return f"content:{':'.join(map(str, row)) if row else ''}"
-
-
-def hash_of(columns: list[Column]) -> Column:
-    """A 64-bit hash of all columns that tells a null in one from a null in another."""
-    both = [part for column in columns for part in (column, column.isNull())]
-    return F.xxhash64(*both)
 
 
 def _delta_name(source: SourceConfig) -> str:

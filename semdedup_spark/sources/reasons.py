@@ -10,7 +10,7 @@ from semdedup_spark.config import SourceConfig
 from semdedup_spark.kernels.vectors import WIDTHS
 
 TOO_MANY_BYTES = "too_many_bytes"
-_WORDS = {
+WORDS = {
     "unreadable_record": "the reader could not parse the record; source holds its text",
     "null_id": "the id is null",
     "duplicate_id": "another row has the id; the earliest batch's, then the lowest hash's, is kept",
@@ -46,7 +46,7 @@ def content_reason(
 def message_of(reason: Column, dimension: int | None, max_bytes: int) -> Column:
     """The reason in words; null for a code that is not one of these."""
     words = {
-        **_WORDS,
+        **WORDS,
         "wrong_length": f"the vector must have the usual length, {dimension}",
     }
     message = F.when(reason == TOO_MANY_BYTES, too_many_bytes(max_bytes))

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, MapType, StructType
+from pyspark.sql.types import ArrayType, BinaryType, DataType, FloatType, StringType, StructType
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.sources.checks import check_batch, check_id, own_columns, payload_column
 from semdedup_spark.sources.places import place_of, with_content_hash, within
 from semdedup_spark.sources.raw import RawSource, no_problem
-from semdedup_spark.sources.reading import hash_of, read_raw, refuse_missing_files
+from semdedup_spark.sources.reading import read_raw, refuse_missing_files
 from semdedup_spark.sources.reasons import content_reason, entries, message_of
+from semdedup_spark.sources.twins import AGAIN, COPY, ORDER, numbered_copies
+from semdedup_spark.sources.types import as_storable
 from semdedup_spark.sources.vectors import check_vectors
+from semdedup_spark.values import Typed, hash_of
 
-_ORDER = "__order"
 MOST_BATCHES = 2**31 - 1
+# What else must hold of the own columns, of the names of those left out, of the type of the ids.
+Check = Callable[[DataFrame, list[str], DataType], None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """``rows`` and ``between`` of :class:`SourceRows`, by what is known of rows with one id."""
+
+    rows: DataFrame
+    between: Callable[[int, int], DataFrame]
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Of a source where rows share an id. ``candidates()``: every row that an encoder may find
+    good, with its ``ORDER``; ``choosing(standing)``: the choice by what is known of them, see
+    :func:`numbered_copies`.
+    """
+
+    candidates: Callable[[], DataFrame]
+    choosing: Callable[[DataFrame | None], Choice]
 
 
 @dataclass(frozen=True)
@@ -32,7 +55,8 @@ class SourceRows:
     equal payloads have one place. ``n_read``: all rows. ``has_id``:
     whether the id is one of the own columns; ``own_columns``: their names. ``dimension``: of
     vectors, else ``None``. ``fingerprint_now()``: the fingerprint, looked for again.
-    ``has_batch``: whether ``rows`` has the column batch, int, of the source's own.
+    ``has_batch``: whether ``rows`` has the column batch, int, of the source's own. ``twins``:
+    ``None`` where no two rows have one id.
     """
 
     rows: DataFrame
@@ -44,6 +68,7 @@ class SourceRows:
     own_columns: list[str]
     dimension: int | None
     has_batch: bool = False
+    twins: Twins | None = None
 
 
 @dataclass(frozen=True)
@@ -58,45 +83,50 @@ class _Known:
 def open_source(
     spark: SparkSession,
     source: SourceConfig,
-    check: Callable[[DataFrame, list[str]], None] = lambda _own, _left_out: None,
+    check: Check = lambda _own, _left_out, _id: None,
 ) -> SourceRows:
     """Check the schema, then count in one pass. Raises :class:`SourceError` before any job.
 
-    ``check``: what else must hold; called before the count with the source's own columns and with
-    the names of those that ``source.columns`` leaves out.
+    ``check``: what else must hold; called before the count with the source's own columns, with the
+    names of those that ``source.columns`` leaves out, and with the type of the ids.
     """
     raw = read_raw(spark, source)
     check_id(raw.df, source, raw.roles)
     check_batch(raw.df, source)
-    payload = payload_column(raw.df, source, raw.roles)
+    payload, name = payload_column(raw.df, source, raw.roles), raw.roles.id
+    raw = _storable(raw)
     own = own_columns(raw, source)
-    left_out = [name for name in raw.df.columns if name not in (*own, raw.problem)]
-    check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out)
-    raw.check()
-    fingerprint = raw.fingerprint()
-    name = raw.roles.id
     key = _content_hash(payload, source) if name is None else F.col(s.quoted(name))
-    try:
-        known = _count(raw, source, key, payload)
-    except Exception as error:  # Spark raises many kinds
-        refuse_missing_files(spark, source, raw, error)
-        raise
+    _check(raw, own, key, check)
+    fingerprint = raw.fingerprint()
+    known = _known(spark, raw, source, key, payload)
 
-    def checked(df: DataFrame) -> DataFrame:
+    def judged(df: DataFrame) -> DataFrame:
         candidates = _candidates(df, raw, key, payload, own, source.batch)
-        return with_content_hash(_checked(candidates, source, known, made_id=name is None))
+        return _judged(candidates, source, known)
 
-    rows = checked(raw.df)
+    def checked(df: DataFrame, standing: DataFrame | None) -> DataFrame:
+        return _checked(judged(df), source, known, standing, made_id=name is None)
 
-    def between(begin: int, end: int) -> DataFrame:
-        if raw.part is not None and known.unique_ids:
-            return checked(raw.part(begin, end))
-        # Every commit reads all of it: equal payloads can as well meet in one.
-        return rows.filter(within(place_of(F.col(s.CONTENT_HASH)), begin, end))
+    def choosing(standing: DataFrame | None) -> Choice:
+        rows = checked(raw.df, standing)
 
+        def between(begin: int, end: int) -> DataFrame:
+            if raw.part is not None and known.unique_ids:
+                return checked(raw.part(begin, end), None)
+            # Every commit reads all of it: equal payloads can as well meet in one.
+            return rows.filter(within(place_of(F.col(s.CONTENT_HASH)), begin, end))
+
+        return Choice(rows, between)
+
+    def candidates() -> DataFrame:
+        return judged(raw.df).filter(F.col(s.REASON).isNull())
+
+    first = choosing(None)
     return SourceRows(
-        rows=rows,
-        between=between,
+        rows=first.rows,
+        between=first.between,
+        twins=None if known.unique_ids or name is None else Twins(candidates, choosing),
         fingerprint=fingerprint,
         fingerprint_now=raw.fingerprint,
         n_read=known.n_read,
@@ -107,17 +137,53 @@ def open_source(
     )
 
 
-def hash_of_columns(rows: DataFrame, but: str | None) -> Column:
-    """A hash of the row's own columns, those in its struct ``source``, except for the one named
-    ``but``.
+def _check(raw: RawSource, own: list[str], key: Column, check: Check) -> None:
+    left_out = [name for name in raw.df.columns if name not in (*own, raw.problem)]
+    id_type = raw.df.select(key).schema[0].dataType
+    check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out, id_type)
+    raw.check()
+
+
+def _known(
+    spark: SparkSession, raw: RawSource, source: SourceConfig, key: Column, payload: Column
+) -> _Known:
+    try:
+        return _count(raw, source, key, payload)
+    except Exception as error:  # Spark raises many kinds
+        refuse_missing_files(spark, source, raw, error)
+        raise
+
+
+def _storable(raw: RawSource) -> RawSource:
+    part, keys = raw.part, raw.keys
+    return replace(
+        raw,
+        df=as_storable(raw.df),
+        part=None if part is None else lambda begin, end: as_storable(part(begin, end)),
+        keys=None if keys is None else as_storable(keys),
+    )
+
+
+def hash_of_columns(rows: DataFrame, content: str | None) -> Column:
+    """A hash of what the row's own columns, those in its struct ``source``, hold beside what
+    ``content_hash`` tells. ``content``: the column that is embedded.
     """
     kind, source = rows.schema[s.SOURCE].dataType, F.col(s.SOURCE)
-    fields = [field for field in kind if field.name != but]  # type: ignore[attr-defined]
-    columns = [
-        F.to_json(F.struct(source[f.name])) if _has_map(f.dataType) else source[f.name]
-        for f in fields
-    ]
-    return hash_of([F.lit(0), *columns])
+    columns: list[Typed] = []
+    for field in kind:  # type: ignore[attr-defined]
+        of_row = source[field.name], field.dataType
+        columns += [of_row] if field.name != content else _beside_payload(*of_row)
+    return hash_of(columns)
+
+
+def _beside_payload(column: Column, kind: DataType) -> list[Typed]:
+    """Of the content's column what is not embedded as it is, such as the path of an image, or the
+    digits of a vector beyond float32.
+    """
+    if isinstance(kind, StructType) and "bytes" in kind.names:
+        return [(column[f.name], f.dataType) for f in kind if f.name != "bytes"]
+    floats = isinstance(kind, ArrayType) and isinstance(kind.elementType, FloatType)
+    return [] if floats or isinstance(kind, StringType | BinaryType) else [(column, kind)]
 
 
 def _count(raw: RawSource, source: SourceConfig, key: Column, payload: Column) -> _Known:
@@ -155,11 +221,14 @@ def _candidates(
     problem = no_problem() if raw.problem is None else F.col(raw.problem)
     unread = F.lit(None) if raw.unreadable is None else F.col(s.quoted(raw.unreadable))
     number = [] if batch is None else [F.col(s.quoted(batch)).cast("bigint").alias(s.BATCH)]
+    kind, fields = df.select(payload).schema[0].dataType, [df.schema[name] for name in own]
     return df.select(
         key.alias(s.ID),
         payload.alias(s.PAYLOAD),
         F.struct(*(F.col(s.quoted(name)) for name in own)).alias(s.SOURCE),
-        hash_of([payload, *(_hashable(df, name) for name in own)]).alias(_ORDER),
+        hash_of([(payload, kind), *((F.col(s.quoted(f.name)), f.dataType) for f in fields)]).alias(
+            ORDER
+        ),
         F.coalesce(problem["reason"], F.when(unread.isNotNull(), "unreadable_record")).alias(
             s.REASON
         ),
@@ -168,43 +237,53 @@ def _candidates(
     )
 
 
-def _checked(
-    candidates: DataFrame, source: SourceConfig, known: _Known, *, made_id: bool
-) -> DataFrame:
+def _judged(candidates: DataFrame, source: SourceConfig, known: _Known) -> DataFrame:
+    """With the reasons that can be told from a row alone, and the hash of its content."""
     # No filter on a bare column here: Spark would push it into the JSON parser, which then drops
     # a record that it could read only in part, from both sides of the filter.
-    payload, no_id = F.col(s.PAYLOAD), F.col(s.ID).isNull()
     of_type = candidates.schema[s.PAYLOAD].dataType
-    reason = content_reason(payload, source, of_type, known.dimension)
+    reason = content_reason(F.col(s.PAYLOAD), source, of_type, known.dimension)
     rows = candidates.withColumn(s.REASON, F.coalesce(F.col(s.REASON), reason))
-    number = [F.col(s.BATCH).cast("int")] if s.BATCH in rows.columns else []
-    if number:
+    if s.BATCH in rows.columns:
         usable = F.coalesce(F.col(s.BATCH).between(0, MOST_BATCHES), F.lit(False))
         rows = rows.withColumn(s.REASON, F.coalesce(s.REASON, F.when(~usable, "wrong_batch")))
-        rows = rows.withColumn(s.BATCH, F.when(usable, F.col(s.BATCH)).otherwise(0))
-    reason = F.coalesce(F.col(s.REASON), F.when(no_id, F.lit("null_id")))
+        number = F.when(usable, F.col(s.BATCH)).otherwise(0).cast("int")
+        rows = rows.withColumn(s.BATCH, number)
+    no_id = F.when(F.col(s.ID).isNull(), "null_id")
+    return with_content_hash(rows.withColumn(s.REASON, F.coalesce(s.REASON, no_id)))
+
+
+def _checked(
+    rows: DataFrame,
+    source: SourceConfig,
+    known: _Known,
+    standing: DataFrame | None,
+    *,
+    made_id: bool,
+) -> DataFrame:
+    """``rows``: as :func:`_judged` leaves them. Of those with one id one keeps its payload."""
+    number = [s.BATCH] if s.BATCH in rows.columns else []
+    has_payload, again = F.col(s.REASON).isNull(), []
     if not known.unique_ids:
-        # Of rows with one id a good one wins, of good ones that of the earliest batch, and of these
-        # the one whose columns hash lowest: the same one on every run, however rows are spread.
-        same_id = Window.partitionBy(s.ID, F.when(no_id, F.col(_ORDER)))
-        ranked = same_id.orderBy(F.col(s.REASON).isNotNull(), *number, _ORDER)
-        rows = rows.withColumn("__copy", F.row_number().over(ranked))
-        again = F.col("__copy") > 1
+        rows, is_copy = numbered_copies(rows, number, standing), F.col(COPY) > 1
         if made_id:  # equal content is no error: number the copies
-            numbered = F.concat_ws("-", F.col(s.ID), F.col("__copy") - 1)
-            rows = rows.withColumn(s.ID, F.when(again, numbered).otherwise(F.col(s.ID)))
+            name = F.concat_ws("-", F.col(s.ID), F.col(COPY) - 1)
+            rows = rows.withColumn(s.ID, F.when(is_copy, name).otherwise(F.col(s.ID)))
         else:
-            reason = F.coalesce(reason, F.when(again, F.lit("duplicate_id")))
-    rows = rows.withColumn(s.REASON, reason)
+            reason = F.coalesce(s.REASON, F.when(is_copy, "duplicate_id"))
+            rows, again = rows.withColumn(s.REASON, reason), [AGAIN]
+            has_payload = has_payload | F.col(AGAIN)
     return rows.select(
         s.ID,
-        F.when(F.col(s.REASON).isNull(), payload).alias(s.PAYLOAD),
+        F.when(has_payload, F.col(s.PAYLOAD)).alias(s.PAYLOAD),
         s.SOURCE,
         s.REASON,
         F.coalesce(s.MESSAGE, message_of(F.col(s.REASON), known.dimension, source.max_bytes)).alias(
             s.MESSAGE
         ),
+        s.CONTENT_HASH,
         *number,
+        *again,
     )
 
 
@@ -212,16 +291,3 @@ def _content_hash(payload: Column, source: SourceConfig) -> Column:
     """SHA-256, in hex, of the payload: of its bytes, or of its JSON where it is no single value."""
     nested = source.kind in ("vectors", "image_text")
     return F.sha2(F.to_json(F.struct(payload)) if nested else payload.cast("binary"), 256)
-
-
-def _hashable(df: DataFrame, name: str) -> Column:
-    column = F.col(s.quoted(name))
-    return F.to_json(F.struct(column)) if _has_map(df.schema[name].dataType) else column
-
-
-def _has_map(kind: DataType) -> bool:
-    if isinstance(kind, StructType):
-        return any(_has_map(field.dataType) for field in kind.fields)
-    if isinstance(kind, ArrayType):
-        return _has_map(kind.elementType)
-    return isinstance(kind, MapType)

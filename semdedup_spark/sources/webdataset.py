@@ -85,9 +85,8 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
         return samples(here, n_tasks, layout, begin, end)
 
     made_id = layout.roles.id is None  # of the content, so that it has to be read
-    keys = (
-        None if made_id else samples(shards, n_shards, layout.of_keys(source.id), 0, END_OF_PLACES)
-    )
+    of_keys = layout.of_keys(source.id)
+    keys = None if made_id else samples(shards, n_shards, of_keys, 0, END_OF_PLACES)
     return RawSource(
         df=samples(shards, n_shards, layout, 0, END_OF_PLACES),
         fingerprint=lambda: file_fingerprint(

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from semdedup_spark.errors import MixedEncodersError, SemDedupError
 from semdedup_spark.schema import EMBEDDINGS, REFERENCE, with_comments
 from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance, table_exists
+from semdedup_spark.tables.features import enable_features
 from semdedup_spark.tables.parts import Part
 
 _NEAR, _FAR = 3, 1000
@@ -112,6 +113,7 @@ def _write(
 ) -> Commit:
     if mode == "append" and not table_exists(df.sparkSession, root, table):
         mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
+    enable_features(df.sparkSession, root, table, df.schema)
     writer = (
         with_comments(df, table, mark.made_with)
         .write.format("delta")

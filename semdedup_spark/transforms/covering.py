@@ -20,9 +20,10 @@ SURE = "sure"
 
 
 def cover_groups(rows: DataFrame, eps: float) -> DataFrame:
-    """``rows``: group (string), id, batch, rank_key, sure (whether it stays in any case),
-    embedding. Returns (id, survivor_id) of all rows that are not sure: of those that stay, null;
-    of the others the most similar row of their group that stays and ranks earlier, above 1 - eps.
+    """``rows``: group (string or whole number), id, batch, rank_key, sure (whether it stays in any
+    case), embedding. Returns (id, survivor_id) of all rows that are not sure: of those that stay,
+    null; of the others the most similar row of their group that stays and ranks earlier, above
+    1 - eps.
 
     A worker holds the vectors of one group's rows that stay, and no others.
     """
@@ -57,10 +58,9 @@ class _Stream:
 
     def __init__(self, above: float) -> None:
         self._above = above
-        self._group: str | None = None
-        self._start("")
+        self._start(None)
 
-    def _start(self, group: str) -> None:
+    def _start(self, group: object) -> None:
         self._group, self._greedy, self._ids = group, GreedyCover(self._above), list[pa.Array]()
 
     def decide(self, rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ def embed_rows(
     *,
     batch: int,
     stored_as: str = LISTS,
+    carried: Sequence[str] = (),
 ) -> DataFrame:
     """Add an embedding, or a reason, to each candidate row; and the number ``batch``, to rows that
     bring none.
@@ -46,7 +47,8 @@ def embed_rows(
     payload and keep it. Returns id, embedding, content_hash, batch, source, reason, message,
     repeated; exactly one of embedding and reason is null in each row; the message of an embedding
     is a note, mostly null. ``repeated``: whether the vector is that of an equal payload, which came
-    before in the same task. ``stored_as``: Spark's type of the embedding, one of ``STORAGE``.
+    before in the same task. ``stored_as``: Spark's type of the embedding, one of ``STORAGE``;
+    ``carried``: columns of ``rows`` that go along.
     """
     encoded = rows.withColumn("encoded", _udf(spec, settings, stored_as)(F.col(s.PAYLOAD)))
     return encoded.select(
@@ -58,6 +60,7 @@ def embed_rows(
         F.coalesce(F.col(s.REASON), F.col(f"encoded.{s.REASON}")).alias(s.REASON),
         F.coalesce(F.col(s.MESSAGE), F.col(f"encoded.{s.MESSAGE}")).alias(s.MESSAGE),
         F.col(f"encoded.{REPEATED}").alias(REPEATED),
+        *carried,
     )
 
 

@@ -21,6 +21,7 @@ from semdedup_spark.errors import ConfigError, did_you_mean
 from semdedup_spark.kernels.ranking import KeyTerm, order_keys
 from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.rank_by import BUILT_IN, Term, parse_rank_by
+from semdedup_spark.values import widest
 
 _RANK = "__rank_"
 _ORDERED_TYPES = re.compile(
@@ -57,9 +58,11 @@ def order_hash(rank_by: str, rows: DataFrame, carried: Sequence[str], name: str)
     if rank_by in BUILT_IN:
         return rows.select(*carried, F.lit(0).cast("bigint").alias(name))
     with_terms = _with_terms(rows, rank_by, carried)
-    terms = [F.col(column) for column in with_terms.columns if column not in carried]
-    both = [part for term in terms for part in (term, term.isNull())]
-    return with_terms.select(*carried, F.xxhash64(*both).alias(name))
+    kinds = [(F.col(f.name), f.dataType) for f in with_terms.schema if f.name not in carried]
+    # A type that has become wider orders rows as before. Decimals are hashed without their scale.
+    tags = ",".join(str(getattr(kind, "scale", "")) for _, kind in kinds)
+    both = [part for term, kind in kinds for part in (term.isNull(), widest(term, kind))]
+    return with_terms.select(*carried, F.xxhash64(F.lit(tags), *both).alias(name))
 
 
 def _with_terms(embeddings: DataFrame, rank_by: str, carried: Sequence[str]) -> DataFrame:

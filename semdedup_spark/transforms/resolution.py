@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
@@ -100,8 +100,10 @@ def _groups(case: Case, followed: DataFrame, open_rows: DataFrame) -> DataFrame:
     are known to go.
     """
     members = _components(case)
-    key = F.struct(COMPONENT, *([s.VALUE] if case.values is not None else []))
-    members = held(members.select(s.ID, F.to_json(key).alias(GROUP)))
+    key: Column = F.col(COMPONENT)
+    if case.values is not None:  # of all that share a component and a value, the first id
+        key = F.min(s.ID).over(Window.partitionBy(COMPONENT, s.VALUE))
+    members = held(members.select(s.ID, key.alias(GROUP)))
     here = members.join(members.join(open_rows, s.ID).select(GROUP).distinct(), GROUP)
     gone = followed.select(s.ID).union(case.ids(s.REMOVE)).join(open_rows, s.ID, "left_anti")
     is_open = open_rows.select(s.ID, F.lit(False).alias("open"))

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.vectors import paired_similarity
 from semdedup_spark.transforms.arrow import map_batches, to_matrix
+from semdedup_spark.values import comparable
 
 _OTHER = "other"
 
@@ -127,10 +128,16 @@ def removed_fractions(
     """``rows``, how many of them are ``removed``, and which ``fraction`` that is: in one line, or
     in one for each value, ``by``, of a column of the source.
     """
-    value = [] if by is None else [F.col(f"{s.SOURCE}.{s.quoted(by)}").cast("string").alias("by")]
+    value = []
+    if by is not None:
+        column = F.col(f"{s.SOURCE}.{s.quoted(by)}")
+        kind = embeddings.select(column).schema[0].dataType
+        value = [comparable(column, kind).alias("by")]
     gone = removed.select(s.ID, F.lit(1).alias("gone"))
     rows = embeddings.select(s.ID, *value).join(gone, s.ID, "left")
     counts = rows.groupBy(*(["by"] if value else [])).agg(
         F.count(F.lit(1)).alias("rows"), F.count("gone").alias("removed")
     )
+    if value:  # different values may look alike
+        counts = counts.withColumn("by", F.col("by").cast("string"))
     return counts.withColumn("fraction", F.col("removed") / F.col("rows"))

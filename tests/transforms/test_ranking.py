@@ -248,7 +248,7 @@ def test_an_order_that_the_source_cannot_have_is_refused_before_a_job(spark):
 
     def opened(rank_by, **settings):
         config = SourceConfig(**source, **settings)
-        return open_source(spark, config, lambda own, out: check_rank_by(own, rank_by, out))
+        return open_source(spark, config, lambda own, out, _: check_rank_by(own, rank_by, out))
 
     try:
         with pytest.raises(ConfigError, match="source has no column 'prize'") as missing:

@@ -1,0 +1,33 @@
+"""What a table must be able to do before it can hold a type of column."""
+
+from __future__ import annotations
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType, TimestampNTZType
+
+from semdedup_spark.tables.catalog import OutputRoot, table_exists
+
+# Delta asks for it when it makes a table, but lets none that is there grow into it by itself.
+_NTZ = "timestampNtz"
+
+
+def enable_features(spark: SparkSession, root: OutputRoot, table: str, schema: StructType) -> None:
+    """Let a table that is there hold the columns of ``schema``; the rows stay as they are."""
+    if not _holds_ntz(schema) or not table_exists(spark, root, table):
+        return
+    detail = spark.sql(f"DESCRIBE DETAIL {root.name(table)}")
+    row = detail.select(F.array_contains("tableFeatures", _NTZ)).first()
+    if row is None or not row[0]:
+        feature = f"'delta.feature.{_NTZ}' = 'supported'"
+        spark.sql(f"ALTER TABLE {root.name(table)} SET TBLPROPERTIES ({feature})")
+
+
+def _holds_ntz(kind: DataType) -> bool:
+    if isinstance(kind, StructType):
+        return any(_holds_ntz(field.dataType) for field in kind.fields)
+    if isinstance(kind, ArrayType):
+        return _holds_ntz(kind.elementType)
+    if isinstance(kind, MapType):
+        return _holds_ntz(kind.keyType) or _holds_ntz(kind.valueType)
+    return isinstance(kind, TimestampNTZType)
