@@ -90,14 +90,11 @@ def open_source(
     ``check``: what else must hold; called before the count with the source's own columns, with the
     names of those that ``source.columns`` leaves out, and with the type of the ids.
     """
-    raw = read_raw(spark, source)
-    check_id(raw.df, source, raw.roles)
-    check_batch(raw.df, source)
+    raw = _read(spark, source)
     payload, name = payload_column(raw.df, source, raw.roles), raw.roles.id
     raw = _storable(raw)
-    own = own_columns(raw, source)
     key = _content_hash(payload, source) if name is None else F.col(s.quoted(name))
-    _check(raw, own, key, check)
+    own = _own_columns(raw, source, key, check)
     fingerprint = raw.fingerprint()
     known = _known(spark, raw, source, key, payload)
 
@@ -119,14 +116,13 @@ def open_source(
 
         return Choice(rows, between)
 
-    def candidates() -> DataFrame:
-        return judged(raw.df).filter(F.col(s.REASON).isNull())
-
     first = choosing(None)
     return SourceRows(
         rows=first.rows,
         between=first.between,
-        twins=None if known.unique_ids or name is None else Twins(candidates, choosing),
+        twins=None
+        if known.unique_ids or name is None
+        else Twins(lambda: _good(judged(raw.df)), choosing),
         fingerprint=fingerprint,
         fingerprint_now=raw.fingerprint,
         n_read=known.n_read,
@@ -137,11 +133,24 @@ def open_source(
     )
 
 
-def _check(raw: RawSource, own: list[str], key: Column, check: Check) -> None:
+def _read(spark: SparkSession, source: SourceConfig) -> RawSource:
+    raw = read_raw(spark, source)
+    check_id(raw.df, source, raw.roles)
+    check_batch(raw.df, source)
+    return raw
+
+
+def _good(rows: DataFrame) -> DataFrame:
+    return rows.filter(F.col(s.REASON).isNull())
+
+
+def _own_columns(raw: RawSource, source: SourceConfig, key: Column, check: Check) -> list[str]:
+    own = own_columns(raw, source)
     left_out = [name for name in raw.df.columns if name not in (*own, raw.problem)]
     id_type = raw.df.select(key).schema[0].dataType
     check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out, id_type)
     raw.check()
+    return own
 
 
 def _known(
