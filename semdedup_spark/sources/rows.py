@@ -90,9 +90,8 @@ def open_source(
     ``check``: what else must hold; called before the count with the source's own columns, with the
     names of those that ``source.columns`` leaves out, and with the type of the ids.
     """
-    raw = _read(spark, source)
-    payload, name = payload_column(raw.df, source, raw.roles), raw.roles.id
-    raw = _storable(raw)
+    raw, payload = _read(spark, source)
+    name = raw.roles.id
     key = _content_hash(payload, source) if name is None else F.col(s.quoted(name))
     own = _own_columns(raw, source, key, check)
     fingerprint = raw.fingerprint()
@@ -122,7 +121,7 @@ def open_source(
         between=first.between,
         twins=None
         if known.unique_ids or name is None
-        else Twins(lambda: _good(judged(raw.df)), choosing),
+        else Twins(lambda: judged(raw.df).filter(F.col(s.REASON).isNull()), choosing),
         fingerprint=fingerprint,
         fingerprint_now=raw.fingerprint,
         n_read=known.n_read,
@@ -133,15 +132,12 @@ def open_source(
     )
 
 
-def _read(spark: SparkSession, source: SourceConfig) -> RawSource:
+def _read(spark: SparkSession, source: SourceConfig) -> tuple[RawSource, Column]:
     raw = read_raw(spark, source)
     check_id(raw.df, source, raw.roles)
     check_batch(raw.df, source)
-    return raw
-
-
-def _good(rows: DataFrame) -> DataFrame:
-    return rows.filter(F.col(s.REASON).isNull())
+    payload = payload_column(raw.df, source, raw.roles)
+    return _storable(raw), payload
 
 
 def _own_columns(raw: RawSource, source: SourceConfig, key: Column, check: Check) -> list[str]:
