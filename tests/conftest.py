@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# As encoders ask for, which here may come after other tests have used MKL.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+
 settings.register_profile(
     "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 
+# MKL chooses its loops by the number of rows: on some processors the bits of a row's product then
+# depend on how many rows are beside it. Its strict mode does not; it must be asked for before MKL
+# computes anything.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+
 import torch
 
 
