@@ -97,12 +97,12 @@ def _is_plain(column: Column, kind: DataType) -> Column:
     return F.array_contains(column, F.lit(rare).cast(kind)).eqNullSafe(F.lit(False))
 
 
-def signs_of_zeros(column: Column) -> Column:
-    """What a hash of an array<float> by Spark leaves out: texts of the numbers where a zero among
-    them is negative, else null.
+def signs_of_zeros(column: Column, kind: DataType) -> Column:
+    """What a hash by Spark leaves out of an array of floats or doubles, of type ``kind``: texts of
+    the numbers where a zero among them is negative, else null.
     """
     negative = F.exists(column, lambda x: (x == 0) & (x.cast("string") == F.lit("-0.0")))
-    holds_zero = F.array_contains(column, F.lit(0).cast("float"))
+    holds_zero = F.array_contains(column, F.lit(0).cast(kind))
     return F.when(holds_zero, F.when(negative, column.cast("array<string>")))
 
 

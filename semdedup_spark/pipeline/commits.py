@@ -39,6 +39,7 @@ from semdedup_spark.transforms.embedding import (
     READY_MADE,
     REPEATED,
     embed_rows,
+    good_rows,
 )
 from semdedup_spark.transforms.holding import held
 from semdedup_spark.transforms.storing import LISTS, storage_of
@@ -47,7 +48,6 @@ from semdedup_spark.transforms.workers import WorkerSettings
 # Rows of the first commit of an encoder, to learn its speed; cheap encoders start large.
 FIRST_COMMIT = {"pixels": 20_000, READY_MADE: 1_000_000}
 _USUAL_FIRST_COMMIT = 512
-_FORGOTTEN = (s.REASON, REPEATED)
 MOST_BROADCAST = 1_000_000  # keys
 _NEW = "__new"
 
@@ -262,12 +262,6 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
         _sum(at.encoded, seen.get("encoded")),
         _sum(at.rejected, seen.get("rejected")),
     )
-
-
-def good_rows(embedded: DataFrame) -> DataFrame:
-    """What ``embeddings`` holds of rows that an encoder has seen."""
-    good = embedded.filter(F.col(s.REASON).isNull()).drop(*_FORGOTTEN)
-    return good.withColumnRenamed(s.MESSAGE, s.NOTE)
 
 
 def not_known(rows: DataFrame, known: DataFrame, n_known: int, n_new: int) -> DataFrame:

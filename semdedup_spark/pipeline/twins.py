@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.pipeline.commits import MOST_BROADCAST, Embedded, Work, good_rows, mark_of
+from semdedup_spark.pipeline.commits import MOST_BROADCAST, Embedded, Work, mark_of
 from semdedup_spark.pipeline.stages import Job
 from semdedup_spark.sources.places import END_OF_PLACES
 from semdedup_spark.sources.rows import Twins
@@ -23,6 +23,7 @@ from semdedup_spark.sources.twins import (
 )
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.writes import append_rows, table_state
+from semdedup_spark.transforms.embedding import good_rows
 from semdedup_spark.transforms.holding import held
 
 

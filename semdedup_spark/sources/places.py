@@ -32,6 +32,6 @@ def with_content_hash(rows: DataFrame) -> DataFrame:
         fields = [payload[name] for name in kind.names]
         parts = [part for field in fields for part in (field, field.isNull())]
     elif isinstance(kind, ArrayType):
-        parts.append(signs_of_zeros(payload))
+        parts.append(signs_of_zeros(payload, kind.elementType))
     content = F.when(payload.isNotNull(), F.xxhash64(*parts)).otherwise(F.xxhash64(s.ID))
     return rows.withColumn(s.CONTENT_HASH, content)

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BinaryType, DataType, FloatType, StringType, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DataType,
+    DoubleType,
+    FloatType,
+    StringType,
+    StructType,
+)
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
@@ -22,8 +30,6 @@ from semdedup_spark.sources.vectors import check_vectors
 from semdedup_spark.values import Typed, hash_of
 
 MOST_BATCHES = 2**31 - 1
-# What else must hold of the own columns, of the names of those left out, of the type of the ids.
-Check = Callable[[DataFrame, list[str], DataType], None]
 
 
 @dataclass(frozen=True)
@@ -83,45 +89,37 @@ class _Known:
 def open_source(
     spark: SparkSession,
     source: SourceConfig,
-    check: Check = lambda _own, _left_out, _id: None,
+    check: Callable[[DataFrame, list[str], DataType], None] = lambda _own, _left_out, _id: None,
 ) -> SourceRows:
     """Check the schema, then count in one pass. Raises :class:`SourceError` before any job.
 
     ``check``: what else must hold; called before the count with the source's own columns, with the
     names of those that ``source.columns`` leaves out, and with the type of the ids.
     """
-    raw, payload = _read(spark, source)
+    raw = read_raw(spark, source)
+    check_id(raw.df, source, raw.roles)
+    check_batch(raw.df, source)
+    payload = payload_column(raw.df, source, raw.roles)
+    raw = _storable(raw)
+    own = own_columns(raw, source)
+    left_out = [name for name in raw.df.columns if name not in (*own, raw.problem)]
     name = raw.roles.id
     key = _content_hash(payload, source) if name is None else F.col(s.quoted(name))
-    own = _own_columns(raw, source, key, check)
+    id_type = raw.df.select(key).schema[0].dataType
+    check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out, id_type)
+    raw.check()
     fingerprint = raw.fingerprint()
-    known = _known(spark, raw, source, key, payload)
+    try:
+        known = _count(raw, source, key, payload)
+    except Exception as error:  # Spark raises many kinds
+        refuse_missing_files(spark, source, raw, error)
+        raise
 
-    def judged(df: DataFrame) -> DataFrame:
-        candidates = _candidates(df, raw, key, payload, own, source.batch)
-        return _judged(candidates, source, known)
-
-    def checked(df: DataFrame, standing: DataFrame | None) -> DataFrame:
-        return _checked(judged(df), source, known, standing, made_id=name is None)
-
-    def choosing(standing: DataFrame | None) -> Choice:
-        rows = checked(raw.df, standing)
-
-        def between(begin: int, end: int) -> DataFrame:
-            if raw.part is not None and known.unique_ids:
-                return checked(raw.part(begin, end), None)
-            # Every commit reads all of it: equal payloads can as well meet in one.
-            return rows.filter(within(place_of(F.col(s.CONTENT_HASH)), begin, end))
-
-        return Choice(rows, between)
-
-    first = choosing(None)
+    reading = _Reading(raw, source, key, payload, own, known)
+    first, shared = reading.choosing(None), name is not None and not known.unique_ids
     return SourceRows(
         rows=first.rows,
         between=first.between,
-        twins=None
-        if known.unique_ids or name is None
-        else Twins(lambda: judged(raw.df).filter(F.col(s.REASON).isNull()), choosing),
         fingerprint=fingerprint,
         fingerprint_now=raw.fingerprint,
         n_read=known.n_read,
@@ -129,34 +127,44 @@ def open_source(
         own_columns=[name for name in own if name != raw.unreadable],
         dimension=known.dimension,
         has_batch=source.batch is not None,
+        twins=Twins(reading.candidates, reading.choosing) if shared else None,
     )
 
 
-def _read(spark: SparkSession, source: SourceConfig) -> tuple[RawSource, Column]:
-    raw = read_raw(spark, source)
-    check_id(raw.df, source, raw.roles)
-    check_batch(raw.df, source)
-    payload = payload_column(raw.df, source, raw.roles)
-    return _storable(raw), payload
+@dataclass(frozen=True)
+class _Reading:
+    """A source that was checked and counted, and how its rows are made of its columns."""
 
+    raw: RawSource
+    source: SourceConfig
+    key: Column
+    payload: Column
+    own: list[str]
+    known: _Known
 
-def _own_columns(raw: RawSource, source: SourceConfig, key: Column, check: Check) -> list[str]:
-    own = own_columns(raw, source)
-    left_out = [name for name in raw.df.columns if name not in (*own, raw.problem)]
-    id_type = raw.df.select(key).schema[0].dataType
-    check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out, id_type)
-    raw.check()
-    return own
+    def candidates(self) -> DataFrame:
+        """Rows without a reason, whatever their ids."""
+        return self._judged(self.raw.df).filter(F.col(s.REASON).isNull())
 
+    def choosing(self, standing: DataFrame | None) -> Choice:
+        """See :class:`Twins`."""
+        rows, part = self._checked(self.raw.df, standing), self.raw.part
 
-def _known(
-    spark: SparkSession, raw: RawSource, source: SourceConfig, key: Column, payload: Column
-) -> _Known:
-    try:
-        return _count(raw, source, key, payload)
-    except Exception as error:  # Spark raises many kinds
-        refuse_missing_files(spark, source, raw, error)
-        raise
+        def between(begin: int, end: int) -> DataFrame:
+            if part is not None and self.known.unique_ids:
+                return self._checked(part(begin, end), None)
+            # Every commit reads all of it: equal payloads can as well meet in one.
+            return rows.filter(within(place_of(F.col(s.CONTENT_HASH)), begin, end))
+
+        return Choice(rows, between)
+
+    def _judged(self, df: DataFrame) -> DataFrame:
+        candidates = _candidates(df, self.raw, self.key, self.payload, self.own, self.source.batch)
+        return _judged(candidates, self.source, self.known)
+
+    def _checked(self, df: DataFrame, standing: DataFrame | None) -> DataFrame:
+        made_id, most = self.raw.roles.id is None, self.source.max_bytes
+        return _checked(self._judged(df), self.known, standing, most, made_id=made_id)
 
 
 def _storable(raw: RawSource) -> RawSource:
@@ -182,13 +190,13 @@ def hash_of_columns(rows: DataFrame, content: str | None) -> Column:
 
 
 def _beside_payload(column: Column, kind: DataType) -> list[Typed]:
-    """Of the content's column what is not embedded as it is, such as the path of an image, or the
-    digits of a vector beyond float32.
+    """Of the content's column what is not embedded as it is, such as the path of an image, or
+    how an MLlib vector is stored.
     """
     if isinstance(kind, StructType) and "bytes" in kind.names:
         return [(column[f.name], f.dataType) for f in kind if f.name != "bytes"]
-    floats = isinstance(kind, ArrayType) and isinstance(kind.elementType, FloatType)
-    return [] if floats or isinstance(kind, StringType | BinaryType) else [(column, kind)]
+    numbers = isinstance(kind, ArrayType) and isinstance(kind.elementType, FloatType | DoubleType)
+    return [] if numbers or isinstance(kind, StringType | BinaryType) else [(column, kind)]
 
 
 def _count(raw: RawSource, source: SourceConfig, key: Column, payload: Column) -> _Known:
@@ -259,12 +267,7 @@ def _judged(candidates: DataFrame, source: SourceConfig, known: _Known) -> DataF
 
 
 def _checked(
-    rows: DataFrame,
-    source: SourceConfig,
-    known: _Known,
-    standing: DataFrame | None,
-    *,
-    made_id: bool,
+    rows: DataFrame, known: _Known, standing: DataFrame | None, most: int, *, made_id: bool
 ) -> DataFrame:
     """``rows``: as :func:`_judged` leaves them. Of those with one id one keeps its payload."""
     number = [s.BATCH] if s.BATCH in rows.columns else []
@@ -283,9 +286,7 @@ def _checked(
         F.when(has_payload, F.col(s.PAYLOAD)).alias(s.PAYLOAD),
         s.SOURCE,
         s.REASON,
-        F.coalesce(s.MESSAGE, message_of(F.col(s.REASON), known.dimension, source.max_bytes)).alias(
-            s.MESSAGE
-        ),
+        F.coalesce(s.MESSAGE, message_of(F.col(s.REASON), known.dimension, most)).alias(s.MESSAGE),
         s.CONTENT_HASH,
         *number,
         *again,

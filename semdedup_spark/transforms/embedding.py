@@ -64,6 +64,12 @@ def embed_rows(
     )
 
 
+def good_rows(embedded: DataFrame) -> DataFrame:
+    """What ``embeddings`` holds: the rows that the encoder took."""
+    good = embedded.filter(F.col(s.REASON).isNull()).drop(s.REASON, REPEATED)
+    return good.withColumnRenamed(s.MESSAGE, s.NOTE)
+
+
 def _udf(spec: EncoderSpec, settings: WorkerSettings, stored_as: str) -> Callable[[Column], Column]:
     def embed(columns: Iterator[pa.Array]) -> Iterator[pa.Array]:
         yield from encode_columns(columns, spec, settings, stored_as)

@@ -115,8 +115,8 @@ def changes(spark, ddl, one, other, content):
 def test_beside_what_is_embedded_every_part_of_a_row_is_compared(spark):
     image = "i struct<bytes:binary,path:string>"
     assert changes(spark, image, ((b"x", "a"),), ((b"x", "b"),), "i")
-    assert changes(spark, image, ((b"x", None),), (None,), "i")
+    assert changes(spark, image, ((b"x", None),), ((b"x", ""),), "i")
     assert not changes(spark, image, ((b"x", "a"),), ((b"y", "a"),), "i")  # its payload's hash does
     assert not changes(spark, "v array<float>", ([1.0],), ([2.0],), "v")
-    assert changes(spark, "v array<double>", ([0.1],), ([0.1 + 2**-56],), "v")
+    assert not changes(spark, "v array<double>", ([0.1],), ([0.1 + 2**-56],), "v")  # likewise
     assert changes(spark, "t string, b binary", ("x", b"1"), ("x", b"2"), "t")
