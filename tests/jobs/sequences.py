@@ -358,6 +358,7 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=1e9)
+    parser.add_argument("--length", type=int, default=5)
     given = parser.parse_args()
     from semdedup_spark import open_session
 
@@ -376,7 +377,7 @@ def main():
             break
         with tempfile.TemporaryDirectory() as folder:
             try:
-                log = play(spark, folder, seed)
+                log = play(spark, folder, seed, length=given.length)
                 print(f"{seed}: {', '.join(log)}", flush=True)
             except Exception:
                 failed += 1
