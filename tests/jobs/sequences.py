@@ -254,8 +254,7 @@ class World:
         assert rows.keys() == good.keys()
         ids = sorted(rows)
         X = np.array([rows[i]["embedding"] for i in ids], dtype=np.float32)
-        unit = unit_rows(np.array([good[i].vector for i in ids], dtype=np.float32)).X
-        np.testing.assert_array_equal(X, unit)
+        np.testing.assert_array_equal(X, unit_rows([good[i].vector for i in ids]).X)
         for i in ids:
             own, row = rows[i]["source"], good[i]
             assert (own["quality"], own["note"]) == (row.quality, row.note), i
