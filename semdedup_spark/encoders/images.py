@@ -62,8 +62,8 @@ def decode_image(
     is several times faster; the pixels differ a little from those that resizing gives. Safe in
     threads.
 
-    Raises :class:`RejectedPayload` with reason ``undecodable_image``, ``truncated_image``,
-    ``too_many_pixels`` or ``too_many_bytes``.
+    Raises :class:`RejectedPayload` with reason ``undecodable_image``, ``truncated_image`` or, for
+    both limits, ``too_many_pixels``.
     """
     # Pillow refuses from twice this on, also images inside of others, such as in an .ico.
     Image.MAX_IMAGE_PIXELS = max_pixels / 2  # type: ignore[assignment]
@@ -106,7 +106,7 @@ def _decode(
 def _check_memory(needed: int, max_decoded_mb: int) -> None:
     if needed > max_decoded_mb * 2**20:
         raise RejectedPayload(
-            "too_many_bytes",
+            "too_many_pixels",
             f"decoding takes {-(-needed // 2**20)} MiB, more than the limit of {max_decoded_mb} "
             "(embed.max_decoded_mb)",
         )
