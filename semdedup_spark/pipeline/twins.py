@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -54,17 +56,23 @@ def with_choice(job: Job, work: Work, contest: Contest | None) -> Work:
     if contest is None:
         return work
     known = None if work.source.has_batch else _known(job, work, contest, F.lit(False))
-    return _chosen(work, contest, known, _refused(job, work, contest))
+    return _chosen(work, contest, [known, _refused(job, work, contest)])
 
 
 def settled(job: Job, work: Work, contest: Contest | None, batch: int) -> Work:
-    """The choice as it ended: of rows with one id the one that is in ``embeddings``. ``batch``:
-    that this run brought.
+    """The choice as it ended: of rows with one id the one that is in ``embeddings``; where none is,
+    all were refused. ``batch``: that this run brought.
     """
     if contest is None:
         return work
     fresh = F.lit(True) if work.source.has_batch else F.col(s.BATCH) == batch
-    return _chosen(work, contest, _known(job, work, contest, fresh), _refused(job, work, contest))
+    known = _known(job, work, contest, fresh)
+    parts = [known, _refused(job, work, contest)]
+    if known is not None:
+        lost = contest.ids.join(known, s.ID, "left_anti")
+        rows = contest.twins.candidates().join(lost, s.ID, "left_semi")
+        parts.append(_standing(rows, REFUSED, F.lit(False)))
+    return _chosen(work, contest, parts)
 
 
 def rescued(job: Job, work: Work, contest: Contest | None, at: Embedded) -> Embedded:
@@ -88,13 +96,11 @@ def rescued(job: Job, work: Work, contest: Contest | None, at: Embedded) -> Embe
     return replace(at, version=commit.version, rows=at.rows + commit.rows)
 
 
-def _chosen(
-    work: Work, contest: Contest, known: DataFrame | None, refused: DataFrame | None
-) -> Work:
-    parts = [part for part in (known, refused) if part is not None]
+def _chosen(work: Work, contest: Contest, said: Sequence[DataFrame | None]) -> Work:
+    parts = [part for part in said if part is not None]
     if not parts:
         return work
-    both = parts[0].unionByName(parts[1]) if parts[1:] else parts[0]
+    both = reduce(DataFrame.unionByName, parts)
     best = F.min(STANDING).alias(STANDING), F.max(FRESH).alias(FRESH)
     standing = held(both.groupBy(s.ID, s.CONTENT_HASH).agg(*best))
     if contest.n_ids <= MOST_BROADCAST:
