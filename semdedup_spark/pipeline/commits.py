@@ -169,7 +169,8 @@ def _is_doubled(job: Job, work: Work) -> bool:
 
 
 def _anew(job: Job, work: Work) -> Embedded:
-    check_replacement(job, work.stage, work.table, work.compared, work.place)
+    seen = work.embed(work.source.rows, 0)
+    check_replacement(job, work.stage, work.table, work.compared, work.place, seen)
     return Embedded(new_history(work.compared, work.key))
 
 

@@ -52,7 +52,9 @@ def check_not_empty(job: Job, source: SourceRows, place: str) -> None:
         )
 
 
-def check_replacement(job: Job, stage: str, table: str, source: Compared, place: str) -> None:
+def check_replacement(
+    job: Job, stage: str, table: str, source: Compared, place: str, seen: DataFrame
+) -> None:
     """Refuse to replace all rows of a table by mistake; else say how many vectors it costs.
 
     Parameters
@@ -65,6 +67,9 @@ def check_replacement(job: Job, stage: str, table: str, source: Compared, place:
         The rows that are to be in it.
     place : str
         Where these are, see :func:`place_of_source`.
+    seen : DataFrame
+        The rows as the encoder would leave them, with their ``reason``. Rows are asked for until
+        one is good.
 
     Raises
     ------
@@ -80,7 +85,7 @@ def check_replacement(job: Job, stage: str, table: str, source: Compared, place:
     if not n_old:
         return
     if not job.allow_empty:
-        _refuse_only_bad_rows(source.rows, place, n_old)
+        _refuse_only_bad_rows(seen, source.rows.n_read, place, n_old)
     before = _place_before(job, stage)
     if not job.replace and before not in (None, place) and not _share_rows(source, old):
         raise OtherSourceError(
@@ -101,15 +106,14 @@ def _share_rows(source: Compared, old: DataFrame) -> bool:
     return bool(compared_rows(source, old).filter("same").limit(1).count())
 
 
-def _refuse_only_bad_rows(source: SourceRows, place: str, n_old: int) -> None:
-    rows = source.rows
-    if not source.n_read or rows.filter(F.col(s.REASON).isNull()).limit(1).count():
+def _refuse_only_bad_rows(seen: DataFrame, n_read: int, place: str, n_old: int) -> None:
+    if not n_read or seen.filter(F.col(s.REASON).isNull()).limit(1).count():
         return
-    counted = rows.groupBy(s.REASON).count().orderBy(F.desc("count"), s.REASON).limit(_REASONS)
+    counted = seen.groupBy(s.REASON).count().orderBy(F.desc("count"), s.REASON).limit(_REASONS)
     reasons = ", ".join(f"{row[s.REASON]}: {row['count']:,}" for row in counted.collect())
     raise SourceError(
         f"at least one row of the source must be fit to be embedded, as {n_old:,} rows were "
-        f"before. All {source.n_read:,} rows of {place} are not ({reasons}).",
+        f"before. All {n_read:,} rows of {place} are not ({reasons}).",
         hint="nothing was written. If this is what you want, --allow-empty leaves the tables "
         "empty, with these rows in quarantine.",
     )
