@@ -58,15 +58,15 @@ class _Stream:
 
     def __init__(self, above: float) -> None:
         self._above = above
-        self._start(None)
+        self._start(pa.nulls(0))
 
-    def _start(self, group: object) -> None:
+    def _start(self, group: pa.Array) -> None:
         self._group, self._greedy, self._ids = group, GreedyCover(self._above), list[pa.Array]()
 
     def decide(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """``rows``: of one group, following those before."""
-        group = rows.column(GROUP)[0].as_py()
-        if group != self._group:
+        group = rows.column(GROUP).slice(0, 1)  # an array: an id need not be valid UTF-8
+        if not group.equals(self._group):
             self._start(group)
         sure = rows.column(SURE).to_numpy(zero_copy_only=False)
         self._ids.append(rows.column(s.ID))

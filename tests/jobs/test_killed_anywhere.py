@@ -153,7 +153,7 @@ def test_a_job_killed_after_each_kind_of_write_leaves_what_an_undisturbed_one_le
     monkeypatch.setitem(commits.FIRST_COMMIT, "none", 60)
     config, calm = nightly(base, "out"), nightly(base, "calm")
     embed = {"embeddings", "quarantine", "runs"}
-    score, select = {"scores", "centroids", "runs"}, {"duplicates", "deduplicated", "runs"}
+    score, select = {"scores", "clusters", "runs"}, {"duplicates", "deduplicated", "runs"}
     made = {
         1: {"embed": embed, "cluster": {"centroids", "runs"}},
         2: {"embed": embed, "score": score, "select": select},

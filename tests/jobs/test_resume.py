@@ -110,7 +110,7 @@ def test_another_writer_of_the_same_output_is_noticed(spark, tmp_path, monkeypat
 def test_an_embedding_killed_after_its_last_commit_is_not_done_again(spark, tmp_path, monkeypatch):
     write_vectors(spark, tmp_path / "source", near_duplicates(60))
     config = vectors_job(tmp_path / "out", tmp_path / "source")
-    monkeypatch.setattr(embed_stage, "_quarantine", lambda *_: 1 / 0)
+    monkeypatch.setattr(embed_stage, "quarantine_rows", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_embed(open_job(spark, config))
     monkeypatch.undo()
