@@ -13,9 +13,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from semdedup_spark.encoders.batches import check_vectors
 from semdedup_spark.encoders.protocol import Encoder, EncoderSpec, RejectedPayload
 from semdedup_spark.encoders.registry import load_encoder
+from semdedup_spark.encoders.stream.encoded_batch import check_vectors
 
 # As much as a worker takes: texts of one length meet, images do not fill the memory.
 TEXTS_AT_ONCE, IMAGES_AT_ONCE = 4096, 64

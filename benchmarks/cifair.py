@@ -16,7 +16,7 @@ from measuring import Clock, print_table, write_json
 from vectors import CACHE, DATA, FloatArray, cached_vectors
 
 from semdedup_spark.encoders.protocol import EncoderSpec
-from semdedup_spark.kernels.similarity import max_earlier_similarity
+from semdedup_spark.kernels.score.similarity import max_earlier_similarity
 from semdedup_spark.kernels.vectors import unit_rows
 
 KEPT = (0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.63, 0.5)

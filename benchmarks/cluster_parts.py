@@ -19,16 +19,16 @@ from sparkjobs import Bench, unit_vectors
 from vectors import FloatArray, enlarge
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.kmeans import assign
-from semdedup_spark.kernels.levels import TwoLevels
-from semdedup_spark.kernels.training import Training, apportion, train
+from semdedup_spark.kernels.cluster.assign import TwoLevels
+from semdedup_spark.kernels.cluster.lloyd import assign
+from semdedup_spark.kernels.cluster.train import Training, apportion, train
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import run_cluster, run_embed, run_score
-from semdedup_spark.pipeline.planned import clusters
+from semdedup_spark.pipeline.stages.compare_settings import clusters
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.arrow import map_batches, to_matrix
-from semdedup_spark.transforms.shipping import CentroidSource, assigner_of
-from semdedup_spark.transforms.storing import LISTS, in_storage
+from semdedup_spark.transforms.cluster.centroid_source import CentroidSource, assigner_of
+from semdedup_spark.transforms.embed.vector_storage import LISTS, in_storage
 
 _ITERATIONS = 20
 

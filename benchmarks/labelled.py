@@ -23,10 +23,10 @@ from measuring import Clock, print_table, write_json
 from vectors import DATA
 
 from semdedup_spark import open_job, open_session, parse_config, run_job
-from semdedup_spark.encoders.batches import encode_payloads
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
-from semdedup_spark.kernels.survivors import last_of_chain
+from semdedup_spark.encoders.stream.encoded_batch import encode_payloads
+from semdedup_spark.kernels.select.survivors import last_of_chain
 from semdedup_spark.report.figures import ACCENT, MARK, as_png, new_figure, styled
 
 EPS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)

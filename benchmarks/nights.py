@@ -24,8 +24,8 @@ from sparkjobs import session
 from semdedup_spark import open_job, parse_config, run_job
 from semdedup_spark.config import JobConfig
 from semdedup_spark.pipeline import Job
-from semdedup_spark.pipeline.leasing import held_output
-from semdedup_spark.pipeline.maintain import maintain
+from semdedup_spark.pipeline.operations.lease import held_output
+from semdedup_spark.pipeline.operations.maintain import maintain
 
 HOW = """{rows:,} x 64 rows in the first night and {new} more in each later one, of which a fifth
 are near copies; each night a whole job with its lease, as `semdedup run` does it, in one Spark

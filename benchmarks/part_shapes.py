@@ -22,8 +22,8 @@ from options import Options
 from pyspark.sql import SparkSession
 from sparkjobs import Prepared, Scores, prepare, timed_score, unit_vectors
 
-import semdedup_spark.pipeline.cluster as cluster_stage
-from semdedup_spark.kernels.kmeans import Clustering
+import semdedup_spark.pipeline.stages.cluster as cluster_stage
+from semdedup_spark.kernels.cluster.lloyd import Clustering
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 _D = 128

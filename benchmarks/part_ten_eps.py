@@ -11,7 +11,7 @@ from sparkjobs import Prepared, timed_score
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.transforms.selection import kept_fractions
+from semdedup_spark.transforms.select.threshold import kept_fractions
 
 GRID = [0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3]
 LIMIT = 1.05

@@ -21,7 +21,7 @@ from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import Job, run_cluster, run_embed, run_score
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.transforms.centroids import collect_centroids
+from semdedup_spark.transforms.cluster.centroid_rows import collect_centroids
 
 DEFAULTS = Path(__file__).parents[1] / "conf" / "spark-defaults.conf"
 

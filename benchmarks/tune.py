@@ -13,7 +13,7 @@ from measuring import Clock
 from pyspark.sql import functions as F
 
 from semdedup_spark import open_job, open_session, parse_config
-from semdedup_spark.pipeline.tune import run_tune
+from semdedup_spark.pipeline.queries.tune import run_tune
 
 
 @click.command(help=__doc__)

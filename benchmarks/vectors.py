@@ -23,9 +23,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semdedup_spark.encoders.batches import encode_payloads
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import encoder_identity, load_encoder
+from semdedup_spark.encoders.stream.encoded_batch import encode_payloads
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

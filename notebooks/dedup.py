@@ -28,13 +28,13 @@ from IPython.display import display
 from PIL import Image
 
 from semdedup_spark.cli import cli
-from semdedup_spark.in_memory_pruning import (
+from semdedup_spark.in_memory.prune import (
     Clusters,
     keep_least_similar,
     max_similarity_in_clusters,
 )
-from semdedup_spark.kernels.association import cramers_v
-from semdedup_spark.kernels.histograms import cluster_histograms
+from semdedup_spark.kernels.statistics.cramers_v import cramers_v
+from semdedup_spark.kernels.statistics.histograms import cluster_histograms
 from semdedup_spark.report.cluster_figures import draw_gallery, draw_histograms
 from semdedup_spark.tables.delta_files import open_version, read_rows
 

@@ -28,10 +28,10 @@ from torch.utils.data import Subset
 
 from semdedup_spark.cli import cli
 from semdedup_spark.datasets import load_images
+from semdedup_spark.experiments.models import model_for
+from semdedup_spark.experiments.results import read_results, summarise
+from semdedup_spark.experiments.trainer import ArrayRows, TrainSettings, train
 from semdedup_spark.torch import DeduplicatedDataset, stacked_pictures
-from semdedup_spark.training.models import model_for
-from semdedup_spark.training.results import read_results, summarise
-from semdedup_spark.training.trainer import ArrayRows, TrainSettings, train
 
 ROOT = os.environ.get("SEMDEDUP_DATA", "data")
 LIMIT = os.environ.get("SEMDEDUP_LIMIT")

@@ -11,10 +11,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from semdedup_spark.config import JobConfig, load_config, parse_config
-    from semdedup_spark.in_memory import VectorScores, score_vectors
-    from semdedup_spark.in_memory_pruning import Clusters, cluster_vectors
+    from semdedup_spark.in_memory.prune import Clusters, cluster_vectors
+    from semdedup_spark.in_memory.score import VectorScores, score_vectors
     from semdedup_spark.pipeline import JobSummary, open_job, run_job
-    from semdedup_spark.pipeline.pinned import SelectedTables, read_selection
+    from semdedup_spark.pipeline.queries.read_selection import SelectedTables, read_selection
     from semdedup_spark.session import open_session
 
 _HOMES = {
@@ -24,13 +24,13 @@ _HOMES = {
     "JobSummary": "semdedup_spark.pipeline",
     "open_job": "semdedup_spark.pipeline",
     "run_job": "semdedup_spark.pipeline",
-    "SelectedTables": "semdedup_spark.pipeline.pinned",
-    "read_selection": "semdedup_spark.pipeline.pinned",
+    "SelectedTables": "semdedup_spark.pipeline.queries.read_selection",
+    "read_selection": "semdedup_spark.pipeline.queries.read_selection",
     "open_session": "semdedup_spark.session",
-    "VectorScores": "semdedup_spark.in_memory",
-    "Clusters": "semdedup_spark.in_memory_pruning",
-    "cluster_vectors": "semdedup_spark.in_memory_pruning",
-    "score_vectors": "semdedup_spark.in_memory",
+    "VectorScores": "semdedup_spark.in_memory.score",
+    "Clusters": "semdedup_spark.in_memory.prune",
+    "cluster_vectors": "semdedup_spark.in_memory.prune",
+    "score_vectors": "semdedup_spark.in_memory.score",
 }
 
 __all__ = [

@@ -9,6 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "semdedup_spark"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = sorted({path.parent for path in MODULES})
 HEAVY = ("pyspark", "torch", "transformers", "PIL", "delta", "pandas", "pyarrow", "sqlglot")
 
 
@@ -29,6 +30,11 @@ def test_modules_are_small_and_functions_can_be_held_in_the_head(path):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             length = (body[-1].end_lineno - body[0].lineno + 1) if body else 0
             assert length <= 40, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda p: str(p.relative_to(PACKAGE.parent)))
+def test_no_room_has_more_than_fifteen_modules(room):
+    assert len([path for path in room.glob("*.py") if path.name != "__init__.py"]) <= 15
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -71,8 +77,8 @@ def test_kernels_and_encoders_run_without_spark(package):
     code = (
         "import sys, pkgutil, importlib\n"
         f"import semdedup_spark.{package} as p\n"
-        "for m in pkgutil.iter_modules(p.__path__):\n"
-        "    importlib.import_module(p.__name__ + '.' + m.name)\n"
+        "for m in pkgutil.walk_packages(p.__path__, p.__name__ + '.'):\n"
+        "    importlib.import_module(m.name)\n"
         "print([m for m in ('pyspark', 'delta', 'yaml') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

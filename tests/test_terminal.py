@@ -13,11 +13,11 @@ from semdedup_spark.cli import cli
 from semdedup_spark.errors import SourceError
 from semdedup_spark.failures import explained
 from semdedup_spark.pipeline import Progress
-from semdedup_spark.pipeline.diff import Change
-from semdedup_spark.pipeline.explain import Absorbed, Explanation, Link, Rejection, Standing
-from semdedup_spark.pipeline.status import RunLine, Status
-from semdedup_spark.pipeline.summary import Example
-from semdedup_spark.pipeline.tune import SourceShare, Threshold, Tuning
+from semdedup_spark.pipeline.operations.diff import Change
+from semdedup_spark.pipeline.operations.status import RunLine, Status
+from semdedup_spark.pipeline.queries.explain import Absorbed, Explanation, Link, Rejection, Standing
+from semdedup_spark.pipeline.queries.summary import Example
+from semdedup_spark.pipeline.queries.tune import SourceShare, Threshold, Tuning
 from semdedup_spark.report.console import (
     console_listener,
     print_examples,

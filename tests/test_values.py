@@ -4,7 +4,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.sources.places import with_content_hash
+from semdedup_spark.sources.hash_ranges import with_content_hash
 from semdedup_spark.values import comparable, hash_of
 
 AT = "2024-01-01 00:00:00.0001"

@@ -17,16 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from semdedup_spark import __version__
-from semdedup_spark.cli import (
-    batches,
-    export,
-    operations,
-    overriding,
-    prune,
-    reading,
-    stages,
-    sweep,
-)
+from semdedup_spark.cli import export, operations, overriding, prune, queries, stages, sweep, upkeep
 from semdedup_spark.cli.files import check_writable
 from semdedup_spark.errors import SemDedupError
 from semdedup_spark.failures import explained, unclear
@@ -122,10 +113,10 @@ for _command in (
     *stages.COMMANDS,
     *overriding.COMMANDS,
     *operations.COMMANDS,
-    *reading.COMMANDS,
+    *queries.COMMANDS,
     *prune.COMMANDS,
     *export.COMMANDS,
-    *batches.COMMANDS,
+    *upkeep.COMMANDS,
     *sweep.COMMANDS,
 ):
     cli.add_command(_command)

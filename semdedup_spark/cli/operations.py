@@ -17,7 +17,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @_JSON
 def status(config: str, overrides: tuple[str, ...], run_id: str | None, as_json: bool) -> None:
     """What the ledger says: newest stages, last runs, who works on the output now."""
-    from semdedup_spark.pipeline.status import read_status
+    from semdedup_spark.pipeline.operations.status import read_status
     from semdedup_spark.report.operations import print_status
 
     found = read_status(opened_job(config, overrides, run_id))
@@ -39,7 +39,7 @@ def diff(
     as_json: bool,
 ) -> None:
     """Rows that one run kept and another removed, by reason: --run A --run B."""
-    from semdedup_spark.pipeline.diff import diff_runs
+    from semdedup_spark.pipeline.operations.diff import diff_runs
     from semdedup_spark.report.operations import print_changes
 
     if len(runs) != 2:
@@ -77,7 +77,7 @@ def maintain(
     ledger_days: int,
 ) -> None:
     """OPTIMIZE and VACUUM the tables, and trim the ledger."""
-    from semdedup_spark.pipeline.maintain import maintain as tidy
+    from semdedup_spark.pipeline.operations.maintain import maintain as tidy
     from semdedup_spark.report.operations import print_tidied
 
     with working_job(config, overrides, run_id, wait) as job:

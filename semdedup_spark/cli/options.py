@@ -61,7 +61,7 @@ def working_job(
     """
     opened = opened_job(config, overrides, run_id, **allowed)
 
-    from semdedup_spark.pipeline.leasing import held_output
+    from semdedup_spark.pipeline.operations.lease import held_output
     from semdedup_spark.report.logs import log_failure
 
     try:

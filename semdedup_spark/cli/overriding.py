@@ -59,7 +59,7 @@ def _override(
         raise click.UsageError(needed)
     if withdraw and groups:
         raise click.UsageError("--withdraw goes with --id: a group changes with each selection.")
-    from semdedup_spark.pipeline.overriding import Rows, override_rows, withdraw_overrides
+    from semdedup_spark.pipeline.operations.override import Rows, override_rows, withdraw_overrides
 
     with working_job(config, overrides, run_id, wait) as job:
         if withdraw:

@@ -47,7 +47,7 @@ def run(
 ) -> None:
     """Embed, cluster, score and select: the whole job."""
     from semdedup_spark.pipeline import run_job
-    from semdedup_spark.pipeline.status import summary_dict
+    from semdedup_spark.pipeline.operations.status import summary_dict
 
     if dry_run:
         _preview(config, overrides, run_id, allowed)
@@ -192,7 +192,7 @@ def print_result(job: Job, summary: JobSummary) -> None:
     """The books, the curve and what to query next."""
     from semdedup_spark import schema as s
     from semdedup_spark.pipeline import DRIFT_BOUND
-    from semdedup_spark.pipeline.summary import kept_curve, quarantine_reasons
+    from semdedup_spark.pipeline.queries.summary import kept_curve, quarantine_reasons
     from semdedup_spark.report.console import print_next, print_summary
 
     console = open_console()

@@ -12,7 +12,7 @@ from semdedup_spark.cli.prune import dataset_options, embedding
 from semdedup_spark.report.terminal import say
 
 if TYPE_CHECKING:
-    from semdedup_spark.training.sweep import Material
+    from semdedup_spark.experiments.sweep import Material
 
 _PRUNING = "random/common,random/diverse,cossim/common,cossim/diverse"
 _COUNT = click.IntRange(min=1)
@@ -55,11 +55,11 @@ def sweep(root: Path, output: Path, **options: Any) -> None:
     started again, it goes on with the first cell that results.csv does not have. In memory, without
     Spark.
     """
-    from semdedup_spark.kernels.torch_kmeans import usable_device
-    from semdedup_spark.training.cells import METHODS, sweep_cells
-    from semdedup_spark.training.results import ResultsFile
-    from semdedup_spark.training.sweep import run_sweep
-    from semdedup_spark.training.trainer import TrainSettings
+    from semdedup_spark.experiments.cells import METHODS, sweep_cells
+    from semdedup_spark.experiments.results import ResultsFile
+    from semdedup_spark.experiments.sweep import run_sweep
+    from semdedup_spark.experiments.trainer import TrainSettings
+    from semdedup_spark.kernels.cluster.torch_lloyd import usable_device
 
     pictures = _Pictures(**{field.name: options.pop(field.name) for field in fields(_Pictures)})
     methods = options["methods"].split(",")
@@ -104,8 +104,8 @@ def _progress(done: int, all_cells: int) -> None:
 def _material(wanted: _Pictures, root: Path, output: Path) -> Material:
     from semdedup_spark.datasets import load_images
     from semdedup_spark.datasets.planting import plant_copies
-    from semdedup_spark.training.sweep import Material, split_off_test
-    from semdedup_spark.training.vectors import represent
+    from semdedup_spark.experiments.sweep import Material, split_off_test
+    from semdedup_spark.experiments.vectors import represent
 
     images = load_images(wanted.dataset, root, wanted.split)  # type: ignore[arg-type]
     if wanted.split == "test":
@@ -125,9 +125,9 @@ def _material(wanted: _Pictures, root: Path, output: Path) -> Material:
 
 
 def _show(path: Path, output: Path, options: dict[str, Any]) -> None:
-    from semdedup_spark.report.sweep_figures import draw_steps, draw_sweep
-    from semdedup_spark.report.sweep_table import print_sweep
-    from semdedup_spark.training.results import read_results, summarise
+    from semdedup_spark.experiments.figures import draw_steps, draw_sweep
+    from semdedup_spark.experiments.results import read_results, summarise
+    from semdedup_spark.experiments.table import print_sweep
 
     summary = summarise(read_results(path))
     last = max(options["steps"])

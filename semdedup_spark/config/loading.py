@@ -14,8 +14,8 @@ import yaml
 from pydantic import ValidationError
 
 from semdedup_spark.config.job import JobConfig
+from semdedup_spark.config.problems import explain_problems
 from semdedup_spark.config.strict import StrictModel
-from semdedup_spark.config.wording import explain_problems
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.masking import MASK, declare_settings, masked_tree
 

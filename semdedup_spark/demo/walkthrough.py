@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from semdedup_spark.config import load_config
 from semdedup_spark.demo.docstrings import collect_docstrings, write_corpus
 from semdedup_spark.pipeline import JobSummary, open_job, run_job
-from semdedup_spark.pipeline.summary import kept_neighbors, removed_examples
+from semdedup_spark.pipeline.queries.summary import kept_neighbors, removed_examples
 from semdedup_spark.report.console import console_listener, print_examples
 from semdedup_spark.report.terminal import open_console, print_line, say
 from semdedup_spark.session import open_session

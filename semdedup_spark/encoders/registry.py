@@ -13,17 +13,20 @@ from semdedup_spark.errors import EnvironmentProblem
 # imported when asked for. The module of an identity must import no torch: the driver may not have
 # it. Which kinds of source a name fits is in config/embed.py.
 ENCODERS: dict[str, tuple[str, str]] = {
-    "minilm": ("minilm:load_minilm", "minilm_files:minilm_identity"),
-    "hf-text": ("hf_text:load_hf_text", "text_files:text_identity"),
-    "sentence-transformers": ("sentences:Sentences", "text_files:sentence_identity"),
-    "pixels": ("pixels:Pixels", "pixels:pixels_identity"),
-    "efficientnet-lite0": (
-        "efficientnet:load_efficientnet",
-        "efficientnet_files:efficientnet_identity",
+    "minilm": ("text.minilm:load_minilm", "text.minilm_files:minilm_identity"),
+    "hf-text": ("text.hf_text:load_hf_text", "text.model_files:text_identity"),
+    "sentence-transformers": (
+        "text.sentence_transformers:Sentences",
+        "text.model_files:sentence_identity",
     ),
-    "torchvision": ("torchvision_models:load_torchvision", "model_names:library_identity"),
-    "timm": ("timm_models:load_timm", "model_names:library_identity"),
-    "open-clip": ("open_clip_models:OpenClip", "clip_files:clip_identity"),
+    "pixels": ("image.pixels:Pixels", "image.pixels:pixels_identity"),
+    "efficientnet-lite0": (
+        "image.efficientnet:load_efficientnet",
+        "image.efficientnet_files:efficientnet_identity",
+    ),
+    "torchvision": ("image.torchvision:load_torchvision", "image.model_names:library_identity"),
+    "timm": ("image.timm:load_timm", "image.model_names:library_identity"),
+    "open-clip": ("image.open_clip:OpenClip", "image.open_clip_files:clip_identity"),
 }
 
 

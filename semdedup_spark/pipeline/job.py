@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from semdedup_spark import schema as s
-from semdedup_spark.pipeline.cluster import run_cluster
-from semdedup_spark.pipeline.embed import require_embed, run_embed, run_reference
-from semdedup_spark.pipeline.refreshing import Basis, refresh_others
-from semdedup_spark.pipeline.score import run_score
-from semdedup_spark.pipeline.select import run_select
-from semdedup_spark.pipeline.stages import Job
+from semdedup_spark.pipeline.refresh import Basis, refresh_others
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.stages.cluster import run_cluster
+from semdedup_spark.pipeline.stages.embed.embed import require_embed, run_embed, run_reference
+from semdedup_spark.pipeline.stages.score import run_score
+from semdedup_spark.pipeline.stages.select import run_select
 from semdedup_spark.tables.runs import StageRecord
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semdedup_spark.kernels.histograms import ClusterHistograms, Counts
+from semdedup_spark.kernels.statistics.histograms import ClusterHistograms, Counts
 
 
 def draw_histograms(

@@ -10,7 +10,7 @@ from typing import Any
 from semdedup_spark.errors import SemDedupError
 from semdedup_spark.failures import explained
 from semdedup_spark.masking import masked
-from semdedup_spark.pipeline.stages import Listener, Progress
+from semdedup_spark.pipeline.stage_runner import Listener, Progress
 from semdedup_spark.report.console import counts_line, progress_line
 from semdedup_spark.report.terminal import as_json
 from semdedup_spark.tables.runs import StageRecord

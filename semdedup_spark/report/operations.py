@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from semdedup_spark.pipeline.diff import Change
-from semdedup_spark.pipeline.status import Status
+from semdedup_spark.pipeline.operations.diff import Change
+from semdedup_spark.pipeline.operations.status import Status
 from semdedup_spark.report.console import counts_line
 from semdedup_spark.report.terminal import cell, print_line
 from semdedup_spark.tables.maintenance import Tidied

@@ -25,8 +25,8 @@ from pyspark.sql import Row, SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, history
-from semdedup_spark.tables.literals import few_rows
-from semdedup_spark.tables.writes import CommitMark, LostCommitError, append_rows
+from semdedup_spark.tables.commits import CommitMark, LostCommitError, append_rows
+from semdedup_spark.tables.literal_rows import few_rows
 
 _STAGE = "lease"
 CLAIMED, RENEWED, RELEASED = "claimed", "renewed", "released"

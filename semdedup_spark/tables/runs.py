@@ -13,8 +13,8 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, read_table, table_exists
-from semdedup_spark.tables.literals import few_rows
-from semdedup_spark.tables.writes import CommitMark, append_rows
+from semdedup_spark.tables.commits import CommitMark, append_rows
+from semdedup_spark.tables.literal_rows import few_rows
 
 # The ledger's clock has no smaller step.
 _TICK = timedelta(microseconds=1)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from semdedup_spark.encoders.images import decode_image
+from semdedup_spark.encoders.image.decode import decode_image
 
 Row = dict[str, Any]
 Mode = Literal["RGB", "L"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semdedup_spark.encoders.minilm_files import minilm_directory
 from semdedup_spark.encoders.precision import check_precision, precision_error
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
+from semdedup_spark.encoders.text.minilm_files import minilm_directory
 from semdedup_spark.errors import EnvironmentProblem
 
 X = np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)

@@ -32,7 +32,7 @@ from semdedup_spark.pipeline import (
     run_score,
     run_select,
 )
-from semdedup_spark.pipeline.overriding import Rows, override_rows
+from semdedup_spark.pipeline.operations.override import Rows, override_rows
 from tests.jobs.jobfiles import vectors_job
 from tests.oracle import brute_force
 

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-import semdedup_spark.pipeline.cluster as cluster_stage
+import semdedup_spark.pipeline.stages.cluster as cluster_stage
 from semdedup_spark.config import SelectConfig
 from semdedup_spark.errors import ConfigError, GuardError, StageOrderError
-from semdedup_spark.kernels.kmeans import Clustering
+from semdedup_spark.kernels.cluster.lloyd import Clustering
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import (
     DRIFT_BOUND,
-    growth,
     open_job,
     run_forget,
     run_prune,
     run_recluster,
     run_select,
 )
-from semdedup_spark.tables import writes
-from semdedup_spark.transforms import sending
+from semdedup_spark.pipeline.stages.embed import source_changes
+from semdedup_spark.tables import commits
+from semdedup_spark.transforms.score import compare_broadcast
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, scored, table, vectors_job
 
 N, D = 240, 6
@@ -137,9 +137,9 @@ def test_nights_leave_what_one_run_leaves(
     spark, tmp_path, monkeypatch, recall, rank_by, few, targets_travel
 ):
     if not targets_travel:
-        monkeypatch.setattr(sending, "_MOST_BYTES", 0)
-    monkeypatch.setattr(growth, "FEW", few)
-    monkeypatch.setattr("semdedup_spark.pipeline.updates.FEW", few)
+        monkeypatch.setattr(compare_broadcast, "_MOST_BYTES", 0)
+    monkeypatch.setattr(source_changes, "FEW", few)
+    monkeypatch.setattr("semdedup_spark.pipeline.stages.score_changes.FEW", few)
     settings = {"recall": recall, "rank_by": rank_by}
     config = job(tmp_path / "nights", tmp_path / "source", **settings)
     states = nights(len(recall) + len(rank_by))
@@ -263,7 +263,7 @@ def test_a_run_goes_on_where_a_command_that_forgets_rows_was_killed(spark, tmp_p
     def killed(*_):  # rows are erased, and nothing says so
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("semdedup_spark.pipeline.forget.note_erasure", killed)
+    monkeypatch.setattr("semdedup_spark.pipeline.operations.forget.note_erasure", killed)
     with pytest.raises(KeyboardInterrupt):
         run_forget(open_job(spark, config), [name(3), "bad"])
     with pytest.raises(StageOrderError, match="forgotten since"):
@@ -327,7 +327,7 @@ def test_centroids_are_known_by_their_newest_commit_and_never_mixed(spark, tmp_p
     write_source(spark, tmp_path / "source", rows)
     with monkeypatch.context() as forgetful:
         for limit in ("_NEAR", "_FAR"):
-            forgetful.setattr(writes, limit, 1)
+            forgetful.setattr(commits, limit, 1)
         grown = run(spark, config)
     assert grown.records[1].reused
     assert grown.records[2].counts["targets"] == 30

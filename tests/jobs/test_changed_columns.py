@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import open_job
 from semdedup_spark.errors import SourceError
-from semdedup_spark.pipeline.overriding import Rows, override_rows, withdraw_overrides
+from semdedup_spark.pipeline.operations.override import Rows, override_rows, withdraw_overrides
 from tests.jobs.jobfiles import run, table, vectors_job
 
 VECTORS = np.random.default_rng(0).standard_normal((8, 4)).tolist()

@@ -7,13 +7,14 @@ import pytest
 from pyspark.sql import functions as F
 
 from semdedup_spark.errors import ConfigError, MixedEncodersError
-from semdedup_spark.kernels.kmeans import assign
-from semdedup_spark.kernels.levels import TwoLevels
+from semdedup_spark.kernels.cluster.assign import TwoLevels
+from semdedup_spark.kernels.cluster.lloyd import assign
 from semdedup_spark.kernels.vectors import unit_rows
-from semdedup_spark.pipeline import open_job, planned, run_cluster, run_embed, run_plan, run_score
+from semdedup_spark.pipeline import open_job, run_cluster, run_embed, run_plan, run_score
+from semdedup_spark.pipeline.stages import compare_settings
 from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.writes import mark_at, replace_table
-from semdedup_spark.transforms.centroids import collect_centroids
+from semdedup_spark.tables.commits import mark_at, replace_table
+from semdedup_spark.transforms.cluster.centroid_rows import collect_centroids
 from tests.jobs.jobfiles import near_duplicates, scored, table, vectors_job, write_vectors
 from tests.oracle import brute_force
 
@@ -66,9 +67,9 @@ def test_exact_recall_assigns_to_the_nearest_centroid_which_workers_may_read_fro
     spark, source, two_levels, monkeypatch
 ):
     root, X = source
-    monkeypatch.setattr(planned, "_LARGEST_CLOSURE", 0)
+    monkeypatch.setattr(compare_settings, "_LARGEST_CLOSURE", 0)
     centroids = table(spark, root / "two", "centroids")
-    assert planned.clusters(centroids, 600)[0].files
+    assert compare_settings.clusters(centroids, 600)[0].files
     scored(spark, job(root, "exact", recall="exact", n_clusters=64, levels=2))
     held = collect_centroids(centroids)
     labels, found, ordered = found_scores(spark, root / "exact", X)

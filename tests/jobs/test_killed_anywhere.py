@@ -11,9 +11,10 @@ import pytest
 
 from semdedup_spark.errors import OutputError, SourceError
 from semdedup_spark.failures import explained
-from semdedup_spark.pipeline import Listener, commits, open_job, run_job
-from semdedup_spark.pipeline.leasing import held_output
-from semdedup_spark.tables import writes
+from semdedup_spark.pipeline import Listener, open_job, run_job
+from semdedup_spark.pipeline.operations.lease import held_output
+from semdedup_spark.pipeline.stages.embed import embed_commits
+from semdedup_spark.tables import commits
 from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_vectors
 
 TABLES = ("embeddings", "centroids", "scores", "duplicates", "deduplicated", "quarantine")
@@ -61,7 +62,7 @@ def killed(seen, stages, config, spark, monkeypatch):
     """Run until one of the stages has made a commit that no run before was killed after; whether it
     was killed.
     """
-    write = writes._write
+    write = commits._write
 
     def deadly(df, root, table, mark, **how):
         commit = write(df, root, table, mark, **how)
@@ -71,7 +72,7 @@ def killed(seen, stages, config, spark, monkeypatch):
         return commit
 
     with monkeypatch.context() as patched:
-        patched.setattr(writes, "_write", deadly)
+        patched.setattr(commits, "_write", deadly)
         try:
             run(spark, config)
         except Killed:
@@ -119,7 +120,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_repairs(spark, base, tmp_pat
 def test_a_source_removed_while_it_is_read_stops_the_run_and_the_next_one_repairs(
     spark, base, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(commits.FIRST_COMMIT, "none", 60)
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "none", 60)
     source, aside = tmp_path / "source", tmp_path / "aside"
     whole = spark.read.format("delta").option("versionAsOf", 0).load(str(base / "source"))
     whole.coalesce(1).write.parquet(str(source))
@@ -150,7 +151,7 @@ def test_an_output_that_cannot_be_written_is_refused_with_its_cause(spark, base,
 def test_a_job_killed_after_each_kind_of_write_leaves_what_an_undisturbed_one_leaves(
     spark, base, monkeypatch
 ):
-    monkeypatch.setitem(commits.FIRST_COMMIT, "none", 60)
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "none", 60)
     config, calm = nightly(base, "out"), nightly(base, "calm")
     embed = {"embeddings", "quarantine", "runs"}
     score, select = {"scores", "clusters", "runs"}, {"duplicates", "deduplicated", "runs"}

@@ -6,8 +6,8 @@ import pytest
 from semdedup_spark import open_job, parse_config
 from semdedup_spark.errors import ConfigError, GuardError, SourceError, UnknownRowError
 from semdedup_spark.pipeline import run_select
-from semdedup_spark.pipeline.diff import diff_runs
-from semdedup_spark.pipeline.overriding import Rows, override_rows, withdraw_overrides
+from semdedup_spark.pipeline.operations.diff import diff_runs
+from semdedup_spark.pipeline.operations.override import Rows, override_rows, withdraw_overrides
 from tests.jobs.jobfiles import run, table
 
 TEXTS = {

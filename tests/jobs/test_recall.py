@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import semdedup_spark.pipeline.cluster as cluster_stage
-from semdedup_spark.kernels.kmeans import Clustering
+import semdedup_spark.pipeline.stages.cluster as cluster_stage
+from semdedup_spark.kernels.cluster.lloyd import Clustering
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, run_plan
 from tests.jobs.jobfiles import (
@@ -141,12 +141,12 @@ def test_a_budget_of_probes_raises_recall_and_certifies_less_than_it_reaches(spa
 
 
 def test_tiles_and_probe_tiles_of_cut_clusters_give_the_same_scores(spark, source, monkeypatch):
-    from semdedup_spark.pipeline import comparing
+    from semdedup_spark.pipeline.stages import compare
 
     root, X = source
-    whole = comparing.plan_units
+    whole = compare.plan_units
     monkeypatch.setattr(
-        comparing,
+        compare,
         "plan_units",
         lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=150, probes=probes),
     )

@@ -8,12 +8,12 @@ import pytest
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, run_select
-from semdedup_spark.pipeline.diff import diff_runs
-from semdedup_spark.pipeline.explain import run_explain
-from semdedup_spark.pipeline.overriding import Rows, override_rows, withdraw_overrides
-from semdedup_spark.pipeline.overview import run_overview
-from semdedup_spark.pipeline.selected import edge_removals, find_selection
-from semdedup_spark.pipeline.tune import run_tune
+from semdedup_spark.pipeline.operations.diff import diff_runs
+from semdedup_spark.pipeline.operations.override import Rows, override_rows, withdraw_overrides
+from semdedup_spark.pipeline.queries.explain import run_explain
+from semdedup_spark.pipeline.queries.report_data import run_overview
+from semdedup_spark.pipeline.queries.selections import edge_removals, find_selection
+from semdedup_spark.pipeline.queries.tune import run_tune
 from semdedup_spark.report.html import render_report
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
 

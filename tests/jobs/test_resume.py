@@ -4,16 +4,17 @@ import shutil
 
 import pytest
 
-import semdedup_spark.pipeline.embed as embed_stage
-import semdedup_spark.pipeline.score as score_stage
+import semdedup_spark.pipeline.stages.embed.embed as embed_stage
+import semdedup_spark.pipeline.stages.score as score_stage
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
-from semdedup_spark.pipeline import Listener, commits, open_job, run_embed, run_job
-from semdedup_spark.sources import reading
+from semdedup_spark.pipeline import Listener, open_job, run_embed, run_job
+from semdedup_spark.pipeline.stages.embed import embed_commits
+from semdedup_spark.sources import open_raw
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
 
 
 def test_a_killed_embedding_continues_where_it_stopped(spark, tmp_path, monkeypatch):
-    monkeypatch.setitem(commits.FIRST_COMMIT, "none", 50)
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "none", 50)
     X = near_duplicates(300)
     X[2] = 0.0
     write_vectors(spark, tmp_path / "source", X)
@@ -59,7 +60,7 @@ def test_files_that_change_while_they_are_read_stop_the_run(spark, tmp_path, mon
         update={"source": config.source.model_copy(update={"format": "parquet"})}
     )
     seen = iter(["files:1:0:0", "files:2:0:0"])
-    monkeypatch.setattr(reading, "file_fingerprint", lambda *_: next(seen))
+    monkeypatch.setattr(open_raw, "file_fingerprint", lambda *_: next(seen))
     with pytest.raises(SourceChangedError) as caught:
         run(spark, config)
     assert caught.value.retryable
@@ -80,7 +81,7 @@ def test_a_removed_table_is_made_anew_also_when_killed_in_between(spark, tmp_pat
     config = vectors_job(tmp_path / "out", tmp_path / "source")
     first = run(spark, config)
     shutil.rmtree(tmp_path / "out" / "embeddings")
-    monkeypatch.setitem(commits.FIRST_COMMIT, "none", 20)
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "none", 20)
 
     def die(progress):
         raise KeyboardInterrupt
@@ -95,7 +96,7 @@ def test_a_removed_table_is_made_anew_also_when_killed_in_between(spark, tmp_pat
 def test_another_writer_of_the_same_output_is_noticed(spark, tmp_path, monkeypatch):
     write_vectors(spark, tmp_path / "source", near_duplicates(60))
     config = vectors_job(tmp_path / "out", tmp_path / "source")
-    monkeypatch.setitem(commits.FIRST_COMMIT, "none", 20)
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "none", 20)
     place = f"delta.`{tmp_path}/out/embeddings`"
 
     def intrude(progress):

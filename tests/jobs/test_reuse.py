@@ -10,7 +10,8 @@ from PIL import Image
 
 from semdedup_spark import open_job, parse_config
 from semdedup_spark.errors import MixedEncodersError
-from semdedup_spark.pipeline import Listener, commits, run_embed
+from semdedup_spark.pipeline import Listener, run_embed
+from semdedup_spark.pipeline.stages.embed import embed_commits
 from tests.jobs.jobfiles import table
 
 
@@ -115,18 +116,18 @@ def test_killed_while_it_reuses_it_continues_and_encodes_nothing_twice(
 ):
     write_pictures(spark, tmp_path / "source", first_rows())
     config = pictures_job(tmp_path / "out", tmp_path / "source")
-    monkeypatch.setitem(commits.FIRST_COMMIT, "pixels", 20)
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "pixels", 20)
     with pytest.raises(Killed):  # in the middle, and the source changes before it goes on
         embed(spark, config, progress=die)
     before = table(spark, tmp_path / "out", "embeddings").count()
     assert 0 < before < 60
     write_pictures(spark, tmp_path / "source", changed_rows())
-    monkeypatch.setitem(commits.FIRST_COMMIT, "pixels", first_commit)
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "pixels", first_commit)
     if first_commit == 10:  # again after the first new rows
         with pytest.raises(Killed):
             embed(spark, config, progress=die)
     else:  # again between the commit of the reused rows and the next one
-        monkeypatch.setattr(commits, "_commit", lambda *_: die(None))
+        monkeypatch.setattr(embed_commits, "_commit", lambda *_: die(None))
         with pytest.raises(Killed):
             embed(spark, config)
         monkeypatch.undo()
@@ -151,11 +152,11 @@ def test_another_encoder_reuses_nothing(spark, tmp_path):
 
 def test_two_encoders_never_meet_in_one_table(spark, tmp_path, monkeypatch):
     write_pictures(spark, tmp_path / "source", first_rows())
-    monkeypatch.setitem(commits.FIRST_COMMIT, "pixels", 20)
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "pixels", 20)
     other = pictures_job(tmp_path / "out", tmp_path / "source", image_size=2)
 
     def intrude(progress):
-        monkeypatch.setitem(commits.FIRST_COMMIT, "pixels", 20_000)
+        monkeypatch.setitem(embed_commits.FIRST_COMMIT, "pixels", 20_000)
         embed(spark, other)
 
     config = pictures_job(tmp_path / "out", tmp_path / "source")
@@ -167,13 +168,13 @@ def test_two_encoders_never_meet_in_one_table(spark, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("most", [100, 3, 0])
 def test_known_rows_are_told_from_the_others_whichever_side_is_sent(spark, monkeypatch, most):
-    monkeypatch.setattr(commits, "MOST_BROADCAST", most)
+    monkeypatch.setattr(embed_commits, "MOST_BROADCAST", most)
     columns = "id string, content_hash bigint, payload string"
     known = [("a", 1, "x"), ("b", 2, "x"), ("c", 3, "x"), ("d", 4, "x")]
     new = [("b", 9, "changed"), ("e", 5, "new"), (None, 7, None), (None, 7, None), ("e", 8, None)]
     rows = spark.createDataFrame([*known[:2], *new, known[3]], columns)
     table = spark.createDataFrame(known, columns)
-    left = commits.not_known(rows, table, n_known=4, n_new=3)
+    left = embed_commits.not_known(rows, table, n_known=4, n_new=3)
     assert left.columns == rows.columns
     assert sorted(map(str, left.collect())) == sorted(
         map(str, spark.createDataFrame(new, columns).collect())

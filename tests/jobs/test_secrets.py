@@ -11,11 +11,11 @@ import pytest
 from semdedup_spark import open_job, parse_config, run_job
 from semdedup_spark.config import canonical_json, plain_settings
 from semdedup_spark.errors import SourceError, StageOrderError
-from semdedup_spark.pipeline.embed import embed_settings
 from semdedup_spark.pipeline.identity import result_key
-from semdedup_spark.pipeline.overview import run_overview
-from semdedup_spark.pipeline.stages import require_stage, run_stage
-from semdedup_spark.pipeline.status import read_status, summary_dict
+from semdedup_spark.pipeline.operations.status import read_status, summary_dict
+from semdedup_spark.pipeline.queries.report_data import run_overview
+from semdedup_spark.pipeline.stage_runner import require_stage, run_stage
+from semdedup_spark.pipeline.stages.embed.embed import embed_settings
 from semdedup_spark.report.html import render_report
 from semdedup_spark.tables.runs import StageRecord
 from tests.jobs.jobfiles import near_duplicates, write_jsonl

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from semdedup_spark import open_job, parse_config
-from semdedup_spark.pipeline import commits, run_embed
+from semdedup_spark.pipeline import run_embed
+from semdedup_spark.pipeline.stages.embed import embed_commits
 from tests.jobs.jobfiles import near_duplicates, run, table
 from tests.sources.shards import tar_bytes
 
@@ -40,7 +41,7 @@ def test_shards_of_photos_are_deduplicated(spark, shared_data, tmp_path):
 
 
 def test_commits_of_a_folder_and_of_shards_hold_every_row_once(spark, tmp_path, monkeypatch):
-    monkeypatch.setitem(commits.FIRST_COMMIT, "pixels", 9)
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "pixels", 9)
     folder, shards = tmp_path / "files", tmp_path / "shards"
     folder.mkdir()
     shards.mkdir()

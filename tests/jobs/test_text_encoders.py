@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from semdedup_spark import open_job, parse_config
-from semdedup_spark.encoders.batches import encode_payloads
-from semdedup_spark.encoders.hf_text import load_hf_text
 from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.encoders.stream.encoded_batch import encode_payloads
+from semdedup_spark.encoders.text.hf_text import load_hf_text
 from semdedup_spark.pipeline import run_embed
 from tests.encoders.textmodels import TEXTS, make, text_of
 from tests.jobs.jobfiles import table, write_jsonl

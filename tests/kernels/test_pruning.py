@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from semdedup_spark.kernels.association import cramers_v
 from semdedup_spark.kernels.pruning import (
     PRUNE_TYPES,
     choose_rows,
@@ -19,6 +18,7 @@ from semdedup_spark.kernels.pruning import (
     prune_clusters,
     random_scores,
 )
+from semdedup_spark.kernels.statistics.cramers_v import cramers_v
 
 SIZES = st.lists(st.integers(0, 300), min_size=1, max_size=30)
 RATIOS = st.one_of(st.integers(1, 100), st.floats(1, 100).map(lambda x: round(x, 3)))

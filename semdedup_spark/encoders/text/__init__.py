@@ -1,0 +1,1 @@
+"""Encoders of text: tokens, windows, and the models of each library."""

@@ -1,0 +1,1 @@
+"""k-means: training, assignment, and what it will cost."""

@@ -1,0 +1,1 @@
+"""Comparing the rows of clusters: units, similarities, borders."""

@@ -1,0 +1,141 @@
+"""Which units a row visits, and what it does there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from semdedup_spark.kernels.cluster.lloyd import LabelArray
+from semdedup_spark.kernels.score.unit_plan import SizeArray, UnitPlan
+from semdedup_spark.kernels.vectors import HashArray, IndexArray
+
+RoleArray = npt.NDArray[np.int8]
+# At home a row is compared with the rows of its own cluster and slot, and with the second side.
+HOME = 0
+# Elsewhere the rows of one side are compared with those of the other.
+FIRST = 1
+SECOND = 2
+
+
+@dataclass(frozen=True)
+class Routes:
+    """One entry per (row, unit it visits). ``row``: position in the input; ``unit``; ``tile``: the
+    cluster whose rows it meets there (a unit has one tile of a cluster); ``role``: ``HOME``,
+    ``FIRST`` or ``SECOND``. A row is at home in exactly one unit.
+    """
+
+    row: IndexArray
+    unit: IndexArray
+    tile: LabelArray
+    role: RoleArray
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Rows that visit clusters which are not their own. ``row``: (m,) position; ``cluster``: (m,)
+    int32.
+    """
+
+    row: IndexArray
+    cluster: LabelArray
+
+
+def route(
+    labels: LabelArray,
+    hashes: HashArray,
+    plan: UnitPlan,
+    *,
+    travels: npt.NDArray[np.bool_] | None = None,
+    probes: Visits | None = None,
+) -> Routes:
+    """The units that each row visits.
+
+    ``labels``: (n,) int32; ``hashes``: (n,) uint64, equal for equal vectors, so that exact
+    duplicates share a slot; ``travels``: (n,) bool, false for a row that another one with the same
+    vector stands for, and that only goes home; ``probes``: visits to other clusters.
+    """
+    slot = _slot(hashes, plan.slots[labels])
+    home = Routes(
+        np.arange(len(labels), dtype=np.int64),
+        plan.first_unit[labels] + _triangle(slot, slot),
+        labels,
+        np.full(len(labels), HOME, dtype=np.int8),
+    )
+    rows = home.row if travels is None else home.row[travels]
+    parts = [
+        home,
+        _to_other_slots(rows, labels, slot, plan),
+        _to_probe_slots(rows, labels, slot, plan),
+    ]
+    if probes is not None:
+        kept = slice(None) if travels is None else travels[probes.row]
+        parts.append(_as_probes(probes.row[kept], probes.cluster[kept], hashes, plan))
+    return Routes(
+        np.concatenate([part.row for part in parts]),
+        np.concatenate([part.unit for part in parts]),
+        np.concatenate([part.tile for part in parts]),
+        np.concatenate([part.role for part in parts]),
+    )
+
+
+def home_units(cluster: int, plan: UnitPlan) -> SizeArray:
+    """The units in which the members of a cluster are at home."""
+    slot = np.arange(plan.slots[cluster])
+    return np.asarray(plan.first_unit[cluster] + _triangle(slot, slot))
+
+
+def _slot(hashes: HashArray, slots: SizeArray) -> IndexArray:
+    return (hashes % np.maximum(slots, 1).astype(np.uint64)).astype(np.int64)
+
+
+def _triangle(high: IndexArray, low: IndexArray) -> IndexArray:
+    return high * (high + 1) // 2 + low
+
+
+def _repeat(counts: SizeArray) -> tuple[IndexArray, IndexArray]:
+    """For entry i, ``counts[i]`` times (i, 0), (i, 1), ..."""
+    entry = np.repeat(np.arange(len(counts)), counts)
+    return entry, np.arange(len(entry)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _to_other_slots(
+    rows: IndexArray, labels: LabelArray, slot: IndexArray, plan: UnitPlan
+) -> Routes:
+    entry, turn = _repeat(plan.slots[labels[rows]] - 1)
+    row = rows[entry]
+    other = turn + (turn >= slot[row])  # all slots but the own
+    unit = plan.first_unit[labels[row]] + _triangle(
+        np.maximum(slot[row], other), np.minimum(slot[row], other)
+    )
+    role = np.where(slot[row] < other, FIRST, SECOND).astype(np.int8)
+    return Routes(row, unit, labels[row], role)
+
+
+def _to_probe_slots(
+    rows: IndexArray, labels: LabelArray, slot: IndexArray, plan: UnitPlan
+) -> Routes:
+    entry, probe_slot = _repeat(plan.probe_slots[labels[rows]])
+    row = rows[entry]
+    unit = _probe_tile(labels[row], slot[row], probe_slot, plan)
+    return Routes(row, unit, labels[row], np.full(len(row), FIRST, dtype=np.int8))
+
+
+def _as_probes(row: IndexArray, cluster: LabelArray, hashes: HashArray, plan: UnitPlan) -> Routes:
+    cut = plan.probe_slots[cluster] > 0
+    entry, slot = _repeat(np.where(cut, plan.slots[cluster], 1))
+    row, cluster, cut = row[entry], cluster[entry], cut[entry]
+    probe_slot = _slot(hashes[row], plan.probe_slots[cluster])
+    tile = _probe_tile(cluster, slot, probe_slot, plan)
+    unit = np.where(cut, tile, plan.first_unit[cluster])
+    return Routes(row, unit, cluster, np.full(len(row), SECOND, dtype=np.int8))
+
+
+def _probe_tile(
+    cluster: LabelArray, slot: IndexArray, probe_slot: IndexArray, plan: UnitPlan
+) -> IndexArray:
+    members = _triangle(plan.slots[cluster], np.zeros(len(cluster), dtype=np.int64))
+    return np.asarray(
+        plan.first_unit[cluster] + members + slot * plan.probe_slots[cluster] + probe_slot
+    )

@@ -1,0 +1,116 @@
+"""Erasure: rows leave every table, and what they hid comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.pipeline.ids import parse_ids
+from semdedup_spark.pipeline.refresh import Basis, as_last_made, refresh_others
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.stages.cluster import require_centroids
+from semdedup_spark.pipeline.stages.embed.embed import note_erasure, require_embed
+from semdedup_spark.pipeline.stages.reference import check_reference
+from semdedup_spark.pipeline.stages.score import run_score
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.commits import replace_rows, table_state
+from semdedup_spark.tables.hash_buckets import part_with
+from semdedup_spark.tables.literal_rows import ids_as
+from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.transforms.checkpoint import held
+from semdedup_spark.transforms.score.rank_key import check_rank_by
+
+MOST_IDS = 10_000
+_WITH_IDS = (s.EMBEDDINGS, s.QUARANTINE, s.OVERRIDES)
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Rows erased from ``embeddings`` and from ``quarantine``, and the stages that ran after it.
+    ``tables``: those whose old files still hold them, as SQL names them; ``stale``: those of
+    selections that can no longer be made as they were configured, which hold them still;
+    ``unknown``: ids that no table had.
+    """
+
+    embedded: int
+    quarantined: int
+    records: tuple[StageRecord, ...]
+    tables: tuple[str, ...]
+    stale: tuple[str, ...]
+    unknown: tuple[object, ...]
+
+
+def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
+    """Erase rows by their ids. Rows whose neighbor they were are scored again, and the selections,
+    named ones as well, and a pruning are made anew, so that the tables are those of a run over the
+    rest. All of it with the settings that it was last made with, whatever the job's say. Repeated,
+    it changes nothing; killed and given again, it ends as if it had not been killed. No guard stops
+    it.
+
+    Raises :class:`ConfigError` where an id cannot be one of this table.
+    """
+    embed = require_embed(job)
+    wanted = _typed(job, ids)
+    job = as_last_made(job)
+    made = {record.stage for record in job.ledger.records()}
+    # What must run afterwards is known to be able to before anything is erased.
+    cluster = require_centroids(job) if made & {"score", "prune"} else None
+    if "score" in made:
+        check_reference(job)
+        own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
+        check_rank_by(own, job.config.score.rank_by)
+    erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}
+    embed = note_erasure(job, embed)
+    done, stale = _follow(job, embed, cluster, made) if cluster is not None else ((), ())
+    job.ledger.flush()
+    hold = [s.EMBEDDINGS, s.QUARANTINE, *([s.OVERRIDES] if erased[s.OVERRIDES] else [])]
+    hold += [s.SCORES for each in done if each.stage == "score"]
+    hold += [table for each in done if each.stage != "score" for table in each.outputs]
+    places = tuple(map(job.root.name, hold))
+    counts = {name: sum(found.values()) for name, found in erased.items()}
+    known = {id_ for found in erased.values() for id_ in found}
+    unknown = tuple(id_ for id_ in wanted if str(id_) not in known)
+    return Forgotten(counts[s.EMBEDDINGS], counts[s.QUARANTINE], done, places, stale, unknown)
+
+
+def _follow(
+    job: Job, embed: StageRecord, cluster: StageRecord, made: set[str]
+) -> tuple[tuple[StageRecord, ...], tuple[str, ...]]:
+    """(the stages after ``embed`` that had been run, run again; the tables that could not be)."""
+    score = run_score(job, embed, cluster) if "score" in made else None
+    others = refresh_others(job, Basis(embed, cluster, score), guarded=False)
+    return (*([score] if score else []), *others.records), others.stale
+
+
+def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:
+    if not 0 < len(set(ids)) <= MOST_IDS:
+        raise ConfigError(
+            f"forget must be given 1 to {MOST_IDS:,} ids. Got {len(set(ids)):,}.",
+            hint="delete more of them in the source, and run `semdedup run`.",
+        )
+    kind = read_table(job.spark, job.root, s.EMBEDDINGS).schema[s.ID].dataType
+    return sorted(parse_ids(ids, kind))
+
+
+def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[str, int]:
+    """How many rows the table had of each id, as text, if it had any; they are gone now."""
+    state = table_state(job.spark, job.root, table)
+    if state is None:
+        return {}
+    rows = read_table(job.spark, job.root, table, state.version)
+    wanted = F.broadcast(ids_as(rows.schema[s.ID].dataType, ids, job.spark))  # MOST_IDS at most
+    counts = held(rows.join(wanted, s.ID, "left_semi").groupBy(s.ID).count())
+    found = {str(row[0]): int(row[1]) for row in counts.collect()}
+    if found:
+        # The result stays that of the source; how often rows were erased tells it from the one
+        # before.
+        erased = state.mark.erased + sum(found.values())
+        mark = replace(state.mark, run_id=job.run_id, erased=erased)
+        part = part_with(counts.select(s.ID), rows.count())
+        beside = part.of(rows).join(wanted, s.ID, "left_anti").select(*rows.columns)
+        replace_rows(beside, job.root, table, part, mark)
+    return found

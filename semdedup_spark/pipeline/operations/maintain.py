@@ -1,0 +1,39 @@
+"""Housekeeping of a whole output."""
+
+from __future__ import annotations
+
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.maintenance import (
+    SHORTEST_RETENTION_HOURS,
+    Tidied,
+    tidy_table,
+    trim_rows,
+)
+
+_LEDGERS = (s.RUNS, s.LEASES)
+
+
+def maintain(
+    job: Job, *, retain_hours: int = SHORTEST_RETENTION_HOURS, ledger_days: int = 365
+) -> list[Tidied]:
+    """OPTIMIZE and VACUUM every table that the ledger knows, after the rows of ``runs`` and
+    ``leases`` older than ``ledger_days`` are gone.
+    """
+    job.begin()
+    tables = [t for t in _known_tables(job) if table_exists(job.spark, job.root, t)]
+    for table in _LEDGERS:
+        if table in tables:
+            trim_rows(job.spark, job.root, table, older_than_days=ledger_days)
+    return [tidy_table(job.spark, job.root, t, retain_hours=retain_hours) for t in tables]
+
+
+def _known_tables(job: Job) -> list[str]:
+    if not table_exists(job.spark, job.root, s.RUNS):
+        return []
+    ledger = read_table(job.spark, job.root, s.RUNS)
+    written = ledger.select(F.explode(F.map_keys("outputs"))).distinct().collect()  # some ten
+    return sorted({row[0] for row in written} | {*_LEDGERS, s.OVERRIDES})

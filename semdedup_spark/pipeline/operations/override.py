@@ -1,0 +1,143 @@
+"""Decisions of people about single rows: kept or removed in any case, by every later selection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ConfigError, UnknownRowError
+from semdedup_spark.pipeline.ids import parse_ids
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.stages.decisions import decisions
+from semdedup_spark.pipeline.stages.reference import check_reference
+from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.commits import CommitMark, replace_table
+from semdedup_spark.tables.literal_rows import ids_as
+from semdedup_spark.transforms.checkpoint import held
+
+_STAGE = "override"
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows: ``ids`` as text, and ``groups``, ids of survivors, for the rows that they stand
+    for.
+    """
+
+    ids: Sequence[str] = ()
+    groups: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Overridden:
+    """``changed`` overrides by this command; ``total``: overrides in the table now."""
+
+    changed: int
+    total: int
+
+
+def override_rows(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
+    """Keep or remove rows in any case, from the next selection on; repeated, it changes nothing.
+    A row has one override: a later one replaces it. A group to be removed goes with its survivor.
+
+    Raises :class:`UnknownRowError` for an id that was never scored, or that stands for no row.
+    """
+    if not reason.strip():
+        raise ConfigError("--reason must say why. Got nothing.")
+    job.begin()
+    check_reference(job)
+    # Rows of a reference stay, also where rows of the source have the same ids.
+    own_survivors = job.config.reference is None
+    chosen = _chosen(job, rows, with_survivor=action == s.REMOVE and own_survivors)
+    moment = F.lit(datetime.now(timezone.utc)).cast("timestamp")
+    wanted = chosen.select(
+        s.ID,
+        F.lit(action).alias(s.ACTION),
+        F.lit(reason).alias(s.REASON),
+        moment.alias(s.CHANGED_AT),
+    )
+    old = decisions(job, chosen.schema[s.ID].dataType)
+    if old is not None:
+        wanted = wanted.join(old, [s.ID, s.ACTION, s.REASON], "left_anti").select(*wanted.columns)
+    wanted = held(wanted)
+    changed = wanted.count()
+    kept = wanted if old is None else old.join(wanted, s.ID, "left_anti").unionByName(wanted)
+    return _store(job, kept, changed)
+
+
+def withdraw_overrides(job: Job, ids: Sequence[str], action: str) -> Overridden:
+    """Forget overrides of this ``action``; rows without one are passed over."""
+    job.begin()
+    old = _overrides(job)
+    if old is None:
+        return Overridden(0, 0)
+    chosen = _typed(job, ids, s.OVERRIDES)
+    leaving = held(old.filter(F.col(s.ACTION) == action).join(chosen, s.ID, "semi"))
+    return _store(job, old.join(leaving, s.ID, "left_anti"), leaving.count())
+
+
+def _overrides(job: Job) -> DataFrame | None:
+    if not table_exists(job.spark, job.root, s.OVERRIDES):
+        return None
+    return read_table(job.spark, job.root, s.OVERRIDES)
+
+
+def _store(job: Job, rows: DataFrame, changed: int) -> Overridden:
+    if not changed:
+        old = _overrides(job)
+        return Overridden(0, 0 if old is None else old.count())
+    mark = CommitMark(job.run_id, _STAGE, "")
+    ready = held(rows.select(s.ID, s.ACTION, s.REASON, s.CHANGED_AT).coalesce(1))
+    return Overridden(changed, replace_table(ready, job.root, s.OVERRIDES, mark).rows)
+
+
+def _chosen(job: Job, rows: Rows, *, with_survivor: bool) -> DataFrame:
+    """(id) of the rows meant, each once."""
+    scores = read_table(job.spark, job.root, s.SCORES)
+    given = _typed(job, rows.ids)
+    _refuse_unknown(given, scores.select(s.ID), "be a row of scores")
+    if not rows.groups:
+        return given.select(s.ID).distinct()
+    heads = _typed(job, rows.groups)
+    duplicates = read_table(job.spark, job.root, _duplicates(job))
+    survivors = duplicates.select(F.col(s.SURVIVOR_ID).alias(s.ID))
+    _refuse_unknown(heads, survivors, f"be a survivor_id of {_duplicates(job)}")
+    parts = [given, _members(job, rows.groups), *([heads] if with_survivor else [])]
+    chosen = parts[0].select(s.ID)
+    for part in parts[1:]:
+        chosen = chosen.unionByName(part.select(s.ID))
+    return chosen.distinct()
+
+
+def _members(job: Job, groups: Sequence[str]) -> DataFrame:
+    heads = _typed(job, groups).select(F.col(s.ID).alias(s.SURVIVOR_ID))
+    duplicates = read_table(job.spark, job.root, _duplicates(job))
+    return duplicates.join(heads, s.SURVIVOR_ID, "semi").select(s.ID)
+
+
+def _duplicates(job: Job) -> str:
+    return s.of_selection(s.DUPLICATES, job.config.select.name)
+
+
+def _typed(job: Job, ids: Sequence[str], like: str = s.SCORES) -> DataFrame:
+    """(id), in the type of a table's. Raises :class:`InvalidIdError` for no value of it."""
+    kind = read_table(job.spark, job.root, like).schema[s.ID].dataType
+    return ids_as(kind, parse_ids(ids, kind), job.spark)
+
+
+def _refuse_unknown(typed: DataFrame, known: DataFrame, must: str) -> None:
+    """Every one of the few ids, ``typed``, must be among the ``known``."""
+    missing = typed.join(known, s.ID, "left_anti").orderBy(s.ID).limit(_SHOWN + 1).collect()
+    if missing:
+        more = ", ..." if missing[_SHOWN:] else ""
+        shown = ", ".join(repr(str(row[0])) for row in missing[:_SHOWN]) + more
+        raise UnknownRowError(
+            f"every id must {must}. Not so: {shown}.",
+            hint="nothing was written; ids are compared exactly.",
+        )

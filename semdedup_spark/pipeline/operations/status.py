@@ -1,0 +1,130 @@
+"""What the ledger says: what ran, what is there, who works here now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.pipeline.job import JobSummary
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.leases import Claim, read_claims
+from semdedup_spark.tables.runs import StageRecord
+
+_RUNS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """One run: its first stage's start, the seconds of its stages, which of them were computed and
+    which reused.
+    """
+
+    run_id: str
+    started_at: datetime
+    seconds: float
+    computed: tuple[str, ...]
+    reused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Status:
+    """``stages``: the newest record of each; ``runs``: newest first; ``holder``: who works here."""
+
+    output: str
+    stages: tuple[StageRecord, ...]
+    runs: tuple[RunLine, ...]
+    holder: Claim | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "output": self.output,
+            "working": None if self.holder is None else self.holder.run_id,
+            "stages": [stage_dict(record) for record in self.stages],
+            "runs": [
+                {
+                    "run_id": run.run_id,
+                    "started_at": run.started_at.isoformat(),
+                    "seconds": round(run.seconds, 3),
+                    "computed": list(run.computed),
+                    "reused": list(run.reused),
+                }
+                for run in self.runs
+            ],
+        }
+
+
+def summary_dict(job: Job, summary: JobSummary) -> dict[str, Any]:
+    """A finished run as plain values, for JSON: for whoever scheduled it."""
+    return {
+        "ok": True,
+        "run_id": job.run_id,
+        "output": job.root.location,
+        "read": summary.read,
+        "kept": summary.kept,
+        "removed": summary.removed,
+        "quarantined": summary.quarantined,
+        "eps": summary.eps,
+        "seconds": round(sum(record.seconds for record in summary.records), 3),
+        "stages": [stage_dict(record) for record in summary.records],
+        "stale": list(summary.stale),
+        "software": summary.records[-1].software,
+    }
+
+
+def stage_dict(record: StageRecord) -> dict[str, Any]:
+    """A stage's record as plain values, for JSON."""
+    return {
+        "stage": record.stage,
+        "run_id": record.run_id,
+        "started_at": record.started_at.isoformat(),
+        "seconds": round(record.seconds, 3),
+        "reused": record.reused,
+        "why": record.why,
+        "counts": record.counts,
+        "metrics": record.metrics,
+        "outputs": record.outputs,
+    }
+
+
+def read_status(job: Job) -> Status:
+    """Reads the ledger and the leases only; nothing is recorded."""
+    if not table_exists(job.spark, job.root, s.RUNS):
+        return Status(job.root.location, (), (), _holder(job))
+    ledger = read_table(job.spark, job.root, s.RUNS)
+    newest = sorted(job.ledger.records(), key=lambda record: record.started_at)
+    runs = (
+        ledger.groupBy("run_id")
+        .agg(
+            F.min("started_at").alias("started_at"),
+            F.sum("seconds").alias("seconds"),
+            F.collect_list(F.struct("started_at", s.STAGE, "reused")).alias("stages"),
+        )
+        .orderBy(F.desc("started_at"))
+        .limit(_RUNS_SHOWN)
+    )
+    return Status(
+        job.root.location, tuple(newest), tuple(map(_run_line, runs.collect())), _holder(job)
+    )
+
+
+def _run_line(row: Any) -> RunLine:
+    stages = sorted(row["stages"])
+    return RunLine(
+        row["run_id"],
+        row["started_at"].astimezone(timezone.utc),
+        row["seconds"],
+        tuple(stage for _, stage, reused in stages if not reused),
+        tuple(stage for _, stage, reused in stages if reused),
+    )
+
+
+def _holder(job: Job) -> Claim | None:
+    now = datetime.now(timezone.utc)
+    alive = (claim for claim in read_claims(job.spark, job.root) if claim.is_alive(now))
+    return next(alive, None)

@@ -1,0 +1,1 @@
+"""What reads an output and writes no table."""

@@ -1,0 +1,179 @@
+"""What clustering and each choice of recall would cost, estimated before anyone pays it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import ClusterConfig, ProbeBudget, ScoreConfig
+from semdedup_spark.kernels.cluster.cost import USUAL, Forecast, measured_rate
+from semdedup_spark.kernels.score.cost import (
+    ComparisonCost,
+    cheaper_all_with_all,
+    comparison_cost,
+    expected_probes,
+)
+from semdedup_spark.kernels.score.unit_plan import plan_units
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.stages.cluster import (
+    dimension_of,
+    expected_cost,
+    forecast_of,
+    require_centroids,
+)
+from semdedup_spark.pipeline.stages.compare_settings import clusters, probing_of, survey_sample
+from semdedup_spark.pipeline.stages.embed.embed import require_embed
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.transforms.cluster.centroid_source import CentroidSource
+from semdedup_spark.transforms.score.survey import Survey, survey_borders
+
+_BUDGETS = (1, 2, 4, 8, 16)
+_HORIZONS = (0.00095, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
+# Proof is worth this much more than the paper's way.
+_WORTH = 2.0
+# Below a minute of one core nobody should think about it.
+_CHEAP_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to score. ``not_cut``: share of the sample that would make all its required visits,
+    ``None`` for recall cluster, which makes none.
+    """
+
+    recall: str
+    eps_max: float
+    cost: ComparisonCost
+    not_cut: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``n`` rows in ``n_clusters``; ``forecast``: of comparing within these, ``why_clusters`` so
+    many; the choices of recall, the place of the recommended one, and why; no choices where there
+    are no clusters yet. ``flops_per_second``: of one core of this machine.
+    """
+
+    n: int
+    n_clusters: int
+    forecast: Forecast
+    why_clusters: str
+    flops_per_second: float
+    choices: list[Choice]
+    recommended: int
+    why: str
+
+
+def run_plan(job: Job) -> Plan:
+    """Estimate what clustering will cost and, where clusters are there, what each way of scoring
+    will. Reads ``embeddings`` and ``centroids``; writes nothing.
+    """
+    embed = require_embed(job)
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+    rows, n = embeddings.select(s.ID, s.EMBEDDING), embed.counts["embedded"]
+    expected = expected_cost(job, rows, n, dimension_of(rows))
+    if job.ledger.last("cluster") is None:
+        return _before_clustering(expected, job.config.cluster, "run `semdedup cluster` first")
+    require_centroids(job)
+    source, sizes = clusters(read_table(job.spark, job.root, s.CENTROIDS), n)
+    ways = _ways(job.config.score, job.config.select.eps)
+    sample = survey_sample(embeddings, n, source)
+    survey = survey_borders(sample, source, [probing_of(way) for way in ways])
+    seen = zip(ways, survey.probes, survey.cut, strict=True)
+    choices = [
+        _choice(way, source, sizes, expected_probes(probes, sizes, survey.n_rows), cut, survey)
+        for way, probes, cut in seen
+    ]
+    best, why = recommend(choices, job.config.score.eps_max)
+    rate = survey.flops_per_second
+    reason = _why_clusters(expected, job.config.cluster)
+    return Plan(n, source.n_clusters, expected, reason, rate, choices, best, why)
+
+
+def plan_sizes(n: int, dimension: int, cluster: ClusterConfig) -> Plan:
+    """The plan for rows that are not here, with clusters as uneven as is usual; no Spark."""
+    expected = forecast_of(cluster, n, dimension, USUAL)
+    return _before_clustering(expected, cluster, "choices of recall need embeddings and clusters")
+
+
+def _before_clustering(expected: Forecast, cluster: ClusterConfig, why: str) -> Plan:
+    rate = measured_rate(expected.dimension)
+    reason = _why_clusters(expected, cluster)
+    return Plan(expected.n, expected.n_clusters, expected, reason, rate, [], -1, why)
+
+
+def _why_clusters(expected: Forecast, cluster: ClusterConfig) -> str:
+    """What half and twice as many would cost."""
+    k, n = expected.n_clusters, expected.n
+    others = []
+    for word, other in (("half as many", k // 2), ("twice as many", 2 * k)):
+        if 1 <= other <= n:
+            fixed = cluster.model_copy(update={"n_clusters": other})
+            cost = forecast_of(fixed, n, expected.dimension, expected.sizes).cost
+            others.append(f"{word} would cost {cost / expected.cost:.2f} times as much")
+    chosen = "the cheapest" if cluster.n_clusters == "auto" else "as configured"
+    return "; ".join([chosen, *others])
+
+
+def _choice(
+    way: ScoreConfig,
+    source: CentroidSource,
+    sizes: npt.NDArray[np.float64],
+    probes: npt.NDArray[np.float64],
+    cut: int,
+    survey: Survey,
+) -> Choice:
+    probing, n = probing_of(way), float(sizes.sum())
+    not_cut = None if probing is None else 1 - cut / max(survey.n_rows, 1)
+    unit_rows = way.unit_rows(source.dimension)
+    exact = probing is not None and probing.budget is None
+    if exact and cheaper_all_with_all(sizes, probes, unit_rows):
+        sizes, probes, not_cut = np.array([n]), np.zeros(1), 1.0
+    units = plan_units(sizes, unit_rows=unit_rows, probes=None if probing is None else probes)
+    k, d = source.n_clusters, source.dimension
+    cost = comparison_cost(
+        sizes, probes, units, n_clusters=k, dimension=d, flops_per_second=survey.flops_per_second
+    )
+    return Choice(_label(way), way.eps_max, cost, not_cut)
+
+
+def _ways(settings: ScoreConfig, eps: float | None) -> list[ScoreConfig]:
+    """The paper's way, budgets, and exact for the configured and for tighter horizons."""
+    horizons = {settings.eps_max, *([eps] if eps else []), *_HORIZONS}
+    recalls: list[dict[str, Any]] = [{"recall": "cluster"}]
+    recalls += [{"recall": ProbeBudget(probes=t)} for t in _BUDGETS]
+    recalls += [
+        {"recall": "exact", "eps_max": horizon}
+        for horizon in sorted(horizons, reverse=True)
+        if horizon <= settings.eps_max
+    ]
+    return [settings.model_copy(update=update) for update in recalls]
+
+
+def _label(settings: ScoreConfig) -> str:
+    recall = settings.recall
+    return f"{{probes: {recall.probes}}}" if isinstance(recall, ProbeBudget) else recall
+
+
+def recommend(choices: list[Choice], eps_max: float) -> tuple[int, str]:
+    """(place of the choice to take, why): proved recall where it is worth its price, else as many
+    probes as are. ``choices``: the paper's way first.
+    """
+    paper = choices[0].cost.core_seconds
+    limit = max(_WORTH * paper, _CHEAP_SECONDS)
+    affordable = [i for i, choice in enumerate(choices) if choice.cost.core_seconds <= limit]
+    exact = [i for i in affordable if choices[i].recall == "exact"]
+    best = max(exact, key=lambda i: choices[i].eps_max, default=-1)
+    if best >= 0:
+        times = choices[best].cost.core_seconds / max(paper, 1e-9)
+        why = f"no pair is missed, for {times:.1f} times the cost of recall: cluster"
+        if choices[best].eps_max < eps_max:
+            why += (
+                f"; eps_max {eps_max:g} would cost more than {limit / max(paper, 1e-9):.1f} times"
+            )
+        return best, why
+    return affordable[-1], f"exact recall costs more than {_WORTH:g} times recall: cluster"

@@ -1,0 +1,34 @@
+"""The similarity of rows to those that rank after them, for ``tune --both-sides``."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.stages.compare import compared, plan_routing
+from semdedup_spark.pipeline.stages.embed.embed import require_embed
+from semdedup_spark.pipeline.stages.score import require_score
+from semdedup_spark.tables.catalog import read_table
+
+
+def later_similarity(job: Job) -> DataFrame:
+    """(id, max_similarity) of rows with those that rank *after* them, a row in any number of lines,
+    compared as the scores were made. Raises :class:`StageOrderError` where these are not there,
+    :class:`ConfigError` where rows are compared with a reference.
+    """
+    settings = job.config.score
+    if job.config.reference is not None:
+        raise ConfigError(
+            "rows ranked after a row are compared only without a reference: its rows rank before.",
+            hint="leave out --both-sides: the share of rows with a duplicate is that removed.",
+        )
+    embed = require_embed(job)
+    require_score(job)
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+    centroids = read_table(job.spark, job.root, s.CENTROIDS)
+    routing = plan_routing(embeddings, centroids, settings, embed.counts["embedded"])
+    later = compared(job, embeddings, routing, backwards=True)
+    return later.filter(F.col(s.ID).isNotNull()).select(s.ID, s.MAX_SIMILARITY)

@@ -1,0 +1,235 @@
+"""What a report shows of a finished job, as plain data; bounded for any table size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import canonical_json
+from semdedup_spark.masking import masked_settings
+from semdedup_spark.pipeline.queries.pictures import pictures
+from semdedup_spark.pipeline.queries.reference_side import Side, of_both
+from semdedup_spark.pipeline.queries.selections import (
+    Selection,
+    beside_survivors,
+    contents,
+    drawn,
+    edge_removals,
+    require_selection,
+)
+from semdedup_spark.pipeline.queries.summary import Example
+from semdedup_spark.pipeline.queries.tune import Tuning, named_value, run_tune
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.tables.catalog import read_table, table_exists
+
+_STAGES = ("embed", "cluster", "score")
+_LARGEST, _DRAWN_GROUPS, _MEMBERS = 10, 8, 7
+_EDGES, _UNCOVERED = 12, 6
+_MOST_REASONS = 20
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A row as a person sees it. ``similarity``: to the survivor; 1 for the survivor itself."""
+
+    id: str
+    text: str
+    similarity: float
+    picture: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A kept row and some of the ``size`` rows that it stands for, the least similar first."""
+
+    survivor: Shown
+    members: list[Shown]
+    size: int
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why rows were rejected, how many, and one of them."""
+
+    reason: str
+    rows: int
+    example_id: str
+    message: str
+
+
+@dataclass(frozen=True)
+class StageLine:
+    """A stage of the lineage, from the ledger."""
+
+    stage: str
+    run_id: str
+    started_at: datetime
+    seconds: float
+    reused: bool
+    inputs: dict[str, str]
+    outputs: dict[str, int]
+    counts: dict[str, int]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everything in a report; ``pictures``, ``survivor_pictures``: by id as text, of removed rows
+    and of those that stand for them, which are rows of a reference if ``has_reference``.
+    """
+
+    output: str
+    selection: str | None
+    resolution: str
+    eps: float
+    counts: dict[str, int]
+    tuning: Tuning
+    n_groups: int
+    cluster_sizes: list[int]
+    removed_per_cluster: list[int]
+    largest: list[Group]
+    drawn: list[Group]
+    edges: list[Example]
+    uncovered: list[Example]
+    reasons: list[Reason]
+    lineage: list[StageLine]
+    settings: dict[str, str]
+    software: dict[str, str]
+    pictures: dict[str, bytes]
+    survivor_pictures: dict[str, bytes]
+    has_reference: bool
+
+
+def run_overview(
+    job: Job, *, name: str | None = None, by: str | None = None, seed: int = 0
+) -> Overview:
+    """Look at a finished selection. ``by``: a column of the source for shares by its values;
+    ``seed``: of what is drawn at random.
+
+    Raises :class:`StageOrderError` where nothing was selected yet.
+    """
+    selection = require_selection(job, name)
+    tuning = run_tune(job, by=by, selected=selection.eps)
+    removed = selection.duplicates
+    grouped = removed.filter(F.col(s.SURVIVOR_ID).isNotNull())
+    sizes = grouped.groupBy(s.SURVIVOR_ID).agg(F.count(F.lit(1)).alias("size"))
+    largest = sizes.orderBy(F.desc("size"), s.SURVIVOR_ID).limit(_LARGEST).collect()
+    some = drawn(sizes.withColumnRenamed(s.SURVIVOR_ID, s.ID), _DRAWN_GROUPS, seed).collect()
+    groups = _groups(job, removed, [(row[0], row["size"]) for row in (*largest, *some)])
+    edges = edge_removals(job, selection, n=_EDGES, seed=seed)
+    uncovered = drawn(removed.filter(~F.col(s.COVERED)), _UNCOVERED, seed)
+    clusters = removed.groupBy(s.CLUSTER_ID).count().collect()  # one row for each cluster
+    beside = beside_survivors(job, uncovered)
+    examples = [*edges, *beside]
+    ids = {each.id for each in examples}, {each.survivor_id for each in examples}
+    removed_pictures, survivor_pictures = of_both(job, partial(_pictures_of, job), *ids)
+    lineage, settings, software = _lineage(job, selection)
+    return Overview(
+        output=job.root.location,
+        selection=selection.name,
+        resolution=json.loads(selection.record.config).get("resolution", "paper"),
+        eps=selection.eps,
+        counts=dict(selection.record.counts),
+        tuning=tuning,
+        n_groups=sizes.count(),
+        cluster_sizes=_cluster_sizes(job),
+        removed_per_cluster=[int(row["count"]) for row in clusters],
+        largest=groups[: len(largest)],
+        drawn=groups[len(largest) :],
+        edges=edges,
+        uncovered=beside,
+        reasons=_reasons(job),
+        lineage=lineage,
+        settings=settings,
+        software=software,
+        pictures=removed_pictures,
+        survivor_pictures=survivor_pictures,
+        has_reference=job.config.reference is not None,
+    )
+
+
+def _groups(job: Job, removed: DataFrame, wanted: Sequence[tuple[Any, int]]) -> list[Group]:
+    survivors = [survivor for survivor, _ in wanted]
+    least_similar = Window.partitionBy(s.SURVIVOR_ID).orderBy(s.SURVIVOR_SIMILARITY, s.ID)
+    few = (
+        removed.filter(F.col(s.SURVIVOR_ID).isin(survivors))
+        .withColumn("place", F.row_number().over(least_similar))
+        .filter(F.col("place") <= _MEMBERS)
+        .select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY, "place")
+    )
+    members = few.orderBy("place").collect() if survivors else []
+    shown, standing = of_both(
+        job, partial(_shown, job), {row[s.ID] for row in members}, set(survivors)
+    )
+    of_group: dict[Any, list[Shown]] = {survivor: [] for survivor in survivors}
+    for row in members:
+        member = replace(shown[row[s.ID]], similarity=float(row[s.SURVIVOR_SIMILARITY]))
+        of_group[row[s.SURVIVOR_ID]].append(member)
+    return [Group(standing[each], of_group[each], int(size)) for each, size in wanted]
+
+
+def _shown(job: Job, side: Side, ids: set[Any]) -> dict[Any, Shown]:
+    texts, images = contents(job, side, ids), pictures(job, side, ids)
+    return {i: Shown(str(i), texts.get(i, ""), 1.0, images.get(i)) for i in ids}
+
+
+def _pictures_of(job: Job, side: Side, named: set[str]) -> dict[str, bytes]:
+    """Images have paths or strings as ids, or whole numbers."""
+    if side.source.kind == "text":
+        return {}
+    kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType.typeName()
+    ids = named if kind == "string" else {int(each) for each in named}
+    return {str(row_id): picture for row_id, picture in pictures(job, side, ids).items()}
+
+
+def _cluster_sizes(job: Job) -> list[int]:
+    """One number for each cluster."""
+    rows = read_table(job.spark, job.root, s.CLUSTERS).select(s.N_ROWS).collect()
+    return [int(row[0]) for row in rows]
+
+
+def _reasons(job: Job) -> list[Reason]:
+    if not table_exists(job.spark, job.root, s.QUARANTINE):
+        return []
+    rows = read_table(job.spark, job.root, s.QUARANTINE)
+    first = F.min_by(F.struct(F.col(s.ID).cast("string"), s.MESSAGE), F.xxhash64(s.ID))
+    by_reason = rows.groupBy(s.REASON).agg(F.count(F.lit(1)).alias("n"), first.alias("first"))
+    top = by_reason.orderBy(F.desc("n"), s.REASON).limit(_MOST_REASONS).collect()
+    return [
+        Reason(row[s.REASON], int(row["n"]), named_value(row["first"][0]), row["first"][1] or "")
+        for row in top
+    ]
+
+
+def _lineage(
+    job: Job, selection: Selection
+) -> tuple[list[StageLine], dict[str, str], dict[str, str]]:
+    """Stage by stage: what ran; with which settings; on which software."""
+    records = [*(job.ledger.last(stage) for stage in _STAGES), selection.record]
+    known = [record for record in records if record is not None]
+    lines = [
+        StageLine(
+            r.stage,
+            r.run_id,
+            r.started_at,
+            r.seconds,
+            r.reused,
+            r.inputs,
+            r.outputs,
+            r.counts,
+            r.metrics,
+        )
+        for r in known
+    ]
+    trees = {r.stage: json.loads(r.config) for r in known}
+    trees["job file"] = json.loads(canonical_json(job.config))
+    settings = {name: json.dumps(masked_settings(tree), indent=2) for name, tree in trees.items()}
+    return lines, settings, dict(known[-1].software)

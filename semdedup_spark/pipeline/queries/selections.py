@@ -1,0 +1,142 @@
+"""One selection of a score table, as the reading commands find it; and what its rows look like."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import SourceConfig
+from semdedup_spark.errors import StageOrderError
+from semdedup_spark.pipeline.queries.reference_side import Side, of_both
+from semdedup_spark.pipeline.queries.summary import Example
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.runs import StageRecord
+
+MOST_CHARACTERS = 4000
+
+
+@dataclass(frozen=True)
+class Selection:
+    """``name``: of a selection beside the main one; ``record``: its newest row of the ledger;
+    ``duplicates``: its table of removed rows.
+    """
+
+    name: str | None
+    record: StageRecord
+    duplicates: DataFrame
+
+    @property
+    def eps(self) -> float:
+        """The threshold that was used."""
+        return float(self.record.metrics["eps"])
+
+
+def find_selection(job: Job, name: str | None = None) -> Selection | None:
+    """The selection called ``name``, by default that of the job file; ``None`` where none was made.
+
+    Raises :class:`StageOrderError` where a name is given and there is no such selection.
+    """
+    name = name or job.config.select.name
+    record = job.ledger.last(s.selection_stage(name))
+    table = s.of_selection(s.DUPLICATES, name)
+    if record is not None and table_exists(job.spark, job.root, table):
+        return Selection(name, record, read_table(job.spark, job.root, table))
+    if name is None:
+        return None
+    raise StageOrderError(
+        f"a selection called {name!r} must exist under {job.root.location}. It does not.",
+        hint=f"run `semdedup select --name {name}` first, or leave --name out.",
+    )
+
+
+def require_selection(job: Job, name: str | None = None) -> Selection:
+    """As :func:`find_selection`. Raises :class:`StageOrderError` where none was made."""
+    selection = find_selection(job, name)
+    if selection is None:
+        raise StageOrderError(
+            f"there must be a selection under {job.root.location}. There is none.",
+            hint="run `semdedup run`, or `semdedup select` where scores are there.",
+        )
+    return selection
+
+
+def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
+    """What a person would recognise each of a few rows of one side by: its text or caption, else
+    its columns as JSON, without what cannot be read; at most 4,000 characters.
+    """
+    if not ids:
+        return {}
+    rows = read_table(job.spark, job.root, side.table).filter(F.col(s.ID).isin(list(ids)))
+    shown = F.substring(_readable(rows, side.source), 1, MOST_CHARACTERS)
+    return {row[0]: row[1] or "" for row in rows.select(s.ID, shown).collect()}
+
+
+def _readable(embeddings: DataFrame, source: SourceConfig) -> Column:
+    kind = embeddings.schema[s.SOURCE].dataType
+    fields = {f.name: f.dataType for f in kind.fields} if isinstance(kind, StructType) else {}
+    for name in (source.text, source.content, "txt"):
+        if name and isinstance(fields.get(name), StringType):
+            return _field(name)
+    plain = [name for name, of_type in fields.items() if _is_plain(of_type)]
+    return F.to_json(F.struct(*(_field(name).alias(name) for name in plain)))
+
+
+def _field(name: str) -> Column:
+    return F.col(f"{s.SOURCE}.{s.quoted(name)}")
+
+
+def _is_plain(kind: DataType) -> bool:
+    return not isinstance(kind, ArrayType | BinaryType | MapType | StructType) and (
+        "VectorUDT" not in type(kind).__name__
+    )
+
+
+def edge_removals(job: Job, selection: Selection, *, n: int, seed: int = 0) -> list[Example]:
+    """The ``n`` removed rows whose similarity to their neighbor is nearest to the threshold, the
+    nearest first, beside their survivors: where mistakes are most likely. ``seed`` chooses among
+    rows of one similarity.
+    """
+    removed = selection.duplicates
+    if s.REASON in removed.columns:  # older tables have none
+        near = removed.filter(F.col(s.REASON) == s.BY_SIMILARITY)
+    else:
+        near = removed.filter(F.col(s.SIMILARITY) > 1 - selection.eps)
+    whole = near.filter(F.col(s.SURVIVOR_SIMILARITY).isNotNull())
+    among_equal = F.xxhash64(s.ID, F.lit(seed))
+    return beside_survivors(job, whole.orderBy(s.SIMILARITY, among_equal, s.ID).limit(n))
+
+
+def drawn(rows: DataFrame, n: int, seed: int) -> DataFrame:
+    """``n`` rows at random, the same ones for the same seed."""
+    return rows.orderBy(F.xxhash64(s.ID, F.lit(seed)), s.ID).limit(n)
+
+
+def beside_survivors(job: Job, few: DataFrame) -> list[Example]:
+    """A few rows of ``duplicates``, in their order, beside the rows that stand for them."""
+    # A row that only an override removed has no survivor.
+    whole = few.filter(F.col(s.SURVIVOR_SIMILARITY).isNotNull())
+    columns = (s.ID, s.SURVIVOR_ID, s.NEIGHBOR_ID, s.SIMILARITY, s.SURVIVOR_SIMILARITY, s.COVERED)
+    pairs = whole.select(*columns).collect()
+    ids = {row[s.ID] for row in pairs}, {row[s.SURVIVOR_ID] for row in pairs}
+    texts, others = of_both(job, partial(contents, job), *ids)
+    return [
+        Example(
+            id=str(row[s.ID]),
+            text=texts.get(row[s.ID], ""),
+            survivor_id=str(row[s.SURVIVOR_ID]),
+            survivor_text=others.get(row[s.SURVIVOR_ID], ""),
+            similarity=float(row[s.SIMILARITY] or 0.0),
+            neighbor_id=None if row[s.NEIGHBOR_ID] is None else str(row[s.NEIGHBOR_ID]),
+            survivor_similarity=float(row[s.SURVIVOR_SIMILARITY]),
+            covered=bool(row[s.COVERED]),
+        )
+        for row in pairs
+    ]

@@ -1,0 +1,133 @@
+"""What else was made of a job's rows, kept in step with them: named selections, and a pruning."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import parse_config
+from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
+from semdedup_spark.masking import unmasked
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.stages.embed.embed import ERASED
+from semdedup_spark.pipeline.stages.prune import pruning_inputs, run_prune
+from semdedup_spark.pipeline.stages.select import (
+    agreement_input,
+    check_select_columns,
+    erased_input,
+    overrides_input,
+    run_select,
+)
+from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.runs import StageRecord
+
+# What was configured once and does not fit the job, its rows or its guards any more.
+CANNOT = (ConfigError, GuardError, HorizonError, SourceError)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The stages that selections and a pruning are made of; ``score`` where rows were scored."""
+
+    embed: StageRecord
+    cluster: StageRecord
+    score: StageRecord | None
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """``records``: what was made again; ``stale``: tables, as SQL names them, of what can no longer
+    be made with its settings: they are as they were, with rows that may be gone.
+    """
+
+    records: tuple[StageRecord, ...]
+    stale: tuple[str, ...]
+
+
+def as_last_made(job: Job) -> Job:
+    """The job with the settings of clustering and scoring that the output was last made with.
+
+    Parameters
+    ----------
+    job : Job
+        Its configuration may say otherwise than earlier commands did.
+
+    Returns
+    -------
+    Job
+        Settings that change no result stay those of ``job``.
+    """
+    recorded = {}
+    for stage in ("cluster", "score"):
+        last = job.ledger.last(stage)
+        if last is not None:
+            now = getattr(job.config, stage).model_dump()
+            recorded[stage] = {**now, **unmasked(json.loads(last.config), now)}
+    return _with(job, **recorded)
+
+
+def refresh_others(
+    job: Job, basis: Basis, *, guarded: bool = True, but: str | None = None
+) -> Refreshed:
+    """Make again, with the settings that the ledger has, the selections, except that of the stage
+    ``but``, and the pruning, where they were made of other rows, scores or overrides; of those of
+    whose tables somebody dropped one, what is left is told to be stale.
+    """
+    overrides = overrides_input(job)
+    done: list[StageRecord] = []
+    stale: list[str] = []
+    for other in job.ledger.records():
+        there = [table for table in other.outputs if table_exists(job.spark, job.root, table)]
+        if other.stage == but or not there or not _is_old(job, other, basis, overrides):
+            continue
+        try:
+            if len(there) == len(other.outputs):
+                done.append(_made_again(job, other, basis, guarded))
+                continue
+        except CANNOT:
+            pass
+        stale += map(job.root.name, there)
+    return Refreshed(tuple(done), tuple(stale))
+
+
+def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str]) -> bool:
+    """Whether it was made of other rows, scores or overrides than there are now."""
+    if other.stage.partition(":")[0] == s.selection_stage(None) and basis.score is not None:
+        now = {s.SCORES: basis.score.result_key, **overrides, **erased_input(basis.embed)}
+        now |= agreement_input(asked=bool(json.loads(other.config).get("must_agree")))
+        return not now.items() <= other.inputs.items()
+    if other.stage == "prune":  # its clusters are its own: others are no reason
+        now = pruning_inputs(job, basis.embed, basis.cluster)
+        return any(now.get(name) != other.inputs.get(name) for name in (s.EMBEDDINGS, ERASED))
+    return False
+
+
+def _made_again(job: Job, other: StageRecord, basis: Basis, guarded: bool) -> StageRecord:
+    settings = json.loads(other.config)
+    if other.stage == "prune" or basis.score is None:
+        return run_prune(_with(job, prune=settings), basis.embed, basis.cluster)
+    chosen = _with(job, select=settings)
+    check_select_columns(chosen, read_table(job.spark, job.root, s.EMBEDDINGS))
+    return select_again(chosen, basis.embed, basis.score, guarded=guarded)
+
+
+def select_again(job: Job, embed: StageRecord, score: StageRecord, *, guarded: bool) -> StageRecord:
+    """The job's own selection; if not ``guarded``, also where a guard would stop it."""
+    try:
+        return run_select(job, embed, score)
+    except GuardError:
+        if guarded:
+            raise
+        return run_select(job, embed, score, guarded=False)
+
+
+def _with(job: Job, **stages: Any) -> Job:
+    """Raises :class:`ConfigError` where the stages do not fit the rest of the job."""
+    try:
+        config = parse_config({**job.config.model_dump(), **stages})
+    except ConfigError as error:
+        problem = f"an earlier command's settings must fit the job. {error.problem}"
+        raise ConfigError(problem, hint=error.hint) from error
+    return replace(job, config=config)

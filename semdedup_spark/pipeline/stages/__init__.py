@@ -1,0 +1,1 @@
+"""The stages as the ledger names them: embed, reference, cluster, score, select, prune."""

@@ -1,0 +1,70 @@
+"""What every plan of comparisons needs to know: sizes, memory, tasks, how far rows probe."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import DataFrame, SparkSession
+
+from semdedup_spark.config import ProbeBudget, ScoreConfig
+from semdedup_spark.kernels.score.borders import Probing
+from semdedup_spark.tables.centroid_files import readable_files
+from semdedup_spark.transforms.cluster.centroid_rows import Centroids, collect_centroids
+from semdedup_spark.transforms.cluster.centroid_source import CentroidsInClosure, CentroidSource
+from semdedup_spark.transforms.cluster.fit import sample_rows
+
+_UNITS_IN_TASK = 8
+_USUAL_TASKS = 200
+_SURVEY_ROWS = 20_000
+_SURVEY_PRODUCTS = 4 * 10**8
+_SURVEY_SEED = 7
+# Beyond so many bytes centroids are read by the workers, once each, rather than sent to every
+# task. Spark Connect refuses closures of 128 MiB.
+_LARGEST_CLOSURE = 16 * 2**20
+
+
+def clusters(centroids: DataFrame, n: int) -> tuple[CentroidSource, npt.NDArray[np.float64]]:
+    """(where workers find the k centroids, (k,) their sizes among n rows, estimated from the
+    training sample).
+    """
+    held = collect_centroids(centroids)
+    return _shipped(centroids, held), held.sample_rows * n / max(held.sample_rows.sum(), 1)
+
+
+def shipped(centroids: DataFrame) -> CentroidSource:
+    """Where workers find the centroids."""
+    return _shipped(centroids, collect_centroids(centroids))
+
+
+def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
+    """Many centroids are read by each worker from the table's files, where Python can; few, or
+    where it cannot, travel with the tasks.
+    """
+    if held.X.nbytes > _LARGEST_CLOSURE:
+        files = readable_files(centroids, len(held.X), held.X.shape[1])
+        if files is not None:
+            return files
+    return CentroidsInClosure.of(held.X, held.cells)
+
+
+def survey_sample(embeddings: DataFrame, n: int, centroids: CentroidSource) -> DataFrame:
+    """Some thousand rows, fewer where there are many clusters to compare each with."""
+    wanted = min(_SURVEY_ROWS, _SURVEY_PRODUCTS // centroids.n_clusters)
+    return sample_rows(embeddings, min(1.0, wanted / n), _SURVEY_SEED)
+
+
+def probing_of(settings: ScoreConfig) -> Probing | None:
+    """How far rows visit other clusters; ``None`` for the paper's way, not at all."""
+    if settings.recall == "cluster":
+        return None
+    budget = settings.recall.probes if isinstance(settings.recall, ProbeBudget) else None
+    return Probing(settings.eps_max, budget)
+
+
+def tasks(spark: SparkSession, n_units: int) -> int:
+    """Spark tasks for so many units: a few units each, as starting a task is not free, and no fewer
+    tasks than the session shuffles into. Where a unit is computed changes no result.
+    """
+    setting = spark.conf.get("spark.sql.shuffle.partitions") or ""
+    shuffled = int(setting) if setting.isdigit() else _USUAL_TASKS  # Databricks also knows "auto"
+    return min(n_units, max(shuffled, -(-n_units // _UNITS_IN_TASK)))

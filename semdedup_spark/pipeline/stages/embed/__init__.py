@@ -1,0 +1,1 @@
+"""Stage ``embed``: a source becomes ``embeddings`` and ``quarantine``, commit by commit."""

@@ -1,0 +1,86 @@
+"""``quarantine``: the rows that are not in ``embeddings``, and why."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.stages.embed.embed_commits import MOST_BROADCAST, Work
+from semdedup_spark.pipeline.stages.embed.source_changes import History
+from semdedup_spark.sources.duplicate_ids import AGAIN
+from semdedup_spark.sources.row_checks import WORDS
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.commits import Commit, CommitMark, replace_table, table_state
+
+_ASKED, _LOST = "__asked", "__lost"
+
+
+def quarantine_rows(job: Job, work: Work, n_missing: int, history: History) -> Commit:
+    """Rows that are not in ``embeddings``, each with its reason. Few, so they are simply looked at
+    again, rather than carried beside the good rows through every commit.
+    """
+    rows = work.source.rows
+    if n_missing:
+        present = read_table(job.spark, job.root, work.table).select(s.ID)
+        good = rows.filter(F.col(s.REASON).isNull())
+        # Only ids meet all of embeddings; payloads wait for the few that are not there.
+        missing = good.select(s.ID).join(present, s.ID, "left_anti")
+        missing = F.broadcast(missing) if n_missing <= MOST_BROADCAST else missing
+        absent = good.join(missing, s.ID, "left_semi")
+        rows = absent.unionByName(rows.filter(F.col(s.REASON).isNotNull()))
+    else:
+        rows = rows.limit(0)
+    rejected = _with_reasons(work, rows, history.batch)
+    if n_missing and not work.source.has_batch:
+        rejected = _with_first_batch(job, rejected, history, work.quarantine)
+    made_with, origin = work.made_with, history.origin
+    mark = CommitMark(job.run_id, work.stage, work.key, made_with=made_with, origin=origin)
+    return replace_table(rejected, job.root, work.quarantine, mark)
+
+
+def _with_reasons(work: Work, rows: DataFrame, batch: int) -> DataFrame:
+    """The rows of quarantine: what has no reason yet, or lost its id to a row that came behind it,
+    is asked of the encoder.
+    """
+    lost = F.col(AGAIN) if AGAIN in rows.columns else F.lit(False)
+    asked = F.col(s.REASON).isNull() | lost
+    known = [F.when(~asked, F.col(name)).alias(name) for name in (s.REASON, s.MESSAGE)]
+    others = [name for name in rows.columns if name not in (s.REASON, s.MESSAGE)]
+    words = [(s.REASON, "duplicate_id", "unstable_payload")]
+    words.append((s.MESSAGE, WORDS["duplicate_id"], "failed at first, embedded when tried again"))
+    seen = work.embed(
+        rows.select(*others, *known, asked.alias(_ASKED), lost.alias(_LOST)),
+        batch,
+        [_ASKED, _LOST],
+    )
+    refused = F.col(_ASKED) & F.col(s.REASON).isNotNull()
+    return seen.select(
+        s.ID,
+        F.lit(work.stage).alias(s.STAGE),
+        *(
+            F.coalesce(name, F.when(F.col(_LOST), again).otherwise(unstable)).alias(name)
+            for name, again, unstable in words
+        ),
+        s.BATCH,
+        F.when(refused, F.col(s.CONTENT_HASH)).alias(s.CONTENT_HASH),
+        s.SOURCE,
+    )
+
+
+def _with_first_batch(job: Job, rejected: DataFrame, history: History, table: str) -> DataFrame:
+    """A row that was in quarantine before keeps the number of the batch that brought it."""
+    state = table_state(job.spark, job.root, table)
+    if state is None or state.mark.origin != history.origin:
+        return rejected
+    old = read_table(job.spark, job.root, table, state.version)
+    if old.schema[s.ID].dataType != rejected.schema[s.ID].dataType:
+        return rejected
+    first = old.groupBy(F.col(s.ID).alias("__id"), F.col(s.REASON).alias("__reason")).agg(
+        F.min(s.BATCH).alias("__batch")
+    )
+    same = F.col(s.ID).eqNullSafe(F.col("__id")) & (F.col(s.REASON) == F.col("__reason"))
+    both = rejected.join(first, same, "left")
+    number = F.coalesce("__batch", s.BATCH).alias(s.BATCH)
+    return both.select(*(number if name == s.BATCH else name for name in rejected.columns))

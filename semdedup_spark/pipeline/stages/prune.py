@@ -1,0 +1,114 @@
+"""``embeddings`` and ``centroids`` to ``pruning`` and ``pruned`` (Heo & Chen)."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ReconciliationError
+from semdedup_spark.kernels.statistics.cramers_v import cramers_v
+from semdedup_spark.pipeline.stage_runner import Job, StageResult, identity_of, run_stage
+from semdedup_spark.pipeline.stages.cluster import require_centroids, run_cluster
+from semdedup_spark.pipeline.stages.compare_settings import shipped
+from semdedup_spark.pipeline.stages.embed.embed import ERASED, require_embed, run_embed
+from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_pruning
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.commits import CommitMark, replace_table, table_state
+from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.transforms.prune import (
+    Pruning,
+    assign_rows,
+    cluster_counts,
+    cluster_sizes,
+    exact_quotas,
+    prune_rows,
+    pruned_rows,
+)
+
+
+def run_pruning_job(job: Job) -> StageRecord:
+    """Embed, cluster and prune, each computed or reused."""
+    embed = run_embed(job)
+    record = run_prune(job, embed, run_cluster(job, embed))
+    job.ledger.flush()
+    return record
+
+
+def run_prune(
+    job: Job, embed: StageRecord | None = None, cluster: StageRecord | None = None
+) -> StageRecord:
+    """Keep a percentage of each cluster; the records of the stages before are looked up if not
+    given.
+    """
+    embed = embed or require_embed(job)
+    cluster = cluster or require_centroids(job)
+
+    def compute(key: str) -> StageResult:
+        return _prune(job, embed, cluster, key)
+
+    inputs = pruning_inputs(job, embed, cluster)
+    return run_stage(job, "prune", job.config.prune.identity(), inputs, compute)
+
+
+def pruning_inputs(job: Job, embed: StageRecord, cluster: StageRecord) -> dict[str, str]:
+    """What tells the rows that are pruned from other ones."""
+    inputs = {
+        s.EMBEDDINGS: embed.result_key,
+        s.CENTROIDS: identity_of(job, cluster, s.CENTROIDS),
+    }
+    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    if state is not None and state.mark.erased:
+        inputs[ERASED] = str(state.mark.erased)
+    return inputs
+
+
+def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> StageResult:
+    mark = CommitMark(job.run_id, "prune", key)
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+    centroids = read_table(job.spark, job.root, s.CENTROIDS, cluster.outputs[s.CENTROIDS])
+    if is_emptied(job, embed):
+        chosen = replace_table(no_pruning(job), job.root, s.PRUNING, mark)
+    else:
+        chosen = replace_table(_choose(job, embeddings, centroids), job.root, s.PRUNING, mark)
+    pruning = read_table(job.spark, job.root, s.PRUNING, chosen.version)
+    with_id = not embed.counts["has_id"]
+    clean = pruned_rows(embeddings, pruning, with_id=with_id).drop(
+        *filter(None, [job.config.source.unreadable])
+    )
+    kept = replace_table(clean, job.root, s.PRUNED, mark)
+    n_kept = pruning.filter(F.col(s.KEPT)).count()
+    if chosen.rows != embed.counts["embedded"] or kept.rows != n_kept:
+        raise ReconciliationError(
+            f"every embedding must be assigned once, and every kept row written. "
+            f"{embed.counts['embedded']} embeddings became {chosen.rows}; {n_kept} to keep, "
+            f"{kept.rows} written."
+        )
+    return StageResult(
+        outputs={s.PRUNING: chosen.version, s.PRUNED: kept.version},
+        counts={
+            "read": embed.counts["read"],
+            "kept": kept.rows,
+            "removed": chosen.rows - kept.rows,
+            "quarantined": embed.counts["quarantined"],
+            "n_clusters": cluster.counts["n_clusters"],
+        },
+    )
+
+
+def _choose(job: Job, embeddings: DataFrame, centroids: DataFrame) -> DataFrame:
+    settings = job.config.prune
+    assigned = assign_rows(embeddings, shipped(centroids), settings.seed)
+    quotas = exact_quotas(cluster_sizes(assigned), settings.ratio) if settings.exact_total else None
+    rule = Pruning(settings.ratio, settings.rank_type, settings.prune_type, settings.n_bins, quotas)
+    return prune_rows(assigned, rule)
+
+
+def label_association(job: Job, record: StageRecord, column: str) -> float:
+    """Cramer's V of the clusters of a pruning and a ``column`` of the source with few values: how
+    much the clusters say about it. Near 0 it may mean that rows and clusters are out of step.
+    """
+    pruning = read_table(job.spark, job.root, s.PRUNING, record.outputs[s.PRUNING])
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS)
+    rows = cluster_counts(embeddings, pruning, column).collect()
+    return cramers_v(*zip(*rows, strict=True))

@@ -1,0 +1,32 @@
+"""Whether scores were made with the reference that the job file names now."""
+
+from __future__ import annotations
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import StageOrderError
+from semdedup_spark.pipeline.stage_runner import Job, require_stage
+from semdedup_spark.pipeline.stages.embed.embed import reference_settings
+
+
+def check_reference(job: Job) -> None:
+    """Raise :class:`StageOrderError` where the scores were not made with the reference, or without
+    one, that the job says: their neighbors would be taken for other rows.
+    """
+    score = job.ledger.last("score")
+    if score is None:
+        return
+    was, wanted = s.REFERENCE in score.inputs, job.config.reference is not None
+    if was != wanted:
+        words = {True: "with a reference", False: "without one"}
+        raise StageOrderError(
+            f"scores must be those of the job, {words[wanted]}. They were made {words[was]}.",
+            hint="run `semdedup run`; or give the two jobs outputs of their own.",
+        )
+    if wanted:
+        reference = require_stage(job, "reference", reference_settings(job.config))
+        if score.inputs[s.REFERENCE] != reference.result_key:
+            raise StageOrderError(
+                "scores must be made with the rows that the reference has now. It was embedded "
+                "again since.",
+                hint="run `semdedup score` again, or `semdedup run`.",
+            )

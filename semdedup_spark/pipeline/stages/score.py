@@ -1,0 +1,264 @@
+"""``embeddings`` and ``centroids`` to ``scores``."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ReconciliationError, SourceError, StageOrderError
+from semdedup_spark.pipeline.identity import result_key
+from semdedup_spark.pipeline.stage_runner import (
+    Job,
+    StageResult,
+    identity_of,
+    require_stage,
+    run_stage,
+)
+from semdedup_spark.pipeline.stages.cluster import cost_drift, require_centroids
+from semdedup_spark.pipeline.stages.compare import observed, plan_routing, scored
+from semdedup_spark.pipeline.stages.compare_settings import probing_of, shipped
+from semdedup_spark.pipeline.stages.embed.embed import reference_settings, require_embed
+from semdedup_spark.pipeline.stages.embed.source_changes import batches_input, rank_identity
+from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_scores
+from semdedup_spark.pipeline.stages.reference import check_reference
+from semdedup_spark.pipeline.stages.score_changes import (
+    Changes,
+    find_changes,
+    near_targets,
+    plan_against,
+    plan_changes,
+)
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.commits import (
+    Commit,
+    CommitMark,
+    TableState,
+    replace_rows,
+    replace_table,
+    table_state,
+)
+from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.transforms.cluster.centroid_rows import (
+    cluster_rows,
+    fits_centroids,
+    size_statistics,
+)
+from semdedup_spark.transforms.embed.vector_storage import in_storage, storage_of
+from semdedup_spark.transforms.score.packed_rows import TARGET
+from semdedup_spark.transforms.score.rank_key import check_rank_by
+from semdedup_spark.transforms.select.threshold import certified_shares
+
+_LOG = logging.getLogger(__name__)
+# Nothing is known that was scored before.
+_ALL_NEW = Changes(since=-1, n_before=0, n_gone=0, n_left=0)
+
+
+def run_score(
+    job: Job,
+    embed: StageRecord | None = None,
+    cluster: StageRecord | None = None,
+    reference: StageRecord | None = None,
+) -> StageRecord:
+    """``embeddings`` and ``centroids`` to ``scores``: all of them, or those that changed. Where
+    there is a reference, its rows alone are what they are compared with.
+    """
+    if embed is None:  # else the stage embed has just checked the order
+        embed = require_embed(job)
+        own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
+        check_rank_by(own, job.config.score.rank_by)
+    cluster = cluster or require_centroids(job)
+    if reference is None and job.config.reference is not None:
+        reference = require_stage(job, "reference", reference_settings(job.config))
+    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    history = state.mark if state is not None else CommitMark(job.run_id, "embed", "")
+    beside = {s.CENTROIDS: identity_of(job, cluster, s.CENTROIDS)}
+    if reference is not None:
+        beside[s.REFERENCE] = reference.result_key
+    made_with = result_key(job.config.score.identity(), {**beside, "ordered": history.ordered})
+
+    def compute(key: str) -> StageResult:
+        mark = CommitMark(job.run_id, "score", key, made_with=made_with, batch=history.batch)
+        if is_emptied(job, embed):
+            return no_scores(job, mark)
+        return _score(job, _opened(job, embed, reference, history), mark)
+
+    inputs = {
+        s.EMBEDDINGS: embed.result_key,
+        **beside,
+        "batches": batches_input(history),
+    }
+    return run_stage(job, "score", job.config.score.identity(), inputs, compute)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What is scored: ``n`` embeddings, and the centroids. ``others``: the rows of the reference,
+    if there is one; ``ordered``: see ``CommitMark``.
+    """
+
+    embeddings: DataFrame
+    centroids: DataFrame
+    n: int
+    others: DataFrame | None
+    ordered: str
+
+
+def _opened(
+    job: Job, embed: StageRecord, reference: StageRecord | None, history: CommitMark
+) -> _Tables:
+    others = None
+    if reference is not None:
+        others = read_table(job.spark, job.root, s.REFERENCE, reference.outputs[s.REFERENCE])
+    return _Tables(
+        read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS]),
+        read_table(job.spark, job.root, s.CENTROIDS),
+        embed.counts["embedded"],
+        others,
+        history.ordered,
+    )
+
+
+def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
+    known = _known_scores(job, tables, mark)
+    if tables.others is not None:
+        commit, counts = _score_against(job, tables, tables.others, known, mark)
+    elif known is None:
+        commit, counts = _score_all(job, tables, mark)
+    else:
+        commit, counts = _score_changes(job, tables, known, mark)
+    scores = read_table(job.spark, job.root, s.SCORES, commit.version)
+    measured = replace_table(
+        cluster_rows(tables.centroids, scores, job.config.score.eps_max).coalesce(1),
+        job.root,
+        s.CLUSTERS,
+        CommitMark(job.run_id, "score", mark.result_key),
+    )
+    clusters = read_table(job.spark, job.root, s.CLUSTERS, measured.version)
+    sizes = size_statistics(tables.centroids, clusters)
+    if sizes.rows != tables.n:
+        raise ReconciliationError(
+            f"every embedding must be scored once. {tables.n} became {sizes.rows}."
+        )
+    drift, probing = cost_drift(job.config.cluster, sizes), probing_of(job.config.score)
+    certified = _certified(scores, probing.eps_max) if probing is not None else {}
+    return StageResult(
+        outputs={s.SCORES: commit.version, s.CLUSTERS: measured.version},
+        counts={"rows": tables.n, **counts},
+        metrics={**certified, "cost_drift": drift, **sizes.shown},
+    )
+
+
+def _known_scores(job: Job, tables: _Tables, mark: CommitMark) -> TableState | None:
+    """The scores that only need what changed since, if any: made with the same settings and
+    centroids, of rows that are still in the same order.
+    """
+    state = table_state(job.spark, job.root, s.SCORES)
+    if state is None or state.mark.stage != "score" or state.mark.made_with != mark.made_with:
+        return None
+    # Embedding watches the columns of one SQL order; whether those of another changed is unknown.
+    if tables.ordered.partition("/")[2] != rank_identity(job.config.score.rank_by):
+        return None
+    scores = read_table(job.spark, job.root, s.SCORES, state.version)
+    old = tables.embeddings.filter(F.col(s.BATCH) <= state.mark.batch)
+    if not fits_centroids(old, scores, shipped(tables.centroids)):
+        _LOG.warning(
+            "the scores do not fit the centroids that they are marked with: all rows are scored"
+        )
+        return None
+    return state
+
+
+def _score_all(job: Job, tables: _Tables, mark: CommitMark) -> tuple[Commit, dict[str, int]]:
+    routing = plan_routing(tables.embeddings, tables.centroids, job.config.score, tables.n)
+    scores, totals = scored(job, tables.embeddings, routing)
+    commit = replace_table(scores, job.root, s.SCORES, mark)
+    return commit, {"units": routing.n_units, **observed(job, totals)}
+
+
+def _score_changes(
+    job: Job, tables: _Tables, known: TableState, mark: CommitMark
+) -> tuple[Commit, dict[str, int]]:
+    old = read_table(job.spark, job.root, s.SCORES, known.version)
+    changes = find_changes(tables.embeddings, old, known.mark.batch)
+    if changes is None:
+        return _score_all(job, tables, mark)
+    rows = changes.with_target(tables.embeddings)
+    n_targets = changes.n_targets(tables.n)
+    counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
+    if n_targets:
+        routing = plan_changes(rows, tables.centroids, old, job.config.score, n_targets)
+        near = near_targets(rows, old, routing, changes.n_before + changes.n_gone)
+        scores, totals = scored(job, near, routing)
+        counts |= {"units": routing.n_units}
+    commit = _store(job, scores, changes, old, mark)
+    return commit, {"units": 0, **counts, **(observed(job, totals) if totals else {})}
+
+
+def _score_against(
+    job: Job, tables: _Tables, others: DataFrame, known: TableState | None, mark: CommitMark
+) -> tuple[Commit, dict[str, int]]:
+    """Of each row the similarity to the rows of the reference, ``others``, whatever else is there;
+    of those that are known the new ones.
+    """
+    changes, old = _ALL_NEW, None
+    if known is not None:
+        old = read_table(job.spark, job.root, s.SCORES, known.version)
+        since = known.mark.batch
+        found = find_changes(tables.embeddings, old, since, among_themselves=False)
+        changes, old = (_ALL_NEW, None) if found is None else (found, old)
+    columns = [s.ID, s.EMBEDDING, s.BATCH]
+    own, theirs = tables.embeddings.schema[s.ID], others.schema[s.ID]
+    if own.dataType != theirs.dataType:
+        raise SourceError(
+            f"the ids of source and reference must be of one type, as neighbor_id holds the "
+            f"latter. Got {own.dataType.simpleString()} and {theirs.dataType.simpleString()}.",
+            hint="cast one of them in a view.",
+        )
+    targets = changes.with_target(tables.embeddings).filter(TARGET).select(*columns, TARGET)
+    rest = others.withColumn(s.BATCH, F.lit(-1)).withColumn(TARGET, F.lit(False))
+    rest = in_storage(rest.select(*columns, TARGET), storage_of(targets))
+    rows = targets.unionByName(rest)
+    n_targets = changes.n_targets(tables.n)
+    routing = plan_against(rows, tables.centroids, job.config.score, n_targets, others.count())
+    scores, totals = scored(job, rows, routing)
+    if old is None:
+        commit = replace_table(scores, job.root, s.SCORES, mark)
+    else:
+        commit = _store(job, scores, changes, old, mark)
+    counts = {"units": routing.n_units, "gone": changes.n_gone}
+    return commit, {**counts, **observed(job, totals)}
+
+
+def _store(
+    job: Job, scores: DataFrame, changes: Changes, old: DataFrame, mark: CommitMark
+) -> Commit:
+    if changes.part is not None:
+        beside = changes.beside(old)
+        rows = scores if beside is None else beside.unionByName(scores)
+        return replace_rows(rows, job.root, s.SCORES, changes.part, mark)
+    return replace_table(changes.kept(old).unionByName(scores), job.root, s.SCORES, mark)
+
+
+def _certified(scores: DataFrame, eps_max: float) -> dict[str, float]:
+    row = certified_shares(scores, eps_max).first()
+    return {} if row is None else {name: float(row[name]) for name in row.asDict()}
+
+
+def require_score(job: Job) -> StageRecord:
+    """The record of the stage score, which must have run on the rows that are there now; see
+    :func:`require_stage` and :func:`check_reference`.
+    """
+    score = require_stage(job, "score", job.config.score.identity())
+    check_reference(job)
+    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    if state is None or score.inputs.get("batches") != batches_input(state.mark):
+        raise StageOrderError(
+            "every row of embeddings must be scored, and no other. Rows were embedded or forgotten "
+            "since.",
+            hint="run `semdedup score` again, or `semdedup run`.",
+        )
+    return score

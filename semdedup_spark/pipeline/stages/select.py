@@ -1,0 +1,211 @@
+"""``scores`` to ``deduplicated`` and ``duplicates``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import HorizonError, ReconciliationError
+from semdedup_spark.pipeline.stage_runner import Job, StageResult, run_stage
+from semdedup_spark.pipeline.stages.compare import plan_routing
+from semdedup_spark.pipeline.stages.decisions import decisions
+from semdedup_spark.pipeline.stages.embed.embed import ERASED, require_embed
+from semdedup_spark.pipeline.stages.score import require_score
+from semdedup_spark.pipeline.stages.select_guards import (
+    check_guards,
+    has_guards,
+    measured_background,
+)
+from semdedup_spark.tables.catalog import last_change, read_table, table_exists
+from semdedup_spark.tables.commits import Commit, CommitMark, replace_table
+from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.transforms.checkpoint import held
+from semdedup_spark.transforms.score.route import route_rows
+from semdedup_spark.transforms.select.agreement import (
+    Agreement,
+    agreement_values,
+    check_columns,
+    check_patterns,
+    shown_values,
+)
+from semdedup_spark.transforms.select.components import link_units
+from semdedup_spark.transforms.select.resolve import (
+    Case,
+    Resolved,
+    resolve_components,
+    resolve_cover,
+    resolve_paper,
+)
+from semdedup_spark.transforms.select.threshold import eps_for_kept, explained_rows, kept_rows
+
+_RESOLVE = {"paper": resolve_paper, "cover": resolve_cover, "components": resolve_components}
+_NO_OVERRIDES = "none"
+_GUARDS = "guards"
+
+
+def run_select(
+    job: Job,
+    embed: StageRecord | None = None,
+    score: StageRecord | None = None,
+    *,
+    guarded: bool = True,
+) -> StageRecord:
+    """``scores`` to ``deduplicated`` and ``duplicates``, or to the tables of a named selection; if
+    not ``guarded``, whatever its guards say, which the ledger then tells.
+    """
+    select = job.config.select
+    if embed is None:  # else the stage embed has just checked the columns
+        embed = require_embed(job)
+        check_select_columns(job, read_table(job.spark, job.root, s.EMBEDDINGS))
+    if score is None:
+        score = require_score(job)
+    selecting = Selecting(job, embed, score, guarded)
+    inputs = {s.SCORES: score.result_key, **overrides_input(job), **erased_input(embed)}
+    inputs |= agreement_input(asked=bool(select.must_agree))
+    if not guarded:
+        inputs[_GUARDS] = "waived"
+    stage = s.selection_stage(select.name)
+    return run_stage(job, stage, select.identity(), inputs, selecting.compute)
+
+
+def agreement_input(*, asked: bool) -> dict[str, str]:
+    """How values are compared that must agree: earlier releases compared their JSON texts."""
+    return {"agreement": "as SQL compares"} if asked else {}
+
+
+def overrides_input(job: Job) -> dict[str, str]:
+    """What tells the decisions of people that a selection respects from earlier ones."""
+    return {s.OVERRIDES: last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES}
+
+
+def erased_input(embed: StageRecord) -> dict[str, str]:
+    """What tells a selection's books from those before rows were erased, also from quarantine."""
+    return {ERASED: str(embed.counts[ERASED])} if embed.counts.get(ERASED) else {}
+
+
+def check_select_columns(job: Job, embeddings: DataFrame) -> None:
+    """Raise :class:`SourceError` where the selection needs a column that is not carried, and
+    :class:`ConfigError` where it has a pattern that Spark does not understand.
+    """
+    check_patterns(job.spark, job.config.select.patterns)
+    own = embeddings.select(f"{s.SOURCE}.*")
+    for key, columns in job.config.select.columns.items():
+        check_columns(own, columns, key=key)
+
+
+@dataclass(frozen=True)
+class Selecting:
+    """One selection being made."""
+
+    job: Job
+    embed: StageRecord
+    score: StageRecord
+    guarded: bool
+
+    def compute(self, key: str) -> StageResult:
+        """Decide, check the guards, and write."""
+        job = self.job
+        scores = self._read(s.SCORES, self.score)
+        embeddings = self._read(s.EMBEDDINGS, self.embed)
+        eps = _chosen_eps(job, scores)
+        case = self._case(scores, embeddings, eps)
+        resolved = _RESOLVE[job.config.select.resolution](case)
+        explained = explained_rows(resolved.removed, embeddings, eps)
+        if self.guarded and has_guards(job.config.select):
+            explained = held(explained)
+            check_guards(job.config.select, explained, embeddings)
+        background = measured_background(job, self.score, embeddings, self.embed)
+        outputs, counts = self._write(key, replace(resolved, removed=explained), embeddings)
+        return StageResult(outputs, counts, {"eps": eps, **background})
+
+    def _read(self, table: str, made_by: StageRecord) -> DataFrame:
+        return read_table(self.job.spark, self.job.root, table, made_by.outputs[table])
+
+    def _case(self, scores: DataFrame, embeddings: DataFrame, eps: float) -> Case:
+        job, values = self.job, None
+        overrides = decisions(job, scores.schema[s.ID].dataType)
+        if job.config.select.must_agree:
+            values = agreement_values(embeddings, self._agreements())
+        across = job.config.score.recall != "cluster"
+
+        def links() -> DataFrame:
+            return self._links(embeddings, eps)
+
+        # Else neighbors are rows of the reference, and stay.
+        chains = job.config.reference is None
+        return Case(scores, embeddings, eps, across, links, overrides, values, chains)
+
+    def _agreements(self) -> list[Agreement]:
+        return [Agreement(a.column, a.pattern) for a in self.job.config.select.must_agree]
+
+    def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
+        """Compare as the scores were made, but only for pairs above ``1 - eps``."""
+        settings = self.job.config.score
+        if settings.recall == "exact":
+            settings = settings.model_copy(update={"eps_max": eps})
+        centroids = read_table(self.job.spark, self.job.root, s.CENTROIDS)
+        n = self.embed.counts["embedded"]
+        # Who ranks first is decided later, by the scores; here any order will do.
+        routing = replace(plan_routing(embeddings, centroids, settings, n), rank_by="random")
+        packed = route_rows(embeddings, routing, seed=settings.seed)
+        return link_units(packed, routing, eps)
+
+    def _write(
+        self, key: str, resolved: Resolved, embeddings: DataFrame
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        job, embed = self.job, self.embed
+        name = job.config.select.name
+        mark = CommitMark(job.run_id, s.selection_stage(name), key)
+
+        def store(df: DataFrame, table: str) -> Commit:
+            return replace_table(df, job.root, s.of_selection(table, name), mark)
+
+        removed = store(resolved.removed, s.DUPLICATES)
+        table = s.of_selection(s.DUPLICATES, name)
+        duplicates = read_table(job.spark, job.root, table, removed.version)
+        with_id = not embed.counts["has_id"]
+        clean = kept_rows(embeddings, duplicates, with_id=with_id).drop(
+            *filter(None, [job.config.source.unreadable])
+        )
+        kept = store(clean, s.DEDUPLICATED)
+        read, quarantined = embed.counts["read"], embed.counts["quarantined"]
+        if kept.rows + removed.rows + quarantined != read:
+            raise ReconciliationError(
+                f"kept + removed + quarantined must be the rows read. Got {kept.rows} + "
+                f"{removed.rows} + {quarantined} for {read}.",
+                hint="it is not known whether this passes. Let no other run write to the output, "
+                "and run the command again; if the numbers stay so, report it.",
+            )
+        counts = {"read": read, "kept": kept.rows, "removed": removed.rows}
+        counts["quarantined"] = quarantined
+        counts["uncovered"] = duplicates.filter(~F.col(s.COVERED)).count()
+        outputs = {s.DUPLICATES: removed.version, s.DEDUPLICATED: kept.version}
+        if resolved.protected is not None:
+            shown = shown_values(resolved.protected, embeddings, self._agreements())
+            protected = store(shown, s.PROTECTED)
+            outputs[s.PROTECTED], counts["protected"] = protected.version, protected.rows
+        elif table_exists(job.spark, job.root, s.of_selection(s.PROTECTED, name)):
+            old = read_table(job.spark, job.root, s.of_selection(s.PROTECTED, name))
+            store(old.limit(0), s.PROTECTED)  # of an earlier selection of this name
+        return {s.of_selection(t, name): version for t, version in outputs.items()}, counts
+
+
+def _chosen_eps(job: Job, scores: DataFrame) -> float:
+    select, horizon = job.config.select, job.config.score.eps_max
+    if select.eps is not None:
+        return select.eps
+    row = eps_for_kept(scores, select.keep or 1.0, horizon).first()
+    eps = float(row["eps"]) if row is not None and row["eps"] is not None else 1.0
+    if eps > horizon:
+        known = eps < 1.0  # scores beyond the horizon may not have been stored
+        needs = f"eps {eps:.6g}" if known else "a larger one"
+        raise HorizonError(
+            f"select.keep must be reached at an eps of at most score.eps_max = {horizon}. "
+            f"Got {select.keep}, which needs {needs}.",
+            hint=f"set score.eps_max above {eps if known else horizon:.6g} and run again, or keep "
+            "more rows.",
+        )
+    return eps

@@ -1,0 +1,92 @@
+"""What stops a selection before it is written, and what it should be seen beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import SelectConfig
+from semdedup_spark.errors import GuardError
+from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.transforms.queries.random_pairs import background_similarity
+from semdedup_spark.transforms.select.threshold import removed_fractions
+
+BACKGROUND_MEAN = "background_mean"
+BACKGROUND_P999 = "background_p999"
+_SHOWN = 5
+
+
+def has_guards(select: SelectConfig) -> bool:
+    """Whether anything is to be checked."""
+    return select.max_removed_fraction is not None or bool(select.max_removed_fraction_by)
+
+
+def check_guards(select: SelectConfig, removed: DataFrame, embeddings: DataFrame) -> None:
+    """Raise :class:`GuardError` if more of the embedded rows go than is allowed, of all or of those
+    with one value of a column. ``removed``: id; ``embeddings``: id, source.
+    """
+    problems = []
+    limit = select.max_removed_fraction
+    if limit is not None:
+        row = removed_fractions(embeddings, removed).first()
+        if row is not None and float(row["fraction"] or 0.0) > limit:
+            problems.append(
+                f"the share of removed rows must be at most {limit:g} "
+                f"(select.max_removed_fraction). It would be {_shown(row)}."
+            )
+    for column, most in select.max_removed_fraction_by.items():
+        shares = removed_fractions(embeddings, removed, by=column).filter(F.col("fraction") > most)
+        worst = shares.orderBy(F.desc("fraction"), "by").limit(_SHOWN + 1).collect()
+        if worst:
+            listed = "; ".join(f"{row['by']}: {_shown(row)}" for row in worst[:_SHOWN])
+            more = "; and others" if len(worst) > _SHOWN else ""
+            problems.append(
+                f"the share of removed rows of each value of {column} must be at most {most:g} "
+                f"(select.max_removed_fraction_by). It would be, for {listed}{more}."
+            )
+    if problems:
+        raise GuardError(
+            "\n  ".join(problems),
+            hint="nothing was written. Look at a smaller select.eps, or at a selection of another "
+            "name without the guard; raise the limit if this is what you want.",
+        )
+
+
+def _shown(row: Row) -> str:
+    return f"{row['fraction']:.4f} ({int(row['removed']):,} of {int(row['rows']):,})"
+
+
+def measured_background(
+    job: Job, score: StageRecord, embeddings: DataFrame, embed: StageRecord
+) -> dict[str, float]:
+    """Mean and 99.9th percentile of the cosine of random pairs; taken over from an earlier
+    selection of the same scores. Nothing where all rows are equal.
+    """
+    names = (BACKGROUND_MEAN, BACKGROUND_P999)
+    for stage in {s.selection_stage(job.config.select.name), s.selection_stage(None)}:
+        last = job.ledger.last(stage)
+        if last is not None and last.inputs.get(s.SCORES) == score.result_key:
+            known = {name: last.metrics[name] for name in names if name in last.metrics}
+            if known:
+                return known
+    row = background_similarity(embeddings, embed.counts["embedded"]).first()
+    return {} if row is None else dict(zip(names, map(float, row[:2]), strict=True))
+
+
+def background_note(metrics: Mapping[str, float]) -> tuple[str, bool]:
+    """(what to say beside eps, whether 1 - eps lies inside the background); empty where nothing is
+    known.
+    """
+    if BACKGROUND_P999 not in metrics:
+        return "", False
+    mean, p999, above = metrics[BACKGROUND_MEAN], metrics[BACKGROUND_P999], 1 - metrics["eps"]
+    inside = above < p999
+    note = (
+        f"eps {metrics['eps']:g} removes what is more similar than {above:g}; random pairs have "
+        f"{mean:.3f} on average, and 1 in 1,000 has more than {p999:.3f}"
+    )
+    return note, inside

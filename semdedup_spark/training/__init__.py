@@ -1,1 +1,0 @@
-"""Small models trained on what a selection keeps, to see whether it keeps what matters."""

@@ -1,0 +1,1 @@
+"""DataFrames of the stage cluster."""

@@ -1,0 +1,1 @@
+"""DataFrames of the commands that write no table."""

@@ -1,0 +1,190 @@
+"""The rank order of rows: from ``score.rank_by`` to one column that sorts ascending, ``rank_key``.
+
+Spark evaluates the terms of an SQL order; the key is made from them in the UDF that packs rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ConfigError, did_you_mean
+from semdedup_spark.kernels.rank_key import KeyTerm, order_keys
+from semdedup_spark.kernels.vectors import FloatArray
+from semdedup_spark.rank_by import BUILT_IN, Term, parse_rank_by
+from semdedup_spark.values import widest
+
+_RANK = "__rank_"
+_ORDERED_TYPES = re.compile(
+    r"boolean|tinyint|smallint|int|bigint|float|double|decimal\(\d+,\d+\)|string|binary|date"
+    r"|timestamp|timestamp_ntz"
+)
+_UNRESOLVED = re.compile(r"\[UNRESOLVED_COLUMN.*? with name `((?:[^`]|``)+)`\S* cannot be resolved")
+
+
+def rank_key_type(rank_by: str) -> str:
+    """SQL type of ``rank_key``: a similarity, for ``random`` a 64-bit hash, for SQL bytes."""
+    return {"low": "float", "high": "float", "random": "bigint"}.get(rank_by, "binary")
+
+
+def with_rank_columns(
+    embeddings: DataFrame, rank_by: str, seed: int, *, also: Sequence[str] = ()
+) -> DataFrame:
+    """Id, embedding, batch, ``also``, and the columns ``__rank_0``, ... that :func:`rank_keys`
+    needs.
+
+    ``embeddings``: id, embedding, batch, source (struct of the source's own columns), ``also``.
+    """
+    carried = [s.ID, s.EMBEDDING, s.BATCH, *also]
+    if rank_by in BUILT_IN:
+        hashed = F.xxhash64(F.lit(seed), F.col(s.ID)).alias(f"{_RANK}0")
+        return embeddings.select(*carried, *([hashed] if rank_by == "random" else []))
+    return _with_terms(embeddings, rank_by, carried)
+
+
+def order_hash(rank_by: str, rows: DataFrame, carried: Sequence[str], name: str) -> DataFrame:
+    """The columns ``carried`` of ``rows``, and ``name``: a hash of what an SQL order sees in the
+    struct source; of the built-in orders, which see none of it, always the same.
+    """
+    if rank_by in BUILT_IN:
+        return rows.select(*carried, F.lit(0).cast("bigint").alias(name))
+    with_terms = _with_terms(rows, rank_by, carried)
+    kinds = [(F.col(f.name), f.dataType) for f in with_terms.schema if f.name not in carried]
+    # A type that has become wider orders rows as before. Decimals are hashed without their scale.
+    tags = ",".join(str(getattr(kind, "scale", "")) for _, kind in kinds)
+    both = [part for term, kind in kinds for part in (term.isNull(), widest(term, kind))]
+    return with_terms.select(*carried, F.xxhash64(F.lit(tags), *both).alias(name))
+
+
+def _with_terms(embeddings: DataFrame, rank_by: str, carried: Sequence[str]) -> DataFrame:
+    # The source may have columns called id, batch or embedding, and the terms mean those.
+    aside = _unused_name(embeddings.select(f"{s.SOURCE}.*").columns)
+    rows = embeddings.select(F.struct(*carried).alias(aside), f"{s.SOURCE}.*")
+    values = [_value(t).alias(f"{_RANK}{i}") for i, t in enumerate(parse_rank_by(rank_by))]
+    return rows.select(*(F.col(f"{aside}.{name}").alias(name) for name in carried), *values)
+
+
+def _unused_name(taken: Iterable[str]) -> str:
+    name, lower = "__carried", {other.lower() for other in taken}
+    while name in lower:
+        name += "_"
+    return name
+
+
+def _value(term: Term) -> Column:
+    # Between brackets, where SQL knows no alias: `quality DESCENDING` must be an error.
+    return F.expr(f"({term.expression})")
+
+
+def rank_keys(batch: pa.RecordBatch, rank_by: str, similarity: FloatArray) -> pa.Array:
+    """The ``rank_key`` of each row of an Arrow batch, in the UDF; the order is always ascending.
+
+    ``batch``: columns of :func:`with_rank_columns`; ``similarity``: (n,), to the own centroid.
+    """
+    if rank_by == "random":
+        return batch.column(f"{_RANK}0")
+    if rank_by in BUILT_IN:
+        return pa.array(similarity if rank_by == "low" else -similarity)
+    terms = enumerate(parse_rank_by(rank_by))
+    keys = order_keys([_key_term(batch.column(f"{_RANK}{i}"), term) for i, term in terms])
+    return pa.array(keys, pa.binary())
+
+
+def _key_term(column: pa.Array, term: Term) -> KeyTerm:
+    present = np.asarray(column.is_valid())
+    return KeyTerm(_key_values(column), present, term.descending, term.nulls_first)
+
+
+def _key_values(column: pa.Array) -> np.ndarray | list[bytes | None]:
+    """What :class:`KeyTerm` takes; anything where the column is null."""
+    kind = column.type
+    if pa.types.is_decimal128(kind):
+        words, n = np.frombuffer(column.buffers()[1], dtype=np.uint64), len(column)
+        return words.reshape(-1, 2)[column.offset : column.offset + n]
+    if pa.types.is_boolean(kind):
+        return np.asarray(column.fill_null(False))
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return np.asarray(column.fill_null(0))
+    if pa.types.is_date32(kind) or pa.types.is_timestamp(kind):
+        number = pa.int32() if pa.types.is_date32(kind) else pa.int64()
+        return np.asarray(column.cast(number).fill_null(0))
+    as_bytes: list[bytes | None] = column.cast(pa.large_binary()).to_pylist()
+    return as_bytes
+
+
+def check_rank_by(own: DataFrame, rank_by: str, left_out: Sequence[str] = ()) -> None:
+    """Raise :class:`ConfigError` if the order cannot rank these rows. Starts no Spark job.
+
+    ``own``: the source's own columns, whatever its rows; ``left_out``: columns of the source that
+    are not among them. Each term must resolve over these columns, have a type with an order, and be
+    a deterministic expression of one row.
+    """
+    if rank_by in BUILT_IN:
+        return
+    # Without rows and without the hidden columns of files, such as _metadata.
+    empty = own.sparkSession.createDataFrame([], own.schema)
+    for term in parse_rank_by(rank_by):
+        try:
+            with _spark_logging_nothing():
+                kind = empty.select(_value(term)).schema.fields[0].dataType.simpleString()
+        except AnalysisException as error:
+            raise _not_understood(rank_by, str(error).strip(), own.columns, left_out) from error
+        if not _ORDERED_TYPES.fullmatch(kind):
+            raise _wrong(
+                rank_by,
+                f"{term.expression} is of type {kind}",
+                hint="a term must be a boolean, number, string, binary, date or timestamp.",
+            )
+        try:
+            with _spark_logging_nothing():
+                _ = empty.agg(F.max(_value(term))).schema
+        except AnalysisException as error:
+            raise _wrong(
+                rank_by,
+                f"{term.expression} is no function of a row alone",
+                hint="a term must be deterministic, and hold no aggregate, window or generator.",
+            ) from error
+
+
+@contextmanager
+def _spark_logging_nothing() -> Iterator[None]:
+    # Spark 4 logs an exception about SQL text, a page long, before anyone can explain it.
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _not_understood(
+    rank_by: str, said: str, columns: Sequence[str], left_out: Sequence[str]
+) -> ConfigError:
+    match = _UNRESOLVED.match(said)
+    if match is None:
+        return _wrong(rank_by, said.splitlines()[0].partition(" SQLSTATE")[0].rstrip("."))
+    name = match[1].replace("``", "`")
+    if name.lower() in (other.lower() for other in left_out):
+        why = f"source.columns leaves out the column {name!r}"
+        return _wrong(rank_by, why, hint=f"add {name} to source.columns.")
+    hint = did_you_mean(name, columns) or f"the columns are: {', '.join(sorted(columns))}."
+    if name in BUILT_IN:
+        hint = f"{name} is an order only where it stands alone. {hint}"
+    return _wrong(rank_by, f"the source has no column {name!r}", hint=hint)
+
+
+def _wrong(rank_by: str, why: str, *, hint: str = "") -> ConfigError:
+    return ConfigError(
+        "score.rank_by must be low, high, random, or an SQL order over the source's own columns. "
+        f"Got {rank_by!r}: {why}.",
+        hint=hint,
+    )

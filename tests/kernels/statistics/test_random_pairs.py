@@ -1,0 +1,26 @@
+import numpy as np
+
+from semdedup_spark.kernels.statistics.random_pairs import background_of
+from semdedup_spark.kernels.vectors import unit_rows
+from semdedup_spark.pipeline.stages.select_guards import background_note
+
+
+def test_copies_count_once_and_the_order_of_rows_does_not():
+    X = unit_rows(np.random.default_rng(0).standard_normal((300, 20))).X
+    found = background_of(X)
+    assert found.n_pairs == 300 * 299 // 2
+    assert background_of(np.concatenate([X[::-1], X[:50]])) == found
+    products = (X.astype(float) @ X.astype(float).T)[np.triu_indices(300, 1)]
+    np.testing.assert_allclose(found.mean, products.mean(), atol=1e-6)
+    assert 0.0009 < (products > found.p999).mean() < 0.0011
+
+
+def test_equal_rows_have_no_background():
+    assert background_of(np.ones((5, 4), np.float32) / 2) is None
+
+
+def test_the_note_warns_exactly_where_the_threshold_lies_inside_the_background():
+    metrics = {"background_mean": 0.3, "background_p999": 0.8}
+    assert background_note({**metrics, "eps": 0.25})[1]
+    assert not background_note({**metrics, "eps": 0.15})[1]
+    assert background_note({"eps": 0.25}) == ("", False)
