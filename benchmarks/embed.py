@@ -25,7 +25,7 @@ from worker_memory import WorkerMemory
 
 from semdedup_spark import open_job, parse_config
 from semdedup_spark.pipeline import Listener, run_embed
-from semdedup_spark.pipeline.stage_runner import Progress
+from semdedup_spark.pipeline.job_context import Progress
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _KIND = {"minilm": "text", "efficientnet-lite0": "images", "open-clip": "images"}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,20 +58,12 @@ def working_job(
     """As :func:`opened_job`, with the output to itself from when work begins; at the end the ledger
     is complete. What the source is refused for leaves no trace of a lease.
     """
-    opened = opened_job(config, overrides, run_id, **allowed)
+    job = opened_job(config, overrides, run_id, **allowed)
 
-    from semdedup_spark.pipeline.operations.lease import held_output
-    from semdedup_spark.report.logs import log_failure
+    from semdedup_spark.pipeline.exclusive import working
 
-    try:
-        with ExitStack() as held:
-            begin = cache(lambda: held.enter_context(held_output(opened, wait_seconds=wait)))
-            job = replace(opened, begin=begin)
-            yield job
-            job.ledger.flush()
-    except Exception as error:
-        log_failure(opened.run_id, error)
-        raise
+    with working(job, wait_seconds=wait):
+        yield job
 
 
 def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:

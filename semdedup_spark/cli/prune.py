@@ -90,7 +90,7 @@ def prune(
     """Keep a percentage of each cluster: the tables pruning and pruned."""
     from semdedup_spark.config import load_config
     from semdedup_spark.config.loading import with_overrides
-    from semdedup_spark.pipeline import label_association, run_pruning_job
+    from semdedup_spark.pipeline import held_output, label_association, run_pruning_job
 
     named = not dataset.endswith((".yml", ".yaml"))
     settings, association = (*_overrides(rule, output, named), *overrides), None
@@ -104,8 +104,7 @@ def prune(
         with _draft(tree) as draft:
             load_config(draft, settings)  # before the data are read and anything is written
             images = load_named(dataset, root, split, limit)
-            with working_job(draft, settings, run_id, wait) as job:
-                job.begin()  # nobody else is at work here
+            with working_job(draft, settings, run_id, wait) as job, held_output(job):
                 write_job(with_overrides(tree, settings), images, place)
                 record = run_pruning_job(job)
                 association = label_association(job, record, "label")

@@ -3,10 +3,11 @@
 The only package that knows the transforms, the tables and the configuration at once.
 """
 
+from semdedup_spark.pipeline.exclusive import held_output
 from semdedup_spark.pipeline.job import JobSummary, preview_job, run_job, run_recluster
+from semdedup_spark.pipeline.job_context import Job, Listener, Progress, open_job
 from semdedup_spark.pipeline.operations.forget import Forgotten, run_forget
 from semdedup_spark.pipeline.queries.cost_plan import Plan, plan_sizes, run_plan
-from semdedup_spark.pipeline.stage_runner import Job, Listener, Progress, open_job
 from semdedup_spark.pipeline.stages.cluster import DRIFT_BOUND, run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import run_embed, run_reference
 from semdedup_spark.pipeline.stages.prune import label_association, run_prune, run_pruning_job
@@ -21,6 +22,7 @@ __all__ = [
     "Listener",
     "Plan",
     "Progress",
+    "held_output",
     "label_association",
     "open_job",
     "plan_sizes",

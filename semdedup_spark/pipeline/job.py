@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from semdedup_spark import schema as s
+from semdedup_spark.pipeline.exclusive import exclusive, exclusive_once_begun
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.refresh import Basis, refresh_others
-from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.pipeline.stages.cluster import run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import require_embed, run_embed, run_reference
 from semdedup_spark.pipeline.stages.score import run_score
@@ -33,19 +34,22 @@ class JobSummary:
     @property
     def cost_drift(self) -> float:
         """How many times what it would cost with new centroids comparing rows costs now."""
-        return self.records[2].metrics.get("cost_drift", 1.0)
+        score = next((r for r in self.records if r.stage == "score"), None)
+        return 1.0 if score is None else score.metrics.get("cost_drift", 1.0)
 
 
 def preview_job(job: Job) -> tuple[StageRecord, ...]:
     """What a dry run finds: of each stage whether it would be reused, and why. The source is looked
     at; nothing is written.
     """
+    job = replace(job, dry_run=True)
     embed = run_embed(job)
     cluster = run_cluster(job, embed)
     score = run_score(job, embed, cluster, run_reference(job))
     return embed, cluster, score, run_select(job, embed, score)
 
 
+@exclusive_once_begun
 def run_job(job: Job) -> JobSummary:
     """All four stages, each computed or reused, and the books balanced; named selections and a
     pruning of other rows are made again.
@@ -54,6 +58,7 @@ def run_job(job: Job) -> JobSummary:
     return _from_centroids(job, embed, run_cluster(job, embed))
 
 
+@exclusive
 def run_recluster(job: Job) -> JobSummary:
     """Train centroids on all rows of ``embeddings``, whatever ``cluster.retrain`` says, and score
     and select by them.
@@ -68,7 +73,6 @@ def _from_centroids(job: Job, embed: StageRecord, cluster: StageRecord) -> JobSu
     select = run_select(job, embed, score)
     own = s.selection_stage(job.config.select.name)
     others = refresh_others(job, Basis(embed, cluster, score), but=own)
-    job.ledger.flush()
     counts = select.counts
     return JobSummary(
         read=counts["read"],

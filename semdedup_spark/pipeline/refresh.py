@@ -10,7 +10,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
 from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
 from semdedup_spark.masking import unmasked
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.embed import ERASED
 from semdedup_spark.pipeline.stages.prune import pruning_inputs, run_prune
 from semdedup_spark.pipeline.stages.select import (

@@ -10,17 +10,15 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pyspark.sql import SparkSession
-
 from semdedup_spark import __version__
 from semdedup_spark import schema as s
-from semdedup_spark.config import JobConfig, canonical_json, fingerprint
+from semdedup_spark.config import canonical_json, fingerprint
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.masking import MASK
 from semdedup_spark.pipeline.identity import kept_config, kept_settings, key_beside
-from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.commits import TableState, table_state
-from semdedup_spark.tables.runs import Ledger, StageRecord, config_difference
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.tables.runs import StageRecord, config_difference
+from semdedup_spark.tables.states import TableState
 
 # Inputs that another stage makes.
 _MAKERS = {
@@ -33,108 +31,12 @@ _LISTED_SOFTWARE = ("pyspark", "delta-spark", "numpy", "pyarrow", "torch", "tran
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a stage is: ``rows`` of ``total`` done, ``before`` of them when it began here,
-    ``seconds`` ago; ``rejected``: rows sent to quarantine since, where that is known.
-    """
-
-    stage: str
-    rows: int
-    total: int
-    seconds: float
-    before: int = 0
-    rejected: int | None = None
-
-
-@dataclass(frozen=True)
-class Listener:
-    """What the caller wants to hear; by default nothing."""
-
-    progress: Callable[[Progress], None] = lambda _: None
-    started: Callable[[str, str], None] = lambda _stage, _why: None
-    finished: Callable[[StageRecord], None] = lambda _: None
-    noticed: Callable[[str], None] = lambda _: None
-
-
-@dataclass(frozen=True)
-class Job:
-    """One invocation: where it runs, what it was asked for, and its id. With ``dry_run`` stages
-    only say what they would do. ``begin()`` comes before the output is looked at to decide what to
-    write, and after what the source alone can refuse; it may come again. ``replace``: rows of
-    another source may be replaced; ``allow_empty``: a source without usable rows may empty the
-    tables.
-    """
-
-    spark: SparkSession
-    config: JobConfig
-    root: OutputRoot
-    run_id: str
-    ledger: Ledger
-    listener: Listener = field(default_factory=Listener)
-    dry_run: bool = False
-    begin: Callable[[], None] = lambda: None
-    replace: bool = False
-    allow_empty: bool = False
-
-
-@dataclass(frozen=True)
 class StageResult:
     """What a computed stage leaves: table versions, counts and measures."""
 
     outputs: dict[str, int]
     counts: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
-
-
-def open_job(
-    spark: SparkSession,
-    config: JobConfig,
-    *,
-    run_id: str | None = None,
-    listener: Listener | None = None,
-    dry_run: bool = False,
-    replace: bool = False,
-    allow_empty: bool = False,
-) -> Job:
-    """A job on this session.
-
-    Parameters
-    ----------
-    spark : SparkSession
-        The session that all work is done in.
-    config : JobConfig
-        What is to be done.
-    run_id : str, optional
-        Name of the run in the ledger; by default made from the time. A run that is tried again may
-        keep its name.
-    listener : Listener, optional
-        Who is told of progress.
-    dry_run : bool
-        Stages only say what they would do.
-    replace : bool
-        Rows of another source, of which none is in this one, may be replaced.
-    allow_empty : bool
-        A source without rows, or without a row that can be embedded, may leave the tables empty.
-
-    Returns
-    -------
-    Job
-        To be given to ``run_job`` or to the stages.
-    """
-    root = OutputRoot.parse(config.output)
-    chosen = run_id or datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-    ledger = Ledger(spark, root)
-    return Job(
-        spark,
-        config,
-        root,
-        chosen,
-        ledger,
-        listener or Listener(),
-        dry_run,
-        replace=replace,
-        allow_empty=allow_empty,
-    )
 
 
 def run_stage(
@@ -228,7 +130,7 @@ def identity_of(job: Job, record: StageRecord, table: str) -> str:
     """What tells the table that a stage made from every other one, as later stages note it among
     their inputs: the rows themselves where the table's mark has their identity, else the result.
     """
-    state = table_state(job.spark, job.root, table) if table == s.CENTROIDS else None
+    state = job.state(table) if table == s.CENTROIDS else None
     if state is not None and state.mark.content and _is_of(record, table, state):
         return state.mark.content
     return record.result_key
@@ -270,7 +172,7 @@ def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int]
     """
     versions = {}
     for table in record.outputs:
-        state = table_state(job.spark, job.root, table)
+        state = job.state(table)
         if state is None or not _is_of(record, table, state):
             return table, None
         if state.mark.progress < state.mark.goal:

@@ -10,7 +10,7 @@ from typing import Any
 from semdedup_spark.errors import SemDedupError
 from semdedup_spark.failures import explained
 from semdedup_spark.masking import masked
-from semdedup_spark.pipeline.stage_runner import Listener, Progress
+from semdedup_spark.pipeline.job_context import Listener, Progress
 from semdedup_spark.report.console import counts_line, progress_line
 from semdedup_spark.report.terminal import as_json
 from semdedup_spark.tables.runs import StageRecord
@@ -74,7 +74,10 @@ def logging_listener(run_id: str) -> Listener:
     def noticed(text: str) -> None:
         _info(text, run_id, "notice", text.partition(":")[0])
 
-    return Listener(progress, started, finished, noticed)
+    def failed(error: Exception) -> None:
+        log_failure(run_id, error)
+
+    return Listener(progress, started, finished, noticed, failed)
 
 
 def both(one: Listener, other: Listener) -> Listener:
@@ -96,7 +99,11 @@ def both(one: Listener, other: Listener) -> Listener:
         one.noticed(text)
         other.noticed(text)
 
-    return Listener(progress, started, finished, noticed)
+    def failed(error: Exception) -> None:
+        one.failed(error)
+        other.failed(error)
+
+    return Listener(progress, started, finished, noticed, failed)
 
 
 def log_failure(run_id: str, error: Exception) -> None:

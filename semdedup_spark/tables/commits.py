@@ -12,8 +12,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark.errors import MixedEncodersError, SemDedupError
 from semdedup_spark.schema import EMBEDDINGS, REFERENCE, with_comments
-from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance, table_exists
+from semdedup_spark.tables.catalog import OutputRoot, history, table_exists
 from semdedup_spark.tables.hash_buckets import Part
+from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.states import note_write, table_state
 from semdedup_spark.tables.table_features import enable_features
 
 _NEAR, _FAR = 3, 1000
@@ -29,33 +31,6 @@ class LostCommitError(SemDedupError, RuntimeError):
     """
 
     retryable = True
-
-
-@dataclass(frozen=True)
-class CommitMark:
-    """Travels in the commit's user metadata, and makes repetition safe.
-
-    ``result_key``: identity of what is written; ``progress``: how far this commit brings it (the
-    embedding's place), complete at ``goal``; both 0 for a table written at once; ``made_with``:
-    identity of what made the rows, which never mix; ``reused``: rows that came from an earlier
-    version of the table. ``batch``: the newest one in the table; ``origin``: result key with which
-    the table began; ``ordered``: the one since which rows were only added behind all others in rank
-    order, or taken away; ``erased``: rows taken out of this result on request; ``content``:
-    identity of the rows themselves, of tables that others are only valid with.
-    """
-
-    run_id: str
-    stage: str
-    result_key: str
-    progress: int = 0
-    goal: int = 0
-    made_with: str = ""
-    reused: int = 0
-    batch: int = 0
-    origin: str = ""
-    ordered: str = ""
-    erased: int = 0
-    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +88,6 @@ def _write(
 ) -> Commit:
     if mode == "append" and not table_exists(df.sparkSession, root, table):
         mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
-    enable_features(df.sparkSession, root, table, df.schema)
     writer = (
         with_comments(df, table, mark.made_with)
         .write.format("delta")
@@ -131,10 +105,14 @@ def _write(
         writer = writer.option("replaceWhere", where)
     elif mode == "overwrite":
         writer = writer.option("overwriteSchema", "true")
-    if root.is_catalog:
-        writer.saveAsTable(root.name(table))
-    else:
-        writer.save(root.path(table))
+    try:
+        enable_features(df.sparkSession, root, table, df.schema)
+        if root.is_catalog:
+            writer.saveAsTable(root.name(table))
+        else:
+            writer.save(root.path(table))
+    finally:
+        note_write(root, table)
     return _commit_of(df.sparkSession, root, table, mark)
 
 
@@ -152,43 +130,3 @@ def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMa
         "commit of its own in its place.",
         hint="let one run finish, then run the command again.",
     )
-
-
-@dataclass(frozen=True)
-class TableState:
-    """``version``: the newest; ``mark``: of the newest commit that changed rows."""
-
-    version: int
-    mark: CommitMark
-
-    def holds(self, stage: str, result_key: str) -> bool:
-        """Whether the rows are, wholly or so far, this result of this stage."""
-        return (self.mark.stage, self.mark.result_key) == (stage, result_key)
-
-
-def table_state(spark: SparkSession, root: OutputRoot, table: str) -> TableState | None:
-    """What the table holds, by its marks; ``None`` where there is no table, or where another hand
-    made the newest commit that changed rows.
-    """
-    for limit in (_NEAR, _FAR):
-        commits = history(spark, root, table, limit=limit)
-        for commit in commits:
-            if is_maintenance(commit):
-                continue
-            try:
-                mark = CommitMark(**json.loads(commit["userMetadata"]))
-            except (TypeError, ValueError):
-                return None
-            return TableState(int(commits[0]["version"]), mark)
-    return None
-
-
-def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> CommitMark | None:
-    """The mark of the commit that made a version, or the newest before it that has one."""
-    for commit in history(spark, root, table, limit=_FAR):
-        if int(commit["version"]) <= version:
-            try:
-                return CommitMark(**json.loads(commit["userMetadata"]))
-            except (TypeError, ValueError):
-                continue
-    return None

@@ -15,7 +15,8 @@ import os
 import platform
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,8 +26,9 @@ from pyspark.sql import Row, SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, history
-from semdedup_spark.tables.commits import CommitMark, LostCommitError, append_rows
+from semdedup_spark.tables.commits import LostCommitError, append_rows
 from semdedup_spark.tables.literal_rows import few_rows
+from semdedup_spark.tables.marks import CommitMark
 
 _STAGE = "lease"
 CLAIMED, RENEWED, RELEASED = "claimed", "renewed", "released"
@@ -37,6 +39,8 @@ _CONFLICT = re.compile(r"\b(Concurrent|ProtocolChanged|MetadataChanged)\w*Except
 # From looking whether a commit is there to having put it there, on storage where two writers may do
 # so at once; afterwards one of them is gone.
 SETTLE_SECONDS = 3.0
+# Tokens of the leases that this process holds and renews now.
+_IN_USE: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ class Lease:
 
     def held_by_other(self, *, before: int | None = None) -> Claim | None:
         """The first living claim of another run, if only those ``before`` a version count. A run
-        of the same name is this one, tried again, unless its process is seen to run.
+        of the same name is this one, tried again, unless its process is seen to run, or another
+        caller in this process is at work in it.
 
         Once ours is among them, the time is that of our own last sign of life: one clock, that of
         the storage, then dates all of them, however wrong the clocks of the machines are.
@@ -143,10 +148,20 @@ class Lease:
         now = next(own, datetime.now(timezone.utc))
         for claim in claims:
             early = before is None or claim.version < before
-            another = claim.run_id != self._run_id or claim.holder.is_beside()
+            in_use = claim.token in _IN_USE or claim.holder.is_beside()
+            another = claim.run_id != self._run_id or in_use
             if early and another and claim.is_alive(now):
                 return claim
         return None
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Tell other callers in this process that this lease is no remainder of a failed run."""
+        _IN_USE.add(self._token)
+        try:
+            yield
+        finally:
+            _IN_USE.discard(self._token)
 
     def renew(self) -> None:
         """Stay alive for as long again."""

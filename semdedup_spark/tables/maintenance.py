@@ -18,6 +18,7 @@ from semdedup_spark.tables.catalog import (
     history,
     read_table,
 )
+from semdedup_spark.tables.states import note_write
 
 # Delta's own limit: readers and writers may still use younger files.
 SHORTEST_RETENTION_HOURS = 168
@@ -49,8 +50,11 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
     before = _files(spark, name)
     if _is_tidy(spark, root, table, retain_hours):
         return Tidied(table, before[0], *before)
-    spark.sql(f"OPTIMIZE {name}").collect()
-    spark.sql(f"VACUUM {name} RETAIN {retain_hours} HOURS").limit(1).collect()
+    try:
+        spark.sql(f"OPTIMIZE {name}").collect()
+        spark.sql(f"VACUUM {name} RETAIN {retain_hours} HOURS").limit(1).collect()
+    finally:
+        note_write(root, table)
     after = _files(spark, name)
     return Tidied(table, before[0], after[0], after[1])
 

@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, read_table, table_exists
-from semdedup_spark.tables.commits import CommitMark, append_rows
+from semdedup_spark.tables.commits import append_rows
 from semdedup_spark.tables.literal_rows import few_rows
+from semdedup_spark.tables.marks import CommitMark
 
 # The ledger's clock has no smaller step.
 _TICK = timedelta(microseconds=1)
@@ -49,6 +50,13 @@ class Ledger:
         self._spark = spark
         self._root = root
         self._pending: list[StageRecord] = []
+
+    def reload(self) -> None:
+        """Read the table anew when it is asked next, and drop rows that a failed call left
+        unwritten.
+        """
+        self.__dict__.pop("_last", None)
+        self._pending.clear()
 
     @cached_property
     def _last(self) -> dict[str, StageRecord]:

@@ -10,9 +10,10 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.pipeline.stages.score_changes import find_changes
 from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.commits import CommitMark, replace_rows, replace_table
+from semdedup_spark.tables.commits import replace_rows, replace_table
 from semdedup_spark.tables.hash_buckets import Part, part_with
 from semdedup_spark.tables.literal_rows import ids_as
+from semdedup_spark.tables.marks import CommitMark
 
 ODD = [
     "${env:HOME}",

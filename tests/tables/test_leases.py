@@ -14,8 +14,9 @@ import pytest
 
 from semdedup_spark.tables import leases
 from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.commits import Commit, CommitMark, LostCommitError
+from semdedup_spark.tables.commits import Commit, LostCommitError
 from semdedup_spark.tables.leases import CLAIMED, RELEASED, RENEWED, Holder, Lease, claims_of
+from semdedup_spark.tables.marks import CommitMark
 
 START = datetime(2026, 1, 1, 12)  # Spark hands times over without a zone, in local time
 ELSEWHERE = Holder("other-host", "other-host boot pid:[1]", 1)

@@ -14,7 +14,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.causes import Kind
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.failures import explained
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.queries.run_diff import differences, fates
 

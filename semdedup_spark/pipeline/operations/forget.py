@@ -9,15 +9,16 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.ids import parse_ids
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.refresh import Basis, as_last_made, refresh_others
-from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.embed.embed import note_erasure, require_embed
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score import run_score
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import replace_rows, table_state
+from semdedup_spark.tables.commits import replace_rows
 from semdedup_spark.tables.hash_buckets import part_with
 from semdedup_spark.tables.literal_rows import ids_as
 from semdedup_spark.tables.runs import StageRecord
@@ -44,6 +45,7 @@ class Forgotten:
     unknown: tuple[object, ...]
 
 
+@exclusive
 def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     """Erase rows by their ids. Rows whose neighbor they were are scored again, and the selections,
     named ones as well, and a pruning are made anew, so that the tables are those of a run over the
@@ -66,7 +68,6 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}
     embed = note_erasure(job, embed)
     done, stale = _follow(job, embed, cluster, made) if cluster is not None else ((), ())
-    job.ledger.flush()
     hold = [s.EMBEDDINGS, s.QUARANTINE, *([s.OVERRIDES] if erased[s.OVERRIDES] else [])]
     hold += [s.SCORES for each in done if each.stage == "score"]
     hold += [table for each in done if each.stage != "score" for table in each.outputs]
@@ -98,7 +99,7 @@ def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:
 
 def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[str, int]:
     """How many rows the table had of each id, as text, if it had any; they are gone now."""
-    state = table_state(job.spark, job.root, table)
+    state = job.state(table)
     if state is None:
         return {}
     rows = read_table(job.spark, job.root, table, state.version)

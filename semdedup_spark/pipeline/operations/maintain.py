@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.exclusive import exclusive
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.maintenance import (
     SHORTEST_RETENTION_HOURS,
@@ -17,13 +18,13 @@ from semdedup_spark.tables.maintenance import (
 _LEDGERS = (s.RUNS, s.LEASES)
 
 
+@exclusive
 def maintain(
     job: Job, *, retain_hours: int = SHORTEST_RETENTION_HOURS, ledger_days: int = 365
 ) -> list[Tidied]:
     """OPTIMIZE and VACUUM every table that the ledger knows, after the rows of ``runs`` and
     ``leases`` older than ``ledger_days`` are gone.
     """
-    job.begin()
     tables = [t for t in _known_tables(job) if table_exists(job.spark, job.root, t)]
     for table in _LEDGERS:
         if table in tables:

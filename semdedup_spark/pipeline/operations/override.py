@@ -11,13 +11,15 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, UnknownRowError
+from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.ids import parse_ids
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.decisions import decisions
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table, table_exists
-from semdedup_spark.tables.commits import CommitMark, replace_table
+from semdedup_spark.tables.commits import replace_table
 from semdedup_spark.tables.literal_rows import ids_as
+from semdedup_spark.tables.marks import CommitMark
 from semdedup_spark.transforms.checkpoint import held
 
 _STAGE = "override"
@@ -50,7 +52,11 @@ def override_rows(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
     """
     if not reason.strip():
         raise ConfigError("--reason must say why. Got nothing.")
-    job.begin()
+    return _override(job, rows, action, reason)
+
+
+@exclusive
+def _override(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
     check_reference(job)
     # Rows of a reference stay, also where rows of the source have the same ids.
     own_survivors = job.config.reference is None
@@ -71,9 +77,9 @@ def override_rows(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
     return _store(job, kept, changed)
 
 
+@exclusive
 def withdraw_overrides(job: Job, ids: Sequence[str], action: str) -> Overridden:
     """Forget overrides of this ``action``; rows without one are passed over."""
-    job.begin()
     old = _overrides(job)
     if old is None:
         return Overridden(0, 0)

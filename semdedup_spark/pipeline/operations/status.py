@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job import JobSummary
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.leases import Claim, read_claims
 from semdedup_spark.tables.runs import StageRecord

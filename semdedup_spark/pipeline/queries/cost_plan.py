@@ -18,7 +18,7 @@ from semdedup_spark.kernels.score.cost import (
     expected_probes,
 )
 from semdedup_spark.kernels.score.unit_plan import plan_units
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.cluster import (
     dimension_of,
     expected_cost,

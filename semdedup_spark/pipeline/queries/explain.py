@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.errors import UnknownRowError
 from semdedup_spark.pipeline.ids import parse_id
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import of_both
 from semdedup_spark.pipeline.queries.selections import Selection, contents, find_selection
-from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table, table_exists
 

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.compare import compared, plan_routing
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score

@@ -12,8 +12,8 @@ from pyspark.sql.types import BinaryType, DataType, StructType
 from semdedup_spark import schema as s
 from semdedup_spark.errors import SourceError
 from semdedup_spark.paths import open_stream
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import Side
-from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.sources.open_raw import read_raw
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.queries.thumbnails import THUMBNAIL, thumbnails

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from semdedup_spark import schema as s
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.tables.catalog import OutputRoot, read_table
-from semdedup_spark.tables.commits import table_state
 from semdedup_spark.tables.runs import Ledger, StageRecord
+from semdedup_spark.tables.states import table_state
 
 
 @dataclass(frozen=True)

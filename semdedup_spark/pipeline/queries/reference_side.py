@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 
 _T = TypeVar("_T")
 

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.config import canonical_json
 from semdedup_spark.masking import masked_settings
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.pictures import pictures
 from semdedup_spark.pipeline.queries.reference_side import Side, of_both
 from semdedup_spark.pipeline.queries.selections import (
@@ -27,7 +28,6 @@ from semdedup_spark.pipeline.queries.selections import (
 )
 from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.pipeline.queries.tune import Tuning, named_value, run_tune
-from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _STAGES = ("embed", "cluster", "score")

@@ -14,9 +14,9 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringTy
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import Side, of_both
 from semdedup_spark.pipeline.queries.summary import Example
-from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 

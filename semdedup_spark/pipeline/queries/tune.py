@@ -13,8 +13,8 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, SourceError
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.later_similarity import later_similarity
-from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.queries.thresholds import (

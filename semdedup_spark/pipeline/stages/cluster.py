@@ -13,14 +13,10 @@ from semdedup_spark.kernels.cluster.cost import USUAL, Forecast, SizeCurve, chea
 from semdedup_spark.kernels.cluster.sample_plan import plan_training
 from semdedup_spark.kernels.cluster.train import Training
 from semdedup_spark.masking import masked
+from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.identity import result_key
-from semdedup_spark.pipeline.stage_runner import (
-    Job,
-    StageResult,
-    has_output,
-    require_stage,
-    run_stage,
-)
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stage_runner import StageResult, has_output, require_stage, run_stage
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_centroids
 from semdedup_spark.pipeline.stages.given_centroids import (
@@ -29,7 +25,8 @@ from semdedup_spark.pipeline.stages.given_centroids import (
     given_table,
 )
 from semdedup_spark.tables.catalog import read_table, table_id
-from semdedup_spark.tables.commits import CommitMark, replace_table, table_state
+from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.marks import CommitMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.cluster.centroid_rows import (
     Centroids,
@@ -50,6 +47,7 @@ _ORIGIN, _TRAINED_ON = "origin", "trained_on"
 DRIFT_BOUND = 2.0
 
 
+@exclusive
 def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = False) -> StageRecord:
     """Train on a sample of ``embeddings``, or take the centroids of ``cluster.centroids``;
     ``embed``: its record, looked up if not given.
@@ -68,7 +66,7 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
     inputs = _inputs(job, embed, given, afresh=afresh)
 
     def compute(key: str) -> StageResult:
-        state = table_state(job.spark, job.root, s.EMBEDDINGS)
+        state = job.state(s.EMBEDDINGS)
         made_with = "" if state is None else state.mark.made_with
         mark = CommitMark(job.run_id, "cluster", key, made_with=made_with)
         if is_emptied(job, embed):
@@ -93,7 +91,7 @@ def _inputs(job: Job, embed: StageRecord, given: dict[str, str], *, afresh: bool
     """What the centroids depend on: the rows on which they are trained now, or were trained if
     those that are there can stay; these rows may since have grown to a larger table.
     """
-    settings, state = job.config.cluster, table_state(job.spark, job.root, s.EMBEDDINGS)
+    settings, state = job.config.cluster, job.state(s.EMBEDDINGS)
     rows, origin = embed.result_key, embed.result_key
     if state is not None:
         origin = state.mark.origin
@@ -113,7 +111,7 @@ def _inputs(job: Job, embed: StageRecord, given: dict[str, str], *, afresh: bool
 def require_centroids(job: Job) -> StageRecord:
     """The record of the stage; raises :class:`StageOrderError` where it must run first."""
     cluster = require_stage(job, "cluster", job.config.cluster.identity())
-    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    state = job.state(s.EMBEDDINGS)
     origin = cluster.inputs.get(_ORIGIN)
     if state is not None and origin is not None and origin != state.mark.origin:
         raise StageOrderError(

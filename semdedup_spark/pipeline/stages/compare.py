@@ -12,7 +12,7 @@ from semdedup_spark.config import ScoreConfig
 from semdedup_spark.kernels.score.cost import cheaper_all_with_all, expected_probes
 from semdedup_spark.kernels.score.partition_keys import partition_keys
 from semdedup_spark.kernels.score.unit_plan import plan_units
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.compare_settings import (
     clusters,
     probing_of,

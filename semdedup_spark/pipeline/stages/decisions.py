@@ -8,7 +8,7 @@ from pyspark.sql.types import DataType, IntegralType
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import SourceError
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _SHOWN = 5

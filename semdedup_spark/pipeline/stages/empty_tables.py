@@ -8,9 +8,11 @@ from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import PermanentError
-from semdedup_spark.pipeline.stage_runner import Job, StageResult
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stage_runner import StageResult
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import CommitMark, replace_table
+from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.marks import CommitMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.score.rank_key import rank_key_type
 

@@ -8,13 +8,16 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.statistics.cramers_v import cramers_v
-from semdedup_spark.pipeline.stage_runner import Job, StageResult, identity_of, run_stage
+from semdedup_spark.pipeline.exclusive import exclusive, exclusive_once_begun
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stage_runner import StageResult, identity_of, run_stage
 from semdedup_spark.pipeline.stages.cluster import require_centroids, run_cluster
 from semdedup_spark.pipeline.stages.compare_settings import shipped
 from semdedup_spark.pipeline.stages.embed.embed import ERASED, require_embed, run_embed
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_pruning
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import CommitMark, replace_table, table_state
+from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.marks import CommitMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.prune import (
     Pruning,
@@ -27,14 +30,14 @@ from semdedup_spark.transforms.prune import (
 )
 
 
+@exclusive_once_begun
 def run_pruning_job(job: Job) -> StageRecord:
     """Embed, cluster and prune, each computed or reused."""
     embed = run_embed(job)
-    record = run_prune(job, embed, run_cluster(job, embed))
-    job.ledger.flush()
-    return record
+    return run_prune(job, embed, run_cluster(job, embed))
 
 
+@exclusive
 def run_prune(
     job: Job, embed: StageRecord | None = None, cluster: StageRecord | None = None
 ) -> StageRecord:
@@ -57,7 +60,7 @@ def pruning_inputs(job: Job, embed: StageRecord, cluster: StageRecord) -> dict[s
         s.EMBEDDINGS: embed.result_key,
         s.CENTROIDS: identity_of(job, cluster, s.CENTROIDS),
     }
-    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    state = job.state(s.EMBEDDINGS)
     if state is not None and state.mark.erased:
         inputs[ERASED] = str(state.mark.erased)
     return inputs

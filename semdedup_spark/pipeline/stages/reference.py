@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import StageOrderError
-from semdedup_spark.pipeline.stage_runner import Job, require_stage
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stage_runner import require_stage
 from semdedup_spark.pipeline.stages.embed.embed import reference_settings
 
 

@@ -10,14 +10,10 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ReconciliationError, SourceError, StageOrderError
+from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.identity import result_key
-from semdedup_spark.pipeline.stage_runner import (
-    Job,
-    StageResult,
-    identity_of,
-    require_stage,
-    run_stage,
-)
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stage_runner import StageResult, identity_of, require_stage, run_stage
 from semdedup_spark.pipeline.stages.cluster import cost_drift, require_centroids
 from semdedup_spark.pipeline.stages.compare import observed, plan_routing, scored
 from semdedup_spark.pipeline.stages.compare_settings import probing_of, shipped
@@ -33,15 +29,10 @@ from semdedup_spark.pipeline.stages.score_changes import (
     plan_changes,
 )
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import (
-    Commit,
-    CommitMark,
-    TableState,
-    replace_rows,
-    replace_table,
-    table_state,
-)
+from semdedup_spark.tables.commits import Commit, replace_rows, replace_table
+from semdedup_spark.tables.marks import CommitMark
 from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.cluster.centroid_rows import (
     cluster_rows,
     fits_centroids,
@@ -57,6 +48,7 @@ _LOG = logging.getLogger(__name__)
 _ALL_NEW = Changes(since=-1, n_before=0, n_gone=0, n_left=0)
 
 
+@exclusive
 def run_score(
     job: Job,
     embed: StageRecord | None = None,
@@ -73,7 +65,7 @@ def run_score(
     cluster = cluster or require_centroids(job)
     if reference is None and job.config.reference is not None:
         reference = require_stage(job, "reference", reference_settings(job.config))
-    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    state = job.state(s.EMBEDDINGS)
     history = state.mark if state is not None else CommitMark(job.run_id, "embed", "")
     beside = {s.CENTROIDS: identity_of(job, cluster, s.CENTROIDS)}
     if reference is not None:
@@ -156,7 +148,7 @@ def _known_scores(job: Job, tables: _Tables, mark: CommitMark) -> TableState | N
     """The scores that only need what changed since, if any: made with the same settings and
     centroids, of rows that are still in the same order.
     """
-    state = table_state(job.spark, job.root, s.SCORES)
+    state = job.state(s.SCORES)
     if state is None or state.mark.stage != "score" or state.mark.made_with != mark.made_with:
         return None
     # Embedding watches the columns of one SQL order; whether those of another changed is unknown.
@@ -254,7 +246,7 @@ def require_score(job: Job) -> StageRecord:
     """
     score = require_stage(job, "score", job.config.score.identity())
     check_reference(job)
-    state = table_state(job.spark, job.root, s.EMBEDDINGS)
+    state = job.state(s.EMBEDDINGS)
     if state is None or score.inputs.get("batches") != batches_input(state.mark):
         raise StageOrderError(
             "every row of embeddings must be scored, and no other. Rows were embedded or forgotten "

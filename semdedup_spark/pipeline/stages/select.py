@@ -9,7 +9,9 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import HorizonError, ReconciliationError
-from semdedup_spark.pipeline.stage_runner import Job, StageResult, run_stage
+from semdedup_spark.pipeline.exclusive import exclusive
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
 from semdedup_spark.pipeline.stages.compare import plan_routing
 from semdedup_spark.pipeline.stages.decisions import decisions
 from semdedup_spark.pipeline.stages.embed.embed import ERASED, require_embed
@@ -20,7 +22,8 @@ from semdedup_spark.pipeline.stages.select_guards import (
     measured_background,
 )
 from semdedup_spark.tables.catalog import last_change, read_table, table_exists
-from semdedup_spark.tables.commits import Commit, CommitMark, replace_table
+from semdedup_spark.tables.commits import Commit, replace_table
+from semdedup_spark.tables.marks import CommitMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.score.route import route_rows
@@ -46,6 +49,7 @@ _NO_OVERRIDES = "none"
 _GUARDS = "guards"
 
 
+@exclusive
 def run_select(
     job: Job,
     embed: StageRecord | None = None,

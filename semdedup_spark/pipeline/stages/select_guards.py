@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.config import SelectConfig
 from semdedup_spark.errors import GuardError
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.queries.random_pairs import background_similarity
 from semdedup_spark.transforms.select.threshold import removed_fractions

@@ -19,7 +19,9 @@ from semdedup_spark.encoders.registry import encoder_identity
 from semdedup_spark.encoders.text.model_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.masking import identifying
-from semdedup_spark.pipeline.stage_runner import Job, StageResult, require_stage, run_stage
+from semdedup_spark.pipeline.exclusive import exclusive_once_begun
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stage_runner import StageResult, require_stage, run_stage
 from semdedup_spark.pipeline.stages.decisions import decisions
 from semdedup_spark.pipeline.stages.embed.embed_commits import Embedded, Work, embed_all
 from semdedup_spark.pipeline.stages.embed.id_contest import (
@@ -33,7 +35,6 @@ from semdedup_spark.pipeline.stages.embed.source_guards import check_not_empty, 
 from semdedup_spark.pipeline.stages.given_centroids import check_encoder
 from semdedup_spark.sources.candidate_rows import SourceRows, open_source
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import table_state
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.embed.embed_rows import READY_MADE
 from semdedup_spark.transforms.embed.vector_storage import STORAGE
@@ -70,6 +71,7 @@ def embed_settings(config: JobConfig) -> dict[str, Any]:
     return {"source": config.source.identity(), "embed": config.embed.identity()}
 
 
+@exclusive_once_begun
 def run_embed(job: Job) -> StageRecord:
     """Source rows to ``embeddings`` and ``quarantine``."""
     source, select = job.config.source, job.config.select
@@ -106,7 +108,7 @@ def note_erasure(job: Job, embed: StageRecord) -> StageRecord:
 def _recounted(job: Job, record: StageRecord) -> StageRecord:
     if not record.outputs:  # of a dry run
         return record
-    states = {name: table_state(job.spark, job.root, name) for name in record.outputs}
+    states = {name: job.state(name) for name in record.outputs}
     known = {name: state for name, state in states.items() if state is not None}
     erased = sum(state.mark.erased for state in known.values())
     if erased == record.counts.get(ERASED, 0):
@@ -134,6 +136,7 @@ def reference_settings(config: JobConfig) -> dict[str, Any]:
     }
 
 
+@exclusive_once_begun
 def run_reference(job: Job) -> StageRecord | None:
     """Rows of the reference, if there is one, to ``reference`` and ``reference_quarantine``."""
     if job.config.reference is None:

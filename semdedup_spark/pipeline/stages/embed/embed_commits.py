@@ -13,7 +13,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.commit_size import next_rows
-from semdedup_spark.pipeline.stage_runner import Job, Progress
+from semdedup_spark.pipeline.job_context import Job, Progress
 from semdedup_spark.pipeline.stages.embed.source_changes import (
     Carried,
     Compared,
@@ -25,16 +25,10 @@ from semdedup_spark.pipeline.stages.embed.source_guards import check_replacement
 from semdedup_spark.sources.candidate_rows import SourceRows
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.tables.catalog import read_table, table_exists
-from semdedup_spark.tables.commits import (
-    Commit,
-    CommitMark,
-    TableState,
-    append_rows,
-    replace_rows,
-    replace_table,
-    table_state,
-)
+from semdedup_spark.tables.commits import Commit, append_rows, replace_rows, replace_table
 from semdedup_spark.tables.hash_buckets import part_with
+from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.embed.embed_rows import (
     READY_MADE,
@@ -148,7 +142,7 @@ def embed_all(job: Job, work: Work) -> Embedded:
 
 
 def _begin(job: Job, work: Work) -> Embedded:
-    state = table_state(job.spark, job.root, work.table)
+    state = job.state(work.table)
     if state is None or state.mark.made_with != work.made_with or _is_doubled(job, work):
         return _anew(job, work)
     if state.holds(work.stage, work.key):

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.embed_commits import (
     MOST_BROADCAST,
     Embedded,
@@ -29,7 +29,7 @@ from semdedup_spark.sources.duplicate_ids import (
 )
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import append_rows, table_state
+from semdedup_spark.tables.commits import append_rows
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.embed.embed_rows import good_rows
 
@@ -133,7 +133,7 @@ def _standing(rows: DataFrame, standing: int, fresh: Column) -> DataFrame:
 
 def _of_this_encoder(job: Job, work: Work, contest: Contest, table: str) -> DataFrame | None:
     """Rows of the ``table`` with contested ids; ``None`` where they say nothing of this run's."""
-    state = table_state(job.spark, job.root, table)
+    state = job.state(table)
     if state is None or state.mark.made_with != work.made_with:
         return None
     rows = read_table(job.spark, job.root, table, state.version)

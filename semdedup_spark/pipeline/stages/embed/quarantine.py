@@ -6,13 +6,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.pipeline.stage_runner import Job
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.embed_commits import MOST_BROADCAST, Work
 from semdedup_spark.pipeline.stages.embed.source_changes import History
 from semdedup_spark.sources.duplicate_ids import AGAIN
 from semdedup_spark.sources.row_checks import WORDS
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import Commit, CommitMark, replace_table, table_state
+from semdedup_spark.tables.commits import Commit, replace_table
+from semdedup_spark.tables.marks import CommitMark
 
 _ASKED, _LOST = "__asked", "__lost"
 
@@ -71,7 +72,7 @@ def _with_reasons(work: Work, rows: DataFrame, batch: int) -> DataFrame:
 
 def _with_first_batch(job: Job, rejected: DataFrame, history: History, table: str) -> DataFrame:
     """A row that was in quarantine before keeps the number of the batch that brought it."""
-    state = table_state(job.spark, job.root, table)
+    state = job.state(table)
     if state is None or state.mark.origin != history.origin:
         return rejected
     old = read_table(job.spark, job.root, table, state.version)

@@ -16,7 +16,8 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import fingerprint
 from semdedup_spark.rank_by import BUILT_IN
 from semdedup_spark.sources.candidate_rows import SourceRows, hash_of_columns
-from semdedup_spark.tables.commits import CommitMark, TableState
+from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.score.rank_key import order_hash
 
 # Rows up to which a change is written into the files that hold them; beyond, all files are.

@@ -1,0 +1,164 @@
+"""What a table holds, as the newest mark in its history says, and a cache of that."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
+from semdedup_spark.tables.marks import CommitMark
+
+_NEAR, _FAR = 3, 1000
+# How often this process has written each table, by its name. A cached state is valid while the
+# number stays the same.
+_WRITTEN: Counter[str] = Counter()
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table as the history of its commits describes it.
+
+    Attributes
+    ----------
+    version
+        The newest version.
+    mark
+        The mark of the newest commit that changed rows.
+    """
+
+    version: int
+    mark: CommitMark
+
+    def holds(self, stage: str, result_key: str) -> bool:
+        """Tell whether the rows are this result of this stage, complete or up to now.
+
+        Parameters
+        ----------
+        stage
+            Name of the stage.
+        result_key
+            Identity of its result.
+
+        Returns
+        -------
+        bool
+            Whether the newest commit that changed rows was made for this result.
+        """
+        return (self.mark.stage, self.mark.result_key) == (stage, result_key)
+
+
+def table_state(spark: SparkSession, root: OutputRoot, table: str) -> TableState | None:
+    """Read what the table holds from its history.
+
+    Parameters
+    ----------
+    spark
+        The session that reads.
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+
+    Returns
+    -------
+    TableState | None
+        ``None`` where there is no table, or where another program made the newest commit that
+        changed rows.
+    """
+    for limit in (_NEAR, _FAR):
+        commits = history(spark, root, table, limit=limit)
+        for commit in commits:
+            if is_maintenance(commit):
+                continue
+            try:
+                mark = CommitMark(**json.loads(commit["userMetadata"]))
+            except (TypeError, ValueError):
+                return None
+            return TableState(int(commits[0]["version"]), mark)
+    return None
+
+
+def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> CommitMark | None:
+    """Read the mark of a version.
+
+    Parameters
+    ----------
+    spark
+        The session that reads.
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+    version
+        A version of the table.
+
+    Returns
+    -------
+    CommitMark | None
+        The mark of the commit that made the version, or of the newest commit before it that has
+        one. ``None`` where no such commit is known.
+    """
+    for commit in history(spark, root, table, limit=_FAR):
+        if int(commit["version"]) <= version:
+            try:
+                return CommitMark(**json.loads(commit["userMetadata"]))
+            except (TypeError, ValueError):
+                continue
+    return None
+
+
+def note_write(root: OutputRoot, table: str) -> None:
+    """Make cached states of a table invalid. Every function of this package that commits to a table
+    calls it, also where the commit fails: the commit may have been made all the same.
+
+    Parameters
+    ----------
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+    """
+    _WRITTEN[root.name(table)] += 1
+
+
+class StateCache:
+    """States of the tables of one output, each read from the history once between two writes.
+
+    Use it only while other processes are kept out of the output by a lease: their writes are not
+    seen.
+
+    Parameters
+    ----------
+    spark
+        The session that reads.
+    root
+        The output that the tables lie in.
+    """
+
+    def __init__(self, spark: SparkSession, root: OutputRoot) -> None:
+        self._spark = spark
+        self._root = root
+        self._known: dict[str, tuple[int, TableState | None]] = {}
+
+    def state(self, table: str) -> TableState | None:
+        """Tell what the table holds; see :func:`table_state`.
+
+        Parameters
+        ----------
+        table
+            Name of the table.
+
+        Returns
+        -------
+        TableState | None
+            As it was when it was last read, which is after the last write of this process.
+        """
+        written = _WRITTEN[self._root.name(table)]
+        known = self._known.get(table)
+        if known is None or known[0] != written:
+            known = written, table_state(self._spark, self._root, table)
+            self._known[table] = known
+        return known[1]
