@@ -143,7 +143,9 @@ def embed_all(job: Job, work: Work) -> Embedded:
 
 def _begin(job: Job, work: Work) -> Embedded:
     state = job.state(work.table)
-    if state is None or state.mark.made_with != work.made_with or _is_doubled(job, work):
+    if state is None or state.mark.made_with != work.made_with:
+        return _anew(job, work)
+    if not _is_as_recorded(job, work, state) and _is_doubled(job, work):
         return _anew(job, work)
     if state.holds(work.stage, work.key):
         rows = read_table(job.spark, job.root, work.table).count()
@@ -155,8 +157,22 @@ def _begin(job: Job, work: Work) -> Embedded:
     return _carry_over(job, work, state)
 
 
+def _is_as_recorded(job: Job, work: Work, state: TableState) -> bool:
+    """Whether the table is what the ledger's last record of the stage counted, when all rows read
+    were accounted for. Delta knows the number of rows without reading any, so in an ordinary night
+    no id has to be counted.
+    """
+    last = job.ledger.last(work.stage)
+    if last is None or last.result_key != state.mark.result_key:
+        return False
+    rows = read_table(job.spark, job.root, work.table, state.version).count()
+    return rows == last.counts.get("embedded")
+
+
 def _is_doubled(job: Job, work: Work) -> bool:
-    """Whether an id is there twice: once two runs wrote at a time, and what they left is no use."""
+    """Whether an id is there twice. The lease keeps other runs out, but not another program, and
+    not a run whose machine slept until its lease had ended. What they left is of no use.
+    """
     ids = read_table(job.spark, job.root, work.table)
     row = ids.agg(F.count(s.ID) > F.count_distinct(s.ID)).first()
     return row is not None and bool(row[0])
