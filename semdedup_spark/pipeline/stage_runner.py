@@ -175,7 +175,7 @@ def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int]
         state = job.state(table)
         if state is None or not _is_of(record, table, state):
             return table, None
-        if state.mark.progress < state.mark.goal:
+        if not state.mark.progress.is_complete:
             return table, None
         versions[table] = state.version
     return "", versions
@@ -185,7 +185,7 @@ def _is_of(record: StageRecord, table: str, state: TableState) -> bool:
     if table == s.CENTROIDS and state.mark.stage == "score":
         # Release 0.1 wrote the statistics of clusters, once scored, beside the centroids, which
         # stayed those of the result ``origin``.
-        return record.stage == "cluster" and state.mark.origin == record.result_key
+        return record.stage == "cluster" and state.mark.rows.origin == record.result_key
     return state.holds(record.stage, record.result_key)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -14,7 +13,7 @@ from semdedup_spark.errors import MixedEncodersError, SemDedupError
 from semdedup_spark.schema import EMBEDDINGS, REFERENCE, with_comments
 from semdedup_spark.tables.catalog import OutputRoot, history, table_exists
 from semdedup_spark.tables.hash_buckets import Part
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import Mark
 from semdedup_spark.tables.states import note_write, table_state
 from semdedup_spark.tables.table_features import enable_features
 
@@ -41,13 +40,13 @@ class Commit:
     rows: int
 
 
-def replace_table(df: DataFrame, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
+def replace_table(df: DataFrame, root: OutputRoot, table: str, mark: Mark) -> Commit:
     """Replace all rows and the schema, in one commit. Repeated, it leaves the same rows."""
     return _write(df, root, table, mark, mode="overwrite")
 
 
 def append_rows(
-    df: DataFrame, root: OutputRoot, table: str, mark: CommitMark, *, shared: bool = False
+    df: DataFrame, root: OutputRoot, table: str, mark: Mark, *, shared: bool = False
 ) -> Commit:
     """Append rows in one commit. Whoever repeats it must first ask :func:`table_state` how far the
     table has come. ``shared``: there is at least one row, and others may append meanwhile.
@@ -66,9 +65,7 @@ def append_rows(
     return _write(df, root, table, mark, mode="append", shared=shared)
 
 
-def replace_rows(
-    df: DataFrame, root: OutputRoot, table: str, part: Part, mark: CommitMark
-) -> Commit:
+def replace_rows(df: DataFrame, root: OutputRoot, table: str, part: Part, mark: Mark) -> Commit:
     """Replace the rows of ``part`` by ``df``, all of whose rows lie in it, in one commit. Repeated,
     it leaves the same rows. Only files that may hold such rows are written anew, and ``rows`` of
     the result may count other rows of these.
@@ -80,7 +77,7 @@ def _write(
     df: DataFrame,
     root: OutputRoot,
     table: str,
-    mark: CommitMark,
+    mark: Mark,
     *,
     mode: str,
     where: str = "",
@@ -93,7 +90,7 @@ def _write(
         .write.format("delta")
         .mode(mode)
         .option("compression", _CODECS.get(table, _CODEC))
-        .option("userMetadata", json.dumps(asdict(mark)))
+        .option("userMetadata", mark.text())
     )
     if not shared:
         # Repetition is made safe by the mark, not by these: Delta silently skips a number that is
@@ -116,9 +113,9 @@ def _write(
     return _commit_of(df.sparkSession, root, table, mark)
 
 
-def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: CommitMark) -> Commit:
+def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: Mark) -> Commit:
     """The newest commit that carries exactly this mark."""
-    wanted = json.dumps(asdict(mark))
+    wanted = mark.text()
     for limit in (_NEAR, _FAR):  # other writers may have committed since
         for commit in history(spark, root, table, limit=limit):
             if commit["userMetadata"] == wanted:

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from time import sleep
+from typing import ClassVar
 
 from pyspark.sql import Row, SparkSession
 
@@ -28,9 +29,8 @@ from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, history
 from semdedup_spark.tables.commits import LostCommitError, append_rows
 from semdedup_spark.tables.literal_rows import few_rows
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import LAYOUT, check_layout
 
-_STAGE = "lease"
 CLAIMED, RENEWED, RELEASED = "claimed", "renewed", "released"
 # A run renews a few times an hour, so this many commits hold every lease that can be alive.
 _LOOK_BACK = 200
@@ -76,6 +76,85 @@ class Holder:
             pass
         state, started = _process(self.pid)
         return state == "Z" or bool(self.started and started and started != self.started)
+
+
+@dataclass(frozen=True)
+class LeaseNote:
+    """The mark of a commit to ``leases``: a claim, a renewal or a release.
+
+    Attributes
+    ----------
+    run_id
+        The run that the lease is for.
+    token
+        Tells this lease from all others.
+    event
+        ``claimed``, ``renewed`` or ``released``.
+    holder
+        The process.
+    since
+        Version of the commit that claimed the lease; negative in that commit itself.
+    seconds
+        How long the lease lasts from this commit, in seconds.
+    at
+        When the commit was made, by the clock of the process (ISO 8601).
+    """
+
+    run_id: str
+    token: str
+    event: str
+    holder: Holder
+    since: int
+    seconds: float
+    at: str
+
+    stage: ClassVar[str] = "lease"
+    made_with: ClassVar[str] = ""
+
+    def text(self) -> str:
+        """Write the note as JSON. It keeps the form of layout 1, with a text inside: a run of an
+        earlier release must see that the output is in use. Such a release passes over keys that it
+        does not know.
+
+        Returns
+        -------
+        str
+            No two notes have equal texts.
+        """
+        told = {"layout": LAYOUT, **asdict(self)}
+        del told["run_id"]
+        outer = {"run_id": self.run_id, "stage": self.stage, "result_key": json.dumps(told)}
+        return json.dumps(outer)
+
+    @classmethod
+    def read(cls, text: str | None) -> LeaseNote | None:
+        """Read a note.
+
+        Parameters
+        ----------
+        text
+            The user metadata of a commit to ``leases``.
+
+        Returns
+        -------
+        LeaseNote | None
+            ``None`` where another program made the commit.
+        """
+        try:
+            outer = json.loads(text or "")
+            told = json.loads(outer["result_key"])
+            check_layout(told.get("layout", 1), "the table leases")
+            return cls(
+                outer["run_id"],
+                told["token"],
+                told["event"],
+                Holder(**told["holder"]),
+                int(told["since"]),
+                float(told["seconds"]),
+                told["at"],
+            )
+        except (TypeError, ValueError, AttributeError, KeyError):
+            return None
 
 
 @dataclass(frozen=True)
@@ -173,15 +252,8 @@ class Lease:
 
     def _note(self, event: str) -> int:
         holder, now = Holder.here(), datetime.now(timezone.utc)
-        told = {
-            "token": self._token,
-            "event": event,
-            "holder": asdict(holder),
-            "since": self._since,
-            "seconds": self._seconds,
-            "at": now.isoformat(),  # so that no two marks are equal
-        }
-        mark = CommitMark(self._run_id, _STAGE, json.dumps(told))
+        at = now.isoformat()  # so that no two marks are equal
+        mark = LeaseNote(self._run_id, self._token, event, holder, self._since, self._seconds, at)
         row = (self._run_id, event, now, f"{holder.host}:{holder.pid}", self._seconds)
         frame = few_rows(self._spark, [row], s.LEASES_DDL)
         for attempt in range(_ATTEMPTS):
@@ -209,21 +281,19 @@ def claims_of(commits: Iterable[Row]) -> list[Claim]:
     """``commits``: of the table's history, newest first."""
     found: dict[str, Claim] = {}
     for commit in commits:
-        try:
-            mark = CommitMark(**json.loads(commit["userMetadata"]))
-            told = json.loads(mark.result_key)
-        except (TypeError, ValueError):  # of another hand
+        note = LeaseNote.read(commit["userMetadata"])
+        if note is None:
             continue
         version, heard = int(commit["version"]), commit["timestamp"].astimezone(timezone.utc)
-        newer, since = found.get(told["token"]), int(told["since"])
-        found[told["token"]] = Claim(
-            told["token"],
-            mark.run_id,
-            Holder(**told["holder"]),
-            version if since < 0 else since,
+        newer = found.get(note.token)
+        found[note.token] = Claim(
+            note.token,
+            note.run_id,
+            note.holder,
+            version if note.since < 0 else note.since,
             newer.heard if newer else heard,
-            newer.released if newer else told["event"] == RELEASED,
-            float(told["seconds"]),
+            newer.released if newer else note.event == RELEASED,
+            note.seconds,
         )
     return sorted(found.values(), key=lambda claim: claim.version)
 

@@ -15,7 +15,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, read_table, table_exists
 from semdedup_spark.tables.commits import append_rows
 from semdedup_spark.tables.literal_rows import few_rows
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import StageMark
 
 # The ledger's clock has no smaller step.
 _TICK = timedelta(microseconds=1)
@@ -91,7 +91,7 @@ class Ledger:
         newest = self._pending[-1]
         rows = [tuple(asdict(record).values()) for record in self._pending]
         frame = few_rows(self._spark, rows, s.RUNS_DDL)
-        mark = CommitMark(newest.run_id, newest.stage, newest.result_key)
+        mark = StageMark(newest.run_id, newest.stage, newest.result_key)
         append_rows(frame, self._root, s.RUNS, mark, shared=True)
         self._pending.clear()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
 from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import StageMark, read_mark
 
 _NEAR, _FAR = 3, 1000
 # How often this process has written each table, by its name. A cached state is valid while the
@@ -30,7 +29,7 @@ class TableState:
     """
 
     version: int
-    mark: CommitMark
+    mark: StageMark
 
     def holds(self, stage: str, result_key: str) -> bool:
         """Tell whether the rows are this result of this stage, complete or up to now.
@@ -73,15 +72,12 @@ def table_state(spark: SparkSession, root: OutputRoot, table: str) -> TableState
         for commit in commits:
             if is_maintenance(commit):
                 continue
-            try:
-                mark = CommitMark(**json.loads(commit["userMetadata"]))
-            except (TypeError, ValueError):
-                return None
-            return TableState(int(commits[0]["version"]), mark)
+            mark = read_mark(commit["userMetadata"], root.name(table))
+            return None if mark is None else TableState(int(commits[0]["version"]), mark)
     return None
 
 
-def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> CommitMark | None:
+def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> StageMark | None:
     """Read the mark of a version.
 
     Parameters
@@ -97,16 +93,15 @@ def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> 
 
     Returns
     -------
-    CommitMark | None
+    StageMark | None
         The mark of the commit that made the version, or of the newest commit before it that has
         one. ``None`` where no such commit is known.
     """
     for commit in history(spark, root, table, limit=_FAR):
         if int(commit["version"]) <= version:
-            try:
-                return CommitMark(**json.loads(commit["userMetadata"]))
-            except (TypeError, ValueError):
-                continue
+            mark = read_mark(commit["userMetadata"], root.name(table))
+            if mark is not None:
+                return mark
     return None
 
 

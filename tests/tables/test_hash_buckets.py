@@ -13,7 +13,7 @@ from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.commits import replace_rows, replace_table
 from semdedup_spark.tables.hash_buckets import Part, part_with
 from semdedup_spark.tables.literal_rows import ids_as
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import RowHistory, StageMark
 
 ODD = [
     "${env:HOME}",
@@ -29,7 +29,7 @@ ODD = [
     ".*",
     "",
 ]
-MARK = CommitMark("run", "stage", "key")
+MARK = StageMark("run", "stage", "key")
 
 
 def keyed(spark, ids, kind="string", batch=0):
@@ -67,7 +67,9 @@ def test_the_chosen_rows_leave_their_buckets_stay_and_no_id_is_told_to_delta(
     part = part_with(wanted, len(ids))
     stay = part.of(rows).join(wanted, "id", "left_anti").select(*rows.columns)
     assert stay.count()  # whoever shares a bucket
-    replace_rows(stay, root, "scores", part, CommitMark("run", "stage", "key", erased=1))
+    replace_rows(
+        stay, root, "scores", part, StageMark("run", "stage", "key", rows=RowHistory(erased=1))
+    )
     left = [row["id"] for row in spark.read.format("delta").load(root.path("scores")).collect()]
     assert sorted(map(str, left)) == sorted(str(i) for i in ids if i not in chosen)
     log = (tmp_path / "scores" / "_delta_log" / f"{1:020d}.json").read_text()
@@ -102,6 +104,6 @@ def test_writes_go_on_in_a_table_whose_last_writer_had_a_later_clock(spark, tmp_
     old = keyed(spark, ["x"]).write.format("delta").option("txnVersion", ahead)
     old.option("txnAppId", "semdedup/stage/scores").save(root.path("scores"))
     for version, erased in ((1, 0), (2, 1)):  # also without a row
-        mark = CommitMark("run", "stage", "key", erased=erased)
+        mark = StageMark("run", "stage", "key", rows=RowHistory(erased=erased))
         commit = replace_table(keyed(spark, []), root, "scores", mark)
         assert commit.version == version

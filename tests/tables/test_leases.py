@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -15,21 +15,27 @@ import pytest
 from semdedup_spark.tables import leases
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.commits import Commit, LostCommitError
-from semdedup_spark.tables.leases import CLAIMED, RELEASED, RENEWED, Holder, Lease, claims_of
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.leases import (
+    CLAIMED,
+    RELEASED,
+    RENEWED,
+    Holder,
+    Lease,
+    LeaseNote,
+    claims_of,
+)
+from semdedup_spark.tables.marks import StageMark
 
 START = datetime(2026, 1, 1, 12)  # Spark hands times over without a zone, in local time
 ELSEWHERE = Holder("other-host", "other-host boot pid:[1]", 1)
 
 
 def commit(version, token, event, *, since=-1, minutes=0, holder=ELSEWHERE):
-    told = {"token": token, "event": event, "holder": asdict(holder)}
-    told |= {"since": since, "seconds": 600.0, "at": ""}
-    mark = CommitMark(f"run-{token}", "lease", json.dumps(told))
+    note = LeaseNote(f"run-{token}", token, event, holder, since, 600.0, "")
     return {
         "version": version,
         "timestamp": START + timedelta(minutes=minutes),
-        "userMetadata": json.dumps(asdict(mark)),
+        "userMetadata": note.text(),
     }
 
 
@@ -63,7 +69,7 @@ def test_a_claim_too_old_to_be_seen_keeps_its_place_by_its_renewals():
 def test_commits_of_another_hand_are_passed_over():
     odd = {"version": 9, "timestamp": START, "userMetadata": None}
     text = {**odd, "userMetadata": "hello"}
-    foreign = {**odd, "userMetadata": json.dumps(asdict(CommitMark("r", "lease", "no json")))}
+    foreign = {**odd, "userMetadata": StageMark("r", "lease", "no json").text()}
     assert list(claims(odd, text, foreign, commit(1, "a", CLAIMED))) == ["a"]
 
 
@@ -102,7 +108,7 @@ def log(monkeypatch):
     commits = []
 
     def append(_frame, _root, _table, mark):
-        row = {"version": len(commits), "userMetadata": json.dumps(asdict(mark))}
+        row = {"version": len(commits), "userMetadata": mark.text()}
         commits.append({**row, "timestamp": datetime.now()})
         return Commit(len(commits) - 1, 1)
 

@@ -109,8 +109,9 @@ def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[str, int]:
     if found:
         # The result stays that of the source; how often rows were erased tells it from the one
         # before.
-        erased = state.mark.erased + sum(found.values())
-        mark = replace(state.mark, run_id=job.run_id, erased=erased)
+        erased = state.mark.rows.erased + sum(found.values())
+        history = replace(state.mark.rows, erased=erased)
+        mark = replace(state.mark, run_id=job.run_id, rows=history)
         part = part_with(counts.select(s.ID), rows.count())
         beside = part.of(rows).join(wanted, s.ID, "left_anti").select(*rows.columns)
         replace_rows(beside, job.root, table, part, mark)

@@ -19,7 +19,7 @@ from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import replace_table
 from semdedup_spark.tables.literal_rows import ids_as
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.transforms.checkpoint import held
 
 _STAGE = "override"
@@ -98,7 +98,7 @@ def _store(job: Job, rows: DataFrame, changed: int) -> Overridden:
     if not changed:
         old = _overrides(job)
         return Overridden(0, 0 if old is None else old.count())
-    mark = CommitMark(job.run_id, _STAGE, "")
+    mark = StageMark(job.run_id, _STAGE, "")
     ready = held(rows.select(s.ID, s.ACTION, s.REASON, s.CHANGED_AT).coalesce(1))
     return Overridden(changed, replace_table(ready, job.root, s.OVERRIDES, mark).rows)
 

@@ -26,7 +26,7 @@ from semdedup_spark.pipeline.stages.given_centroids import (
 )
 from semdedup_spark.tables.catalog import read_table, table_id
 from semdedup_spark.tables.commits import replace_table
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.cluster.centroid_rows import (
     Centroids,
@@ -68,7 +68,7 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
     def compute(key: str) -> StageResult:
         state = job.state(s.EMBEDDINGS)
         made_with = "" if state is None else state.mark.made_with
-        mark = CommitMark(job.run_id, "cluster", key, made_with=made_with)
+        mark = StageMark(job.run_id, "cluster", key, made_with=made_with)
         if is_emptied(job, embed):
             return no_centroids(job, mark)
         rows = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
@@ -94,8 +94,8 @@ def _inputs(job: Job, embed: StageRecord, given: dict[str, str], *, afresh: bool
     settings, state = job.config.cluster, job.state(s.EMBEDDINGS)
     rows, origin = embed.result_key, embed.result_key
     if state is not None:
-        origin = state.mark.origin
-        rows = fingerprint([rows, state.mark.erased]) if state.mark.erased else rows
+        origin = state.mark.rows.origin
+        rows = fingerprint([rows, state.mark.rows.erased]) if state.mark.rows.erased else rows
     if settings.retrain == "on_change":
         return {s.EMBEDDINGS: rows, **given}
     trained_now = {_ORIGIN: origin, _TRAINED_ON: rows, **given}
@@ -113,7 +113,7 @@ def require_centroids(job: Job) -> StageRecord:
     cluster = require_stage(job, "cluster", job.config.cluster.identity())
     state = job.state(s.EMBEDDINGS)
     origin = cluster.inputs.get(_ORIGIN)
-    if state is not None and origin is not None and origin != state.mark.origin:
+    if state is not None and origin is not None and origin != state.mark.rows.origin:
         raise StageOrderError(
             "the output of stage cluster must be made from these embeddings. They have begun anew "
             "since.",
@@ -148,7 +148,7 @@ def dimension_of(rows: DataFrame) -> int:
     return dimension
 
 
-def _train(job: Job, all_rows: Sample, mark: CommitMark) -> StageResult:
+def _train(job: Job, all_rows: Sample, mark: StageMark) -> StageResult:
     settings, n, dimension = job.config.cluster, all_rows.n, all_rows.dimension
     wanted = settings.n_clusters
     if wanted == "auto":

@@ -12,7 +12,7 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import replace_table
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.score.rank_key import rank_key_type
 
@@ -51,7 +51,7 @@ def is_emptied(job: Job, embed: StageRecord) -> bool:
     return True
 
 
-def no_centroids(job: Job, mark: CommitMark) -> StageResult:
+def no_centroids(job: Job, mark: StageMark) -> StageResult:
     """``centroids`` without rows."""
     mark = replace(mark, content=_NO_CENTROIDS)
     commit = replace_table(_no_rows(job, s.CENTROIDS_DDL), job.root, s.CENTROIDS, mark)
@@ -59,11 +59,11 @@ def no_centroids(job: Job, mark: CommitMark) -> StageResult:
     return StageResult(outputs={s.CENTROIDS: commit.version}, counts=counts)
 
 
-def no_scores(job: Job, mark: CommitMark) -> StageResult:
+def no_scores(job: Job, mark: StageMark) -> StageResult:
     """``scores`` and ``clusters`` without rows."""
     columns = s.scores_ddl(_id_type(job), rank_key_type(job.config.score.rank_by))
     scores = replace_table(_no_rows(job, columns), job.root, s.SCORES, mark)
-    mark = CommitMark(job.run_id, "score", mark.result_key)
+    mark = StageMark(job.run_id, "score", mark.result_key)
     clusters = replace_table(_no_rows(job, s.CLUSTERS_DDL), job.root, s.CLUSTERS, mark)
     outputs = {s.SCORES: scores.version, s.CLUSTERS: clusters.version}
     return StageResult(outputs=outputs, counts={"rows": 0, "units": 0})

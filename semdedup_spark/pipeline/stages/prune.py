@@ -17,7 +17,7 @@ from semdedup_spark.pipeline.stages.embed.embed import ERASED, require_embed, ru
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_pruning
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import replace_table
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.prune import (
     Pruning,
@@ -61,13 +61,13 @@ def pruning_inputs(job: Job, embed: StageRecord, cluster: StageRecord) -> dict[s
         s.CENTROIDS: identity_of(job, cluster, s.CENTROIDS),
     }
     state = job.state(s.EMBEDDINGS)
-    if state is not None and state.mark.erased:
-        inputs[ERASED] = str(state.mark.erased)
+    if state is not None and state.mark.rows.erased:
+        inputs[ERASED] = str(state.mark.rows.erased)
     return inputs
 
 
 def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> StageResult:
-    mark = CommitMark(job.run_id, "prune", key)
+    mark = StageMark(job.run_id, "prune", key)
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     centroids = read_table(job.spark, job.root, s.CENTROIDS, cluster.outputs[s.CENTROIDS])
     if is_emptied(job, embed):

@@ -18,7 +18,7 @@ from semdedup_spark.pipeline.stages.cluster import cost_drift, require_centroids
 from semdedup_spark.pipeline.stages.compare import observed, plan_routing, scored
 from semdedup_spark.pipeline.stages.compare_settings import probing_of, shipped
 from semdedup_spark.pipeline.stages.embed.embed import reference_settings, require_embed
-from semdedup_spark.pipeline.stages.embed.source_changes import batches_input, rank_identity
+from semdedup_spark.pipeline.stages.embed.source_changes import rank_identity
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_scores
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score_changes import (
@@ -30,7 +30,7 @@ from semdedup_spark.pipeline.stages.score_changes import (
 )
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import Commit, replace_rows, replace_table
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import RowHistory, StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.cluster.centroid_rows import (
@@ -66,14 +66,14 @@ def run_score(
     if reference is None and job.config.reference is not None:
         reference = require_stage(job, "reference", reference_settings(job.config))
     state = job.state(s.EMBEDDINGS)
-    history = state.mark if state is not None else CommitMark(job.run_id, "embed", "")
+    history = state.mark.rows if state is not None else RowHistory()
     beside = {s.CENTROIDS: identity_of(job, cluster, s.CENTROIDS)}
     if reference is not None:
         beside[s.REFERENCE] = reference.result_key
     made_with = result_key(job.config.score.identity(), {**beside, "ordered": history.ordered})
 
     def compute(key: str) -> StageResult:
-        mark = CommitMark(job.run_id, "score", key, made_with=made_with, batch=history.batch)
+        mark = StageMark(job.run_id, "score", key, made_with, rows=RowHistory(batch=history.batch))
         if is_emptied(job, embed):
             return no_scores(job, mark)
         return _score(job, _opened(job, embed, reference, history), mark)
@@ -81,7 +81,7 @@ def run_score(
     inputs = {
         s.EMBEDDINGS: embed.result_key,
         **beside,
-        "batches": batches_input(history),
+        "batches": history.rows_scored,
     }
     return run_stage(job, "score", job.config.score.identity(), inputs, compute)
 
@@ -89,18 +89,18 @@ def run_score(
 @dataclass(frozen=True)
 class _Tables:
     """What is scored: ``n`` embeddings, and the centroids. ``others``: the rows of the reference,
-    if there is one; ``ordered``: see ``CommitMark``.
+    if there is one; ``order``: see ``RowHistory``.
     """
 
     embeddings: DataFrame
     centroids: DataFrame
     n: int
     others: DataFrame | None
-    ordered: str
+    order: str
 
 
 def _opened(
-    job: Job, embed: StageRecord, reference: StageRecord | None, history: CommitMark
+    job: Job, embed: StageRecord, reference: StageRecord | None, history: RowHistory
 ) -> _Tables:
     others = None
     if reference is not None:
@@ -110,11 +110,11 @@ def _opened(
         read_table(job.spark, job.root, s.CENTROIDS),
         embed.counts["embedded"],
         others,
-        history.ordered,
+        history.order,
     )
 
 
-def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
+def _score(job: Job, tables: _Tables, mark: StageMark) -> StageResult:
     known = _known_scores(job, tables, mark)
     if tables.others is not None:
         commit, counts = _score_against(job, tables, tables.others, known, mark)
@@ -127,7 +127,7 @@ def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
         cluster_rows(tables.centroids, scores, job.config.score.eps_max).coalesce(1),
         job.root,
         s.CLUSTERS,
-        CommitMark(job.run_id, "score", mark.result_key),
+        StageMark(job.run_id, "score", mark.result_key),
     )
     clusters = read_table(job.spark, job.root, s.CLUSTERS, measured.version)
     sizes = size_statistics(tables.centroids, clusters)
@@ -144,7 +144,7 @@ def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
     )
 
 
-def _known_scores(job: Job, tables: _Tables, mark: CommitMark) -> TableState | None:
+def _known_scores(job: Job, tables: _Tables, mark: StageMark) -> TableState | None:
     """The scores that only need what changed since, if any: made with the same settings and
     centroids, of rows that are still in the same order.
     """
@@ -152,10 +152,10 @@ def _known_scores(job: Job, tables: _Tables, mark: CommitMark) -> TableState | N
     if state is None or state.mark.stage != "score" or state.mark.made_with != mark.made_with:
         return None
     # Embedding watches the columns of one SQL order; whether those of another changed is unknown.
-    if tables.ordered.partition("/")[2] != rank_identity(job.config.score.rank_by):
+    if tables.order != rank_identity(job.config.score.rank_by):
         return None
     scores = read_table(job.spark, job.root, s.SCORES, state.version)
-    old = tables.embeddings.filter(F.col(s.BATCH) <= state.mark.batch)
+    old = tables.embeddings.filter(F.col(s.BATCH) <= state.mark.rows.batch)
     if not fits_centroids(old, scores, shipped(tables.centroids)):
         _LOG.warning(
             "the scores do not fit the centroids that they are marked with: all rows are scored"
@@ -164,7 +164,7 @@ def _known_scores(job: Job, tables: _Tables, mark: CommitMark) -> TableState | N
     return state
 
 
-def _score_all(job: Job, tables: _Tables, mark: CommitMark) -> tuple[Commit, dict[str, int]]:
+def _score_all(job: Job, tables: _Tables, mark: StageMark) -> tuple[Commit, dict[str, int]]:
     routing = plan_routing(tables.embeddings, tables.centroids, job.config.score, tables.n)
     scores, totals = scored(job, tables.embeddings, routing)
     commit = replace_table(scores, job.root, s.SCORES, mark)
@@ -172,10 +172,10 @@ def _score_all(job: Job, tables: _Tables, mark: CommitMark) -> tuple[Commit, dic
 
 
 def _score_changes(
-    job: Job, tables: _Tables, known: TableState, mark: CommitMark
+    job: Job, tables: _Tables, known: TableState, mark: StageMark
 ) -> tuple[Commit, dict[str, int]]:
     old = read_table(job.spark, job.root, s.SCORES, known.version)
-    changes = find_changes(tables.embeddings, old, known.mark.batch)
+    changes = find_changes(tables.embeddings, old, known.mark.rows.batch)
     if changes is None:
         return _score_all(job, tables, mark)
     rows = changes.with_target(tables.embeddings)
@@ -191,7 +191,7 @@ def _score_changes(
 
 
 def _score_against(
-    job: Job, tables: _Tables, others: DataFrame, known: TableState | None, mark: CommitMark
+    job: Job, tables: _Tables, others: DataFrame, known: TableState | None, mark: StageMark
 ) -> tuple[Commit, dict[str, int]]:
     """Of each row the similarity to the rows of the reference, ``others``, whatever else is there;
     of those that are known the new ones.
@@ -199,7 +199,7 @@ def _score_against(
     changes, old = _ALL_NEW, None
     if known is not None:
         old = read_table(job.spark, job.root, s.SCORES, known.version)
-        since = known.mark.batch
+        since = known.mark.rows.batch
         found = find_changes(tables.embeddings, old, since, among_themselves=False)
         changes, old = (_ALL_NEW, None) if found is None else (found, old)
     columns = [s.ID, s.EMBEDDING, s.BATCH]
@@ -226,7 +226,7 @@ def _score_against(
 
 
 def _store(
-    job: Job, scores: DataFrame, changes: Changes, old: DataFrame, mark: CommitMark
+    job: Job, scores: DataFrame, changes: Changes, old: DataFrame, mark: StageMark
 ) -> Commit:
     if changes.part is not None:
         beside = changes.beside(old)
@@ -247,7 +247,7 @@ def require_score(job: Job) -> StageRecord:
     score = require_stage(job, "score", job.config.score.identity())
     check_reference(job)
     state = job.state(s.EMBEDDINGS)
-    if state is None or score.inputs.get("batches") != batches_input(state.mark):
+    if state is None or score.inputs.get("batches") != state.mark.rows.rows_scored:
         raise StageOrderError(
             "every row of embeddings must be scored, and no other. Rows were embedded or forgotten "
             "since.",

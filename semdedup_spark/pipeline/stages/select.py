@@ -23,7 +23,7 @@ from semdedup_spark.pipeline.stages.select_guards import (
 )
 from semdedup_spark.tables.catalog import last_change, read_table, table_exists
 from semdedup_spark.tables.commits import Commit, replace_table
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.score.route import route_rows
@@ -162,7 +162,7 @@ class Selecting:
     ) -> tuple[dict[str, int], dict[str, int]]:
         job, embed = self.job, self.embed
         name = job.config.select.name
-        mark = CommitMark(job.run_id, s.selection_stage(name), key)
+        mark = StageMark(job.run_id, s.selection_stage(name), key)
 
         def store(df: DataFrame, table: str) -> Commit:
             return replace_table(df, job.root, s.of_selection(table, name), mark)

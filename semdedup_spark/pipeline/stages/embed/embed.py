@@ -110,7 +110,7 @@ def _recounted(job: Job, record: StageRecord) -> StageRecord:
         return record
     states = {name: job.state(name) for name in record.outputs}
     known = {name: state for name, state in states.items() if state is not None}
-    erased = sum(state.mark.erased for state in known.values())
+    erased = sum(state.mark.rows.erased for state in known.values())
     if erased == record.counts.get(ERASED, 0):
         return record
     rows = {name: read_table(job.spark, job.root, name).count() for name in known}

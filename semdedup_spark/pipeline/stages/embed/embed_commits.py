@@ -17,7 +17,6 @@ from semdedup_spark.pipeline.job_context import Job, Progress
 from semdedup_spark.pipeline.stages.embed.source_changes import (
     Carried,
     Compared,
-    History,
     carried_over,
     new_history,
 )
@@ -27,7 +26,7 @@ from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import Commit, append_rows, replace_rows, replace_table
 from semdedup_spark.tables.hash_buckets import part_with
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import RowHistory, StageMark, WriteProgress
 from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.embed.embed_rows import (
@@ -87,7 +86,7 @@ class Embedded:
     this invocation encoded ``encoded`` payloads (``None``: not known), up to ``position``.
     """
 
-    history: History
+    history: RowHistory
     version: int = 0
     rows: int = 0
     position: int = 0
@@ -149,11 +148,11 @@ def _begin(job: Job, work: Work) -> Embedded:
         return _anew(job, work)
     if state.holds(work.stage, work.key):
         rows = read_table(job.spark, job.root, work.table).count()
-        mark = state.mark
-        history = History(mark.batch, mark.origin, mark.ordered)
+        done = state.mark.progress
         # A commit without progress is that of the reused rows; the later ones say how many.
-        reused = mark.reused if mark.progress else rows
-        return Embedded(history, state.version, rows, mark.progress, reused)
+        reused = done.reused if done.position else rows
+        history = replace(state.mark.rows, erased=0)
+        return Embedded(history, state.version, rows, done.position, reused)
     return _carry_over(job, work, state)
 
 
@@ -214,14 +213,14 @@ def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     return replace(known, version=store(job, work, now, carried, mark).version)
 
 
-def _write_few(job: Job, work: Work, now: DataFrame, carried: Carried, mark: CommitMark) -> Commit:
+def _write_few(job: Job, work: Work, now: DataFrame, carried: Carried, mark: StageMark) -> Commit:
     differ = held(carried.pairs)
     part = part_with(differ.select(s.ID), carried.kept + carried.n_leaving)
     rows = _staying(part.of(now), differ)
     return replace_rows(rows, job.root, work.table, part, mark)
 
 
-def _write_all(job: Job, work: Work, now: DataFrame, carried: Carried, mark: CommitMark) -> Commit:
+def _write_all(job: Job, work: Work, now: DataFrame, carried: Carried, mark: StageMark) -> Commit:
     return replace_table(_staying(now, carried.pairs), job.root, work.table, mark)
 
 
@@ -230,17 +229,15 @@ def _staying(rows: DataFrame, pairs: DataFrame) -> DataFrame:
     return rows.join(leaving, s.ID, "left_anti").select(*rows.columns)
 
 
-def mark_of(job: Job, work: Work, at: Embedded) -> CommitMark:
+def mark_of(job: Job, work: Work, at: Embedded) -> StageMark:
     """The mark of a commit of reused rows."""
-    return CommitMark(
+    return StageMark(
         job.run_id,
         work.stage,
         work.key,
-        goal=END_OF_PLACES,
-        made_with=work.made_with,
-        batch=at.history.batch,
-        origin=at.history.origin,
-        ordered=at.history.ordered,
+        work.made_with,
+        rows=at.history,
+        progress=WriteProgress(goal=END_OF_PLACES),
     )
 
 
@@ -261,7 +258,8 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
         )
     good = good_rows(embedded)
     store = append_rows if at.begun else replace_table
-    mark = replace(mark_of(job, work, at), progress=end, reused=at.reused)
+    progress = WriteProgress(end, END_OF_PLACES, at.reused)
+    mark = replace(mark_of(job, work, at), progress=progress)
     commit: Commit = store(good, job.root, work.table, mark)
     seen = {} if job.root.is_catalog else observed.get
     return Embedded(

@@ -30,6 +30,7 @@ from semdedup_spark.sources.duplicate_ids import (
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import append_rows
+from semdedup_spark.tables.marks import WriteProgress
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.embed.embed_rows import good_rows
 
@@ -96,7 +97,8 @@ def rescued(job: Job, work: Work, contest: Contest | None, at: Embedded) -> Embe
     good = good_rows(work.embed(rows, at.history.batch, [ORDER]))
     first = F.row_number().over(Window.partitionBy(s.ID).orderBy(s.BATCH, ORDER))
     taken = good.withColumn(COPY, first).filter(F.col(COPY) == 1).drop(COPY, ORDER)
-    mark = replace(mark_of(job, work, at), progress=END_OF_PLACES, reused=at.reused)
+    progress = WriteProgress(END_OF_PLACES, END_OF_PLACES, at.reused)
+    mark = replace(mark_of(job, work, at), progress=progress)
     commit = append_rows(taken, job.root, work.table, mark)
     return replace(at, version=commit.version, rows=at.rows + commit.rows)
 

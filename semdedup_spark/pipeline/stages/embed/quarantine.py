@@ -8,17 +8,16 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.embed_commits import MOST_BROADCAST, Work
-from semdedup_spark.pipeline.stages.embed.source_changes import History
 from semdedup_spark.sources.duplicate_ids import AGAIN
 from semdedup_spark.sources.row_checks import WORDS
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import Commit, replace_table
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import RowHistory, StageMark
 
 _ASKED, _LOST = "__asked", "__lost"
 
 
-def quarantine_rows(job: Job, work: Work, n_missing: int, history: History) -> Commit:
+def quarantine_rows(job: Job, work: Work, n_missing: int, history: RowHistory) -> Commit:
     """Rows that are not in ``embeddings``, each with its reason. Few, so they are simply looked at
     again, rather than carried beside the good rows through every commit.
     """
@@ -36,8 +35,8 @@ def quarantine_rows(job: Job, work: Work, n_missing: int, history: History) -> C
     rejected = _with_reasons(work, rows, history.batch)
     if n_missing and not work.source.has_batch:
         rejected = _with_first_batch(job, rejected, history, work.quarantine)
-    made_with, origin = work.made_with, history.origin
-    mark = CommitMark(job.run_id, work.stage, work.key, made_with=made_with, origin=origin)
+    begun = RowHistory(origin=history.origin)
+    mark = StageMark(job.run_id, work.stage, work.key, work.made_with, rows=begun)
     return replace_table(rejected, job.root, work.quarantine, mark)
 
 
@@ -70,10 +69,10 @@ def _with_reasons(work: Work, rows: DataFrame, batch: int) -> DataFrame:
     )
 
 
-def _with_first_batch(job: Job, rejected: DataFrame, history: History, table: str) -> DataFrame:
+def _with_first_batch(job: Job, rejected: DataFrame, history: RowHistory, table: str) -> DataFrame:
     """A row that was in quarantine before keeps the number of the batch that brought it."""
     state = job.state(table)
-    if state is None or state.mark.origin != history.origin:
+    if state is None or state.mark.rows.origin != history.origin:
         return rejected
     old = read_table(job.spark, job.root, table, state.version)
     if old.schema[s.ID].dataType != rejected.schema[s.ID].dataType:

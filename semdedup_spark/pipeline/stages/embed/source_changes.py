@@ -7,16 +7,16 @@ order, so that no row ever gets in before one that was there: what is known of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import fingerprint
 from semdedup_spark.rank_by import BUILT_IN
 from semdedup_spark.sources.candidate_rows import SourceRows, hash_of_columns
-from semdedup_spark.tables.marks import CommitMark
+from semdedup_spark.tables.marks import RowHistory
 from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.score.rank_key import order_hash
 
@@ -39,22 +39,13 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class History:
-    """``batch``: of rows that are new; ``origin``, ``ordered``: see ``CommitMark``."""
-
-    batch: int
-    origin: str
-    ordered: str
-
-
-@dataclass(frozen=True)
 class Carried:
     """What of a table stays. ``kept``: rows; ``n_leaving``: rows that are gone or changed, and
     ``n_touched``: kept ones whose other columns changed; ``pairs``: id, and ``leaving``,
     ``touched`` of each of those.
     """
 
-    history: History
+    history: RowHistory
     kept: int
     n_leaving: int
     n_touched: int
@@ -71,19 +62,10 @@ def rank_identity(rank_by: str) -> str:
     return "" if rank_by in BUILT_IN else fingerprint(rank_by)[:16]
 
 
-def batches_input(mark: CommitMark) -> str:
-    """Which rows of ``embeddings`` were scored, as the inputs of ``score`` say it."""
-    return f"up to {mark.batch}, since {mark.ordered[:12]}, {mark.erased} erased"
-
-
-def new_history(source: Compared, key: str) -> History:
+def new_history(source: Compared, key: str) -> RowHistory:
     """Of a table that begins with the result ``key``."""
     batch = _last_batch(source.rows) if source.rows.has_batch else 0
-    return History(batch, key, _ordered(key, source))
-
-
-def _ordered(key: str, source: Compared) -> str:
-    return f"{key}/{rank_identity(source.rank_by)}"
+    return RowHistory(batch, key, key, rank_identity(source.rank_by))
 
 
 def _last_batch(source: SourceRows) -> int:
@@ -107,18 +89,7 @@ def carried_over(source: Compared, old: DataFrame, state: TableState, key: str) 
     ).first()
     if row is None or not row["kept"]:
         return None
-    mark = state.mark
-    ordered = mark.ordered
-    # A source may come back to what it was once: the key does, the order of the rows does not.
-    afresh = _ordered(fingerprint([key, mark.ordered, state.version]), source)
-    if ordered.partition("/")[2] != rank_identity(source.rank_by):
-        ordered = afresh  # unchanged so far meant: as another order sees it
-    batch = mark.batch + (mark.progress >= mark.goal)
-    if source.rows.has_batch:
-        batch = max(int(row["last"]), mark.batch)
-        if row["least"] is not None and row["least"] <= mark.batch:
-            ordered = afresh
-    history = History(batch, mark.origin, ordered)
+    history = _history_after(source, state, key, row)
     return Carried(
         history,
         int(row["kept"]),
@@ -126,6 +97,24 @@ def carried_over(source: Compared, old: DataFrame, state: TableState, key: str) 
         int(row["touched"]),
         pairs.filter("leaving OR touched").select(s.ID, "leaving", "touched"),
     )
+
+
+def _history_after(source: Compared, state: TableState, key: str, counted: Row) -> RowHistory:
+    """The history of the table when the change is written. ``counted``: the least batch number of
+    new rows, and the last one of all.
+    """
+    old, order = state.mark.rows, rank_identity(source.rank_by)
+    # Earlier checks used another order; assume that every rank may have changed.
+    reordered = old.order != order
+    batch = old.batch + state.mark.progress.is_complete
+    if source.rows.has_batch:
+        batch = max(int(counted["last"]), old.batch)
+        reordered |= counted["least"] is not None and counted["least"] <= old.batch
+    if not reordered:
+        return replace(old, batch=batch, erased=0)
+    # The same source may come back, and with it the same key, while the order of the rows differs.
+    afresh = fingerprint([key, old.ordered, state.version])
+    return RowHistory(batch, old.origin, afresh, order)
 
 
 def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
