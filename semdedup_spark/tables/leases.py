@@ -10,28 +10,22 @@ removed by hand.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import re
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from time import sleep
-from typing import ClassVar
 
 from pyspark.sql import Row, SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, history
 from semdedup_spark.tables.commits import LostCommitError, append_rows
+from semdedup_spark.tables.lease_notes import CLAIMED, RELEASED, RENEWED, Holder, LeaseNote
 from semdedup_spark.tables.literal_rows import few_rows
-from semdedup_spark.tables.marks import LAYOUT, check_layout
 
-CLAIMED, RENEWED, RELEASED = "claimed", "renewed", "released"
 # A run renews a few times an hour, so this many commits hold every lease that can be alive.
 _LOOK_BACK = 200
 _ATTEMPTS = 5
@@ -41,120 +35,6 @@ _CONFLICT = re.compile(r"\b(Concurrent|ProtocolChanged|MetadataChanged)\w*Except
 SETTLE_SECONDS = 3.0
 # Tokens of the leases that this process holds and renews now.
 _IN_USE: set[str] = set()
-
-
-@dataclass(frozen=True)
-class Holder:
-    """A process. ``machine`` tells hosts, boots and containers apart, in which numbers repeat;
-    ``started``: when, by the machine's clock; for on one machine they do so, too, in time.
-    """
-
-    host: str
-    machine: str
-    pid: int
-    started: str = ""
-
-    @classmethod
-    def here(cls) -> Holder:
-        """The process that asks."""
-        return cls(platform.node(), _machine(), os.getpid(), _process(os.getpid())[1])
-
-    def is_beside(self) -> bool:
-        """Whether it is another process of this machine, and known to run."""
-        own = self.machine == _machine() and bool(self.machine)
-        return own and self.pid != os.getpid() and not self.has_ended()
-
-    def has_ended(self) -> bool:
-        """Whether this is known; never of a process on another machine."""
-        if self.machine != _machine() or not self.machine:
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:  # it belongs to somebody else, so it is there
-            pass
-        state, started = _process(self.pid)
-        return state == "Z" or bool(self.started and started and started != self.started)
-
-
-@dataclass(frozen=True)
-class LeaseNote:
-    """The mark of a commit to ``leases``: a claim, a renewal or a release.
-
-    Attributes
-    ----------
-    run_id
-        The run that the lease is for.
-    token
-        Tells this lease from all others.
-    event
-        ``claimed``, ``renewed`` or ``released``.
-    holder
-        The process.
-    since
-        Version of the commit that claimed the lease; negative in that commit itself.
-    seconds
-        How long the lease lasts from this commit, in seconds.
-    at
-        When the commit was made, by the clock of the process (ISO 8601).
-    """
-
-    run_id: str
-    token: str
-    event: str
-    holder: Holder
-    since: int
-    seconds: float
-    at: str
-
-    stage: ClassVar[str] = "lease"
-    made_with: ClassVar[str] = ""
-
-    def text(self) -> str:
-        """Write the note as JSON. It keeps the form of layout 1, with a text inside: a run of an
-        earlier release must see that the output is in use. Such a release passes over keys that it
-        does not know.
-
-        Returns
-        -------
-        str
-            No two notes have equal texts.
-        """
-        told = {"layout": LAYOUT, **asdict(self)}
-        del told["run_id"]
-        outer = {"run_id": self.run_id, "stage": self.stage, "result_key": json.dumps(told)}
-        return json.dumps(outer)
-
-    @classmethod
-    def read(cls, text: str | None) -> LeaseNote | None:
-        """Read a note.
-
-        Parameters
-        ----------
-        text
-            The user metadata of a commit to ``leases``.
-
-        Returns
-        -------
-        LeaseNote | None
-            ``None`` where another program made the commit.
-        """
-        try:
-            outer = json.loads(text or "")
-            told = json.loads(outer["result_key"])
-            check_layout(told.get("layout", 1), "the table leases")
-            return cls(
-                outer["run_id"],
-                told["token"],
-                told["event"],
-                Holder(**told["holder"]),
-                int(told["since"]),
-                float(told["seconds"]),
-                told["at"],
-            )
-        except (TypeError, ValueError, AttributeError, KeyError):
-            return None
 
 
 @dataclass(frozen=True)
@@ -296,24 +176,3 @@ def claims_of(commits: Iterable[Row]) -> list[Claim]:
             note.seconds,
         )
     return sorted(found.values(), key=lambda claim: claim.version)
-
-
-def _process(pid: int) -> tuple[str, str]:
-    """(state, start in ticks since boot), empty where that cannot be read. A zombie (Z) has ended,
-    but nobody has asked how.
-    """
-    try:
-        told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return told[0], told[19]
-    except (OSError, IndexError):
-        return "", ""
-
-
-def _machine() -> str:
-    """The same for two processes exactly if they see each other's numbers; empty if unknown."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        space = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
-    return f"{platform.node()} {boot} {space}"

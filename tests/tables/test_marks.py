@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from semdedup_spark.tables.leases import Holder, LeaseNote
+from semdedup_spark.tables.lease_notes import Holder, LeaseNote
 from semdedup_spark.tables.marks import (
     LAYOUT,
     NewerReleaseError,

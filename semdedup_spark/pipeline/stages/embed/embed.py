@@ -23,7 +23,8 @@ from semdedup_spark.pipeline.exclusive import exclusive_once_begun
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, require_stage, run_stage
 from semdedup_spark.pipeline.stages.decisions import decisions
-from semdedup_spark.pipeline.stages.embed.embed_commits import Embedded, Work, embed_all
+from semdedup_spark.pipeline.stages.embed.embed_commits import embed_all
+from semdedup_spark.pipeline.stages.embed.embed_work import Embedded, Work
 from semdedup_spark.pipeline.stages.embed.id_contest import (
     opened_contest,
     rescued,

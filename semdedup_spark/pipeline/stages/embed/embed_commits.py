@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
@@ -14,90 +13,32 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.commit_size import next_rows
 from semdedup_spark.pipeline.job_context import Job, Progress
+from semdedup_spark.pipeline.stages.embed.embed_work import Embedded, Work, mark_of
 from semdedup_spark.pipeline.stages.embed.source_changes import (
     Carried,
-    Compared,
     carried_over,
     new_history,
 )
 from semdedup_spark.pipeline.stages.embed.source_guards import check_replacement
-from semdedup_spark.sources.candidate_rows import SourceRows
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import Commit, append_rows, replace_rows, replace_table
 from semdedup_spark.tables.hash_buckets import part_with
-from semdedup_spark.tables.marks import RowHistory, StageMark, WriteProgress
+from semdedup_spark.tables.marks import StageMark, WriteProgress
 from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.embed.embed_rows import (
     READY_MADE,
     REPEATED,
-    embed_rows,
     good_rows,
 )
-from semdedup_spark.transforms.embed.vector_storage import LISTS, storage_of
-from semdedup_spark.transforms.worker import WorkerSettings
+from semdedup_spark.transforms.embed.vector_storage import storage_of
 
 # Rows of the first commit of an encoder, to learn its speed; cheap encoders start large.
 FIRST_COMMIT = {"pixels": 20_000, READY_MADE: 1_000_000}
 _USUAL_FIRST_COMMIT = 512
 MOST_BROADCAST = 1_000_000  # keys
 _NEW = "__new"
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be embedded, and how. ``made_with``: identity of the encoder and its settings;
-    ``content``: the source's column that is embedded; ``place``: where the source is; ``stage``,
-    ``table``: who writes what, beside the table ``quarantine`` of rejected rows, and of which of
-    Spark's types ``stored_as`` the embeddings of a new table are; ``rank_by``: the order that looks
-    at the source's columns.
-    """
-
-    source: SourceRows
-    spec: EncoderSpec
-    settings: WorkerSettings
-    key: str
-    made_with: str
-    content: str | None
-    place: str
-    stage: str = "embed"
-    table: str = s.EMBEDDINGS
-    stored_as: str = LISTS
-    rank_by: str = "random"
-    quarantine: str = s.QUARANTINE
-
-    def embed(self, rows: DataFrame, batch: int, carried: Sequence[str] = ()) -> DataFrame:
-        """See :func:`embed_rows`. ``rows``: of the source."""
-        stored_as = self.stored_as
-        return embed_rows(
-            rows, self.spec, self.settings, batch=batch, stored_as=stored_as, carried=carried
-        )
-
-    @property
-    def compared(self) -> Compared:
-        """The source, to be compared with the table."""
-        return Compared(self.source, self.content, self.rank_by)
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """``rows`` in the table at ``version``, of which an earlier version of it had ``reused`` and
-    this invocation encoded ``encoded`` payloads (``None``: not known), up to ``position``.
-    """
-
-    history: RowHistory
-    version: int = 0
-    rows: int = 0
-    position: int = 0
-    reused: int = 0
-    encoded: int | None = 0
-    rejected: int | None = 0
-
-    @property
-    def begun(self) -> bool:
-        """Whether the table is there to be appended to."""
-        return self.position > 0 or self.rows > 0
 
 
 def embed_all(job: Job, work: Work) -> Embedded:
@@ -227,18 +168,6 @@ def _write_all(job: Job, work: Work, now: DataFrame, carried: Carried, mark: Sta
 def _staying(rows: DataFrame, pairs: DataFrame) -> DataFrame:
     leaving = pairs.filter("leaving").select(s.ID)
     return rows.join(leaving, s.ID, "left_anti").select(*rows.columns)
-
-
-def mark_of(job: Job, work: Work, at: Embedded) -> StageMark:
-    """The mark of a commit of reused rows."""
-    return StageMark(
-        job.run_id,
-        work.stage,
-        work.key,
-        work.made_with,
-        rows=at.history,
-        progress=WriteProgress(goal=END_OF_PLACES),
-    )
 
 
 def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:

@@ -11,12 +11,8 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.stages.embed.embed_commits import (
-    MOST_BROADCAST,
-    Embedded,
-    Work,
-    mark_of,
-)
+from semdedup_spark.pipeline.stages.embed.embed_commits import MOST_BROADCAST
+from semdedup_spark.pipeline.stages.embed.embed_work import Embedded, Work, mark_of
 from semdedup_spark.sources.candidate_rows import Twins
 from semdedup_spark.sources.duplicate_ids import (
     COPY,

@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.stages.embed.embed_commits import MOST_BROADCAST, Work
+from semdedup_spark.pipeline.stages.embed.embed_commits import MOST_BROADCAST
+from semdedup_spark.pipeline.stages.embed.embed_work import Work
 from semdedup_spark.sources.duplicate_ids import AGAIN
 from semdedup_spark.sources.row_checks import WORDS
 from semdedup_spark.tables.catalog import read_table
