@@ -161,6 +161,7 @@ COMMENTS: dict[str, dict[str, str]] = {
         "counts": "Row counts",
         "metrics": "Measured numbers, such as the objective or eps",
         "software": "Versions of the software that ran",
+        "marks": "The mark of each table in outputs, as JSON, for when Delta's log forgets it",
     },
     LEASES: {
         "run_id": "Run that works on this output, or did",
@@ -178,7 +179,7 @@ RUNS_DDL = (
     "run_id string, stage string, started_at timestamp, seconds double, reused boolean, "
     "why string, config string, config_hash string, result_key string, "
     "inputs map<string,string>, outputs map<string,bigint>, counts map<string,bigint>, "
-    "metrics map<string,double>, software map<string,string>"
+    "metrics map<string,double>, software map<string,string>, marks map<string,string>"
 )
 
 CENTROIDS_DDL = (

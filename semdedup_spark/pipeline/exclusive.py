@@ -43,6 +43,11 @@ def working(
     ------
     Job
         The same job.
+
+    Raises
+    ------
+    Exception
+        What was raised inside, unchanged.
     """
     if job.dry_run or job.turn is not None:
         yield job
@@ -56,7 +61,7 @@ def working(
             held.enter_context(lease)
             job.ledger.reload()  # others may have written until now
 
-        job.turns[job.run_id] = Turn(claim, StateCache(job.spark, job.root))
+        job.turns[job.run_id] = Turn(claim, StateCache(job.spark, job.root, job.ledger.state_of))
         try:
             yield job
             job.ledger.flush()
@@ -73,7 +78,8 @@ def held_output(
 ) -> Iterator[None]:
     """Keep other runs out of the job's output until the ``with`` block ends, however it ends.
 
-    Like :func:`working`, but the lease is taken at once.
+    Like :func:`working`, but the lease is taken at once. An :class:`OutputBusyError` names another
+    run that holds the lease; an :class:`OutputError` says that the output cannot be written.
 
     Parameters
     ----------
@@ -89,13 +95,6 @@ def held_output(
     ------
     None
         The lease is held.
-
-    Raises
-    ------
-    OutputBusyError
-        Another run holds the lease; the message names it.
-    OutputError
-        The output cannot be written.
     """
     with working(job, wait_seconds=wait_seconds, seconds=seconds):
         job.begin()

@@ -15,22 +15,38 @@ _FORMAT = 3
 
 
 def result_key(settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """Identity of a stage's output: equal settings and inputs give equal output."""
+    """Compute the identity of a stage's output: equal settings and inputs give equal output.
+
+    Parameters
+    ----------
+    settings
+        The settings that decide the result.
+    inputs
+        Identity of each input, by name.
+
+    Returns
+    -------
+    str
+        SHA-256, in hex.
+    """
     return fingerprint({"format": _FORMAT, "settings": settings, "inputs": inputs})
 
 
 def key_beside(
     last: StageRecord | None, settings: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> str:
-    """The key of a stage's result, without credentials: one that was exchanged makes no other one.
+    """Compute the key of a stage's result without credentials, so that an exchanged credential
+    does not make another result.
 
     Parameters
     ----------
     last
         The newest record of the stage. Release 0.1 hashed credentials, too; what it made with the
         same ones keeps its key, and stays valid.
-    settings, inputs
-        As :func:`result_key` takes them.
+    settings
+        The settings that decide the result.
+    inputs
+        Identity of each input, by name.
 
     Returns
     -------
@@ -44,10 +60,33 @@ def key_beside(
 
 
 def kept_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as the ledger keeps them, without secrets."""
+    """Prepare settings for the ledger.
+
+    Parameters
+    ----------
+    settings
+        Settings of a stage.
+
+    Returns
+    -------
+    dict[str, Any]
+        The settings as plain values, without secrets.
+    """
     return masked_settings(plain_settings(settings))
 
 
 def kept_config(config: str) -> str:
-    """The text of settings in the ledger as it is kept now; release 0.1 wrote secrets down."""
+    """Bring settings that the ledger has into the form that it has now: release 0.1 wrote secrets
+    down.
+
+    Parameters
+    ----------
+    config
+        Settings as JSON, as some release wrote them.
+
+    Returns
+    -------
+    str
+        Settings as JSON, without secrets.
+    """
     return canonical_json(masked_settings(json.loads(config)))

@@ -51,18 +51,45 @@ def parse_id(key: str, kind: DataType, *, option: str = "--id") -> Any:
 
 
 def parse_ids(keys: Iterable[str], kind: DataType, *, option: str = "--id") -> list[Any]:
-    """Each id once, in the order given. Raises :class:`InvalidIdError` as :func:`parse_id` does."""
+    """Read ids as their column has them.
+
+    Parameters
+    ----------
+    keys
+        As they were written, see :func:`parse_id`, which raises where one cannot be an id.
+    kind
+        Type of the ids of the table.
+    option
+        Where they were written, for the error.
+
+    Returns
+    -------
+    list[Any]
+        Each id once, in the order given.
+    """
     return list(dict.fromkeys(parse_id(key, kind, option=option) for key in keys))
 
 
 def read_ids(path: Path, *, option: str = "--ids") -> list[str]:
-    """Ids of a text file in UTF-8, one a line; empty lines are passed over. Only LF and CRLF end a
-    line: other separators may be part of an id.
+    """Read ids from a text file in UTF-8, one a line. Empty lines are passed over. Only LF and
+    CRLF end a line: other separators may be part of an id.
+
+    Parameters
+    ----------
+    path
+        The file.
+    option
+        Where it was named, for the error.
+
+    Returns
+    -------
+    list[str]
+        The ids as they were written.
 
     Raises
     ------
     ConfigError
-        Where the file cannot be read.
+        The file cannot be read.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

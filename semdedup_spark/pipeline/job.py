@@ -1,4 +1,4 @@
-"""A whole job: the four stages in order, and the books balanced."""
+"""A whole job: the four stages in order, and its counts, which must add up."""
 
 from __future__ import annotations
 
@@ -19,8 +19,24 @@ from semdedup_spark.tables.runs import StageRecord
 class JobSummary:
     """What a whole job did. ``kept`` + ``removed`` + ``quarantined`` = ``read``.
 
-    ``records``: of the four stages, of the reference, if there is one, and of what else was made
-    again; ``stale``: see :class:`Refreshed`.
+    Attributes
+    ----------
+    read
+        Number of rows of the source.
+    kept
+        Number of rows in ``deduplicated``.
+    removed
+        Number of rows in ``duplicates``.
+    quarantined
+        Number of rows in ``quarantine``.
+    eps
+        The removal threshold that was used.
+    records
+        Records of the four stages, of the reference, if there is one, and of what else was made
+        again.
+    stale
+        Tables that could not be made again, see
+        :class:`~semdedup_spark.pipeline.refresh.Refreshed`.
     """
 
     read: int
@@ -33,14 +49,24 @@ class JobSummary:
 
     @property
     def cost_drift(self) -> float:
-        """How many times what it would cost with new centroids comparing rows costs now."""
+        """Cost of comparing rows now, relative to that with new centroids."""
         score = next((r for r in self.records if r.stage == "score"), None)
         return 1.0 if score is None else score.metrics.get("cost_drift", 1.0)
 
 
 def preview_job(job: Job) -> tuple[StageRecord, ...]:
-    """What a dry run finds: of each stage whether it would be reused, and why. The source is looked
-    at; nothing is written.
+    """Find out what a run would do. The source is looked at; nothing is written, whatever
+    ``job.dry_run`` says.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    tuple[StageRecord, ...]
+        Of each stage whether it would be reused, and why.
     """
     job = replace(job, dry_run=True)
     embed = run_embed(job)
@@ -51,8 +77,18 @@ def preview_job(job: Job) -> tuple[StageRecord, ...]:
 
 @exclusive_once_begun
 def run_job(job: Job) -> JobSummary:
-    """All four stages, each computed or reused, and the books balanced; named selections and a
-    pruning of other rows are made again.
+    """Run all four stages, each computed or reused. Named selections and a pruning of other rows
+    are made again.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    JobSummary
+        What was done.
     """
     embed = run_embed(job)
     return _from_centroids(job, embed, run_cluster(job, embed))
@@ -62,6 +98,16 @@ def run_job(job: Job) -> JobSummary:
 def run_recluster(job: Job) -> JobSummary:
     """Train centroids on all rows of ``embeddings``, whatever ``cluster.retrain`` says, and score
     and select by them.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    JobSummary
+        What was done.
     """
     embed = require_embed(job)
     return _from_centroids(job, embed, run_cluster(job, embed, afresh=True))

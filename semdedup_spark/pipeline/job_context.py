@@ -161,7 +161,7 @@ class Job:
         """
         if self.turn is not None and self.turn.holds:
             return self.turn.states.state(table)
-        return table_state(self.spark, self.root, table)
+        return table_state(self.spark, self.root, table, self.ledger.state_of)
 
 
 def open_job(

@@ -34,7 +34,9 @@ def leased(
     wait_seconds: float = 0.0,
     seconds: float = LEASE_SECONDS,
 ) -> Iterator[None]:
-    """Keep other runs out of an output until the ``with`` block ends, with or without an error.
+    """Keep other runs out of an output until the ``with`` block ends, with or without an error. An
+    :class:`OutputBusyError` names another run that holds the lease; an :class:`OutputError` says
+    that the output cannot be written.
 
     Parameters
     ----------
@@ -55,13 +57,6 @@ def leased(
     ------
     None
         The lease is held.
-
-    Raises
-    ------
-    OutputBusyError
-        Another run holds the lease; the message names it.
-    OutputError
-        The output cannot be written.
     """
     lease = Lease(spark, root, run_id, seconds=seconds)
     _claim(lease, root.location, wait_seconds)

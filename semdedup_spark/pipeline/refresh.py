@@ -1,4 +1,4 @@
-"""What else was made of a job's rows, kept in step with them: named selections, and a pruning."""
+"""What else was made of a job's rows, kept up to date: named selections, and a pruning."""
 
 from __future__ import annotations
 
@@ -29,7 +29,17 @@ CANNOT = (ConfigError, GuardError, HorizonError, SourceError)
 
 @dataclass(frozen=True)
 class Basis:
-    """The stages that selections and a pruning are made of; ``score`` where rows were scored."""
+    """The stages that selections and a pruning are made of.
+
+    Attributes
+    ----------
+    embed
+        Record of the stage embed.
+    cluster
+        Record of the stage cluster.
+    score
+        Record of the stage score; ``None`` where no rows were scored.
+    """
 
     embed: StageRecord
     cluster: StageRecord
@@ -38,8 +48,15 @@ class Basis:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """``records``: what was made again; ``stale``: tables, as SQL names them, of what can no longer
-    be made with its settings: they are as they were, with rows that may be gone.
+    """What became of the other selections and of the pruning.
+
+    Attributes
+    ----------
+    records
+        Records of what was made again.
+    stale
+        Tables, as SQL names them, that can no longer be made with their settings. They are as they
+        were, and may have rows that are gone.
     """
 
     records: tuple[StageRecord, ...]
@@ -47,11 +64,11 @@ class Refreshed:
 
 
 def as_last_made(job: Job) -> Job:
-    """The job with the settings of clustering and scoring that the output was last made with.
+    """Take the settings of clustering and scoring that the output was last made with.
 
     Parameters
     ----------
-    job : Job
+    job
         Its configuration may say otherwise than earlier commands did.
 
     Returns
@@ -71,9 +88,25 @@ def as_last_made(job: Job) -> Job:
 def refresh_others(
     job: Job, basis: Basis, *, guarded: bool = True, but: str | None = None
 ) -> Refreshed:
-    """Make again, with the settings that the ledger has, the selections, except that of the stage
-    ``but``, and the pruning, where they were made of other rows, scores or overrides; of those of
-    whose tables somebody dropped one, what is left is told to be stale.
+    """Make selections and the pruning again that were made of other rows, scores or overrides than
+    there are now, with the settings that the ledger has. Where somebody dropped one of the tables
+    of a selection, what is left of it is reported as stale.
+
+    Parameters
+    ----------
+    job
+        The job.
+    basis
+        The stages as they are now.
+    guarded
+        Whether the guards of a selection may stop it.
+    but
+        The stage that is left out.
+
+    Returns
+    -------
+    Refreshed
+        What was made again, and what could not be.
     """
     overrides = overrides_input(job)
     done: list[StageRecord] = []
@@ -114,7 +147,29 @@ def _made_again(job: Job, other: StageRecord, basis: Basis, guarded: bool) -> St
 
 
 def select_again(job: Job, embed: StageRecord, score: StageRecord, *, guarded: bool) -> StageRecord:
-    """The job's own selection; if not ``guarded``, also where a guard would stop it."""
+    """Make the job's own selection.
+
+    Parameters
+    ----------
+    job
+        The job.
+    embed
+        Record of the stage embed.
+    score
+        Record of the stage score.
+    guarded
+        Whether a guard may stop it.
+
+    Returns
+    -------
+    StageRecord
+        Record of the selection.
+
+    Raises
+    ------
+    GuardError
+        A guard stopped it.
+    """
     try:
         return run_select(job, embed, score)
     except GuardError:

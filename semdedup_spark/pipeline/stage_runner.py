@@ -32,7 +32,17 @@ _LISTED_SOFTWARE = ("pyspark", "delta-spark", "numpy", "pyarrow", "torch", "tran
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a computed stage leaves: table versions, counts and measures."""
+    """What a computed stage leaves.
+
+    Attributes
+    ----------
+    outputs
+        Versions of the tables that it wrote, by table.
+    counts
+        Numbers of rows, by what they count.
+    metrics
+        Measured numbers, by name.
+    """
 
     outputs: dict[str, int]
     counts: dict[str, int] = field(default_factory=dict)
@@ -46,43 +56,57 @@ def run_stage(
     inputs: Mapping[str, str],
     compute: Callable[[str], StageResult],
 ) -> StageRecord:
-    """Reuse the stage's last output if it is still valid, else ``compute(result_key)``."""
+    """Reuse the stage's last output if it is still valid, else compute it.
+
+    Parameters
+    ----------
+    job
+        The job.
+    stage
+        Name of the stage.
+    settings
+        The settings that decide its result.
+    inputs
+        Identity of each input, by name.
+    compute
+        Makes the result; called with its key.
+
+    Returns
+    -------
+    StageRecord
+        What was done; it is in the ledger, unless the job is a dry run.
+    """
     job.begin()
     started, clock = datetime.now(timezone.utc), time.monotonic()
     last = job.ledger.last(stage)
     key = key_beside(last, settings, inputs)
     shown = kept_settings(settings)
-    why, versions = _still_valid(job, last, key, shown, inputs)
-    if last is not None and versions is not None:
-        record = replace(
-            last,
-            run_id=job.run_id,
-            started_at=started,
-            seconds=time.monotonic() - clock,
-            reused=True,
-            why=why,
-            config=kept_config(last.config),
-            outputs=versions,
-        )
+    why, states = _still_valid(job, last, key, shown, inputs)
+    if last is not None and states is not None:
+        record = replace(last, reused=True, config=kept_config(last.config))
+        record = replace(record, outputs=_versions(states), marks=_marks(states))
     else:
         job.listener.started(stage, why)
-        result = StageResult({}) if job.dry_run else compute(key)
+        made = StageResult({}) if job.dry_run else compute(key)
         record = StageRecord(
             run_id=job.run_id,
             stage=stage,
             started_at=started,
-            seconds=time.monotonic() - clock,
+            seconds=0.0,
             reused=False,
             why=why,
             config=canonical_json(shown),
             config_hash=fingerprint(shown),
             result_key=key,
             inputs=dict(inputs),
-            outputs=result.outputs,
-            counts=result.counts,
-            metrics=result.metrics,
+            outputs=made.outputs,
+            counts=made.counts,
+            metrics=made.metrics,
             software=software_versions(),
+            marks=_marks({table: job.state(table) for table in made.outputs}),
         )
+    seconds = time.monotonic() - clock
+    record = replace(record, run_id=job.run_id, started_at=started, seconds=seconds, why=why)
     if not job.dry_run:
         job.ledger.add(record)
         job.listener.finished(record)
@@ -90,9 +114,27 @@ def run_stage(
 
 
 def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRecord:
-    """The record of a stage that must have run before. Raises :class:`StageOrderError` where it has
-    not, was configured otherwise, worked on what has been made anew since, or its tables were
-    changed by another hand.
+    """Look up a stage that must have run before.
+
+    Parameters
+    ----------
+    job
+        The job.
+    stage
+        Name of the stage.
+    settings
+        The settings that it must have run with.
+
+    Returns
+    -------
+    StageRecord
+        Its newest record, with the versions that its tables have now.
+
+    Raises
+    ------
+    StageOrderError
+        It has not run, ran with other settings, worked on inputs that have been made anew since,
+        or another program changed its tables.
     """
     job.begin()
     last = job.ledger.last(stage)
@@ -117,18 +159,33 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
                 f"{maker.stage} has run again since.",
                 hint=f"run `semdedup {stage}` again, or `semdedup run`.",
             )
-    changed, versions = _output_versions(job, last)
-    if versions is None:
+    changed, states = _output_states(job, last)
+    if states is None:
         raise StageOrderError(
             f"the table {changed} must be as stage {stage} left it. It was changed or removed.",
             hint=f"run `semdedup {stage}` again, or `semdedup run`.",
         )
-    return replace(last, outputs=versions)
+    return replace(last, outputs=_versions(states))
 
 
 def identity_of(job: Job, record: StageRecord, table: str) -> str:
-    """What tells the table that a stage made from every other one, as later stages note it among
-    their inputs: the rows themselves where the table's mark has their identity, else the result.
+    """Tell a table that a stage made from every other one, as later stages note it among their
+    inputs.
+
+    Parameters
+    ----------
+    job
+        The job.
+    record
+        Record of the stage.
+    table
+        One of its tables.
+
+    Returns
+    -------
+    str
+        The identity of the rows themselves where the table's mark has it, else the key of the
+        result.
     """
     state = job.state(table) if table == s.CENTROIDS else None
     if state is not None and state.mark.content and _is_of(record, table, state):
@@ -142,8 +199,8 @@ def _still_valid(
     key: str,
     shown: Mapping[str, Any],
     inputs: Mapping[str, str],
-) -> tuple[str, dict[str, int] | None]:
-    """(why, versions of the output tables if they may be reused). ``shown``: masked settings."""
+) -> tuple[str, dict[str, TableState] | None]:
+    """(why, states of the output tables if they may be reused). ``shown``: masked settings."""
     if last is None:
         return "it has not run here before", None
     if last.result_key != key:
@@ -153,32 +210,53 @@ def _still_valid(
         reasons += [f"its input {name} changed" for name in changed]
         hidden = "a setting that is not shown changed, or " if MASK in config else ""
         return "; ".join(reasons) or f"{hidden}this version computes it otherwise", None
-    table, versions = _output_versions(job, last)
-    if versions is None:
+    table, states = _output_states(job, last)
+    if states is None:
         return f"the table {table} was changed or removed since", None
-    return "nothing that it depends on has changed", versions
+    return "nothing that it depends on has changed", states
 
 
 def has_output(job: Job, record: StageRecord) -> bool:
-    """Whether the stage's tables are as it left them."""
-    return _output_versions(job, record)[1] is not None
+    """Tell whether the stage's tables are as it left them.
+
+    Parameters
+    ----------
+    job
+        The job.
+    record
+        Record of the stage.
+
+    Returns
+    -------
+    bool
+        False where a table was changed or removed.
+    """
+    return _output_states(job, record)[1] is not None
 
 
-def _output_versions(job: Job, record: StageRecord) -> tuple[str, dict[str, int] | None]:
-    """Newest versions of a stage's tables, or the name of one that no longer holds its result.
+def _output_states(job: Job, record: StageRecord) -> tuple[str, dict[str, TableState] | None]:
+    """States of a stage's tables, or the name of one that no longer holds its result.
 
     The newest commit that changed rows must carry the result's mark. Version numbers would not do:
     they start again when a table is removed and made anew.
     """
-    versions = {}
+    states = {}
     for table in record.outputs:
         state = job.state(table)
         if state is None or not _is_of(record, table, state):
             return table, None
         if not state.mark.progress.is_complete:
             return table, None
-        versions[table] = state.version
-    return "", versions
+        states[table] = state
+    return "", states
+
+
+def _versions(states: Mapping[str, TableState]) -> dict[str, int]:
+    return {table: state.version for table, state in states.items()}
+
+
+def _marks(states: Mapping[str, TableState | None]) -> dict[str, str]:
+    return {table: state.mark.text() for table, state in states.items() if state is not None}
 
 
 def _is_of(record: StageRecord, table: str, state: TableState) -> bool:
@@ -190,7 +268,13 @@ def _is_of(record: StageRecord, table: str, state: TableState) -> bool:
 
 
 def software_versions() -> dict[str, str]:
-    """Names and versions of what decides the numbers."""
+    """Look up the versions of the software that decides the numbers.
+
+    Returns
+    -------
+    dict[str, str]
+        Versions by name of the software.
+    """
     found = {"semdedup_spark": __version__, "python": platform.python_version()}
     for package in _LISTED_SOFTWARE:
         try:

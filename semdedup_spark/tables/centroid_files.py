@@ -19,8 +19,17 @@ from semdedup_spark.paths import open_stream
 
 @dataclass(frozen=True)
 class CentroidFiles:
-    """Parquet files that hold ``n_clusters`` centroids of ``dimension`` numbers, at one version of
-    the table. A few hundred bytes, whatever the number of centroids.
+    """Parquet files that hold the centroids at one version of the table. The object takes a few
+    hundred bytes, whatever the number of centroids.
+
+    Attributes
+    ----------
+    files
+        Paths or URIs of the files.
+    n_clusters
+        Number of centroids, k.
+    dimension
+        Numbers in a centroid, d.
     """
 
     files: tuple[str, ...]
@@ -28,8 +37,17 @@ class CentroidFiles:
     dimension: int
 
     def load(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32] | None]:
-        """(k, d) centroids; (k,) int32 cell of each, ``None`` with one level. Opens the files with
-        the credentials of the machine.
+        """Read the centroids. Opens the files with the credentials of the machine.
+
+        Returns
+        -------
+        tuple[npt.NDArray[np.float32], npt.NDArray[np.int32] | None]
+            (k, d) float32 centroids; (k,) int32 cell of each, ``None`` with one level.
+
+        Raises
+        ------
+        ValueError
+            The files do not hold the clusters 0 to k - 1.
         """
         parts = []
         for path in self.files:
@@ -54,9 +72,23 @@ class CentroidFiles:
 
 
 def readable_files(centroids: DataFrame, n_clusters: int, dimension: int) -> CentroidFiles | None:
-    """The table's files, if Python on this machine can open them and finds what Spark does: they
-    may lie where only Spark has credentials (a catalog's storage), or be of a table with deletion
-    vectors or mapped columns.
+    """Find the table's files, if Python on this machine can open them and finds what Spark does.
+    They may lie where only Spark has credentials (a catalog's storage), or belong to a table with
+    deletion vectors or mapped columns.
+
+    Parameters
+    ----------
+    centroids
+        The table ``centroids`` at one version.
+    n_clusters
+        Number of centroids, k.
+    dimension
+        Numbers in a centroid, d.
+
+    Returns
+    -------
+    CentroidFiles | None
+        ``None`` where workers must get the centroids in another way.
     """
     try:
         names = [unquote(file) for file in centroids.inputFiles()]

@@ -1,4 +1,6 @@
-"""Writes that can be repeated: one commit, marked with who made it and how far it got."""
+"""Writes that can be repeated: one commit each, with a mark that says who made it and how far it
+got.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from semdedup_spark.errors import MixedEncodersError, SemDedupError
 from semdedup_spark.schema import EMBEDDINGS, REFERENCE, with_comments
 from semdedup_spark.tables.catalog import OutputRoot, history, table_exists
 from semdedup_spark.tables.hash_buckets import Part
-from semdedup_spark.tables.marks import Mark
-from semdedup_spark.tables.states import note_write, table_state
+from semdedup_spark.tables.marks import Mark, StageMark
+from semdedup_spark.tables.states import TableState, note_write, table_state
 from semdedup_spark.tables.table_features import enable_features
 
 _NEAR, _FAR = 3, 1000
@@ -25,8 +27,13 @@ _WRITER, _WRITES = uuid.uuid4().hex, itertools.count(1)
 
 
 class LostCommitError(SemDedupError, RuntimeError):
-    """Raised where a commit is not there after it was made: another writer has put its own in its
-    place, on storage that lets it.
+    """Raised where a commit is not there after it was made: on storage that lets it, another
+    writer has put its own in its place.
+
+    Attributes
+    ----------
+    retryable
+        True: the same command may succeed later.
     """
 
     retryable = True
@@ -34,24 +41,71 @@ class LostCommitError(SemDedupError, RuntimeError):
 
 @dataclass(frozen=True)
 class Commit:
-    """``version``: the Delta version a write made; ``rows``: how many rows it wrote."""
+    """A commit that was made.
+
+    Attributes
+    ----------
+    version
+        The version of the table that it made.
+    rows
+        Number of rows that it wrote.
+    """
 
     version: int
     rows: int
 
 
 def replace_table(df: DataFrame, root: OutputRoot, table: str, mark: Mark) -> Commit:
-    """Replace all rows and the schema, in one commit. Repeated, it leaves the same rows."""
+    """Replace all rows and the schema, in one commit. Repeated, it leaves the same rows.
+
+    Parameters
+    ----------
+    df
+        The rows.
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+    mark
+        The mark of the commit.
+
+    Returns
+    -------
+    Commit
+        The commit that was made.
+    """
     return _write(df, root, table, mark, mode="overwrite")
 
 
 def append_rows(
     df: DataFrame, root: OutputRoot, table: str, mark: Mark, *, shared: bool = False
 ) -> Commit:
-    """Append rows in one commit. Whoever repeats it must first ask :func:`table_state` how far the
-    table has come. ``shared``: there is at least one row, and others may append meanwhile.
+    """Append rows in one commit. Before a call is repeated, the table's state must be read to see
+    how far it has come.
 
-    Raises :class:`MixedEncodersError` where the table's newest rows are of another encoder.
+    Parameters
+    ----------
+    df
+        The rows.
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+    mark
+        The mark of the commit.
+    shared
+        Whether others may append at the same time. There must be at least one row then. Columns
+        that the table lacks are added to it.
+
+    Returns
+    -------
+    Commit
+        The commit that was made.
+
+    Raises
+    ------
+    MixedEncodersError
+        The newest rows of the table are of another encoder.
     """
     if mark.made_with:
         state = table_state(df.sparkSession, root, table)
@@ -66,9 +120,26 @@ def append_rows(
 
 
 def replace_rows(df: DataFrame, root: OutputRoot, table: str, part: Part, mark: Mark) -> Commit:
-    """Replace the rows of ``part`` by ``df``, all of whose rows lie in it, in one commit. Repeated,
-    it leaves the same rows. Only files that may hold such rows are written anew, and ``rows`` of
-    the result may count other rows of these.
+    """Replace some rows of a table in one commit. Repeated, it leaves the same rows. Only files
+    that may hold such rows are written anew.
+
+    Parameters
+    ----------
+    df
+        The new rows, all of which lie in ``part``.
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+    part
+        The rows that are replaced.
+    mark
+        The mark of the commit.
+
+    Returns
+    -------
+    Commit
+        Its number of rows may include other rows of the files that were written anew.
     """
     return _write(df, root, table, mark, mode="overwrite", where=part.where)
 
@@ -92,7 +163,11 @@ def _write(
         .option("compression", _CODECS.get(table, _CODEC))
         .option("userMetadata", mark.text())
     )
-    if not shared:
+    if shared:
+        writer = writer.option(
+            "mergeSchema", "true"
+        )  # the ledger of an earlier release lacks marks
+    else:
         # Repetition is made safe by the mark, not by these: Delta silently skips a number that is
         # not above the last one of its writer, which hence is new with each process. That there is
         # one makes Delta commit even an empty result; for which it reads the table's whole log.
@@ -110,7 +185,10 @@ def _write(
             writer.save(root.path(table))
     finally:
         note_write(root, table)
-    return _commit_of(df.sparkSession, root, table, mark)
+    commit = _commit_of(df.sparkSession, root, table, mark)
+    if isinstance(mark, StageMark) and not shared:
+        note_write(root, table, TableState(commit.version, mark))
+    return commit
 
 
 def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: Mark) -> Commit:

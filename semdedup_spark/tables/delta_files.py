@@ -26,7 +26,19 @@ _BUFFER = 4 << 20  # bytes of each column
 
 @dataclass(frozen=True)
 class RowGroup:
-    """``n_rows`` rows of a file, read in one go; ``start``: the place of the first in the table."""
+    """Rows of a file that are read in one go.
+
+    Attributes
+    ----------
+    path
+        The file.
+    number
+        Number of the row group in the file.
+    start
+        Place of its first row in the table.
+    n_rows
+        Number of its rows.
+    """
 
     path: str
     number: int
@@ -36,7 +48,19 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class TableVersion:
-    """A table at a version: small, and safe to send to other processes."""
+    """A table at a version: small, and safe to send to other processes.
+
+    Attributes
+    ----------
+    location
+        Directory or URI of the table.
+    version
+        Its version.
+    columns
+        Names of its columns.
+    row_groups
+        Where its rows lie, in their order.
+    """
 
     location: str
     version: int
@@ -48,10 +72,25 @@ class TableVersion:
 
 
 def open_version(location: str, version: int | None = None) -> TableVersion:
-    """The table at a version, the newest if ``None``: its columns and where its rows lie.
+    """Look up a table's columns and where its rows lie. Reads the log and the files' footers, no
+    rows.
 
-    ``location``: directory or URI. Reads the log and the files' footers, no rows. Raises
-    :class:`SourceError` where there is no such table or version, or it has what needs Spark.
+    Parameters
+    ----------
+    location
+        Directory or URI of the table.
+    version
+        A version of the table; the newest if ``None``.
+
+    Returns
+    -------
+    TableVersion
+        The table at that version.
+
+    Raises
+    ------
+    SourceError
+        There is no such table or version, or it has features that need Spark.
     """
     table = _delta_table(location, version)
     if table.metadata().partition_columns:
@@ -102,7 +141,26 @@ def read_batches(
     skip: int = 0,
     batch_rows: int = 1024,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of one row group from place ``skip`` on, a batch at a time, in their order."""
+    """Read the rows of one row group, a batch at a time, in their order.
+
+    Parameters
+    ----------
+    table
+        The table.
+    group
+        One of its row groups.
+    columns
+        Names of the columns to read; all if ``None``.
+    skip
+        Number of rows at the beginning of the group that are left out.
+    batch_rows
+        Number of rows of a batch at most.
+
+    Yields
+    ------
+    pa.RecordBatch
+        At most ``batch_rows`` rows, with the columns in the order asked for.
+    """
     wanted = list(table.columns if columns is None else columns)
     with _parquet(group.path) as file:
         batches = file.iter_batches(
@@ -117,7 +175,25 @@ def read_batches(
 
 
 def read_rows(table: TableVersion, columns: Sequence[str] | None = None) -> pa.Table:
-    """All rows, in memory."""
+    """Read all rows into memory.
+
+    Parameters
+    ----------
+    table
+        The table.
+    columns
+        Names of the columns to read; all if ``None``.
+
+    Returns
+    -------
+    pa.Table
+        The rows in their order.
+
+    Raises
+    ------
+    without_rows
+        A :class:`SourceError`: the table has no rows.
+    """
     batches = [
         batch for group in table.row_groups for batch in read_batches(table, group, columns=columns)
     ]
@@ -127,12 +203,36 @@ def read_rows(table: TableVersion, columns: Sequence[str] | None = None) -> pa.T
 
 
 def without_rows(table: TableVersion) -> SourceError:
-    """What is wrong with a table of which there is nothing to read."""
+    """Make the error for a table of which there is nothing to read.
+
+    Parameters
+    ----------
+    table
+        The table.
+
+    Returns
+    -------
+    SourceError
+        To be raised.
+    """
     return SourceError(f"{table.location} must have rows. Version {table.version} has none.")
 
 
 def require_columns(table: TableVersion, columns: Sequence[str]) -> None:
-    """Raise :class:`SourceError` unless the table has all of these."""
+    """Refuse a table that lacks a column.
+
+    Parameters
+    ----------
+    table
+        The table.
+    columns
+        Names of the columns that it must have.
+
+    Raises
+    ------
+    SourceError
+        It lacks one of them; the message names it.
+    """
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise SourceError(

@@ -1,9 +1,9 @@
-"""A part of a table, said without an id of it.
+"""A part of a table, described without naming an id.
 
-What Delta is told to replace is SQL text, in which Spark puts variables in the place of ``${...}``,
-and which the table's log keeps readable for weeks. So no value of the data stands in it: rows are
-named by the number of a bucket, a hash of the id, of which there are as many as rows. The rows that
-share a bucket with others that change are written back as they are.
+Delta is told by SQL text which rows to replace. Spark replaces variables like ``${...}`` in such a
+text, and the table's log keeps it readable for weeks. So it holds no value of the data. Rows are
+named by the number of a bucket, a hash of the id; there are as many buckets as rows. Rows that
+share a bucket with rows that change are written back as they are.
 """
 
 from __future__ import annotations
@@ -18,8 +18,16 @@ from semdedup_spark.schema import BATCH, ID
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of batches after ``since``, if that is given, and those in ``buckets`` of ``n_buckets``:
-    whole numbers and nothing else.
+    """Some rows of a table, described by whole numbers and nothing else.
+
+    Attributes
+    ----------
+    since
+        All rows of later batches than this one belong to the part; none do if ``None``.
+    n_buckets
+        Number of buckets over which ids are hashed.
+    buckets
+        Numbers of the buckets whose rows belong to the part, each in [0, ``n_buckets``).
     """
 
     since: int | None = None
@@ -35,13 +43,37 @@ class Part:
         return " OR ".join([*later, *shared]) or "false"
 
     def of(self, rows: DataFrame) -> DataFrame:
-        """Those of ``rows`` that lie in it."""
+        """Keep the rows that belong to the part.
+
+        Parameters
+        ----------
+        rows
+            Rows with the columns id and batch.
+
+        Returns
+        -------
+        DataFrame
+            Some of them, with the same columns.
+        """
         return rows.filter(self.where)
 
 
 def part_with(ids: DataFrame, n_rows: int, *, since: int | None = None) -> Part:
-    """The part of a table of ``n_rows`` that holds the rows with these few ``ids`` (column id, of
-    the table's own type). Runs one Spark job.
+    """Find a part of a table that holds some rows. Runs one Spark job.
+
+    Parameters
+    ----------
+    ids
+        The few ids of these rows: column id, in the table's own type.
+    n_rows
+        Number of rows of the table.
+    since
+        All rows of later batches than this one belong to the part as well; none do if ``None``.
+
+    Returns
+    -------
+    Part
+        It may hold other rows, too.
     """
     n = max(1, n_rows)
     found = ids.select(F.expr(_bucket(n)).alias("bucket")).distinct().collect()

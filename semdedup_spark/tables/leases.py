@@ -1,11 +1,11 @@
-"""Who works on an output now: a lease that is claimed by a commit and ends by itself.
+"""Who works on an output now: a lease that is claimed by a commit and expires by itself.
 
-A claim, its renewals and its release are rows appended to the table ``leases``, each in a commit of
-its own. Delta puts commits in one order for everybody, so of two runs that claim at once both see
-which came first. (On S3 it does so within one driver only: of two drivers' commits at the same
-moment the later one replaces the other, so there a claim is looked at once more.) A lease that is
-not renewed ends; that of a process that has died on this machine ends at once. No file has to be
-removed by hand.
+A claim, its renewals and its release are rows appended to the table ``leases``, each in a commit
+of its own. Delta orders commits in the same way for all readers, so if two runs claim at once,
+both see which came first. On S3 this holds within one driver only: if two drivers commit at the
+same moment, the later commit replaces the other. There a claim is looked at a second time. A lease
+that is not renewed expires; that of a process that has died on this machine ends at once. No file
+has to be removed by hand.
 """
 
 from __future__ import annotations
@@ -39,7 +39,25 @@ _IN_USE: set[str] = set()
 
 @dataclass(frozen=True)
 class Claim:
-    """One run's lease. ``version``: of the commit that claimed it; ``heard``: last sign of life."""
+    """The lease of one run.
+
+    Attributes
+    ----------
+    token
+        Tells this lease from all others.
+    run_id
+        The run.
+    holder
+        Its process.
+    version
+        Version of the commit that claimed the lease.
+    heard
+        Time of the last commit for this lease.
+    released
+        Whether the run has given it back.
+    seconds
+        How long it lasts from that time, in seconds.
+    """
 
     token: str
     run_id: str
@@ -50,13 +68,36 @@ class Claim:
     seconds: float
 
     def is_alive(self, now: datetime) -> bool:
-        """Whether others must keep out."""
+        """Tell whether other runs must keep out.
+
+        Parameters
+        ----------
+        now
+            The time, by the clock that dates the commits.
+
+        Returns
+        -------
+        bool
+            False where it was released, has expired, or its process is known to have ended.
+        """
         expires = self.heard + timedelta(seconds=self.seconds)
         return not self.released and now < expires and not self.holder.has_ended()
 
 
 class Lease:
-    """A lease of an output for the process here, ``seconds`` long unless it is renewed."""
+    """A lease of an output for this process.
+
+    Parameters
+    ----------
+    spark
+        The session that writes it.
+    root
+        The output.
+    run_id
+        The run that it is for.
+    seconds
+        How long it lasts when it is not renewed, in seconds.
+    """
 
     def __init__(
         self, spark: SparkSession, root: OutputRoot, run_id: str, *, seconds: float
@@ -69,7 +110,18 @@ class Lease:
         self._since = -1
 
     def claim(self) -> Claim | None:
-        """``None``: it is ours. Otherwise whose it is, and nothing of ours remains."""
+        """Try to get the lease.
+
+        Returns
+        -------
+        Claim | None
+            ``None``: it is ours. Otherwise the lease of another run, and nothing of ours remains.
+
+        Raises
+        ------
+        LostCommitError
+            Other writers replaced each of our commits.
+        """
         for _ in range(_ATTEMPTS):
             other = self.held_by_other()
             if other is not None:
@@ -95,12 +147,21 @@ class Lease:
         return any(claim.token == self._token for claim in read_claims(self._spark, self._root))
 
     def held_by_other(self, *, before: int | None = None) -> Claim | None:
-        """The first living claim of another run, if only those ``before`` a version count. A run
-        of the same name is this one, tried again, unless its process is seen to run, or another
-        caller in this process is at work in it.
+        """Find a lease that keeps this run out. A run of the same name is this run, tried again,
+        unless its process is seen to run, or another caller in this process works in that name.
 
-        Once ours is among them, the time is that of our own last sign of life: one clock, that of
-        the storage, then dates all of them, however wrong the clocks of the machines are.
+        Once our own claim is among the leases, the time is that of our own last commit. One clock,
+        that of the storage, then dates all of them, however wrong the clocks of the machines are.
+
+        Parameters
+        ----------
+        before
+            Only leases count that were claimed before this version; all if ``None``.
+
+        Returns
+        -------
+        Claim | None
+            The first such lease that is alive.
         """
         claims = read_claims(self._spark, self._root)
         own = (claim.heard for claim in claims if claim.token == self._token)
@@ -115,7 +176,13 @@ class Lease:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Tell other callers in this process that this lease is no remainder of a failed run."""
+        """Tell other callers in this process that this lease is not left over from a failed run.
+
+        Yields
+        ------
+        None
+            The lease is in use.
+        """
         _IN_USE.add(self._token)
         try:
             yield
@@ -123,11 +190,11 @@ class Lease:
             _IN_USE.discard(self._token)
 
     def renew(self) -> None:
-        """Stay alive for as long again."""
+        """Let the lease last as long again."""
         self._note(RENEWED)
 
     def release(self) -> None:
-        """Let others in."""
+        """Give the lease back."""
         self._note(RELEASED)
 
     def _note(self, event: str) -> int:
@@ -153,12 +220,36 @@ def _is_conflict(error: Exception) -> bool:
 
 
 def read_claims(spark: SparkSession, root: OutputRoot) -> list[Claim]:
-    """All recent claims, the first one first."""
+    """Read all recent leases of an output.
+
+    Parameters
+    ----------
+    spark
+        The session that reads.
+    root
+        The output.
+
+    Returns
+    -------
+    list[Claim]
+        In the order in which they were claimed.
+    """
     return claims_of(history(spark, root, s.LEASES, limit=_LOOK_BACK))
 
 
 def claims_of(commits: Iterable[Row]) -> list[Claim]:
-    """``commits``: of the table's history, newest first."""
+    """Read leases from commits.
+
+    Parameters
+    ----------
+    commits
+        The newest commits of the table ``leases``, newest first.
+
+    Returns
+    -------
+    list[Claim]
+        In the order in which they were claimed.
+    """
     found: dict[str, Claim] = {}
     for commit in commits:
         note = LeaseNote.read(commit["userMetadata"])

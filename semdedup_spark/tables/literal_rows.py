@@ -14,10 +14,22 @@ _GIVEN = "given"
 
 
 def few_rows(spark: SparkSession, rows: Sequence[Sequence[object]], ddl: str) -> DataFrame:
-    """A DataFrame of one or more ``rows``, whose columns ``ddl`` names; maps come as dicts.
+    """Make a DataFrame of a few rows. ``createDataFrame`` sends its rows through a Python worker,
+    which takes longer than the commit of a single row.
 
-    ``createDataFrame`` sends its rows through a Python worker, which takes longer than the commit
-    of a single row.
+    Parameters
+    ----------
+    spark
+        The session of the DataFrame.
+    rows
+        One or more rows, each with a value for each column. Maps are dicts.
+    ddl
+        Names and types of the columns.
+
+    Returns
+    -------
+    DataFrame
+        The rows, with these columns.
     """
     fields = spark.createDataFrame([], ddl).schema.fields
     lines = [
@@ -33,7 +45,22 @@ def few_rows(spark: SparkSession, rows: Sequence[Sequence[object]], ddl: str) ->
 
 
 def ids_as(kind: DataType, ids: Sequence[object], spark: SparkSession) -> DataFrame:
-    """(id) of the ``ids``, in the type ``kind`` of a table's own; null for what is none of it."""
+    """Make a DataFrame of ids.
+
+    Parameters
+    ----------
+    kind
+        Type of the ids in a table.
+    ids
+        The ids.
+    spark
+        The session of the DataFrame.
+
+    Returns
+    -------
+    DataFrame
+        Column id, of type ``kind``. Null for an id that is no value of this type.
+    """
     texts = spark.createDataFrame([(str(one),) for one in ids], f"{_GIVEN} string")
     return texts.select(F.expr(f"try_cast({_GIVEN} AS {kind.simpleString()})").alias(ID))
 

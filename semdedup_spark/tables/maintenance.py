@@ -27,7 +27,19 @@ _LOOK_BACK = 50
 
 @dataclass(frozen=True)
 class Tidied:
-    """``files_before``, ``files_after`` OPTIMIZE; ``bytes_now``: of the newest version."""
+    """What housekeeping did to a table.
+
+    Attributes
+    ----------
+    table
+        Name of the table.
+    files_before
+        Number of its files before OPTIMIZE.
+    files_after
+        Number of its files after it.
+    bytes_now
+        Bytes of the newest version.
+    """
 
     table: str
     files_before: int
@@ -37,8 +49,28 @@ class Tidied:
 
 def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hours: int) -> Tidied:
     """OPTIMIZE, then VACUUM what no version younger than ``retain_hours`` needs. Rows stay as they
-    are, and so do results that later runs would reuse. Raises :class:`ConfigError` for a retention
-    below 168 hours.
+    are, and so do results that later runs would reuse.
+
+    Parameters
+    ----------
+    spark
+        The session that writes.
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+    retain_hours
+        Hours, at least 168. A longer time that the table itself asks for is respected.
+
+    Returns
+    -------
+    Tidied
+        What was done.
+
+    Raises
+    ------
+    ConfigError
+        The retention is below 168 hours.
     """
     if retain_hours < SHORTEST_RETENTION_HOURS:
         raise ConfigError(
@@ -89,8 +121,19 @@ def _is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: in
 
 
 def trim_rows(spark: SparkSession, root: OutputRoot, table: str, *, older_than_days: int) -> None:
-    """Forget rows of ``runs`` or ``leases`` that are older, but not a stage's newest, by which it
-    is known whether its result may be reused.
+    """Forget old rows of ``runs`` or ``leases``, but not a stage's newest row, by which it is
+    known whether its result may be reused.
+
+    Parameters
+    ----------
+    spark
+        The session that writes.
+    root
+        The output that the table lies in.
+    table
+        ``runs`` or ``leases``.
+    older_than_days
+        Rows that are older than so many days go.
     """
     name = root.name(table)
     moment = "started_at" if table == s.RUNS else "happened_at"

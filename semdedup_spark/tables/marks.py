@@ -18,7 +18,13 @@ _LAYOUT = "layout"
 
 
 class NewerReleaseError(PermanentError):
-    """Raised where a newer release of this package has written an output."""
+    """Raised where a newer release of this package has written an output.
+
+    Attributes
+    ----------
+    exit_code
+        2, as for a wrong configuration.
+    """
 
     exit_code = 2
 
@@ -31,7 +37,13 @@ class Mark(Protocol):
         """Identity of what made the rows; empty where rows of different makers may mix."""
 
     def text(self) -> str:
-        """Write the mark as JSON."""
+        """Write the mark as JSON.
+
+        Returns
+        -------
+        str
+            Equal marks give equal texts.
+        """
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, read_table, table_exists
 from semdedup_spark.tables.commits import append_rows
 from semdedup_spark.tables.literal_rows import few_rows
-from semdedup_spark.tables.marks import StageMark
+from semdedup_spark.tables.marks import StageMark, read_mark
+from semdedup_spark.tables.states import TableState
 
 # The ledger's clock has no smaller step.
 _TICK = timedelta(microseconds=1)
@@ -23,7 +24,41 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class StageRecord:
-    """A row of ``runs``; the columns are explained in :mod:`semdedup_spark.schema`."""
+    """A row of the table ``runs``.
+
+    Attributes
+    ----------
+    run_id
+        Name of the invocation.
+    stage
+        Name of the stage; ``select:NAME`` for a named selection.
+    started_at
+        When the stage began, UTC.
+    seconds
+        Wall time of the stage, in seconds.
+    reused
+        Whether an earlier output was still valid and nothing was computed.
+    why
+        Why the stage was computed or reused, in words.
+    config
+        Settings that decide the result, as JSON, without secrets.
+    config_hash
+        SHA-256 of ``config``, in hex.
+    result_key
+        Identity of the output.
+    inputs
+        Identity of what the stage read, by name.
+    outputs
+        Delta versions of the tables that hold the result, by table.
+    counts
+        Numbers of rows, by what they count.
+    metrics
+        Measured numbers, by name.
+    software
+        Versions of the software, by name.
+    marks
+        The mark of each of ``outputs`` as JSON, by table. Empty in rows of release 0.1.
+    """
 
     run_id: str
     stage: str
@@ -39,11 +74,19 @@ class StageRecord:
     counts: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     software: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
 
 
 class Ledger:
-    """The ``runs`` table as one invocation sees it: read when first asked, so after the output is
-    this run's own; appended to as stages end.
+    """The table ``runs`` as one invocation sees it. It is read when it is first asked, which is
+    after the lease of the output was taken, and appended to as stages end.
+
+    Parameters
+    ----------
+    spark
+        The session that reads and writes.
+    root
+        The output that the table lies in.
     """
 
     def __init__(self, spark: SparkSession, root: OutputRoot) -> None:
@@ -52,8 +95,8 @@ class Ledger:
         self._pending: list[StageRecord] = []
 
     def reload(self) -> None:
-        """Read the table anew when it is asked next, and drop rows that a failed call left
-        unwritten.
+        """Read the table anew when it is asked next. Rows that a failed call left unwritten are
+        dropped.
         """
         self.__dict__.pop("_last", None)
         self._pending.clear()
@@ -63,18 +106,59 @@ class Ledger:
         return _last_records(self._spark, self._root)
 
     def last(self, stage: str) -> StageRecord | None:
-        """The newest row of a stage."""
+        """Find the newest row of a stage.
+
+        Parameters
+        ----------
+        stage
+            Name of the stage.
+
+        Returns
+        -------
+        StageRecord | None
+            ``None`` where the stage has not run here.
+        """
         return self._last.get(stage)
 
     def records(self) -> list[StageRecord]:
-        """The newest row of every stage."""
+        """List the newest row of every stage.
+
+        Returns
+        -------
+        list[StageRecord]
+            In the order in which the stages ran.
+        """
         return list(self._last.values())
 
-    def add(self, record: StageRecord) -> None:
-        """Note a row. What was computed is written at once; mere reuse waits for :meth:`flush`.
+    def state_of(self, table: str) -> TableState | None:
+        """Tell what a table held when its stage was last recorded.
 
+        Parameters
+        ----------
+        table
+            Name of the table.
+
+        Returns
+        -------
+        TableState | None
+            ``None`` where no record has it.
+        """
+        makers = [record for record in self._last.values() if table in record.marks]
+        if not makers:
+            return None
+        newest = max(makers, key=lambda record: record.started_at)
+        mark = read_mark(newest.marks[table], self._root.name(table))
+        return None if mark is None else TableState(newest.outputs[table], mark)
+
+    def add(self, record: StageRecord) -> None:
+        """Add a row. What was computed is written at once; a mere reuse waits for :meth:`flush`.
         The ledger is ordered by ``started_at``, and clocks are set back: a row never begins before
         those that are there.
+
+        Parameters
+        ----------
+        record
+            The row.
         """
         others = (other.started_at for other in self._last.values())
         first = max((moment + _TICK for moment in others), default=record.started_at)
@@ -85,7 +169,7 @@ class Ledger:
             self.flush()
 
     def flush(self) -> None:
-        """Append the rows noted since the last time, in one commit."""
+        """Append the rows that were added since the last time, in one commit."""
         if not self._pending:
             return
         newest = self._pending[-1]
@@ -104,13 +188,29 @@ def _last_records(spark: SparkSession, root: OutputRoot) -> dict[str, StageRecor
     # One per stage, in the order in which they ran: without it that of Spark's groups.
     rows = newest.select("record.*").orderBy("started_at", s.STAGE).collect()
     names = [f.name for f in fields(StageRecord)]
-    records = [StageRecord(**{name: row[name] for name in names}) for row in rows]
+    # A ledger of release 0.1 has no marks; rows that it wrote into a newer ledger have none.
+    found = (row.asDict() for row in rows)
+    known = ({n: row[n] for n in names if row.get(n) is not None} for row in found)
+    records = [StageRecord(**row) for row in known]
     # Spark hands timestamps over as local time without a zone.
     return {r.stage: replace(r, started_at=r.started_at.astimezone(timezone.utc)) for r in records}
 
 
 def config_difference(old: str, new: str) -> list[str]:
-    """``key old -> new`` for each setting that differs between two config JSON texts."""
+    """Compare two settings.
+
+    Parameters
+    ----------
+    old
+        Settings as JSON.
+    new
+        Other settings as JSON.
+
+    Returns
+    -------
+    list[str]
+        ``key old -> new`` for each setting that differs.
+    """
     before, after = _flat(json.loads(old)), _flat(json.loads(new))
     return [
         f"{key} {before.get(key)!r} -> {after.get(key)!r}"

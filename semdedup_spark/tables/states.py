@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
 from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
 from semdedup_spark.tables.marks import StageMark, read_mark
@@ -49,7 +50,16 @@ class TableState:
         return (self.mark.stage, self.mark.result_key) == (stage, result_key)
 
 
-def table_state(spark: SparkSession, root: OutputRoot, table: str) -> TableState | None:
+# What the last write of this process left in each table, by its name, where that is known.
+_LEFT: dict[str, TableState] = {}
+
+
+def table_state(
+    spark: SparkSession,
+    root: OutputRoot,
+    table: str,
+    recorded: Callable[[str], TableState | None] = lambda _: None,
+) -> TableState | None:
     """Read what the table holds from its history.
 
     Parameters
@@ -60,6 +70,9 @@ def table_state(spark: SparkSession, root: OutputRoot, table: str) -> TableState
         The output that the table lies in.
     table
         Name of the table.
+    recorded
+        Returns the state of a table that was noted elsewhere. It is asked where Delta's log, which
+        keeps commits for 30 days, has forgotten the last one that changed rows.
 
     Returns
     -------
@@ -67,6 +80,7 @@ def table_state(spark: SparkSession, root: OutputRoot, table: str) -> TableState
         ``None`` where there is no table, or where another program made the newest commit that
         changed rows.
     """
+    commits: list[Row] = []
     for limit in (_NEAR, _FAR):
         commits = history(spark, root, table, limit=limit)
         for commit in commits:
@@ -74,7 +88,12 @@ def table_state(spark: SparkSession, root: OutputRoot, table: str) -> TableState
                 continue
             mark = read_mark(commit["userMetadata"], root.name(table))
             return None if mark is None else TableState(int(commits[0]["version"]), mark)
-    return None
+    known = recorded(table) if commits else None
+    if known is None:
+        return None
+    newest, oldest = int(commits[0]["version"]), int(commits[-1]["version"])
+    # All commits since the one that was noted must be seen: they have changed no row.
+    return TableState(newest, known.mark) if oldest - 1 <= known.version <= newest else None
 
 
 def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> StageMark | None:
@@ -105,7 +124,7 @@ def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> 
     return None
 
 
-def note_write(root: OutputRoot, table: str) -> None:
+def note_write(root: OutputRoot, table: str, left: TableState | None = None) -> None:
     """Make cached states of a table invalid. Every function of this package that commits to a table
     calls it, also where the commit fails: the commit may have been made all the same.
 
@@ -115,12 +134,18 @@ def note_write(root: OutputRoot, table: str) -> None:
         The output that the table lies in.
     table
         Name of the table.
+    left
+        What the table holds now, where that is known.
     """
-    _WRITTEN[root.name(table)] += 1
+    name = root.name(table)
+    _WRITTEN[name] += 1
+    _LEFT.pop(name, None)
+    if left is not None:
+        _LEFT[name] = left
 
 
 class StateCache:
-    """States of the tables of one output, each read from the history once between two writes.
+    """States of the tables of one output, each read from the history at most once.
 
     Use it only while other processes are kept out of the output by a lease: their writes are not
     seen.
@@ -131,11 +156,20 @@ class StateCache:
         The session that reads.
     root
         The output that the tables lie in.
+    recorded
+        See :func:`table_state`.
     """
 
-    def __init__(self, spark: SparkSession, root: OutputRoot) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        root: OutputRoot,
+        recorded: Callable[[str], TableState | None] = lambda _: None,
+    ) -> None:
         self._spark = spark
         self._root = root
+        self._recorded = recorded
+        self._begin = Counter(_WRITTEN)
         self._known: dict[str, tuple[int, TableState | None]] = {}
 
     def state(self, table: str) -> TableState | None:
@@ -149,11 +183,14 @@ class StateCache:
         Returns
         -------
         TableState | None
-            As it was when it was last read, which is after the last write of this process.
+            As the last write of this process left it, or as it was first read.
         """
-        written = _WRITTEN[self._root.name(table)]
+        name = self._root.name(table)
+        written = _WRITTEN[name]
         known = self._known.get(table)
         if known is None or known[0] != written:
-            known = written, table_state(self._spark, self._root, table)
+            # What was written before the lease may have been changed by others in between.
+            left = _LEFT.get(name) if written > self._begin[name] else None
+            known = written, left or table_state(self._spark, self._root, table, self._recorded)
             self._known[table] = known
         return known[1]

@@ -13,7 +13,19 @@ _NTZ = "timestampNtz"
 
 
 def enable_features(spark: SparkSession, root: OutputRoot, table: str, schema: StructType) -> None:
-    """Let a table that is there hold the columns of ``schema``; the rows stay as they are."""
+    """Let an existing table hold the columns of a schema. The rows stay as they are.
+
+    Parameters
+    ----------
+    spark
+        The session that writes.
+    root
+        The output that the table lies in.
+    table
+        Name of the table; where it does not exist, there is nothing to do.
+    schema
+        Columns that will be written.
+    """
     if not _holds_ntz(schema) or not table_exists(spark, root, table):
         return
     detail = spark.sql(f"DESCRIBE DETAIL {root.name(table)}")

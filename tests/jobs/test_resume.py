@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-import semdedup_spark.pipeline.stages.embed.embed as embed_stage
+import semdedup_spark.pipeline.stages.embed.embed_side as embed_stage
 import semdedup_spark.pipeline.stages.score as score_stage
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.pipeline import Listener, open_job, run_embed, run_job

@@ -4,8 +4,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.tables.catalog import NamedTable
 from semdedup_spark.tables.centroid_files import CentroidFiles
+from semdedup_spark.tables.named_table import NamedTable
 
 
 def write(path, ids, X, cells=None):

@@ -21,8 +21,20 @@ from semdedup_spark.transforms.queries.run_diff import differences, fates
 
 @dataclass(frozen=True)
 class Change:
-    """``n_rows`` rows that were ``before`` and are ``after`` (kept, removed or absent); ``why``:
-    see :func:`differences`; ``sample``: at most five of their ids, as text.
+    """Rows whose fate differs in the same way between two runs.
+
+    Attributes
+    ----------
+    before
+        ``kept``, ``removed`` or ``absent``.
+    after
+        ``kept``, ``removed`` or ``absent``.
+    why
+        The reason, see :func:`differences`.
+    n_rows
+        Number of such rows.
+    sample
+        At most five of their ids, as text.
     """
 
     before: str
@@ -33,8 +45,30 @@ class Change:
 
 
 def diff_runs(job: Job, run_a: str, run_b: str) -> list[Change]:
-    """Rows that the job's selection kept in one run and not in the other. Needs the tables'
-    versions of both runs, so runs from before the last VACUUM's retention cannot be compared.
+    """Compare the job's selection in two runs. Needs the tables' versions of both, so runs from
+    before the last VACUUM's retention cannot be compared.
+
+    Parameters
+    ----------
+    job
+        The job.
+    run_a
+        Name of a run.
+    run_b
+        Name of another run.
+
+    Returns
+    -------
+    list[Change]
+        Rows that one run kept and the other did not, by reason.
+
+    Raises
+    ------
+    PySparkException
+        Spark failed for another reason than a lost version.
+    StageOrderError
+        The ledger does not know one of the runs, files or versions of one are gone, or their ids
+        are of different types.
     """
     a, b = _selection(job, run_a), _selection(job, run_b)
     before, after = _fates(job, a), _fates(job, b)

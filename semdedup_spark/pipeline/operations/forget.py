@@ -31,10 +31,23 @@ _WITH_IDS = (s.EMBEDDINGS, s.QUARANTINE, s.OVERRIDES)
 
 @dataclass(frozen=True)
 class Forgotten:
-    """Rows erased from ``embeddings`` and from ``quarantine``, and the stages that ran after it.
-    ``tables``: those whose old files still hold them, as SQL names them; ``stale``: those of
-    selections that can no longer be made as they were configured, which hold them still;
-    ``unknown``: ids that no table had.
+    """What an erasure did.
+
+    Attributes
+    ----------
+    embedded
+        Number of rows erased from ``embeddings``.
+    quarantined
+        Number of rows erased from ``quarantine``.
+    records
+        Records of the stages that ran after it.
+    tables
+        Tables, as SQL names them, whose old files still have the rows.
+    stale
+        Tables of selections that can no longer be made as they were configured; they still have
+        the rows.
+    unknown
+        Ids that no table had.
     """
 
     embedded: int
@@ -47,13 +60,25 @@ class Forgotten:
 
 @exclusive
 def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
-    """Erase rows by their ids. Rows whose neighbor they were are scored again, and the selections,
-    named ones as well, and a pruning are made anew, so that the tables are those of a run over the
-    rest. All of it with the settings that it was last made with, whatever the job's say. Repeated,
-    it changes nothing; killed and given again, it ends as if it had not been killed. No guard stops
-    it.
+    """Erase rows by their ids. Rows whose neighbor they were are scored again. Selections, named
+    ones as well, and a pruning are made again, so that the tables are those of a run over the
+    rest. All of it uses the settings that it was last made with, whatever the job's say. Repeated,
+    it changes nothing; killed and given again, it ends as if it had not been killed. No guard
+    stops it.
 
-    Raises :class:`ConfigError` where an id cannot be one of this table.
+    A :class:`ConfigError` says that an id cannot be one of this table.
+
+    Parameters
+    ----------
+    job
+        The job.
+    ids
+        The ids as text, at most ``MOST_IDS`` of them.
+
+    Returns
+    -------
+    Forgotten
+        What was erased, and what was made again.
     """
     embed = require_embed(job)
     wanted = _typed(job, ids)

@@ -22,8 +22,22 @@ _LEDGERS = (s.RUNS, s.LEASES)
 def maintain(
     job: Job, *, retain_hours: int = SHORTEST_RETENTION_HOURS, ledger_days: int = 365
 ) -> list[Tidied]:
-    """OPTIMIZE and VACUUM every table that the ledger knows, after the rows of ``runs`` and
-    ``leases`` older than ``ledger_days`` are gone.
+    """OPTIMIZE and VACUUM every table that the ledger knows, after old rows of ``runs`` and
+    ``leases`` are gone.
+
+    Parameters
+    ----------
+    job
+        The job.
+    retain_hours
+        Hours, at least 168: files that younger versions need stay.
+    ledger_days
+        Days after which rows of ``runs`` and ``leases`` go.
+
+    Returns
+    -------
+    list[Tidied]
+        What was done to each table.
     """
     tables = [t for t in _known_tables(job) if table_exists(job.spark, job.root, t)]
     for table in _LEDGERS:

@@ -1,4 +1,4 @@
-"""Decisions of people about single rows: kept or removed in any case, by every later selection."""
+"""Decisions of people about single rows, which every later selection follows."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows: ``ids`` as text, and ``groups``, ids of survivors, for the rows that they stand
-    for.
+    """Which rows are meant.
+
+    Attributes
+    ----------
+    ids
+        Ids of rows, as text.
+    groups
+        Ids of survivors, as text: the rows that these stand for.
     """
 
     ids: Sequence[str] = ()
@@ -38,17 +44,46 @@ class Rows:
 
 @dataclass(frozen=True)
 class Overridden:
-    """``changed`` overrides by this command; ``total``: overrides in the table now."""
+    """What became of the table ``overrides``.
+
+    Attributes
+    ----------
+    changed
+        Number of overrides that this command added, changed or withdrew.
+    total
+        Number of overrides in the table now.
+    """
 
     changed: int
     total: int
 
 
 def override_rows(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
-    """Keep or remove rows in any case, from the next selection on; repeated, it changes nothing.
-    A row has one override: a later one replaces it. A group to be removed goes with its survivor.
+    """Keep or remove rows in any case, from the next selection on. Repeated, it changes nothing. A
+    row has one override: a later one replaces it. A group to be removed goes with its survivor.
 
-    Raises :class:`UnknownRowError` for an id that was never scored, or that stands for no row.
+    An :class:`UnknownRowError` names an id that was never scored, or that stands for no row.
+
+    Parameters
+    ----------
+    job
+        The job.
+    rows
+        The rows.
+    action
+        ``keep`` or ``remove``.
+    reason
+        Why, in words; it is kept in the table.
+
+    Returns
+    -------
+    Overridden
+        What was changed.
+
+    Raises
+    ------
+    ConfigError
+        No reason is given.
     """
     if not reason.strip():
         raise ConfigError("--reason must say why. Got nothing.")
@@ -79,7 +114,22 @@ def _override(job: Job, rows: Rows, action: str, reason: str) -> Overridden:
 
 @exclusive
 def withdraw_overrides(job: Job, ids: Sequence[str], action: str) -> Overridden:
-    """Forget overrides of this ``action``; rows without one are passed over."""
+    """Forget overrides.
+
+    Parameters
+    ----------
+    job
+        The job.
+    ids
+        Ids of rows, as text; rows without such an override are passed over.
+    action
+        ``keep`` or ``remove``: overrides of the other kind stay.
+
+    Returns
+    -------
+    Overridden
+        What was changed.
+    """
     old = _overrides(job)
     if old is None:
         return Overridden(0, 0)

@@ -1,4 +1,4 @@
-"""What the ledger says: what ran, what is there, who works here now."""
+"""What the ledger says: what ran, what is there, and who works on the output now."""
 
 from __future__ import annotations
 
@@ -20,8 +20,20 @@ _RUNS_SHOWN = 10
 
 @dataclass(frozen=True)
 class RunLine:
-    """One run: its first stage's start, the seconds of its stages, which of them were computed and
-    which reused.
+    """One run.
+
+    Attributes
+    ----------
+    run_id
+        Name of the run.
+    started_at
+        When its first stage began, UTC.
+    seconds
+        Seconds of its stages in all.
+    computed
+        Stages that were computed.
+    reused
+        Stages that were reused.
     """
 
     run_id: str
@@ -33,7 +45,19 @@ class RunLine:
 
 @dataclass(frozen=True)
 class Status:
-    """``stages``: the newest record of each; ``runs``: newest first; ``holder``: who works here."""
+    """The state of an output.
+
+    Attributes
+    ----------
+    output
+        Where it is.
+    stages
+        The newest record of each stage.
+    runs
+        The newest runs, newest first.
+    holder
+        The lease of the run that works here now, if there is one.
+    """
 
     output: str
     stages: tuple[StageRecord, ...]
@@ -41,7 +65,13 @@ class Status:
     holder: Claim | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Convert to plain values, for JSON.
+
+        Returns
+        -------
+        dict[str, Any]
+            The output, the run that works on it, the stages and the runs.
+        """
         return {
             "output": self.output,
             "working": None if self.holder is None else self.holder.run_id,
@@ -60,7 +90,20 @@ class Status:
 
 
 def summary_dict(job: Job, summary: JobSummary) -> dict[str, Any]:
-    """A finished run as plain values, for JSON: for whoever scheduled it."""
+    """Describe a finished run by plain values, for JSON and schedulers.
+
+    Parameters
+    ----------
+    job
+        The job.
+    summary
+        What it did.
+
+    Returns
+    -------
+    dict[str, Any]
+        Counts, seconds, stages and software.
+    """
     return {
         "ok": True,
         "run_id": job.run_id,
@@ -78,7 +121,18 @@ def summary_dict(job: Job, summary: JobSummary) -> dict[str, Any]:
 
 
 def stage_dict(record: StageRecord) -> dict[str, Any]:
-    """A stage's record as plain values, for JSON."""
+    """Convert a stage's record to plain values, for JSON.
+
+    Parameters
+    ----------
+    record
+        The record.
+
+    Returns
+    -------
+    dict[str, Any]
+        What people and schedulers ask for; settings are left out.
+    """
     return {
         "stage": record.stage,
         "run_id": record.run_id,
@@ -93,7 +147,18 @@ def stage_dict(record: StageRecord) -> dict[str, Any]:
 
 
 def read_status(job: Job) -> Status:
-    """Reads the ledger and the leases only; nothing is recorded."""
+    """Read the ledger and the leases. Nothing is recorded.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    Status
+        What they say.
+    """
     if not table_exists(job.spark, job.root, s.RUNS):
         return Status(job.root.location, (), (), _holder(job))
     ledger = read_table(job.spark, job.root, s.RUNS)

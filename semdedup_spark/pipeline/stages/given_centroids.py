@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, MixedEncodersError
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.tables.catalog import NamedTable, read_table
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.named_table import NamedTable
 from semdedup_spark.tables.states import mark_at
 
 _COLUMNS = (s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS, s.CELL_ID, s.MODEL_VERSION)

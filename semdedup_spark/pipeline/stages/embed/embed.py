@@ -2,83 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
-
 from semdedup_spark import schema as s
-from semdedup_spark.config import EmbedConfig, JobConfig, SourceConfig, fingerprint
-from semdedup_spark.encoders.protocol import EncoderSpec
-from semdedup_spark.encoders.registry import encoder_identity
-from semdedup_spark.encoders.text.model_files import pinned
-from semdedup_spark.errors import ReconciliationError, SourceChangedError
-from semdedup_spark.masking import identifying
+from semdedup_spark.config import JobConfig
 from semdedup_spark.pipeline.exclusive import exclusive_once_begun
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.stage_runner import StageResult, require_stage, run_stage
+from semdedup_spark.pipeline.stage_runner import require_stage
 from semdedup_spark.pipeline.stages.decisions import decisions
-from semdedup_spark.pipeline.stages.embed.embed_commits import embed_all
-from semdedup_spark.pipeline.stages.embed.embed_work import Embedded, Work
-from semdedup_spark.pipeline.stages.embed.id_contest import (
-    opened_contest,
-    rescued,
-    settled,
-    with_choice,
-)
-from semdedup_spark.pipeline.stages.embed.quarantine import quarantine_rows
-from semdedup_spark.pipeline.stages.embed.source_guards import check_not_empty, place_of_source
-from semdedup_spark.pipeline.stages.given_centroids import check_encoder
-from semdedup_spark.sources.candidate_rows import SourceRows, open_source
+from semdedup_spark.pipeline.stages.embed.embed_side import Side, run_side
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.transforms.embed.embed_rows import READY_MADE
-from semdedup_spark.transforms.embed.vector_storage import STORAGE
-from semdedup_spark.transforms.score.rank_key import check_rank_by
-from semdedup_spark.transforms.select.agreement import check_columns, check_patterns
-from semdedup_spark.transforms.worker import WorkerSettings
 
 # Of the counts of the stage: rows taken out of its tables on request. There where there are any.
 ERASED = "erased"
-# How rows are told from those of before. Another way looks once more at all of them, and encodes
-# none again.
-_COMPARISON = {"comparison of rows": "2"}
-
-
-@dataclass(frozen=True)
-class _Side:
-    """Of the two sources that may be compared, one, and where its rows go. ``columns``: that it
-    must have, by the keys that ask for them; ``rank_by``: the order of its rows; ``patterns``: that
-    will be looked for in them; ``check_id``: refuses a type of ids.
-    """
-
-    stage: str
-    source: SourceConfig
-    table: str
-    quarantine: str
-    columns: Mapping[str, tuple[str, ...]]
-    rank_by: str
-    patterns: tuple[str, ...] = ()
-    check_id: Callable[[DataType], object] = lambda _: None
 
 
 def embed_settings(config: JobConfig) -> dict[str, Any]:
-    """The settings that decide the embeddings."""
+    """Collect the settings that decide the embeddings.
+
+    Parameters
+    ----------
+    config
+        The job's configuration.
+
+    Returns
+    -------
+    dict[str, Any]
+        Settings of the source and of the encoder.
+    """
     return {"source": config.source.identity(), "embed": config.embed.identity()}
 
 
 @exclusive_once_begun
 def run_embed(job: Job) -> StageRecord:
-    """Source rows to ``embeddings`` and ``quarantine``."""
+    """Embed the rows of the source: the tables ``embeddings`` and ``quarantine``.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    StageRecord
+        Record of the stage.
+    """
     source, select = job.config.source, job.config.select
     columns = select.columns
     rank_by = job.config.score.rank_by
-    side = _Side(
+    side = Side(
         "embed",
         source,
         s.EMBEDDINGS,
@@ -88,17 +64,40 @@ def run_embed(job: Job) -> StageRecord:
         select.patterns,
         partial(decisions, job),
     )
-    return note_erasure(job, _run_side(job, side, embed_settings(job.config)))
+    return note_erasure(job, run_side(job, side, embed_settings(job.config)))
 
 
 def require_embed(job: Job) -> StageRecord:
-    """The record of the stage embed, which must have run before; see :func:`require_stage`."""
+    """Look up the stage embed, which must have run before; see :func:`require_stage`.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    StageRecord
+        Its record, with counts that take erased rows into account.
+    """
     return _recounted(job, require_stage(job, "embed", embed_settings(job.config)))
 
 
 def note_erasure(job: Job, embed: StageRecord) -> StageRecord:
-    """The record of the stage, and in the ledger, with its counts as they are where rows were
-    erased since it was written, be it by a command that was killed before it could say so.
+    """Correct the counts of the stage after erasures, also in the ledger, even if the erasing
+    command was killed before it could do so.
+
+    Parameters
+    ----------
+    job
+        The job.
+    embed
+        Record of the stage.
+
+    Returns
+    -------
+    StageRecord
+        The same record where no rows were erased since it was written.
     """
     counted = _recounted(job, embed)
     if counted is not embed and not job.dry_run:
@@ -124,12 +123,24 @@ def _recounted(job: Job, record: StageRecord) -> StageRecord:
         reused=False,
         why="rows were forgotten",
         outputs={name: state.version for name, state in known.items()},
+        marks={name: state.mark.text() for name, state in known.items()},
         counts={**record.counts, **counts, ERASED: erased},
     )
 
 
 def reference_settings(config: JobConfig) -> dict[str, Any]:
-    """The settings that decide the embeddings of the reference."""
+    """Collect the settings that decide the embeddings of the reference.
+
+    Parameters
+    ----------
+    config
+        The job's configuration.
+
+    Returns
+    -------
+    dict[str, Any]
+        Settings of the reference and of the encoder.
+    """
     reference = config.reference
     return {
         "reference": None if reference is None else reference.identity(),
@@ -139,116 +150,21 @@ def reference_settings(config: JobConfig) -> dict[str, Any]:
 
 @exclusive_once_begun
 def run_reference(job: Job) -> StageRecord | None:
-    """Rows of the reference, if there is one, to ``reference`` and ``reference_quarantine``."""
+    """Embed the rows of the reference: the tables ``reference`` and ``reference_quarantine``.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    StageRecord | None
+        Record of the stage; ``None`` where the job has no reference.
+    """
     if job.config.reference is None:
         return None
-    side = _Side(
+    side = Side(
         "reference", job.config.reference, s.REFERENCE, s.REFERENCE_QUARANTINE, {}, "random"
     )
-    return _run_side(job, side, reference_settings(job.config))
-
-
-def _run_side(job: Job, side: _Side, settings: dict[str, Any]) -> StageRecord:
-    spec = pinned(_encoder_spec(job.config.embed, side.source))
-    identity = encoder_identity(spec)  # a missing model is found before the source is read
-    spec = replace(spec, expected=identity)
-    made_with = f"{identity}, settings {fingerprint(identifying(job.config.embed.identity()))[:16]}"
-    check_encoder(job, made_with)
-    source = _opened(job, side)
-    check_not_empty(job, source, place_of_source(side.source))
-    inputs = {"source": source.fingerprint, "encoder": identity, **_COMPARISON}
-
-    def compute(key: str) -> StageResult:
-        work = _work(job, side, source, spec, key=key, made_with=made_with)
-        contest = opened_contest(work)
-        work = with_choice(job, work, contest)
-        embedded = rescued(job, work, contest, embed_all(job, work))
-        _refuse_changed_files(source)
-        work = settled(job, work, contest, embedded.history.batch)
-        rejected = quarantine_rows(job, work, source.n_read - embedded.rows, embedded.history)
-        if embedded.rows + rejected.rows != source.n_read:
-            raise ReconciliationError(
-                f"embedded + quarantined must be the rows read. Got {embedded.rows} + "
-                f"{rejected.rows} for {source.n_read}.",
-                hint="the source may have changed while it was read. Run the command again when "
-                "nobody writes to it; if the numbers stay so, report it.",
-            )
-        return StageResult(
-            outputs={side.table: embedded.version, side.quarantine: rejected.version},
-            counts={
-                "read": source.n_read,
-                "embedded": embedded.rows,
-                **_shares(job, embedded, work),
-                "quarantined": rejected.rows,
-                "has_id": int(source.has_id),
-            },
-        )
-
-    return run_stage(job, side.stage, settings, inputs, compute)
-
-
-def _work(
-    job: Job, side: _Side, source: SourceRows, spec: EncoderSpec, *, key: str, made_with: str
-) -> Work:
-    return Work(
-        source,
-        spec,
-        _worker_settings(job.config.embed),
-        key,
-        made_with,
-        side.source.content,
-        place_of_source(side.source),
-        side.stage,
-        side.table,
-        STORAGE[job.config.embed.storage],
-        side.rank_by,
-        side.quarantine,
-    )
-
-
-def _opened(job: Job, side: _Side) -> SourceRows:
-    def check(own: DataFrame, left_out: list[str], id_type: DataType) -> None:
-        """What later stages ask of the source is checked before its rows are counted."""
-        side.check_id(id_type)
-        check_rank_by(own, side.rank_by, left_out)
-        check_patterns(job.spark, side.patterns)
-        for key, columns in side.columns.items():
-            check_columns(own, columns, key=key)
-
-    return open_source(job.spark, side.source, check=check)
-
-
-def _shares(job: Job, embedded: Embedded, work: Work) -> dict[str, int]:
-    """How many embeddings came from where; ``encoded`` counts what this invocation did, also where
-    an interrupted one had begun.
-    """
-    if work.spec.name == READY_MADE:
-        return {}
-    hashes = read_table(job.spark, job.root, work.table, embedded.version)
-    row = hashes.agg(F.count_distinct(s.CONTENT_HASH)).first()
-    shares = {"embedded_distinct": int(row[0]) if row else 0, "reused": embedded.reused}
-    return shares if embedded.encoded is None else {**shares, "encoded": embedded.encoded}
-
-
-def _refuse_changed_files(source: SourceRows) -> None:
-    if source.fingerprint.startswith("files:"):
-        now = source.fingerprint_now()
-        if now != source.fingerprint:
-            raise SourceChangedError(
-                f"the files of source.path must not change while they are read. They did: "
-                f"{source.fingerprint} before, {now} after.",
-                hint="run the command again when the writer is done.",
-            )
-
-
-def _encoder_spec(embed: EmbedConfig, source: SourceConfig) -> EncoderSpec:
-    own = {"name", "batch_size", "expected", "vector_dtype"}
-    shared = {field.name for field in fields(EncoderSpec)} - own
-    batch_size = 0 if embed.batch_size == "auto" else embed.batch_size
-    settings = {name: getattr(embed, name) for name in shared}
-    dtype = source.dtype or "float32"
-    return EncoderSpec(embed.encoder, batch_size=batch_size, vector_dtype=dtype, **settings)
-
-
-def _worker_settings(embed: EmbedConfig) -> WorkerSettings:
-    return WorkerSettings(embed.decode_seconds, embed.gpu_memory_fraction)
+    return run_side(job, side, reference_settings(job.config))

@@ -42,7 +42,25 @@ _NEW = "__new"
 
 
 def embed_all(job: Job, work: Work) -> Embedded:
-    """Embed in commits of about ``commit_seconds``, each a range of the rows' places."""
+    """Embed in commits of about ``commit_seconds``, each a range of the rows' places.
+
+    Parameters
+    ----------
+    job
+        The job.
+    work
+        What is to be embedded.
+
+    Returns
+    -------
+    Embedded
+        The complete table.
+
+    Raises
+    ------
+    ReconciliationError
+        The table does not have the rows that this run wrote and kept.
+    """
     begin = at = _begin(job, work)
     if begin.begun:  # appended to a table, rows are stored as its are
         there = read_table(job.spark, job.root, work.table, begin.version)
@@ -203,8 +221,24 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
 
 
 def not_known(rows: DataFrame, known: DataFrame, n_known: int, n_new: int) -> DataFrame:
-    """``rows`` without those in ``known``. Payloads stay where they are read, as long as those that
-    are known, or those that are not, are few enough to be sent to them.
+    """Leave out rows that are in the table. Payloads stay where they are read, as long as the
+    known rows, or the new ones, are few enough to be sent to them.
+
+    Parameters
+    ----------
+    rows
+        Rows of the source.
+    known
+        Rows of the table.
+    n_known
+        Number of the latter.
+    n_new
+        Number of rows that are not in the table, as far as it is known.
+
+    Returns
+    -------
+    DataFrame
+        Some of ``rows``, with the same columns.
     """
     keys = [s.ID, s.CONTENT_HASH]
     known = known.select(keys)

@@ -1,4 +1,4 @@
-"""Rows with one id of which an encoder has refused the first: the next good one takes its place."""
+"""Rows with one id of which the encoder has refused the first: the next good one is taken."""
 
 from __future__ import annotations
 
@@ -33,7 +33,17 @@ from semdedup_spark.transforms.embed.embed_rows import good_rows
 
 @dataclass(frozen=True)
 class Contest:
-    """``ids``: (id), ``n_ids`` of them, of which the source has several rows that may be good."""
+    """Ids of which the source has several rows that may be good.
+
+    Attributes
+    ----------
+    twins
+        The rows.
+    ids
+        The ids: column id.
+    n_ids
+        Number of the ids.
+    """
 
     twins: Twins
     ids: DataFrame
@@ -41,7 +51,18 @@ class Contest:
 
 
 def opened_contest(work: Work) -> Contest | None:
-    """``None`` where no two rows that may be good have one id."""
+    """Find ids of which the source has several rows that may be good.
+
+    Parameters
+    ----------
+    work
+        What is to be embedded.
+
+    Returns
+    -------
+    Contest | None
+        ``None`` where there is no such id.
+    """
     twins = work.source.twins
     if twins is None:
         return None
@@ -51,9 +72,24 @@ def opened_contest(work: Work) -> Contest | None:
 
 
 def with_choice(job: Job, work: Work, contest: Contest | None) -> Work:
-    """Of rows with one id choose by what is known of them: a row that is in ``embeddings`` stays
-    there, however those that came later hash, and one that was refused waits behind the others.
-    Where the source numbers its batches, these decide alone which of the good ones is taken.
+    """Choose among rows with one id by what is known of them. A row that is in ``embeddings``
+    stays there, however those that came later hash, and one that was refused waits behind the
+    others. Where the source numbers its batches, these alone decide which of the good rows is
+    taken.
+
+    Parameters
+    ----------
+    job
+        The job.
+    work
+        What is to be embedded.
+    contest
+        The ids in question, if there are any.
+
+    Returns
+    -------
+    Work
+        With the chosen row of each id.
     """
     if contest is None:
         return work
@@ -62,8 +98,24 @@ def with_choice(job: Job, work: Work, contest: Contest | None) -> Work:
 
 
 def settled(job: Job, work: Work, contest: Contest | None, batch: int) -> Work:
-    """The choice as it ended: of rows with one id the one that is in ``embeddings``; where none is,
-    all were refused. ``batch``: that this run brought.
+    """Describe the choice as it ended: of rows with one id the one that is in ``embeddings``.
+    Where none is, all were refused.
+
+    Parameters
+    ----------
+    job
+        The job.
+    work
+        What was embedded.
+    contest
+        The ids in question, if there are any.
+    batch
+        Number of the batch that this run brought.
+
+    Returns
+    -------
+    Work
+        With the row of each id that was taken.
     """
     if contest is None:
         return work
@@ -78,8 +130,24 @@ def settled(job: Job, work: Work, contest: Contest | None, batch: int) -> Work:
 
 
 def rescued(job: Job, work: Work, contest: Contest | None, at: Embedded) -> Embedded:
-    """Where the row that was chosen is not in ``embeddings``, append the first of the others that
-    the encoder takes. Repeated, it finds nothing to do.
+    """Where the chosen row is not in ``embeddings``, append the first of the others that the
+    encoder takes. Repeated, it finds nothing to do.
+
+    Parameters
+    ----------
+    job
+        The job.
+    work
+        What was embedded.
+    contest
+        The ids in question, if there are any.
+    at
+        The table as it is.
+
+    Returns
+    -------
+    Embedded
+        The table afterwards.
     """
     if contest is None:
         return at

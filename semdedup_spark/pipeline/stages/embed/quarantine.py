@@ -19,8 +19,24 @@ _ASKED, _LOST = "__asked", "__lost"
 
 
 def quarantine_rows(job: Job, work: Work, n_missing: int, history: RowHistory) -> Commit:
-    """Rows that are not in ``embeddings``, each with its reason. Few, so they are simply looked at
-    again, rather than carried beside the good rows through every commit.
+    """Write the rows that are not in ``embeddings``, each with its reason. They are few, so they
+    are looked at again, rather than carried beside the good rows through every commit.
+
+    Parameters
+    ----------
+    job
+        The job.
+    work
+        What was embedded.
+    n_missing
+        Number of rows of the source that are not in ``embeddings``.
+    history
+        What happened to the rows of ``embeddings``.
+
+    Returns
+    -------
+    Commit
+        The commit that replaced the table.
     """
     rows = work.source.rows
     if n_missing:

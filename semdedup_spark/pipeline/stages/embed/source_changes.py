@@ -1,7 +1,7 @@
 """A source that changed: what ``embeddings`` keeps, what leaves it, and which batch the rest is.
 
 Rows that are new, or came back with other content, get the next batch number. It leads the rank
-order, so that no row ever gets in before one that was there: what is known of the others stays.
+order, so no new row ever ranks before an old one: what is known of the old ones stays valid.
 """
 
 from __future__ import annotations
@@ -27,9 +27,19 @@ _ORDER, _COLUMNS = "__order", "__columns"
 
 @dataclass(frozen=True)
 class Compared:
-    """A source, and by what its rows are told from those of before: ``content``, the column whose
-    payload's hash is known; ``rank_by``, the order whose terms decide a row's place; ``rejected``:
-    ids of rows that an earlier run sent to quarantine, if there are any.
+    """A source, and how its rows are told from those of before.
+
+    Attributes
+    ----------
+    rows
+        The source.
+    content
+        The column whose payload's hash is known; ``None`` where the source has none.
+    rank_by
+        The order, whose terms decide a row's place.
+    rejected
+        Ids of rows that an earlier run sent to quarantine: column id; ``None`` where there are
+        none.
     """
 
     rows: SourceRows
@@ -40,9 +50,20 @@ class Compared:
 
 @dataclass(frozen=True)
 class Carried:
-    """What of a table stays. ``kept``: rows; ``n_leaving``: rows that are gone or changed, and
-    ``n_touched``: kept ones whose other columns changed; ``pairs``: id, and ``leaving``,
-    ``touched`` of each of those.
+    """What stays of a table.
+
+    Attributes
+    ----------
+    history
+        What happened to its rows, this change included.
+    kept
+        Number of rows that stay.
+    n_leaving
+        Number of rows that are gone or changed.
+    n_touched
+        Number of rows that stay while their other columns changed.
+    pairs
+        Id, ``leaving`` and ``touched`` of each row of the last two kinds.
     """
 
     history: RowHistory
@@ -58,12 +79,36 @@ class Carried:
 
 
 def rank_identity(rank_by: str) -> str:
-    """Of an SQL order, what of the source's columns it looks at; a built-in one looks at none."""
+    """Identify what an order reads of the source's columns.
+
+    Parameters
+    ----------
+    rank_by
+        The configured order.
+
+    Returns
+    -------
+    str
+        Hash of an SQL order; empty for a built-in one, which reads no column.
+    """
     return "" if rank_by in BUILT_IN else fingerprint(rank_by)[:16]
 
 
 def new_history(source: Compared, key: str) -> RowHistory:
-    """Of a table that begins with the result ``key``."""
+    """Begin the history of a table.
+
+    Parameters
+    ----------
+    source
+        The rows that come into it.
+    key
+        Key of the result with which it begins.
+
+    Returns
+    -------
+    RowHistory
+        With the source's last batch number, or 0.
+    """
     batch = _last_batch(source.rows) if source.rows.has_batch else 0
     return RowHistory(batch, key, key, rank_identity(source.rank_by))
 
@@ -74,8 +119,24 @@ def _last_batch(source: SourceRows) -> int:
 
 
 def carried_over(source: Compared, old: DataFrame, state: TableState, key: str) -> Carried | None:
-    """Compare the source with what ``embeddings`` held, ``old``. ``None`` where no row is left, or
-    the ids are of another type: nothing of it is of use.
+    """Compare the source with what ``embeddings`` held.
+
+    Parameters
+    ----------
+    source
+        The source as it is now.
+    old
+        The table as it was.
+    state
+        What its mark says.
+    key
+        Key of the result that is to be written.
+
+    Returns
+    -------
+    Carried | None
+        ``None`` where no row stays, or the ids are of another type: nothing of the table is of
+        use.
     """
     if old.schema[s.ID].dataType != source.rows.rows.schema[s.ID].dataType:
         return None
@@ -118,13 +179,13 @@ def _history_after(source: Compared, state: TableState, key: str, counted: Row) 
 
 
 def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
-    """What became of the rows of ``old``, and which are new.
+    """Find what became of the rows of ``old``, and which are new.
 
     Parameters
     ----------
-    source : Compared
+    source
         The source as it is now.
-    old : DataFrame
+    old
         The table ``embeddings`` as it was.
 
     Returns

@@ -1,4 +1,4 @@
-"""What a source may take from an output: an empty or another one empties it only if told to."""
+"""Guards of an output against its source: an empty or another source empties it only if told to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,18 @@ _PLACE = ("path", "table")
 
 
 def place_of_source(source: SourceConfig) -> str:
-    """The source's path or table, as the ledger writes it."""
+    """Name the place of a source.
+
+    Parameters
+    ----------
+    source
+        Its configuration.
+
+    Returns
+    -------
+    str
+        Its path or table, as the ledger writes it.
+    """
     return _place(json.loads(canonical_json(source))) or ""
 
 
@@ -32,11 +43,11 @@ def check_not_empty(job: Job, source: SourceRows, place: str) -> None:
 
     Parameters
     ----------
-    job : Job
+    job
         ``allow_empty`` lets such a source through.
-    source : SourceRows
+    source
         The source as it was opened.
-    place : str
+    place
         Where it is.
 
     Raises
@@ -55,19 +66,22 @@ def check_not_empty(job: Job, source: SourceRows, place: str) -> None:
 def check_replacement(
     job: Job, stage: str, table: str, source: Compared, place: str, seen: DataFrame
 ) -> None:
-    """Refuse to replace all rows of a table by mistake; else say how many vectors it costs.
+    """Refuse to replace all rows of a table by mistake; else say how many vectors it costs. A
+    :class:`SourceError` says that the table holds rows, and no row of the source can be embedded.
 
     Parameters
     ----------
-    job : Job
+    job
         ``replace`` and ``allow_empty`` allow what is refused otherwise.
-    stage, table : str
-        Who is about to begin which table anew.
-    source : Compared
+    stage
+        The stage that is about to begin the table anew.
+    table
+        The table.
+    source
         The rows that are to be in it.
-    place : str
+    place
         Where these are, see :func:`place_of_source`.
-    seen : DataFrame
+    seen
         The rows as the encoder would leave them, with their ``reason``. Rows are asked for until
         one is good.
 
@@ -75,8 +89,6 @@ def check_replacement(
     ------
     OtherSourceError
         The table holds rows of a source in another place, none of which is in this one.
-    SourceError
-        The table holds rows, and no row of the source can be embedded.
     """
     if not table_exists(job.spark, job.root, table):
         return

@@ -1,0 +1,155 @@
+"""What is to be embedded, and how far that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from semdedup_spark import schema as s
+from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stages.embed.source_changes import Compared
+from semdedup_spark.sources.candidate_rows import SourceRows
+from semdedup_spark.sources.hash_ranges import END_OF_PLACES
+from semdedup_spark.tables.marks import RowHistory, StageMark, WriteProgress
+from semdedup_spark.transforms.embed.embed_rows import embed_rows
+from semdedup_spark.transforms.embed.vector_storage import LISTS
+from semdedup_spark.transforms.worker import WorkerSettings
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be embedded, and how.
+
+    Attributes
+    ----------
+    source
+        The rows.
+    spec
+        The encoder.
+    settings
+        How workers run it.
+    key
+        Key of the result.
+    made_with
+        Identity of the encoder and its settings.
+    content
+        The source's column that is embedded.
+    place
+        Where the source is.
+    stage
+        Name of the stage.
+    table
+        Table of the embeddings.
+    stored_as
+        Which of Spark's types the embeddings of a new table are.
+    rank_by
+        The order, which may look at the source's columns.
+    quarantine
+        Table of rejected rows.
+    """
+
+    source: SourceRows
+    spec: EncoderSpec
+    settings: WorkerSettings
+    key: str
+    made_with: str
+    content: str | None
+    place: str
+    stage: str = "embed"
+    table: str = s.EMBEDDINGS
+    stored_as: str = LISTS
+    rank_by: str = "random"
+    quarantine: str = s.QUARANTINE
+
+    def embed(self, rows: DataFrame, batch: int, carried: Sequence[str] = ()) -> DataFrame:
+        """Embed rows, see :func:`embed_rows`.
+
+        Parameters
+        ----------
+        rows
+            Rows of the source.
+        batch
+            Number of the batch that brings them.
+        carried
+            Names of further columns that are kept.
+
+        Returns
+        -------
+        DataFrame
+            One row for each, with an embedding or a reason.
+        """
+        stored_as = self.stored_as
+        return embed_rows(
+            rows, self.spec, self.settings, batch=batch, stored_as=stored_as, carried=carried
+        )
+
+    @property
+    def compared(self) -> Compared:
+        """The source, to be compared with the table."""
+        return Compared(self.source, self.content, self.rank_by)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """How far the table of embeddings is.
+
+    Attributes
+    ----------
+    history
+        What happened to its rows.
+    version
+        Its version.
+    rows
+        Number of its rows.
+    position
+        Where the next commit goes on, in units of ``END_OF_PLACES``.
+    reused
+        Number of rows that an earlier version of it had.
+    encoded
+        Number of payloads that this invocation encoded; ``None`` where it is not known.
+    rejected
+        Number of rows that this invocation rejected; ``None`` where it is not known.
+    """
+
+    history: RowHistory
+    version: int = 0
+    rows: int = 0
+    position: int = 0
+    reused: int = 0
+    encoded: int | None = 0
+    rejected: int | None = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether the table exists and can be appended to."""
+        return self.position > 0 or self.rows > 0
+
+
+def mark_of(job: Job, work: Work, at: Embedded) -> StageMark:
+    """Make the mark of a commit of reused rows.
+
+    Parameters
+    ----------
+    job
+        The job.
+    work
+        What is embedded.
+    at
+        How far that is.
+
+    Returns
+    -------
+    StageMark
+        With the progress of a commit that embeds nothing.
+    """
+    return StageMark(
+        job.run_id,
+        work.stage,
+        work.key,
+        work.made_with,
+        rows=at.history,
+        progress=WriteProgress(goal=END_OF_PLACES),
+    )
