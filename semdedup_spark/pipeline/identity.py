@@ -10,7 +10,7 @@ from semdedup_spark.config import canonical_json, fingerprint, plain_settings
 from semdedup_spark.masking import identifying, masked_settings
 from semdedup_spark.tables.runs import StageRecord
 
-# Part of every result's identity: raised when a stage starts to compute something else.
+# Part of every result's identity. It is increased when a stage begins to compute something else.
 _FORMAT = 3
 
 

@@ -1,4 +1,4 @@
-"""Ids that people write as text, read as their column has them: one rule for all commands."""
+"""Ids that people write as text, read in the type of their column: one rule for all commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyspark.sql.types import ByteType, DataType, IntegralType, LongType, ShortT
 
 from semdedup_spark.errors import ConfigError, InvalidIdError
 
-# Neither what Python's int takes besides ( 10, +10, 1_0, digits of other scripts) nor Spark's cast.
+# Stricter than Python's int (" 10", "+10", "1_0", digits of other scripts) and than Spark's cast.
 _WHOLE = re.compile(r"-?[0-9]+")
 _BITS = {ByteType: 8, ShortType: 16, LongType: 64}
 

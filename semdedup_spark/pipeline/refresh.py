@@ -23,7 +23,7 @@ from semdedup_spark.pipeline.stages.select import (
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 
-# What was configured once and does not fit the job, its rows or its guards any more.
+# Errors of earlier settings that no longer fit the job, its rows or its guards.
 CANNOT = (ConfigError, GuardError, HorizonError, SourceError)
 
 
@@ -131,7 +131,7 @@ def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str
         now = {s.SCORES: basis.score.result_key, **overrides, **erased_input(basis.embed)}
         now |= agreement_input(asked=bool(json.loads(other.config).get("must_agree")))
         return not now.items() <= other.inputs.items()
-    if other.stage == "prune":  # its clusters are its own: others are no reason
+    if other.stage == "prune":  # it keeps its own clusters, so new ones are no reason
         now = pruning_inputs(job, basis.embed, basis.cluster)
         return any(now.get(name) != other.inputs.get(name) for name in (s.EMBEDDINGS, ERASED))
     return False

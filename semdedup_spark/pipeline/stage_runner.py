@@ -20,7 +20,7 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.runs import StageRecord, config_difference
 from semdedup_spark.tables.states import TableState
 
-# Inputs that another stage makes.
+# The stages that make the inputs of others.
 _MAKERS = {
     s.EMBEDDINGS: "embed",
     s.REFERENCE: "reference",
@@ -261,7 +261,7 @@ def _marks(states: Mapping[str, TableState | None]) -> dict[str, str]:
 
 def _is_of(record: StageRecord, table: str, state: TableState) -> bool:
     if table == s.CENTROIDS and state.mark.stage == "score":
-        # Release 0.1 wrote the statistics of clusters, once scored, beside the centroids, which
+        # In release 0.1 the stage score wrote statistics beside the centroids. The centroids
         # stayed those of the result ``origin``.
         return record.stage == "cluster" and state.mark.rows.origin == record.result_key
     return state.holds(record.stage, record.result_key)

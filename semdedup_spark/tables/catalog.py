@@ -16,7 +16,7 @@ from semdedup_spark.sql_text import variable_in
 NAME_PART = r"([A-Za-z_]\w*|`[^`]+`)"
 CATALOG_SCHEMA = re.compile(rf"{NAME_PART}\.{NAME_PART}")
 VACUUM_START, VACUUM_END = "VACUUM START", "VACUUM END"
-# Of the commits that leave rows as they were, those that leave the files, too.
+# Operations that leave the files of a table as they are, and so its rows.
 LEAVE_FILES = (VACUUM_START, VACUUM_END, "SET TBLPROPERTIES", "UNSET TBLPROPERTIES")
 _MAINTENANCE = ("OPTIMIZE", *LEAVE_FILES)
 
@@ -75,7 +75,7 @@ class OutputRoot:
 
     @property
     def overwrites_commits(self) -> bool:
-        """Whether two drivers that commit at the same moment may both be told that they have."""
+        """Whether two drivers that commit at the same moment may both be told of success."""
         return self.location.startswith(("s3:", "s3a:", "s3n:"))
 
     def name(self, table: str) -> str:
@@ -261,7 +261,7 @@ def read_table(
         return df
     except AnalysisException as error:
         if table_exists(spark, root, table):
-            if version is None:  # it is there, and something else is wrong with it
+            if version is None:  # the table exists; the error has another cause
                 raise
             raise StageOrderError(
                 f"the table {table} under {root.location} must still have its version {version}. "

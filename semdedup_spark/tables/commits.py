@@ -20,9 +20,9 @@ from semdedup_spark.tables.states import TableState, note_write, table_state
 from semdedup_spark.tables.table_features import enable_features
 
 _NEAR, _FAR = 3, 1000
-# Embeddings hardly get smaller: zstd takes 8 % off, and makes a scan take twice as long.
+# zstd makes embeddings only 8 % smaller, and their scan takes twice as long.
 _CODEC, _CODECS = "zstd", {EMBEDDINGS: "snappy", REFERENCE: "snappy"}
-# This process among all that ever write here, and its writes in their order.
+# Identifies this process among all that ever write here, and numbers its writes.
 _WRITER, _WRITES = uuid.uuid4().hex, itertools.count(1)
 
 
@@ -168,9 +168,9 @@ def _write(
             "mergeSchema", "true"
         )  # the ledger of an earlier release lacks marks
     else:
-        # Repetition is made safe by the mark, not by these: Delta silently skips a number that is
-        # not above the last one of its writer, which hence is new with each process. That there is
-        # one makes Delta commit even an empty result; for which it reads the table's whole log.
+        # An increasing txnVersion makes Delta commit empty results. It does not make repetition
+        # safe, the mark does. Delta silently skips a number that is not above the last one of the
+        # same txnAppId, so each process has an id of its own. Delta reads the whole log for this.
         writer = writer.option("txnAppId", f"semdedup/{_WRITER}/{os.getpid()}")
         writer = writer.option("txnVersion", next(_WRITES))
     if where:
@@ -194,10 +194,10 @@ def _write(
 def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: Mark) -> Commit:
     """The newest commit that carries exactly this mark."""
     wanted = mark.text()
-    for limit in (_NEAR, _FAR):  # other writers may have committed since
+    for limit in (_NEAR, _FAR):  # other programs may have committed since
         for commit in history(spark, root, table, limit=limit):
             if commit["userMetadata"] == wanted:
-                # Delta counts no rows where some were only taken away.
+                # Delta reports no number where rows were only removed.
                 rows = int(commit["operationMetrics"].get("numOutputRows", 0))
                 return Commit(int(commit["version"]), rows)
     raise LostCommitError(

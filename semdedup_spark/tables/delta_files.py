@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from semdedup_spark.errors import EnvironmentProblem, SourceError
 from semdedup_spark.paths import local, open_stream
 
-# What a table may demand of its readers that plain Parquet files do not show.
+# Table features that readers of plain Parquet files do not see.
 _NOT_UNDERSTOOD = {"deletionVectors", "columnMapping", "v2Checkpoint", "typeWidening"}
 
 
@@ -242,7 +242,7 @@ def require_columns(table: TableVersion, columns: Sequence[str]) -> None:
 
 
 def _parquet(path: str) -> pq.ParquetFile:
-    # Else a whole row group would be read before its first row.
+    # With pre_buffer a whole row group is read before its first row is returned.
     return pq.ParquetFile(
         local(path) or open_stream(path, seekable=True), pre_buffer=False, buffer_size=_BUFFER
     )

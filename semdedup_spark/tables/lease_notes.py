@@ -73,7 +73,7 @@ class Holder:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return True
-        except OSError:  # it belongs to somebody else, so it is there
+        except OSError:  # the process exists, and belongs to another user
             pass
         state, started = _process(self.pid)
         return state == "Z" or bool(self.started and started and started != self.started)
@@ -163,8 +163,8 @@ class LeaseNote:
 
 
 def _process(pid: int) -> tuple[str, str]:
-    """(state, start in ticks since boot), empty where that cannot be read. A zombie (Z) has ended,
-    but nobody has asked how.
+    """(state, start in ticks since boot), empty where they cannot be read. A zombie (Z) has ended,
+    and its parent has not yet collected its exit status.
     """
     try:
         told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -174,7 +174,7 @@ def _process(pid: int) -> tuple[str, str]:
 
 
 def _machine() -> str:
-    """The same for two processes exactly if they see each other's numbers; empty if unknown."""
+    """Equal for two processes exactly if they see each other's numbers; empty if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         space = os.readlink("/proc/self/ns/pid")

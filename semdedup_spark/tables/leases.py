@@ -26,12 +26,12 @@ from semdedup_spark.tables.commits import LostCommitError, append_rows
 from semdedup_spark.tables.lease_notes import CLAIMED, RELEASED, RENEWED, Holder, LeaseNote
 from semdedup_spark.tables.literal_rows import few_rows
 
-# A run renews a few times an hour, so this many commits hold every lease that can be alive.
+# A run renews a few times an hour, so every lease that can be alive is in this many commits.
 _LOOK_BACK = 200
 _ATTEMPTS = 5
 _CONFLICT = re.compile(r"\b(Concurrent|ProtocolChanged|MetadataChanged)\w*Exception\b")
-# From looking whether a commit is there to having put it there, on storage where two writers may do
-# so at once; afterwards one of them is gone.
+# Upper bound of the time between a writer's check that a commit is absent and its write, on storage
+# where two writers may do so at once. After this time it is clear which of the commits remained.
 SETTLE_SECONDS = 3.0
 # Tokens of the leases that this process holds and renews now.
 _IN_USE: set[str] = set()
@@ -131,7 +131,7 @@ class Lease:
         else:
             raise LostCommitError(f"claims of {self._root.name(s.LEASES)} do not stay there")
         other = self.held_by_other(before=self._since)
-        if other is not None:  # it claimed while we looked
+        if other is not None:  # it claimed after our first look
             self.release()
         return other
 

@@ -92,7 +92,7 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
 
 
 def _own_retention_hours(spark: SparkSession, name: str) -> int:
-    """What the table itself asks for; Delta refuses a VACUUM that would remove more."""
+    """The retention that the table's properties set; Delta refuses a VACUUM with a shorter one."""
     row = spark.sql(f"DESCRIBE DETAIL {name}").select("properties").first()
     asked = (row[0] or {}).get("delta.deletedFileRetentionDuration") if row is not None else None
     if asked is None:
@@ -108,7 +108,7 @@ def _is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: in
     which results are known.
     """
     commits = history(spark, root, table, limit=_LOOK_BACK)
-    # By OPTIMIZE, too: what it merged is an old file.
+    # OPTIMIZE replaces files, too: the small files that it merged are old afterwards.
     replaced = next((c["timestamp"] for c in commits if c["operation"] not in LEAVE_FILES), None)
     ended = [number for number, c in enumerate(commits) if c["operation"] == VACUUM_END]
     if replaced is None or not ended:

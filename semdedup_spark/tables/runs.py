@@ -18,7 +18,7 @@ from semdedup_spark.tables.literal_rows import few_rows
 from semdedup_spark.tables.marks import StageMark, read_mark
 from semdedup_spark.tables.states import TableState
 
-# The ledger's clock has no smaller step.
+# The smallest difference of two timestamps in the ledger.
 _TICK = timedelta(microseconds=1)
 
 
@@ -185,7 +185,7 @@ def _last_records(spark: SparkSession, root: OutputRoot) -> dict[str, StageRecor
         return {}
     ledger = read_table(spark, root, s.RUNS)
     newest = ledger.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
-    # One per stage, in the order in which they ran: without it that of Spark's groups.
+    # One row for each stage. They are sorted, because the order of Spark's groups is arbitrary.
     rows = newest.select("record.*").orderBy("started_at", s.STAGE).collect()
     names = [f.name for f in fields(StageRecord)]
     # A ledger of release 0.1 has no marks; rows that it wrote into a newer ledger have none.

@@ -8,7 +8,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType, Timestam
 
 from semdedup_spark.tables.catalog import OutputRoot, table_exists
 
-# Delta asks for it when it makes a table, but lets none that is there grow into it by itself.
+# Delta enables it when it creates a table, but not when a column is added to an existing one.
 _NTZ = "timestampNtz"
 
 

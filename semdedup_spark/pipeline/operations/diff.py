@@ -83,7 +83,7 @@ def diff_runs(job: Job, run_a: str, run_b: str) -> list[Change]:
     if job.config.reference is not None:
         neighbors = _reference(job, a), _reference(job, b)
     try:
-        rows = differences(before, after, neighbors).collect()  # a row a kind of change
+        rows = differences(before, after, neighbors).collect()  # one row for each kind of change
     except PySparkException as error:
         failure = explained(error)
         if failure is None or failure.kind not in (Kind.FILES, Kind.VERSION):
@@ -106,13 +106,13 @@ def _fates(job: Job, selection: Row) -> DataFrame:
 
 
 def _overrides(job: Job, said: str) -> DataFrame | None:
-    """Those that a selection was made with, as its inputs say: ``version 3 of ...``."""
+    """The overrides that a selection was made with. ``said``: its input, ``version 3 of ...``."""
     version = re.match(r"version (\d+) of", said)
     if version is None:
         return None
     try:
         return read_table(job.spark, job.root, s.OVERRIDES, int(version[1]))
-    except StageOrderError:  # that version is no more: they go unnamed
+    except StageOrderError:  # VACUUM or the log removed the version; overrides are not named then
         return None
 
 
@@ -139,7 +139,7 @@ def _selection(job: Job, run_id: str) -> Row:
 
 
 def _maker(job: Job, stage: str, user: Row, table: str) -> Row:
-    """The ledger's row of what made the ``table`` that ``user`` was made of, in whatever run."""
+    """The ledger's row of the stage, in any run, that made the ``table`` which ``user`` read."""
     made = F.col("result_key") == user["inputs"].get(table, "")
     rows = read_table(job.spark, job.root, s.RUNS).filter((F.col(s.STAGE) == stage) & made)
     earlier = rows.filter(F.col("started_at") <= F.lit(user["started_at"]))

@@ -84,7 +84,7 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     wanted = _typed(job, ids)
     job = as_last_made(job)
     made = {record.stage for record in job.ledger.records()}
-    # What must run afterwards is known to be able to before anything is erased.
+    # Check that the stages which follow can run, before anything is erased.
     cluster = require_centroids(job) if made & {"score", "prune"} else None
     if "score" in made:
         check_reference(job)
@@ -106,7 +106,7 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
 def _follow(
     job: Job, embed: StageRecord, cluster: StageRecord, made: set[str]
 ) -> tuple[tuple[StageRecord, ...], tuple[str, ...]]:
-    """(the stages after ``embed`` that had been run, run again; the tables that could not be)."""
+    """Run the stages after ``embed`` again that had run: (their records, tables that are stale)."""
     score = run_score(job, embed, cluster) if "score" in made else None
     others = refresh_others(job, Basis(embed, cluster, score), guarded=False)
     return (*([score] if score else []), *others.records), others.stale
@@ -123,7 +123,7 @@ def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:
 
 
 def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[str, int]:
-    """How many rows the table had of each id, as text, if it had any; they are gone now."""
+    """Erase the rows; returns how many the table had of each id, as text, that it had at all."""
     state = job.state(table)
     if state is None:
         return {}
@@ -132,8 +132,8 @@ def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[str, int]:
     counts = held(rows.join(wanted, s.ID, "left_semi").groupBy(s.ID).count())
     found = {str(row[0]): int(row[1]) for row in counts.collect()}
     if found:
-        # The result stays that of the source; how often rows were erased tells it from the one
-        # before.
+        # The key of the result stays, as the source is the same. The number of erased rows tells
+        # this result from the one before.
         erased = state.mark.rows.erased + sum(found.values())
         history = replace(state.mark.rows, erased=erased)
         mark = replace(state.mark, run_id=job.run_id, rows=history)

@@ -154,7 +154,7 @@ def _store(job: Job, rows: DataFrame, changed: int) -> Overridden:
 
 
 def _chosen(job: Job, rows: Rows, *, with_survivor: bool) -> DataFrame:
-    """(id) of the rows meant, each once."""
+    """DataFrame (id) of the rows that are meant, each once."""
     scores = read_table(job.spark, job.root, s.SCORES)
     given = _typed(job, rows.ids)
     _refuse_unknown(given, scores.select(s.ID), "be a row of scores")
@@ -182,13 +182,13 @@ def _duplicates(job: Job) -> str:
 
 
 def _typed(job: Job, ids: Sequence[str], like: str = s.SCORES) -> DataFrame:
-    """(id), in the type of a table's. Raises :class:`InvalidIdError` for no value of it."""
+    """The ids in the type of a table's. Raises :class:`InvalidIdError` for no value of it."""
     kind = read_table(job.spark, job.root, like).schema[s.ID].dataType
     return ids_as(kind, parse_ids(ids, kind), job.spark)
 
 
 def _refuse_unknown(typed: DataFrame, known: DataFrame, must: str) -> None:
-    """Every one of the few ids, ``typed``, must be among the ``known``."""
+    """Raise :class:`UnknownRowError` unless each of the few ids ``typed`` is among ``known``."""
     missing = typed.join(known, s.ID, "left_anti").orderBy(s.ID).limit(_SHOWN + 1).collect()
     if missing:
         more = ", ..." if missing[_SHOWN:] else ""

@@ -17,7 +17,7 @@ from semdedup_spark.pipeline.stages.embed.embed_side import Side, run_side
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 
-# Of the counts of the stage: rows taken out of its tables on request. There where there are any.
+# Name of a count of the stage: rows erased from its tables. Absent where none were erased.
 ERASED = "erased"
 
 

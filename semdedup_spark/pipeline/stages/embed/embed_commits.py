@@ -62,7 +62,7 @@ def embed_all(job: Job, work: Work) -> Embedded:
         The table does not have the rows that this run wrote and kept.
     """
     begin = at = _begin(job, work)
-    if begin.begun:  # appended to a table, rows are stored as its are
+    if begin.begun:  # rows are stored in the way of the table that they are appended to
         there = read_table(job.spark, job.root, work.table, begin.version)
         work = replace(work, stored_as=storage_of(there))
     began, done = time.monotonic(), list[tuple[int, float]]()
@@ -108,7 +108,7 @@ def _begin(job: Job, work: Work) -> Embedded:
     if state.holds(work.stage, work.key):
         rows = read_table(job.spark, job.root, work.table).count()
         done = state.mark.progress
-        # A commit without progress is that of the reused rows; the later ones say how many.
+        # The commit at position 0 writes reused rows only; later ones note their number.
         reused = done.reused if done.position else rows
         history = replace(state.mark.rows, erased=0)
         return Embedded(history, state.version, rows, done.position, reused)
@@ -143,15 +143,15 @@ def _anew(job: Job, work: Work) -> Embedded:
 
 
 def _rejected(job: Job, work: Work) -> DataFrame | None:
-    """The rows in quarantine, where a source has old batches of its own."""
+    """The rows in quarantine, where the source numbers its batches."""
     if not work.source.has_batch or not table_exists(job.spark, job.root, work.quarantine):
         return None
     return read_table(job.spark, job.root, work.quarantine)
 
 
 def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
-    """Of an earlier result of this encoder, finished or not: keep the vectors of the rows whose id
-    and content are in the source, beside what else the source now says of them; in one commit, or
+    """Take over an earlier result of this encoder, finished or not. Rows whose id and content are
+    in the source keep their vectors, and get the source's present columns. This takes one commit, or
     none where all rows are as they were.
     """
     old = read_table(job.spark, job.root, work.table, state.version)
@@ -161,7 +161,7 @@ def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
         return _anew(job, work)
     known = Embedded(carried.history, state.version, carried.kept, 0, carried.kept)
     rows = work.source.rows.filter(F.col(s.REASON).isNull()).select(s.ID, s.SOURCE)
-    # By their names: Delta makes every column nullable, whatever the source says.
+    # Types are compared without nullability: Delta makes every column nullable.
     kinds = (table.schema[s.SOURCE].dataType.simpleString() for table in (old, rows))
     same_columns = len(set(kinds)) == 1
     if not carried.n_leaving and not carried.n_touched and same_columns:

@@ -39,8 +39,8 @@ from semdedup_spark.transforms.score.rank_key import check_rank_by
 from semdedup_spark.transforms.select.agreement import check_columns, check_patterns
 from semdedup_spark.transforms.worker import WorkerSettings
 
-# How rows are told from those of before. Another way looks once more at all of them, and encodes
-# none again.
+# Version of the comparison of rows with those of before. A new version compares all of them once
+# more, and encodes none again.
 _COMPARISON = {"comparison of rows": "2"}
 
 
@@ -165,8 +165,8 @@ def _opened(job: Job, side: Side) -> SourceRows:
 
 
 def _shares(job: Job, embedded: Embedded, work: Work) -> dict[str, int]:
-    """How many embeddings came from where; ``encoded`` counts what this invocation did, also where
-    an interrupted one had begun.
+    """Numbers of embeddings by origin. ``encoded`` counts only what this invocation encoded, also
+    where it continues an interrupted one.
     """
     if work.spec.name == READY_MADE:
         return {}

@@ -198,7 +198,9 @@ def _standing(rows: DataFrame, standing: int, fresh: Column) -> DataFrame:
 
 
 def _of_this_encoder(job: Job, work: Work, contest: Contest, table: str) -> DataFrame | None:
-    """Rows of the ``table`` with contested ids; ``None`` where they say nothing of this run's."""
+    """Rows of the ``table`` with contested ids; ``None`` where they are of another encoder or of
+    another type of ids.
+    """
     state = job.state(table)
     if state is None or state.mark.made_with != work.made_with:
         return None

@@ -42,7 +42,7 @@ def quarantine_rows(job: Job, work: Work, n_missing: int, history: RowHistory) -
     if n_missing:
         present = read_table(job.spark, job.root, work.table).select(s.ID)
         good = rows.filter(F.col(s.REASON).isNull())
-        # Only ids meet all of embeddings; payloads wait for the few that are not there.
+        # Only ids are joined with all of embeddings; payloads then with the few missing ids.
         missing = good.select(s.ID).join(present, s.ID, "left_anti")
         missing = F.broadcast(missing) if n_missing <= MOST_BROADCAST else missing
         absent = good.join(missing, s.ID, "left_semi")
@@ -58,8 +58,8 @@ def quarantine_rows(job: Job, work: Work, n_missing: int, history: RowHistory) -
 
 
 def _with_reasons(work: Work, rows: DataFrame, batch: int) -> DataFrame:
-    """The rows of quarantine: what has no reason yet, or lost its id to a row that came behind it,
-    is asked of the encoder.
+    """The rows of quarantine. The encoder is asked about rows that have no reason yet, and about
+    those that lost their id to a later row.
     """
     lost = F.col(AGAIN) if AGAIN in rows.columns else F.lit(False)
     asked = F.col(s.REASON).isNull() | lost

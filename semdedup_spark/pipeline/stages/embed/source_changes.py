@@ -20,7 +20,7 @@ from semdedup_spark.tables.marks import RowHistory
 from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.score.rank_key import order_hash
 
-# Rows up to which a change is written into the files that hold them; beyond, all files are.
+# Up to this number of changed rows only the files that hold them are rewritten, beyond it all.
 FEW = 1000
 _ORDER, _COLUMNS = "__order", "__columns"
 
@@ -223,8 +223,8 @@ def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
 
 
 def _with_rejected(source: Compared, pairs: DataFrame) -> DataFrame:
-    """``pairs``, and whether each was rejected before. Such a row of an old batch comes every night
-    and hardly ever gets in; where it does, scoring sees that it is there.
+    """``pairs``, and whether each was rejected before. A rejected row of an old batch comes every
+    night and is hardly ever accepted; where it is, scoring notices it.
     """
     known = source.rejected
     if known is None or known.schema[s.ID].dataType != pairs.schema[s.ID].dataType:
@@ -239,7 +239,7 @@ def _sure(flag: Column) -> Column:
 
 
 def _compared(source: Compared, table: DataFrame, side: str, *, number: bool) -> DataFrame:
-    """id, and by what a row is compared, under names that begin with ``side``."""
+    """The id, and the values by which rows are compared, under names that begin with ``side``."""
     hashed = table.withColumn(_COLUMNS, hash_of_columns(table, source.content))
     carried: Sequence[str] = [s.ID, s.CONTENT_HASH, _COLUMNS, *([s.BATCH] if number else [])]
     ordered = order_hash(source.rank_by, hashed.select(*carried, s.SOURCE), carried, _ORDER)

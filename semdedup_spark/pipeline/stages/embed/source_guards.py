@@ -18,7 +18,7 @@ from semdedup_spark.sources.candidate_rows import SourceRows
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _REASONS = 5
-# What says which source it is; the rest says how it is read.
+# Settings that identify the source; the others say how it is read.
 _PLACE = ("path", "table")
 
 
@@ -140,6 +140,6 @@ def _place_before(job: Job, stage: str) -> str | None:
 
 
 def _place(source: dict[str, Any]) -> str | None:
-    """Without credentials, which the ledger has not, and which make no other source."""
+    """The place without credentials: the ledger has none, and they do not make another source."""
     shown = identifying(source)
     return next((shown[key] for key in _PLACE if shown.get(key)), None)
