@@ -151,8 +151,8 @@ def _rejected(job: Job, work: Work) -> DataFrame | None:
 
 def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     """Take over an earlier result of this encoder, finished or not. Rows whose id and content are
-    in the source keep their vectors, and get the source's present columns. This takes one commit, or
-    none where all rows are as they were.
+    in the source keep their vectors, and get the source's present columns. This takes one commit,
+    or none where all rows are as they were.
     """
     old = read_table(job.spark, job.root, work.table, state.version)
     compared = replace(work.compared, rejected=_rejected(job, work))
