@@ -15,9 +15,15 @@ from semdedup_spark.failures import explained
 from semdedup_spark.pipeline import Progress
 from semdedup_spark.pipeline.operations.diff import Change
 from semdedup_spark.pipeline.operations.status import RunLine, Status
-from semdedup_spark.pipeline.queries.explain import Absorbed, Explanation, Link, Rejection, Standing
+from semdedup_spark.pipeline.queries.explain_result import (
+    Absorbed,
+    Explanation,
+    Link,
+    Rejection,
+    Standing,
+)
 from semdedup_spark.pipeline.queries.summary import Example
-from semdedup_spark.pipeline.queries.tune import SourceShare, Threshold, Tuning
+from semdedup_spark.pipeline.queries.tune_result import SourceShare, Threshold, Tuning
 from semdedup_spark.report.console import (
     console_listener,
     print_examples,

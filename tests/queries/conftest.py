@@ -17,7 +17,17 @@ SITES = ("a.example", "b.example", "c.example")
 
 @dataclass(frozen=True)
 class Finished:
-    """``job_file``: of the job; ``output``: its tables, selected at 0.02, then at 0.05."""
+    """A job whose rows were selected at eps 0.02, then at 0.05.
+
+    Attributes
+    ----------
+    spark
+        The session.
+    job_file
+        The job file.
+    output
+        The directory of the tables.
+    """
 
     spark: object
     job_file: Path
@@ -33,7 +43,7 @@ class Finished:
 
 
 def _rows():
-    """Keys are whole numbers; two rows cannot be embedded."""
+    """Make 240 rows with whole numbers as ids, and two rows that cannot be embedded."""
     X = near_duplicates(240)
     rows = [
         (

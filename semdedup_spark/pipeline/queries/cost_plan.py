@@ -19,12 +19,8 @@ from semdedup_spark.kernels.score.cost import (
 )
 from semdedup_spark.kernels.score.unit_plan import plan_units
 from semdedup_spark.pipeline.stage_runner import Job
-from semdedup_spark.pipeline.stages.cluster import (
-    dimension_of,
-    expected_cost,
-    forecast_of,
-    require_centroids,
-)
+from semdedup_spark.pipeline.stages.cluster import dimension_of, require_centroids
+from semdedup_spark.pipeline.stages.cluster_cost import expected_cost, forecast_of
 from semdedup_spark.pipeline.stages.compare_settings import clusters, probing_of, survey_sample
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.tables.catalog import read_table
