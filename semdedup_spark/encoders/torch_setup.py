@@ -15,7 +15,8 @@ import torch
 def limit_threads() -> None:
     """Limit torch to ``OMP_NUM_THREADS`` threads, one if unset.
 
-    Tokenisers get no threads of their own. Spark runs as many workers as there are cores, so more threads would only compete.
+    Tokenisers get no threads of their own. Spark runs as many workers as there are cores, so more
+    threads would only compete.
     """
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
