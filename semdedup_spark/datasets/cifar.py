@@ -1,4 +1,4 @@
-"""CIFAR-10 from Parquet files of encoded images, or from torchvision's own folder."""
+"""Read CIFAR-10 from Parquet files of encoded images, or from torchvision's own folder."""
 
 from __future__ import annotations
 

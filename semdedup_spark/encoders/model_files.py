@@ -88,7 +88,7 @@ def from_hub(spec: EncoderSpec, function: str, repo: str, **arguments: Any) -> s
         found: str = getattr(huggingface_hub, function)(repo, **arguments)
     except Exception as error:  # The type depends on versions: of httpx, of the hub, of the cache.
         raise EnvironmentProblem(
-            f"embed.model must be a local directory or a model that the hub gives. Got "
+            f"embed.model must be a local directory or a model on the hub. Got "
             f"{spec.model!r}: no such directory, and the hub says {type(error).__name__}: "
             f"{str(error).strip().splitlines()[0] if str(error).strip() else 'nothing more'}",
             hint="check the path; without a network, set a local directory.",

@@ -31,8 +31,8 @@ def new_folder(target: Path) -> Iterator[Path]:
     """
     if target.exists():
         raise SourceError(
-            f"the folder to export to must not exist yet. {target} does.",
-            hint="remove it, or name another.",
+            f"the folder to export to must not exist yet. {target} exists.",
+            hint="remove it, or name another folder.",
         )
     unfinished = target.with_name(f".{target.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)

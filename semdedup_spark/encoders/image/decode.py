@@ -1,4 +1,4 @@
-"""Decode image files of any format to RGB, or give the reason for which that is impossible."""
+"""Decode image files of any format to RGB, or give the reason why a file cannot be decoded."""
 
 from __future__ import annotations
 

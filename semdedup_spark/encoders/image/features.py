@@ -176,8 +176,8 @@ def loading(spec: EncoderSpec) -> Iterator[None]:
     except Exception as error:  # The type depends on the fault: pickle, zip, safetensors, torch.
         words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise EnvironmentProblem(
-            "embed.model must name weights that fit the model, as safetensors or as a pickle of "
-            f"tensors alone. Got {spec.model!r}: {words}",
+            "embed.model must name weights that fit the model, as safetensors or as a pickle "
+            f"that holds only tensors. Got {spec.model!r}: {words}",
             hint="convert TorchScript (such as OpenAI's own .pt files) and whole pickled models: "
             "save_file(model.state_dict(), path) of safetensors.torch makes such a file.",
         ) from error

@@ -33,7 +33,7 @@ class Outcome:
     message: str | None = None
 
 
-class Repeats:
+class OutcomeCache:
     """Outcomes of the most recently used payloads, by a 128-bit hash. Vectors take at most 64 MiB.
 
     Payloads are prepared ahead of the model. Therefore an :class:`Outcome` is handed out empty and

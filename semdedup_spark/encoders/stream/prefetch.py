@@ -61,7 +61,7 @@ class _Buffer(Generic[T]):
             pass
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
     """Iterate over items that a thread makes, at most ``depth + 1`` ahead.
 
     An error of the thread is raised here, in the place of the item that caused it. The thread ends
@@ -80,7 +80,7 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
         The same items, in the same order.
     """
     buffer: _Buffer[T] = _Buffer(depth)
-    thread = threading.Thread(target=buffer.fill, args=(items,), name="ahead", daemon=True)
+    thread = threading.Thread(target=buffer.fill, args=(items,), name="prefetch", daemon=True)
     thread.start()
     try:
         yield from buffer.items()

@@ -11,8 +11,8 @@ import numpy as np
 from semdedup_spark.encoders.protocol import Encoder, Noted, RejectedPayload
 from semdedup_spark.encoders.stream.batch_size import BatchSize
 from semdedup_spark.encoders.stream.encoded_batch import EncodedBatch, check_vectors
-from semdedup_spark.encoders.stream.payload_cache import Outcome, Repeats
-from semdedup_spark.encoders.stream.prefetch import ahead
+from semdedup_spark.encoders.stream.payload_cache import Outcome, OutcomeCache
+from semdedup_spark.encoders.stream.prefetch import prefetch
 from semdedup_spark.encoders.stream.time_limit import TimeLimit
 
 _PIECES_AHEAD = 2
@@ -138,26 +138,26 @@ def encode_pieces(
     EncodedBatch
         Result of one piece, in order.
     """
-    size, repeats = PieceSize(settings.piece_bytes), Repeats()
+    size, cache = PieceSize(settings.piece_bytes), OutcomeCache()
     limit = TimeLimit(encoder, settings.decode_seconds, settings.threads)
     batches = BatchSize(encoder, growing=settings.growing)
 
     def prepared() -> Iterator[_Piece]:
         for payloads in pieces(size):
-            yield _prepare(payloads, limit, repeats, size)
+            yield _prepare(payloads, limit, cache, size)
 
-    for piece in ahead(prepared(), _PIECES_AHEAD):
-        yield _encode(piece, batches, repeats)
+    for piece in prefetch(prepared(), _PIECES_AHEAD):
+        yield _encode(piece, batches, cache)
 
 
 def _prepare(
-    payloads: Sequence[Any], limit: TimeLimit, repeats: Repeats, size: PieceSize
+    payloads: Sequence[Any], limit: TimeLimit, cache: OutcomeCache, size: PieceSize
 ) -> _Piece:
     piece = _Piece([None] * len(payloads), [False] * len(payloads), [])
     fresh: list[tuple[Outcome, Any]] = []
     for row, payload in enumerate(payloads):
         if payload is not None:
-            piece.outcomes[row], piece.repeated[row] = found = repeats.outcome(payload)
+            piece.outcomes[row], piece.repeated[row] = found = cache.outcome(payload)
             if not found[1]:
                 fresh.append((found[0], payload))
     results = limit.prepare([payload for _, payload in fresh])
@@ -173,10 +173,10 @@ def _prepare(
     return piece
 
 
-def _encode(piece: _Piece, batches: BatchSize, repeats: Repeats) -> EncodedBatch:
+def _encode(piece: _Piece, batches: BatchSize, cache: OutcomeCache) -> EncodedBatch:
     if piece.waiting:
         encoded = check_vectors(batches.encode([prepared for _, prepared in piece.waiting]))
-        repeats.expect(encoded.X.shape[1])
+        cache.expect(encoded.X.shape[1])
         for position, (outcome, _) in enumerate(piece.waiting):
             if encoded.reasons[position] is None:
                 outcome.vector = encoded.X[position].copy()  # A view would keep all rows alive.

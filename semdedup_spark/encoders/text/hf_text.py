@@ -248,7 +248,7 @@ def cannot_load(spec: EncoderSpec, error: Exception | str) -> EnvironmentProblem
 
 
 def _load(spec: EncoderSpec, directory: Path) -> tuple[Any, Any]:
-    """Tokeniser and model, on the CPU, from local files only."""
+    """Load tokeniser and model on the CPU, from local files only."""
     shared = {"local_files_only": True, "trust_remote_code": spec.trust_remote_code}
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(directory), **shared)
@@ -267,7 +267,7 @@ def _load(spec: EncoderSpec, directory: Path) -> tuple[Any, Any]:
     if missing:
         raise cannot_load(spec, f"its weights have no {', '.join(missing[:3])}")
     if not tokenizer.is_fast:
-        raise cannot_load(spec, "its tokeniser has no fast form (tokenizer.json)")
+        raise cannot_load(spec, "its tokeniser has no fast version (tokenizer.json)")
     if model.config.is_encoder_decoder:
         model = model.get_encoder()
     model.config.use_cache = False  # A decoder's cache serves only to generate text.

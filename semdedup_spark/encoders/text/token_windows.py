@@ -74,12 +74,12 @@ class Tokens:
             self._head(self._prompt + text) for text, ok in zip(texts, readable, strict=True) if ok
         ]
         windows = iter(self._windows(given))
-        broken = RejectedPayload("invalid_utf8", "the text holds half of a surrogate pair")
+        broken = RejectedPayload("invalid_utf8", "the text contains a lone surrogate")
         return [self._checked(next(windows)) if ok else broken for ok in readable]
 
     def _checked(self, windows: Windows) -> Windows | RejectedPayload:
         if not windows or not windows[0]:
-            return RejectedPayload("no_tokens", "the model's tokeniser sees nothing in the text")
+            return RejectedPayload("no_tokens", "the model's tokeniser finds no tokens in it")
         if len(windows) == 1 or self._long_text == "chunk-mean":
             return windows
         if self._long_text == "truncate":
