@@ -100,7 +100,7 @@ class Sentences:
     def _features(self, text: str) -> dict[str, Any] | RejectedPayload:
         features: dict[str, Any] = self._model.preprocess([text], prompt=self._prompt or None)
         if features["input_ids"].numel() == 0:
-            return RejectedPayload("no_tokens", "the model's tokeniser finds no tokens in it")
+            return RejectedPayload("no_tokens", "the model's tokeniser finds no tokens in the text")
         return features
 
     def _forward(self, tokens: list[list[int]], length: int) -> FloatArray:

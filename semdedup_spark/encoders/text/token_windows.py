@@ -79,7 +79,7 @@ class Tokens:
 
     def _checked(self, windows: Windows) -> Windows | RejectedPayload:
         if not windows or not windows[0]:
-            return RejectedPayload("no_tokens", "the model's tokeniser finds no tokens in it")
+            return RejectedPayload("no_tokens", "the model's tokeniser finds no tokens in the text")
         if len(windows) == 1 or self._long_text == "chunk-mean":
             return windows
         if self._long_text == "truncate":
