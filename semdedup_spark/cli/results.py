@@ -49,8 +49,8 @@ def print_result(job: Job, summary: JobSummary) -> None:
         stale = ", ".join(summary.stale)
         print_line(
             console,
-            f"\nnot updated, because their settings no longer fit: {stale}. They may hold rows that "
-            "no longer exist. Select them with other settings, or drop them.",
+            f"\nnot updated, because their settings no longer fit: {stale}. They may hold rows "
+            "that no longer exist. Select them with other settings, or drop them.",
         )
     if summary.cost_drift > DRIFT_BOUND:
         console.print(
