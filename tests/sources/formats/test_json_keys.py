@@ -1,4 +1,4 @@
-"""No value of a JSON record is lost for how its key is written, or for what stands before it."""
+"""No JSON value is lost because of the case of its key, or because a record precedes it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_names_in_texts_and_at_other_places_are_no_keys_that_differ(spark, tmp_p
     (tmp_path / "a.jsonl").write_text(json.dumps(row))
     (found,) = opened(spark, format="jsonl", path=str(tmp_path)).rows.collect()
     assert found["payload"] == row["text"]
-    row["a"] = {"lang": 1}  # elsewhere it is a key as it should be
+    row["a"] = {"lang": 1}  # at another place this key is right
     text = (tmp_path / "a.jsonl").read_text() + "\n" + json.dumps(row)
     assert "a.lang beside Lang" in refused(spark, tmp_path, text)
 

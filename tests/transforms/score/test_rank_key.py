@@ -12,7 +12,7 @@ import pytest
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.sources.candidate_rows import open_source
+from semdedup_spark.sources.open_source import open_source
 from semdedup_spark.transforms.score.rank_key import (
     check_rank_by,
     rank_key_type,

@@ -22,8 +22,8 @@ from semdedup_spark.pipeline.stages.embed.source_changes import (
     new_history,
 )
 from semdedup_spark.pipeline.stages.embed.source_guards import check_replacement
-from semdedup_spark.sources.candidate_rows import SourceRows
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
+from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import (
     Commit,

@@ -17,7 +17,6 @@ from semdedup_spark.pipeline.stages.embed.embed_commits import (
     Work,
     mark_of,
 )
-from semdedup_spark.sources.candidate_rows import Twins
 from semdedup_spark.sources.duplicate_ids import (
     COPY,
     FRESH,
@@ -28,6 +27,7 @@ from semdedup_spark.sources.duplicate_ids import (
     contested,
 )
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
+from semdedup_spark.sources.source_rows import Twins
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import append_rows, table_state
 from semdedup_spark.transforms.checkpoint import held
