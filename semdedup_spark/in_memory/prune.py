@@ -27,10 +27,10 @@ from semdedup_spark.kernels.pruning import (
     PruneType,
     RankType,
     hash_ids,
-    kept_share,
     prune_clusters,
     random_scores,
 )
+from semdedup_spark.kernels.quotas import kept_share
 from semdedup_spark.kernels.score.similarity import max_earlier_similarity
 from semdedup_spark.kernels.vectors import FloatArray, unit_rows
 
