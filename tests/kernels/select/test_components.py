@@ -20,7 +20,7 @@ fixture_is_the_same_for_all = settings(suppress_health_check=[HealthCheck.functi
 @pytest.fixture(params=["plain products", "every block is dense", "no block is dense"])
 def ways(request, monkeypatch):
     """Products, or sketches also where they save nothing; small blocks."""
-    monkeypatch.setattr(components, "_PANEL", 3)
+    monkeypatch.setattr(components, "PANEL_ROWS", 3)
     monkeypatch.setattr(sketches, "_BLOCK", 5)
     monkeypatch.setattr(sketches, "_PANEL", 3)
     if request.param != "plain products":
