@@ -14,13 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from semdedup_spark.config import ClusterConfig, PruneConfig, checked_stage
-from semdedup_spark.kernels.cluster.lloyd import (
-    ArrayData,
-    KMeansData,
-    LabelArray,
-    assign,
-    spherical_lloyd,
-)
+from semdedup_spark.kernels.cluster.lloyd import ArrayData, LabelArray, assign, spherical_lloyd
+from semdedup_spark.kernels.cluster.partial_sums import KMeansData
 from semdedup_spark.kernels.pruning import (
     N_BINS,
     Mask,

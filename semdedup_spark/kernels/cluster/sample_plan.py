@@ -9,13 +9,13 @@ from dataclasses import dataclass
 _SMALLEST_SAMPLE = 1024
 # A larger share of the rows is rounded up to all of them.
 _NEARLY_ALL = 0.95
-# Most clusters of one level. More clusters are trained and assigned on two levels. Up to this number
-# the distances between all pairs of centroids fit in memory.
+# Most clusters of one level; more are trained and assigned on two levels. Up to this number the
+# distances between all pairs of centroids fit in memory.
 LARGEST_FLAT = 4096
 # Size of the largest coarse cell, as a multiple of the mean size.
 _LARGEST_CELL = 8
-# Bytes of vectors that a core reads from Delta, or sends to a unit, in a second. A round figure, near
-# what the stage took for 400,000 x 384 beyond its products.
+# Bytes of vectors that a core reads from Delta, or sends to a unit, in a second. It is a round
+# figure, near what the stage took for 400,000 x 384 beyond its products.
 BYTES_PER_CORE_SECOND = 1e8
 
 

@@ -7,8 +7,12 @@ from typing import Any, Protocol
 import numpy as np
 from array_api_compat import array_namespace, device, to_device
 
-from semdedup_spark.kernels.cluster.lloyd import FLOAT32_NOISE
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray, paired_similarity
+from semdedup_spark.kernels.vectors import (
+    FLOAT32_NOISE,
+    FloatArray,
+    IndexArray,
+    paired_similarity,
+)
 
 NO_NEIGHBOR = -1
 # Below every cosine, so that it never wins.

@@ -122,7 +122,7 @@ class GreedyCover:
 def _raise(
     best: FloatArray, by: IndexArray, rows: IndexArray, products: FloatArray, numbers: IndexArray
 ) -> None:
-    """Raise the best product of each row, and its kept row's number, where the new one is higher."""
+    """Take over the best product of each row, and its kept row's number, where it is higher."""
     column = products.argmax(axis=1)
     value = products[np.arange(len(rows)), column]
     better = value > best[rows]

@@ -18,10 +18,11 @@ from pyspark.sql import functions as F
 from threadpoolctl import threadpool_limits
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.cluster.lloyd import ArrayData, Clustering, PartialSums, assign
+from semdedup_spark.kernels.cluster.cells import apportion
+from semdedup_spark.kernels.cluster.lloyd import ArrayData, Clustering, assign
+from semdedup_spark.kernels.cluster.partial_sums import PartialSums
 from semdedup_spark.kernels.cluster.train import (
     Training,
-    apportion,
     refine,
     shuffle,
     train,
