@@ -25,7 +25,8 @@ from semdedup_spark.kernels.score.borders import Prober
 from semdedup_spark.kernels.score.routes import HOME, SECOND, RoleArray, Visits
 from semdedup_spark.kernels.score.running_max import NO_NEIGHBOR
 from semdedup_spark.kernels.score.similarity import EarlierSimilarity, merge_best
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder, score_unit
+from semdedup_spark.kernels.score.unit import score_unit
+from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.vectors import (
     FloatArray,
     HashArray,

@@ -13,7 +13,11 @@ import numpy as np
 
 from semdedup_spark.kernels.score.routes import HOME, SECOND
 from semdedup_spark.kernels.score.sketches import choose_basis, pairs_above
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder, heads_of_copies, tiles_to_compare
+from semdedup_spark.kernels.score.unit_contents import (
+    UnitRowsInOrder,
+    heads_of_copies,
+    tiles_to_compare,
+)
 from semdedup_spark.kernels.select.survivors import last_of_chain
 from semdedup_spark.kernels.vectors import PANEL_ROWS, FloatArray, IndexArray
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from semdedup_spark.kernels.score import sketches
 from semdedup_spark.kernels.score.routes import route
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder
+from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.score.unit_plan import plan_units
 from semdedup_spark.kernels.select import components
 from semdedup_spark.kernels.select.components import first_linked, merge_pairs
