@@ -13,7 +13,7 @@ HashArray = npt.NDArray[np.uint64]
 IndexArray = npt.NDArray[np.int64]
 
 # Two float32 dot products of the same unit vectors, summed in different orders, differ by less than
-# this. A float32 product and the exact one do so too.
+# this. A float32 product also differs from the exact one by less.
 FLOAT32_NOISE = 4e-6
 # Stands for a similarity that is not there: no cosine is as low.
 BELOW_EVERY_COSINE = -2.0
