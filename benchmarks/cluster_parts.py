@@ -20,9 +20,8 @@ from vectors import FloatArray, enlarge
 
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.cluster.assign import TwoLevels
-from semdedup_spark.kernels.cluster.cells import apportion
 from semdedup_spark.kernels.cluster.lloyd import assign
-from semdedup_spark.kernels.cluster.train import Training, train
+from semdedup_spark.kernels.cluster.train import Training, apportion, train
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import run_cluster, run_embed, run_score
 from semdedup_spark.pipeline.stages.compare_settings import clusters

@@ -1,4 +1,4 @@
-"""Coarse cells of clusters: how many clusters each one gets, and its direction."""
+"""The directions of coarse cells of clusters."""
 
 from __future__ import annotations
 
@@ -6,31 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from semdedup_spark.kernels.vectors import FloatArray, unit_rows
-
-
-def apportion(n_clusters: int, weights: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Divide clusters among cells in proportion to weights, by largest remainders.
-
-    Parameters
-    ----------
-    n_clusters
-        Number of clusters to divide, at least the number of cells.
-    weights
-        (c,) numbers. Weight of each cell, such as its rows.
-
-    Returns
-    -------
-    ndarray
-        (c,) int64. Clusters of each cell, at least one, adding up to ``n_clusters``. The first cell
-        wins ties.
-    """
-    rows = np.maximum(np.asarray(weights, dtype=np.float64), 1e-6)
-    spare = n_clusters - len(rows)
-    wanted = spare * rows / rows.sum()
-    shares = np.floor(wanted).astype(np.int64)
-    rest = spare - int(shares.sum())
-    shares[np.argsort(shares - wanted, kind="stable")[:rest]] += 1
-    return np.asarray(shares + 1)
 
 
 def mean_directions(

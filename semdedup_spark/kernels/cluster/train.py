@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from semdedup_spark.kernels.cluster.lloyd import ArrayData, Clustering, spherical_lloyd
@@ -237,3 +238,28 @@ def _sketches(X: FloatArray) -> FloatArray:
 def _distances(part: FloatArray, half: FloatArray, rows: IndexArray) -> FloatArray:
     """Compute half the squared distances of some rows of ``part`` to all of them, exactly."""
     return np.asarray(half[rows][:, None] + half - part[rows] @ part.T)
+
+
+def apportion(n_clusters: int, weights: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Divide clusters among cells in proportion to weights, by largest remainders.
+
+    Parameters
+    ----------
+    n_clusters
+        Number of clusters to divide, at least the number of cells.
+    weights
+        (c,) numbers. Weight of each cell, such as its rows.
+
+    Returns
+    -------
+    ndarray
+        (c,) int64. Clusters of each cell, at least one, adding up to ``n_clusters``. The first cell
+        wins ties.
+    """
+    rows = np.maximum(np.asarray(weights, dtype=np.float64), 1e-6)
+    spare = n_clusters - len(rows)
+    wanted = spare * rows / rows.sum()
+    shares = np.floor(wanted).astype(np.int64)
+    rest = spare - int(shares.sum())
+    shares[np.argsort(shares - wanted, kind="stable")[:rest]] += 1
+    return np.asarray(shares + 1)
