@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import ClusterConfig, ProbeBudget, ScoreConfig
-from semdedup_spark.kernels.cluster.cost import USUAL, Forecast, measured_rate
+from semdedup_spark.kernels.cluster.cost import Forecast, measured_rate
+from semdedup_spark.kernels.cluster.size_curve import USUAL
 from semdedup_spark.kernels.score.cost import (
     ComparisonCost,
     cheaper_all_with_all,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 
 from semdedup_spark.config import ClusterConfig, ScoreConfig
-from semdedup_spark.kernels.cluster.cost import USUAL, Forecast, SizeCurve, cheapest, forecast
+from semdedup_spark.kernels.cluster.cost import Forecast, cheapest, forecast
+from semdedup_spark.kernels.cluster.size_curve import USUAL, SizeCurve
 from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.transforms.cluster.centroid_rows import Sizes
 from semdedup_spark.transforms.cluster.fit import sample_rows
