@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
+import semdedup_spark
 from semdedup_spark.config import load_config
-from semdedup_spark.pipeline import Job, open_job, run_job
-from tests.jobs.jobfiles import near_duplicates
+from tests.planted import near_duplicates
+
+if TYPE_CHECKING:
+    from semdedup_spark.pipeline import Job
 
 SITES = ("a.example", "b.example", "c.example")
 
@@ -34,7 +38,7 @@ class Finished:
     output: Path
 
     def job(self, *overrides) -> Job:
-        return open_job(self.spark, load_config(self.job_file, overrides))
+        return semdedup_spark.open_job(self.spark, load_config(self.job_file, overrides))
 
     def table(self, name, version=None):
         reader = self.spark.read.format("delta")
@@ -81,5 +85,5 @@ def finished(spark, tmp_path_factory):
     done = Finished(spark, job_file, root / "out")
     for run_id, eps in (("strict", 0.02), ("loose", 0.05)):
         chosen = load_config(job_file, [f"select.eps={eps}"])
-        run_job(open_job(spark, chosen, run_id=run_id))
+        semdedup_spark.run_job(semdedup_spark.open_job(spark, chosen, run_id=run_id))
     return done
