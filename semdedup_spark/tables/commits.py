@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark.errors import MixedEncodersError, SemDedupError
-from semdedup_spark.schema import EMBEDDINGS, REFERENCE, with_comments
+from semdedup_spark.schema import EMBEDDINGS, REFERENCE
 from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance, table_exists
+from semdedup_spark.tables.column_comments import with_comments
 from semdedup_spark.tables.hash_buckets import Part
 from semdedup_spark.tables.table_features import enable_features
 
