@@ -42,6 +42,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "spark" in item.fixturenames:
             item.add_marker("spark")
+        if item.get_closest_marker("pyspark") and not HAS_PYSPARK:
+            item.add_marker(pytest.mark.skip(reason="pyspark is not installed"))
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         items.sort(key=lambda item: "jobs" not in item.path.parts)
 

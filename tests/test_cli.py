@@ -27,6 +27,7 @@ def test_a_decision_without_rows_or_reason_is_refused(command, arguments, words)
     assert (result.exit_code, words in result.output) == (2, True)
 
 
+@pytest.mark.pyspark
 def test_a_place_where_no_summary_can_be_written_is_refused_first(tmp_path):
     place = tmp_path / "missing" / "summary.json"
     result = CliRunner().invoke(cli, ["run", "--config", "missing.yml", "--summary", str(place)])

@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from semdedup_spark.cli import cli
 from semdedup_spark.errors import ConfigError, SourceError
 
+pytestmark = pytest.mark.pyspark  # the command imports it before it looks at settings
+
 
 def prune(tmp_path, *words):
     where = ("--root", str(tmp_path / "data"), "--output", str(tmp_path / "out"))
