@@ -69,7 +69,6 @@ check: install ## Format, lint, docstrings, types, architecture
 	$(BIN)/ruff check .
 	$(BIN)/pydoclint --quiet semdedup_spark
 	$(BIN)/mypy
-	$(BIN)/mypy benchmarks notebooks
 	$(BIN)/lint-imports
 
 fmt: install ## Format the code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -33,7 +33,7 @@ class Finished:
         The directory of the tables.
     """
 
-    spark: object
+    spark: Any
     job_file: Path
     output: Path
 
