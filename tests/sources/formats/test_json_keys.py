@@ -26,6 +26,7 @@ from tests.sources.sourcefiles import opened
         ("id string", '{"id": "a", "te', set()),  # goes to quarantine as it is
     ],
 )
+@pytest.mark.usefixtures("spark")  # its parser of types asks the JVM
 def test_keys_that_differ_in_case_are_found_at_every_depth(types, text, lost):
     columns = _parse_datatype_string(types)
     assert lost_in(text, known_keys(columns)) == lost
