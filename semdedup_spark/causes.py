@@ -1,4 +1,4 @@
-"""Kinds of failures below Spark: which pass by themselves, and the way out of each."""
+"""Kinds of failures of Spark and the machine: whether they pass, and the way out of each."""
 
 from __future__ import annotations
 
@@ -10,8 +10,50 @@ _FAILS_AGAIN = "until then it fails again"
 
 
 class Kind(Enum):
-    """A kind of failure. ``passes``: whether the same command may succeed without any change, and
-    ``None`` where that is not known; ``way_out``: what to do.
+    """A kind of failure.
+
+    Parameters
+    ----------
+    passes
+        Whether the same command may succeed without any change; ``None`` where that is not
+        known.
+    way_out
+        What to do.
+
+    Attributes
+    ----------
+    ROOM
+        A disk is full.
+    FILES
+        Files disappear while they are read.
+    KILLED
+        A process of Spark was killed.
+    NETWORK
+        A service did not answer.
+    CONFLICT
+        Another writer changed the same table.
+    CANCELLED
+        Somebody cancelled the work.
+    MEMORY
+        Too little memory.
+    ACCESS
+        A right or a credential is missing.
+    VERSION
+        A version of a Delta table, or its log, is gone.
+    DAMAGED
+        A file cannot be read as its format.
+    PLATFORM
+        A package, jar, file system or table feature is missing or does not fit.
+    REQUEST
+        Spark refuses the request or a value.
+    PROGRAM
+        A fault of this program or of a package below it.
+    LASTING
+        Only known: it does not pass.
+    PASSING
+        Only known: it passes.
+    UNKNOWN
+        It is not known whether it passes.
     """
 
     ROOM = (
@@ -85,12 +127,29 @@ class Kind(Enum):
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether it says nothing about the place that was to be read or written."""
+        """Whether the failure says nothing about the place that was to be read or written.
+
+        Returns
+        -------
+        bool
+            True for failures of the network or of processes, and for other writers.
+        """
         return self in (Kind.NETWORK, Kind.KILLED, Kind.CONFLICT, Kind.CANCELLED)
 
     @classmethod
     def of(cls, passes: bool | None) -> Kind:
-        """A kind of which only that is known."""
+        """Give the kind of which only it is known whether it passes.
+
+        Parameters
+        ----------
+        passes
+            Whether it passes; ``None`` if unknown.
+
+        Returns
+        -------
+        Kind
+            ``PASSING``, ``LASTING`` or ``UNKNOWN``.
+        """
         return {True: cls.PASSING, False: cls.LASTING, None: cls.UNKNOWN}[passes]
 
 
@@ -98,7 +157,7 @@ def _patterns(*pairs: tuple[str, Kind]) -> tuple[tuple[re.Pattern[str], Kind], .
     return tuple((re.compile(pattern), kind) for pattern, kind in pairs)
 
 
-# Of Spark's error conditions and Delta's, those whose SQLSTATE says too little or another thing.
+# Error conditions of Spark and Delta whose SQLSTATE says too little or something else.
 BY_CONDITION = _patterns(
     (r"FAILED_READ_FILE\.FILE_NOT_EXIST|PATH_NOT_FOUND", Kind.FILES),
     (r"FAILED_READ_FILE\.UNSUPPORTED_FILE_SYSTEM", Kind.PLATFORM),
@@ -122,7 +181,7 @@ BY_CONDITION = _patterns(
     (r"CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND", Kind.KILLED),
     (r"SPARK_JOB_CANCELLED|OPERATION_CANCELED", Kind.CANCELLED),
 )
-# Classes of SQLSTATE, longer prefixes first. What is not here (38, 39, 58, XX) says nothing.
+# Prefixes of SQLSTATE, longer ones first. Those that are missing (38, 39, 58, XX) tell no kind.
 BY_SQLSTATE = (
     ("HY008", Kind.CANCELLED),
     ("XXKDA", Kind.CANCELLED),
@@ -149,8 +208,8 @@ BY_SQLSTATE = (
     ("56", Kind.PLATFORM),
     ("F0", Kind.PLATFORM),
 )
-# Of exceptions without a condition: their classes, of Java, Hadoop, Delta and Python. In order: a
-# process that was killed leaves others that lose their connections.
+# Exception classes of Java, Hadoop, Delta and Python, for exceptions without a condition. Order
+# matters: a killed process makes others lose their connections.
 BY_CLASS = _patterns(
     (r"OutOfMemoryError|SparkOutOfMemoryError|MemoryError|ArrowMemoryError", Kind.MEMORY),
     (r"(?:Metadata)?FetchFailedException|Py4JNetworkError", Kind.KILLED),
@@ -188,7 +247,7 @@ BY_CLASS = _patterns(
         Kind.PROGRAM,
     ),
 )
-# Of what has neither condition nor a class that says anything.
+# Wording, for exceptions that have neither a condition nor a class that tells a kind.
 BY_WORDS = (
     (r"No space left on device|Disk quota exceeded", Kind.ROOM),
     (r"Java heap space|GC overhead limit|spark\.driver\.maxResultSize", Kind.MEMORY),

@@ -1,4 +1,7 @@
-"""Every error that a user can cause or meet. Each says what must be, what was got, the way out."""
+"""Every error that a user can cause or meet.
+
+Each says what must be, what was got, and the way out.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,24 @@ from semdedup_spark.visible import shown
 
 
 class SemDedupError(Exception):
-    """Base of all errors raised on purpose. Its texts are for people: secrets are masked in them,
-    and control characters are symbols.
+    """Base of all errors raised on purpose.
 
-    ``exit_code``: what the command line returns; ``retryable``: whether it is known that the same
-    command may succeed later without any change, for schedulers.
+    Its texts are for people: secrets are masked, control characters become symbols.
+
+    Parameters
+    ----------
+    problem
+        What must be, and what was got.
+    hint
+        The way out; empty for none.
+
+    Attributes
+    ----------
+    exit_code
+        What the command line returns.
+    retryable
+        Whether the same command is known to be able to succeed later without any change.
+        Schedulers read it.
     """
 
     exit_code = 1
@@ -27,33 +43,66 @@ class SemDedupError(Exception):
 
 
 class TransientError(SemDedupError, RuntimeError):
-    """Raised for what passes by itself: the same command, given again, goes on."""
+    """Raised for what passes by itself: the same command, given again, continues.
+
+    Attributes
+    ----------
+    retryable
+        True.
+    """
 
     retryable = True
 
 
 class PermanentError(SemDedupError, RuntimeError):
-    """Raised for what fails again until somebody changes something."""
+    """Raised for what fails again until something is changed."""
 
 
 class UnknownError(SemDedupError, RuntimeError):
-    """Raised for what failed in a way that does not say whether it passes. Its hint says so."""
+    """Raised for a failure of which it is not known whether it passes. The hint says so."""
 
 
 class ConfigError(PermanentError, ValueError):
-    """Raised when a configuration key or value is wrong. Nothing was read or written."""
+    """Raised when a configuration key or value is wrong. Nothing was read or written.
+
+    Attributes
+    ----------
+    exit_code
+        2.
+    """
 
     exit_code = 2
 
 
 class SourceError(PermanentError, ValueError):
-    """Raised when the source cannot be read as configured. Nothing was written."""
+    """Raised when the source cannot be read as configured. Nothing was written.
+
+    Attributes
+    ----------
+    exit_code
+        2.
+    """
 
     exit_code = 2
 
     @classmethod
     def missing_column(cls, column: str, available: Iterable[str], *, key: str) -> SourceError:
-        """The column that config key ``key`` names is not in the source."""
+        """Make the error for a configured column that the source does not have.
+
+        Parameters
+        ----------
+        column
+            The name that was configured.
+        available
+            The columns of the source.
+        key
+            The configuration key, such as ``source.id``.
+
+        Returns
+        -------
+        SourceError
+            It names the closest column as a hint.
+        """
         names = sorted(available)
         return cls(
             f"{key} must name a column of the source. Got {column!r}; "
@@ -63,41 +112,66 @@ class SourceError(PermanentError, ValueError):
 
 
 class OtherSourceError(SourceError):
-    """Raised when an output holds rows of another source, none of which is in this one. Nothing
-    was written.
+    """Raised when the output holds rows of another source and none of this one's rows.
+
+    Nothing was written.
     """
 
 
 class StageOrderError(PermanentError):
-    """Raised when a stage runs alone and what it builds on is missing or was made otherwise."""
+    """Raised when a stage runs alone and its input is missing or was made with other settings.
+
+    Attributes
+    ----------
+    exit_code
+        2.
+    """
 
     exit_code = 2
 
 
 class HorizonError(PermanentError, ValueError):
-    """Raised when a threshold beyond ``score.eps_max`` is asked of a score table."""
+    """Raised when a threshold greater than ``score.eps_max`` is asked of a score table.
+
+    Attributes
+    ----------
+    exit_code
+        2.
+    """
 
     exit_code = 2
 
 
 class UnknownRowError(PermanentError, LookupError):
-    """Raised when no table knows the id that was asked for."""
+    """Raised when no table holds the id that was asked for.
+
+    Attributes
+    ----------
+    exit_code
+        2.
+    """
 
     exit_code = 2
 
 
 class InvalidIdError(ConfigError, UnknownRowError):
-    """Raised for a text that cannot be an id of the table, and so is no row of it."""
+    """Raised for a text that cannot be an id of the table, such as letters for a number."""
 
 
 class EnvironmentProblem(PermanentError):
-    """Raised when Java, Spark, or an optional package is missing or unsuitable."""
+    """Raised when Java, Spark, or an optional package is missing or unsuitable.
+
+    Attributes
+    ----------
+    exit_code
+        2.
+    """
 
     exit_code = 2
 
 
 class SourceChangedError(TransientError):
-    """Raised when the source's files changed while they were read."""
+    """Raised when files of the source changed while they were read."""
 
 
 class OutputBusyError(TransientError):
@@ -105,27 +179,52 @@ class OutputBusyError(TransientError):
 
 
 class OutputError(PermanentError):
-    """Raised when the first thing that a run writes cannot be written. Nothing was."""
+    """Raised when the first write of a run fails. Nothing was written.
+
+    Attributes
+    ----------
+    exit_code
+        2.
+    """
 
     exit_code = 2
 
 
 class ReconciliationError(UnknownError):
-    """Raised when kept + removed + quarantined is not the number of rows read."""
+    """Raised when kept + removed + quarantined differs from the number of rows read."""
 
 
 class GuardError(PermanentError):
-    """Raised when a selection would remove more than a guard allows. Nothing was written."""
+    """Raised when a selection would remove more than a guard allows. Nothing was written.
+
+    Attributes
+    ----------
+    exit_code
+        3.
+    """
 
     exit_code = 3
 
 
 class MixedEncodersError(PermanentError):
-    """Raised before vectors of one encoder would be added to those of another."""
+    """Raised before vectors of one encoder are added to those of another."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``"did you mean 'x'?"`` for the closest known word, or nothing."""
+    """Suggest the closest known word.
+
+    Parameters
+    ----------
+    word
+        What was given.
+    known
+        What could be given.
+
+    Returns
+    -------
+    str
+        ``"did you mean 'x'?"``, or an empty text if nothing is close.
+    """
     by_case = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), list(by_case), n=1, cutoff=0.5)
     return f"did you mean {by_case[close[0]]!r}?" if close else ""

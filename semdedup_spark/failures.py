@@ -1,7 +1,7 @@
-"""What Spark failed with under a command: the cause in a line, whether it passes, the way out.
+"""Explain a failure of Spark: its cause in one line, whether it passes, and the way out.
 
-Decided by error conditions and classes of exceptions. Wording counts only where there is neither:
-a message may quote the data.
+Error conditions and exception classes decide. Wording counts only where there is neither, because a
+message may quote the data.
 """
 
 from __future__ import annotations
@@ -39,7 +39,17 @@ _NUMBERS = {
 
 
 class Failed(errors.SemDedupError):
-    """``cause``: one line; ``kind``: what sort of failure it is."""
+    """A failure of Spark or the machine under a command.
+
+    Parameters
+    ----------
+    cause
+        What failed; the first line is kept.
+    kind
+        What sort of failure it is.
+    hint
+        The way out; by default that of the kind.
+    """
 
     def __init__(self, cause: str, kind: Kind, hint: str = "") -> None:
         self.cause = _short(cause)
@@ -48,20 +58,32 @@ class Failed(errors.SemDedupError):
 
 
 class PassingFailure(Failed, errors.TransientError):
-    """Of what Spark failed with: the same command goes on."""
+    """A failure after which the same command continues."""
 
 
 class LastingFailure(Failed, errors.PermanentError):
-    """Of what Spark failed with: it fails again until somebody changes something."""
+    """A failure that comes again until something is changed."""
 
 
 class UnclearFailure(Failed, errors.UnknownError):
-    """Of what Spark failed with: whether it passes is not known."""
+    """A failure of which it is not known whether it passes."""
 
 
 @dataclass(frozen=True)
 class _Said:
-    """What one exception of a chain says. ``name``: its class without the package."""
+    """What one exception of a chain says.
+
+    Attributes
+    ----------
+    name
+        Its class without the package.
+    condition
+        Error condition; empty for none.
+    sqlstate
+        Five characters; empty for none.
+    line
+        Its message in one line.
+    """
 
     name: str
     condition: str
@@ -70,7 +92,7 @@ class _Said:
 
 
 def explained(error: BaseException) -> Failed | None:
-    """What Spark, or the machine, failed with.
+    """Explain an error of Spark or of the machine.
 
     Parameters
     ----------
@@ -97,7 +119,18 @@ def explained(error: BaseException) -> Failed | None:
 
 
 def unclear(error: BaseException) -> UnclearFailure:
-    """For an error that nothing is known about."""
+    """Wrap an error that nothing is known about.
+
+    Parameters
+    ----------
+    error
+        Whatever a command ended with.
+
+    Returns
+    -------
+    UnclearFailure
+        It names the class and the message.
+    """
     return UnclearFailure(f"{type(error).__name__}: {error}", Kind.UNKNOWN)
 
 

@@ -1,4 +1,4 @@
-"""Secrets in texts and settings, hidden: by the name of a key, by their form, by what was declared.
+"""Mask secrets in texts and settings: by the name of a key, by their form, by declaration.
 
 Everything that a person sees, and everything that is kept beside the results, goes through here.
 """
@@ -13,6 +13,9 @@ from html import escape
 from typing import Any
 from urllib.parse import quote, unquote
 
+from semdedup_spark.reader_options import HARMLESS_OPTIONS
+from semdedup_spark.secret_forms import KNOWN_FORMS, NAME, ORACLE, PASSWORD, USER, VALUE
+
 MASK = "***"
 
 # Parts of a key's name, without its separators: fs.s3a.secret.key, sfPassword, X-Amz-Signature.
@@ -25,57 +28,10 @@ _WORDS_IN_NAME = {"token", "sas", "sig", "pwd", "pw", "pass", "auth"}
 _NOT_SECRET = {"auth": ("type", "provider", "mechanism", "method")}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-# Options of Spark's readers that hold no secret. Any other option may hold one.
-_HARMLESS_OPTIONS = frozenset(
-    [
-        *("allowbackslashescapinganycharacter", "allowcomments", "allownonnumericnumbers"),
-        *("allownumericleadingzeros", "allowsinglequotes", "allowunquotedcontrolchars"),
-        *("allowunquotedfieldnames", "badrecordspath", "basepath", "charset"),
-        *("chartoescapequoteescaping", "columnnameofcorruptrecord", "comment", "compression"),
-        *("dateformat", "datetimerebasemode", "delimiter", "dropfieldifallnull", "emptyvalue"),
-        *("enabledatetimeparsingfallback", "encoding", "enforceschema", "escape", "escapequotes"),
-        *("header", "ignorecorruptfiles", "ignoreleadingwhitespace", "ignoremissingfiles"),
-        *("ignoretrailingwhitespace", "inferschema", "int96rebasemode", "linesep", "locale"),
-        *("maxcharspercolumn", "maxcolumns", "maxnestingdepth", "maxnumlen", "maxstringlen"),
-        *("mergeschema", "mode", "modifiedafter", "modifiedbefore", "multiline", "nanvalue"),
-        *("negativeinf", "nullvalue", "pathglobfilter", "positiveinf", "preferdate"),
-        *("prefersdecimal", "primitivesasstring", "quote", "quoteall", "recursivefilelookup"),
-        *("rescueddatacolumn", "samplingratio", "sep", "singlevariantcolumn", "timeformat"),
-        *("timestampformat", "timestampntzformat", "timezone", "unescapedquotehandling"),
-        *("versionasof", "wholetext"),
-        *("fs.s3a.endpoint", "fs.s3a.endpoint.region", "fs.s3a.path.style.access"),
-    ]
-)
 # Settings that name a place, and may carry credentials in it.
 _PLACES = {"path", "table", "metadata", "centroids", "model", "output"}
 _SOURCES = {"source", "reference"}
 
-# A user and a password before a host, not a host and a port. The secret keys of S3 hold slashes.
-_PASSWORD = re.compile(
-    r"(?<=://)[^\s/@:'\"`<>]*:(?!\d+(?:[/\s;?,&]|$))(?P<secret>[^\s/?#'\"`<>]*|[^\s@'\"`<>]+)"
-    r"@(?=[\w\[.*-])"
-)
-# Of other schemes it is no secret: abfss://container@account.
-_USER = re.compile(
-    r"(?i)(?P<scheme>\b(?:https?|ftps?|s3[an]?|gs|git|ssh)://)(?P<secret>[^\s/@:'\"`<>]+)@(?=[\w\[.-])"
-)
-_ORACLE = re.compile(r"(?i)(?P<scheme>\bjdbc:oracle:\w+:)[^\s@/]+/(?P<secret>[^\s@]+)(?=@)")
-_NAME = re.compile(
-    r"(?<![\w.\-])(?P<name>[A-Za-z][\w.\-]*)\\?[\"']?[ \t]*(?:->|=>|=|:(?!//))[ \t]*"
-)
-_VALUE = re.compile(
-    r"\\\"(?P<escaped>[^\"\\]*)\\\"|\"(?P<double>(?:[^\"\\]|\\.)*)\"|'(?P<single>(?:[^'\\]|\\.)*)'"
-    r"|(?P<bare>(?:(?:Bearer|Basic|Digest)\s+)?[^\s;&,)}\]\"'<>`]+)"
-)
-_KNOWN_FORMS = re.compile(
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bhf_[A-Za-z0-9]{30,}|\bdapi[0-9a-f]{32}\b"
-    r"|\bxox[abprs]-[\w-]{10,}|\bsk-[\w-]{20,}|\bAIza[\w-]{35}\b|\bya29\.[\w-]{20,}"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
-    r"|(?<=Bearer )[\w.~+/=-]{8,}|(?<=Basic )[\w+/=-]{8,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-    re.DOTALL,
-)
 _SHORTEST_DECLARED = 4
 _SHORTEST_IN_WORDS = 8
 _MOST_DECLARED = 1000
@@ -84,7 +40,18 @@ _declared: dict[str, None] = {}
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether the value of a key so named is a secret: ``fs.s3a.secret.key``, ``sasToken``."""
+    """Whether the value of a key with this name is a secret.
+
+    Parameters
+    ----------
+    name
+        Such as ``fs.s3a.secret.key`` or ``sasToken``.
+
+    Returns
+    -------
+    bool
+        True if its words say so.
+    """
     words = [word.lower() for word in _WORD.findall(name)]
     if _IN_NAME.search("".join(words)):
         return True
@@ -95,7 +62,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text without secrets.
+    """Mask the secrets in a text.
 
     Parameters
     ----------
@@ -115,9 +82,15 @@ def masked(text: str) -> str:
 
 
 def declare(values: Iterable[str]) -> None:
-    """Mask these values wherever they occur in a text of this process, the newest 1,000 of them.
+    """Mask values wherever they occur in a text of this process.
 
-    Too short ones, and words like ``true``, are left out: they would be masked everywhere.
+    The newest 1,000 count. Too short ones, and words like ``true``, are left out: they would be
+    masked everywhere.
+
+    Parameters
+    ----------
+    values
+        Secrets.
     """
     for value in values:
         for form in _spellings(value):
@@ -130,7 +103,13 @@ def declare(values: Iterable[str]) -> None:
 
 
 def declare_settings(tree: Mapping[str, Any]) -> None:
-    """Declare what a configuration, checked or not, holds of secrets: in options, in places."""
+    """Declare the secrets of a configuration: in options of readers, and in places.
+
+    Parameters
+    ----------
+    tree
+        The configuration as nested plain values, checked or not.
+    """
     found: list[str] = []
     for name, value in tree.items():
         if isinstance(value, Mapping):
@@ -144,7 +123,18 @@ def declare_settings(tree: Mapping[str, Any]) -> None:
 
 
 def masked_tree(tree: Any) -> Any:
-    """A copy of nested plain values: texts masked, and the values of keys with secret names."""
+    """Mask nested plain values.
+
+    Parameters
+    ----------
+    tree
+        Mappings, lists, texts and other values.
+
+    Returns
+    -------
+    Any
+        A copy: texts masked, and the values of keys with secret names.
+    """
     if isinstance(tree, Mapping):
         return {
             key: MASK
@@ -158,8 +148,18 @@ def masked_tree(tree: Any) -> Any:
 
 
 def masked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as the ledger and reports keep them. Options that are not known to be harmless are
-    masked, and places; patterns and names of columns are not, so that settings can be used again.
+    """Mask settings as the ledger and reports keep them.
+
+    Parameters
+    ----------
+    settings
+        Nested plain values.
+
+    Returns
+    -------
+    dict
+        Options not known to be harmless are masked, and credentials in places. Patterns and names
+        of columns are not, so that the settings can be used again.
     """
     return _settings(
         settings, lambda name, value: MASK if _is_hidden_option(name, value) else value
@@ -167,16 +167,39 @@ def masked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unmasked(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that were masked when they were recorded, with the secrets that they have ``now``.
-    What differs in another way stays as it was recorded.
+    """Put today's secrets back into recorded settings.
+
+    Parameters
+    ----------
+    recorded
+        Settings that were masked when they were recorded.
+    now
+        The present settings.
+
+    Returns
+    -------
+    dict
+        ``recorded``; a value that equals the masked present one becomes the present one.
     """
     shown = masked_settings(now)
     return {k: now[k] if k in now and shown[k] == v else v for k, v in recorded.items()}
 
 
 def identifying(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as an identity may hash them: without credentials, which decide who may read the
-    rows and not which rows they are. A key that was exchanged makes no other result.
+    """Leave credentials out of settings that an identity hashes.
+
+    Credentials decide who may read the rows and not which rows they are, so an exchanged key does
+    not change a result.
+
+    Parameters
+    ----------
+    settings
+        Nested plain values.
+
+    Returns
+    -------
+    dict
+        Settings without secret options, with credentials in places masked.
     """
     return _settings(
         settings, lambda name, value: None if is_secret_name(name) else _mask_place(value)
@@ -184,7 +207,7 @@ def identifying(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settings(tree: Mapping[str, Any], option: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """``option``: of a reader's option what is left; ``None`` for nothing."""
+    """Map each option of a reader by ``option``, where ``None`` drops it, and mask places."""
     found: dict[str, Any] = {}
     for name, value in tree.items():
         if name == "options" and isinstance(value, Mapping):
@@ -202,20 +225,20 @@ def _mask_place(value: Any) -> Any:
 
 
 def _is_hidden_option(name: str, value: Any) -> bool:
-    if is_secret_name(name) or name.lower() not in _HARMLESS_OPTIONS:
+    if is_secret_name(name) or name.lower() not in HARMLESS_OPTIONS:
         return True
     return bool(_mask_place(value) != value)
 
 
 def _spellings(value: str) -> set[str]:
-    """As the value stands in URLs, in JSON, in Python and in HTML."""
+    """The value as it is written in URLs, JSON, Python and HTML."""
     written = {json.dumps(value)[1:-1], repr(value)[1:-1], escape(value)}
     return written | {value, unquote(value), quote(value, safe="")}
 
 
 @lru_cache(maxsize=4)
 def _any_of(values: tuple[str, ...]) -> re.Pattern[str]:
-    """The longest first; short ones not inside of a word."""
+    """A pattern of the values: the longest first, short ones not inside of a word."""
     forms = []
     for value in sorted(values, key=len, reverse=True):
         plain = re.escape(value)
@@ -239,19 +262,19 @@ def _by_form(text: str, tell: Callable[[str], None] = lambda _: None) -> str:
         tell(match[0])
         return MASK
 
-    text = _PASSWORD.sub(before_host, text)
-    text = _USER.sub(before_host, text)
-    text = _ORACLE.sub(of_oracle, text)
-    return _KNOWN_FORMS.sub(known, _named_values(text, tell))
+    text = PASSWORD.sub(before_host, text)
+    text = USER.sub(before_host, text)
+    text = ORACLE.sub(of_oracle, text)
+    return KNOWN_FORMS.sub(known, _named_values(text, tell))
 
 
 def _named_values(text: str, tell: Callable[[str], None]) -> str:
-    """Mask what stands behind the name of a secret: ``sig=...``, ``"password": "..."``."""
+    """Mask the value behind the name of a secret: ``sig=...``, ``"password": "..."``."""
     parts, at = [], 0
-    for name in _NAME.finditer(text):
+    for name in NAME.finditer(text):
         if name.start() < at or not is_secret_name(name["name"]):
             continue
-        value = _VALUE.match(text, name.end())
+        value = VALUE.match(text, name.end())
         group = value and value.lastgroup
         if value is None or group is None or not value[group]:
             continue

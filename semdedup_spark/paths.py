@@ -15,8 +15,18 @@ _PYARROW_SCHEMES = {"s3a": "s3", "s3n": "s3"}
 
 
 def absolute(path: str) -> str:
-    """A local path made absolute; one with a scheme (``s3://b/k``, ``hdfs:/x``) as it is, without
-    slashes at its end.
+    """Make a local path absolute.
+
+    Parameters
+    ----------
+    path
+        As a user writes it.
+
+    Returns
+    -------
+    str
+        The absolute path. A path with a scheme (``s3://b/k``, ``hdfs:/x``) only loses trailing
+        slashes.
     """
     if _URI.match(path) is None:
         return os.path.abspath(path)
@@ -25,8 +35,17 @@ def absolute(path: str) -> str:
 
 
 def local(path: str) -> str | None:
-    """Where this machine's file system has the path (``file:/x``: ``/x``; ``dbfs:/x``: its mount
-    ``/dbfs/x``); ``None`` where it has not.
+    """Find a path in the file system of this machine.
+
+    Parameters
+    ----------
+    path
+        As a user writes it.
+
+    Returns
+    -------
+    str or None
+        ``/x`` for ``file:/x``, the mount ``/dbfs/x`` for ``dbfs:/x``; ``None`` for other schemes.
     """
     scheme = _URI.match(path)
     if scheme is None:
@@ -36,8 +55,18 @@ def local(path: str) -> str | None:
 
 
 def as_pattern(path: str) -> str:
-    """The path as Spark's readers of files take it, for whom ``{}[]*?`` and backslashes make a
-    pattern: what is there under just this name on a file system of this machine is no pattern.
+    """Escape a path for Spark's readers, for whom ``{}[]*?`` and backslashes make a pattern.
+
+    Parameters
+    ----------
+    path
+        As a user writes it.
+
+    Returns
+    -------
+    str
+        A path that exists on this machine under exactly this name is escaped; any other is a
+        pattern.
     """
     place, whole = local(path), absolute(path)
     if place is None or not os.path.exists(place):
@@ -46,13 +75,24 @@ def as_pattern(path: str) -> str:
 
 
 def open_stream(path: str, *, seekable: bool = False) -> Any:
-    """A binary stream of a file, read bit by bit, or here and there if ``seekable``, wherever
-    Python can open it: a local or mounted path, what pyarrow knows (S3, GCS, Azure, HDFS), else
-    what an installed fsspec knows.
+    """Open a file wherever Python can read it.
 
-    Credentials are the machine's own (environment, instance profile). ``path``: not
-    percent-encoded, as Spark's ``path`` column has it. Raises :class:`SourceError` for a scheme
-    that nothing here can open; ``OSError`` where opening fails.
+    That is a local or mounted path, what pyarrow knows (S3, GCS, Azure, HDFS), else what an
+    installed fsspec knows. Credentials are the machine's own (environment, instance profile).
+    Raises :class:`SourceError` if nothing installed can open the scheme, ``OSError`` if opening
+    fails.
+
+    Parameters
+    ----------
+    path
+        Not percent-encoded, as Spark's ``path`` column has it.
+    seekable
+        Whether the stream is read at any place; otherwise from begin to end.
+
+    Returns
+    -------
+    binary stream
+        The caller closes it.
     """
     place = local(path)
     if place is not None:

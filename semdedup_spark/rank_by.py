@@ -1,7 +1,7 @@
-"""What ``score.rank_by`` says: a built-in order, or an SQL ``ORDER BY`` list, read without Spark.
+"""Read ``score.rank_by`` without Spark: a built-in order, or an SQL ``ORDER BY`` list.
 
-Only the borders of the terms are read here. What stands between them goes to Spark as it was
-written, so whatever its SQL can express can rank rows.
+Only the borders of the terms are parsed here. Each term goes to Spark as it was written, so any
+expression of Spark's SQL can rank rows.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ BUILT_IN = ("low", "high", "random")
 
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _IN_BACKTICKS = "a column of that name is written in backticks"
-# What Spark would accept and what would then rank rows by nothing, by other tables, or otherwise on
-# each run. Matched against the words of a term, in upper case, names and strings without content.
+# Spark would accept these, but they rank rows by nothing, by other tables, or differently on each
+# run. Matched against the words of a term in upper case, with names and strings emptied.
 _REFUSED = {
     r"^(''|\d+)$": "a constant ranks nothing; a column's name is written bare or in backticks",
     r"(^|[(,.] )\*": "* stands for no columns here; name them",
@@ -32,7 +32,17 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class Term:
-    """One term of an ``ORDER BY`` list; ``expression``: its SQL, as it was written."""
+    """One term of an ``ORDER BY`` list.
+
+    Attributes
+    ----------
+    expression
+        Its SQL, as it was written.
+    descending
+        Whether greater values come first.
+    nulls_first
+        Whether nulls come before all values.
+    """
 
     expression: str
     descending: bool
@@ -41,7 +51,17 @@ class Term:
 
 @dataclass(frozen=True)
 class _Word:
-    """A token: what it is, in upper case, and its place, ``text[start:end]``."""
+    """A token, ``text[start:end]``.
+
+    Attributes
+    ----------
+    word
+        The token in upper case.
+    start
+        Its first character.
+    end
+        One after its last character.
+    """
 
     word: str
     start: int
@@ -50,10 +70,25 @@ class _Word:
 
 @lru_cache(maxsize=16)
 def parse_rank_by(text: str) -> tuple[Term, ...]:
-    """The terms of an SQL order; none where the whole text is a built-in order.
+    """Parse an order of rows.
 
     Without ``NULLS FIRST`` or ``NULLS LAST`` nulls come first in ascending and last in descending
-    order, as in Spark. Raises :class:`ValueError` that says what is wrong with the text.
+    order, as in Spark.
+
+    Parameters
+    ----------
+    text
+        The value of ``score.rank_by``.
+
+    Returns
+    -------
+    tuple of Term
+        The terms of an SQL order; empty if the text is a built-in order.
+
+    Raises
+    ------
+    ValueError
+        The text is no order. The message says why.
     """
     if text in BUILT_IN:
         return ()

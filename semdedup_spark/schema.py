@@ -5,11 +5,6 @@ Column comments travel into the Delta tables, so ``DESCRIBE`` explains them to w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 EMBEDDINGS = "embeddings"
 CENTROIDS = "centroids"
 CLUSTERS = "clusters"
@@ -172,8 +167,8 @@ COMMENTS: dict[str, dict[str, str]] = {
     },
 }
 
-# Tables of the same columns.
-_LIKE = {REFERENCE: EMBEDDINGS, REFERENCE_QUARANTINE: QUARANTINE}
+# Tables with the columns of another one.
+SAME_COLUMNS = {REFERENCE: EMBEDDINGS, REFERENCE_QUARANTINE: QUARANTINE}
 
 RUNS_DDL = (
     "run_id string, stage string, started_at timestamp, seconds double, reused boolean, "
@@ -196,7 +191,20 @@ LEASES_DDL = "run_id string, event string, happened_at timestamp, holder string,
 
 
 def scores_ddl(id_type: str, rank_key_type: str) -> str:
-    """The columns of ``scores``, for ids and rank keys of these types."""
+    """List the columns of ``scores``.
+
+    Parameters
+    ----------
+    id_type
+        SQL type of the ids.
+    rank_key_type
+        SQL type of the rank keys.
+
+    Returns
+    -------
+    str
+        A DDL string.
+    """
     return (
         f"{ID} {id_type}, {BATCH} int, {CLUSTER_ID} int, {CENTROID_SIMILARITY} float, "
         f"{RANK_KEY} {rank_key_type}, {MAX_SIMILARITY} float, {NEIGHBOR_ID} {id_type}, "
@@ -205,44 +213,66 @@ def scores_ddl(id_type: str, rank_key_type: str) -> str:
 
 
 def pruning_ddl(id_type: str) -> str:
-    """The columns of ``pruning``, for ids of this type."""
+    """List the columns of ``pruning``.
+
+    Parameters
+    ----------
+    id_type
+        SQL type of the ids.
+
+    Returns
+    -------
+    str
+        A DDL string.
+    """
     return f"{ID} {id_type}, {CLUSTER_ID} int, {CENTROID_SIMILARITY} float, {KEPT} boolean"
 
 
 def of_selection(table: str, name: str | None) -> str:
-    """The table of the selection called ``name``, such as ``duplicates_strict``."""
+    """Name a table of a selection.
+
+    Parameters
+    ----------
+    table
+        Such as ``duplicates``.
+    name
+        Of the selection; ``None`` for the unnamed one.
+
+    Returns
+    -------
+    str
+        Such as ``duplicates_strict``.
+    """
     return f"{table}_{name}" if name else table
 
 
 def selection_stage(name: str | None) -> str:
-    """What the ledger calls the stage that makes the selection called ``name``."""
+    """Name the stage that makes a selection, as the ledger does.
+
+    Parameters
+    ----------
+    name
+        Of the selection; ``None`` for the unnamed one.
+
+    Returns
+    -------
+    str
+        ``select``, or such as ``select:strict``.
+    """
     return f"select:{name}" if name else "select"
 
 
-def with_comments(df: DataFrame, table: str, made_with: str = "") -> DataFrame:
-    """The same rows, each known column carrying its comment into the table; that of an embedding
-    says what it was ``made_with``.
-    """
-    from pyspark.sql import functions as F
-
-    named = next((t for t in OF_SELECTION if table.startswith(f"{t}_")), _LIKE.get(table, table))
-    comments = dict(COMMENTS.get(named, {}))
-    if made_with and EMBEDDING in comments:
-        comments[EMBEDDING] += f"; made with {made_with}"
-    fields = {field.name: field.metadata for field in df.schema}
-    if named in (DEDUPLICATED, PRUNED):
-        bare = [name for name, metadata in fields.items() if not metadata.get("comment")]
-        comments |= dict.fromkeys(bare, "Column of the source, as it is there")
-    return df.select(
-        *(
-            F.col(quoted(name)).alias(name, metadata={**fields[name], "comment": comments[name]})
-            if name in comments
-            else F.col(quoted(name))
-            for name in df.columns
-        )
-    )
-
-
 def quoted(name: str) -> str:
-    """The name between backticks, as SQL and ``F.col`` take any name."""
+    """Put a name between backticks, so that SQL and ``F.col`` take any name.
+
+    Parameters
+    ----------
+    name
+        Of a column.
+
+    Returns
+    -------
+    str
+        The quoted name.
+    """
     return "`" + name.replace("`", "``") + "`"

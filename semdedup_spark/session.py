@@ -28,11 +28,20 @@ _SEPARATOR = re.compile(r"\s*[=:\s]\s*")
 
 
 def open_session(extra: Mapping[str, str] | None = None) -> SparkSession:
-    """The running session, or under ``spark-submit`` that of the cluster, else a local one.
+    """Give the running session, under ``spark-submit`` that of the cluster, else a local one.
 
-    ``extra``: more Spark settings for a local session. Where ``SPARK_CONF_DIR`` is set, those of
-    its ``spark-defaults.conf`` count as well, before our own; packages that they name are added to
-    Delta's. Raises :class:`EnvironmentProblem` when there is no Java that Spark can use.
+    For a local session, settings in the ``spark-defaults.conf`` of ``SPARK_CONF_DIR`` override this
+    module's. Packages that they name are added to Delta's.
+
+    Parameters
+    ----------
+    extra
+        More Spark settings for a local session; they override all others.
+
+    Returns
+    -------
+    SparkSession
+        A session with Delta. For a local one :func:`require_java` is called first.
     """
     active = SparkSession.getActiveSession()
     if active is not None:
@@ -55,7 +64,7 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
         "spark.sql.shuffle.partitions": str(2 * cores),
         "spark.sql.session.timeZone": "UTC",
         "spark.databricks.delta.snapshotPartitions": "2",
-        # VACUUM makes so many tasks to list a table's folders; the default is 10,000.
+        # The number of tasks by which VACUUM lists a table's folders; the default is 10,000.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(4 * cores),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -77,8 +86,14 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
 
 
 def spark_defaults() -> dict[str, str]:
-    """What ``spark-defaults.conf`` in the folder ``SPARK_CONF_DIR`` says; nothing if it is unset.
-    Spark reads this file as well, but lets what a program sets count before it.
+    """Read ``spark-defaults.conf`` in the folder ``SPARK_CONF_DIR``.
+
+    Spark reads this file as well, but what a program sets overrides it there.
+
+    Returns
+    -------
+    dict
+        Settings; empty if the variable is unset or the file is missing.
     """
     folder = os.environ.get("SPARK_CONF_DIR")
     file = Path(folder) / "spark-defaults.conf" if folder else None
@@ -116,7 +131,13 @@ def _resolved_delta_jars() -> list[str] | None:
 
 
 def require_java() -> None:
-    """Raise :class:`EnvironmentProblem` unless Java 17 or newer is found."""
+    """Check that there is a Java that Spark can use.
+
+    Raises
+    ------
+    EnvironmentProblem
+        There is no Java 17 or newer.
+    """
     home = os.environ.get("JAVA_HOME")
     java = os.path.join(home, "bin", "java") if home else shutil.which("java")
     version = _java_version(java) if java else None
@@ -147,5 +168,5 @@ def _java_version(java: str) -> int | None:
 
 
 if __name__ == "__main__":
-    # Downloads Delta's jars the first time, so that no later command has to.
+    # The first start downloads Delta's jars, so that no later command has to.
     open_session().stop()

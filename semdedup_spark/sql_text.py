@@ -1,8 +1,8 @@
-"""What Spark does to SQL text before it parses it: ``${name}`` gives way to a value.
+"""Before Spark parses SQL text it replaces ``${name}`` by a value.
 
 The name may be that of any setting of the session, or of a variable of the driver's environment.
-Literals, and names by the Column API, are never read in this way; the text of a query, a name in
-it, and what ``expr`` is given are.
+Spark does this to the text of a query, to names in it, and to what ``expr`` is given. It does not
+do it to literals and names that come through the Column API.
 """
 
 from __future__ import annotations
@@ -13,6 +13,17 @@ _VARIABLE = re.compile(r"\$\{\S+?\}")
 
 
 def variable_in(text: str) -> str:
-    """The first variable that Spark would replace; empty where there is none."""
+    """Find the first variable that Spark would replace.
+
+    Parameters
+    ----------
+    text
+        SQL text, or a name in it.
+
+    Returns
+    -------
+    str
+        Such as ``${user}``; empty if there is none.
+    """
     found = _VARIABLE.search(text)
     return "" if found is None else found[0]

@@ -1,7 +1,7 @@
-"""When two values of a column are one: to the bit, as a row's hash tells them, or as SQL compares.
+"""Equality of column values: to the bit, as a row's hash sees it, or as SQL compares.
 
-Spark's own hash passes over nulls and over the borders of what is nested, takes -0.0 for 0.0, and
-knows no maps. Here a value becomes a sequence of flat parts from which it could be read again.
+Spark's own hash skips nulls and the borders of nested values, takes -0.0 for 0.0, and refuses maps.
+Here a value becomes a sequence of flat parts from which it could be read again.
 """
 
 from __future__ import annotations
@@ -26,16 +26,28 @@ from pyspark.sql.types import (
 )
 
 Typed = tuple[Column, DataType]
-# A number that hardly any array holds; asking for it tells cheaply whether there is a null.
+# A number that hardly any array holds. Searching it tells cheaply whether there is a null.
 _RARE = -1_597_463_007
 _SEEDS = (1, 2)
 _WITH_NULLS = {"ignoreNullFields": "false"}
 
 
 def hash_of(columns: Sequence[Typed]) -> Column:
-    """A 128-bit hash, a struct of two bigints, of columns and their types: of any two rows that
-    differ in a value, also in the sign of a zero, a null or a border inside of it, it differs. Maps
-    are compared without the order of their entries, NaNs are all one.
+    """Hash columns and their types to 128 bits.
+
+    Rows that differ in a value get different hashes, also where they differ in the sign of a zero,
+    in a null or in a border inside of a nested value. The order of a map's entries does not count.
+    All NaNs are equal.
+
+    Parameters
+    ----------
+    columns
+        Columns with their types.
+
+    Returns
+    -------
+    Column
+        A struct of two bigints, ``h1`` and ``h2``.
     """
     types = ",".join(kind.simpleString() for _, kind in columns)
     halves = [_seeded(columns, f"{seed}:{types}").alias(f"h{seed}") for seed in _SEEDS]
@@ -43,7 +55,7 @@ def hash_of(columns: Sequence[Typed]) -> Column:
 
 
 def _seeded(columns: Sequence[Typed], seed: str) -> Column:
-    # Before each value is said whether there is one: so the sequence can be read in one way only.
+    # Each value is preceded by whether it is null, so the sequence can be read in one way only.
     parts = [part for column, kind in columns for part in _parts(column, kind, seed)]
     return F.xxhash64(F.lit(seed), *parts)
 
@@ -74,7 +86,7 @@ def _of_scalar(column: Column, kind: DataType) -> Iterator[Column]:
         yield F.schema_of_variant(column)  # type: ignore[attr-defined]
         yield column.cast("string")
     elif isinstance(kind, StringType):
-        # Its bytes: a collation would hash equal what it holds for equal.
+        # The bytes, because a collation hashes values alike that it holds for equal.
         yield column.cast("binary")
     elif not isinstance(kind, NullType):
         yield column
@@ -83,7 +95,7 @@ def _of_scalar(column: Column, kind: DataType) -> Iterator[Column]:
 def _of_array(column: Column, kind: DataType, seed: str) -> Iterator[Column]:
     yield F.size(column)
     if isinstance(kind, IntegerType | LongType | FloatType | DoubleType):
-        # Long arrays of numbers, mostly without nulls and zeros: text tells all, but takes longer.
+        # Long arrays of numbers rarely hold nulls or zeros. Text tells all apart, but is slower.
         text = F.to_json(F.struct(column.alias("v")), _WITH_NULLS)
         yield F.when(_is_plain(column, kind), None).otherwise(text)
         yield column
@@ -98,8 +110,19 @@ def _is_plain(column: Column, kind: DataType) -> Column:
 
 
 def signs_of_zeros(column: Column, kind: DataType) -> Column:
-    """What a hash by Spark leaves out of an array of floats or doubles, of type ``kind``: texts of
-    the numbers where a zero among them is negative, else null.
+    """Give what Spark's hash of an array of floats or doubles leaves out: signs of zeros.
+
+    Parameters
+    ----------
+    column
+        An array of numbers.
+    kind
+        The type of its elements.
+
+    Returns
+    -------
+    Column
+        The numbers as texts if one of them is -0.0, else null.
     """
     negative = F.exists(column, lambda x: (x == 0) & (x.cast("string") == F.lit("-0.0")))
     holds_zero = F.array_contains(column, F.lit(0).cast(kind))
@@ -107,8 +130,19 @@ def signs_of_zeros(column: Column, kind: DataType) -> Column:
 
 
 def comparable(column: Column, kind: DataType) -> Column:
-    """The column in a form that ``<=>``, ``GROUP BY`` and joins take, of any type: equal where SQL
-    holds the values for equal. Maps become arrays of their entries, sorted.
+    """Convert a column of any type for ``<=>``, ``GROUP BY`` and joins.
+
+    Parameters
+    ----------
+    column
+        Any column.
+    kind
+        Its type.
+
+    Returns
+    -------
+    Column
+        Equal where SQL holds the values for equal. Maps become sorted arrays of their entries.
     """
     if isinstance(kind, UserDefinedType) or kind.typeName() == "variant":
         return F.to_json(F.struct(column))
@@ -128,7 +162,20 @@ def comparable(column: Column, kind: DataType) -> Column:
 
 
 def widest(column: Column, kind: DataType) -> Column:
-    """A number as the widest type of its family: its value and its order stay."""
+    """Cast a number to the widest type of its family, which keeps its value and its order.
+
+    Parameters
+    ----------
+    column
+        Any column.
+    kind
+        Its type.
+
+    Returns
+    -------
+    Column
+        A decimal, bigint or double; a column of another type as it is.
+    """
     if isinstance(kind, DecimalType):
         return column.cast(DecimalType(38, kind.scale))
     if kind.typeName() in ("byte", "short", "integer"):

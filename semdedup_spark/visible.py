@@ -1,4 +1,4 @@
-"""Texts of others as people may safely see them: no secrets, and nothing that steers a terminal."""
+"""Make foreign texts safe to show: secrets masked, nothing that controls a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from semdedup_spark.masking import masked, masked_tree
 
 _HIDDEN = "\ufffd"
-# Blank or joining, although Unicode counts them as letters or marks.
+# Blank or joining characters that Unicode counts as letters or marks.
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 _CATEGORIES = ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp")
 # Emoji and several scripts are spelled with joiners: there they do not mislead.
@@ -17,7 +17,7 @@ _JOINERS = re.compile("(?<=[^\x00-\x7f])[\u200c\u200d](?=[^\x00-\x7f])")
 
 
 def visible(text: str, *, lines: bool = True) -> str:
-    r"""Show each character that is not seen, or that moves others, as a symbol.
+    r"""Replace invisible characters, and those that move others, by symbols.
 
     Parameters
     ----------
@@ -54,15 +54,48 @@ def _symbol(character: str) -> str:
 
 
 def shown(text: object) -> str:
-    """A text for people: secrets masked, control characters as symbols. Lines stay lines."""
+    """Make a text safe to show; line ends stay.
+
+    Parameters
+    ----------
+    text
+        Anything; its ``str`` is shown.
+
+    Returns
+    -------
+    str
+        Secrets masked, control characters as symbols.
+    """
     return visible(masked(str(text)))
 
 
 def inline(value: object) -> str:
-    """As :func:`shown`, in one line: for an id, a path or a name inside a sentence or a cell."""
+    """Make a text safe to show inside a sentence or a cell: an id, a path, a name.
+
+    Parameters
+    ----------
+    value
+        Anything; its ``str`` is shown.
+
+    Returns
+    -------
+    str
+        As :func:`shown` gives it, in one line.
+    """
     return visible(masked(str(value)), lines=False)
 
 
 def shown_tree(tree: Any) -> Any:
-    """Plain values for JSON, secrets masked. JSON itself escapes control characters."""
+    """Mask secrets in plain values for JSON, which itself escapes control characters.
+
+    Parameters
+    ----------
+    tree
+        Nested plain values.
+
+    Returns
+    -------
+    Any
+        A masked copy.
+    """
     return masked_tree(tree)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,30 @@ settings.register_profile(
 settings.load_profile("default")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+HAS_PYSPARK = find_spec("pyspark") is not None
+_NO_PYSPARK = re.compile(r"No module named '(pyspark|py4j|delta)\b")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Skip modules that import pyspark where it is not installed: `make test-fast` needs none."""
+    report = yield
+    if not HAS_PYSPARK and report.failed and _NO_PYSPARK.search(str(report.longrepr)):
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 0, "Skipped: pyspark is not installed")
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Whole jobs first where processes share the files: or one ends long after the other."""
+    """Mark tests that use the session. Run whole jobs first where processes share the files, or
+    one process ends long after the other.
+    """
+    for item in items:
+        if "spark" in item.fixturenames:
+            item.add_marker("spark")
+        if item.get_closest_marker("pyspark") and not HAS_PYSPARK:
+            item.add_marker(pytest.mark.skip(reason="pyspark is not installed"))
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         items.sort(key=lambda item: "jobs" not in item.path.parts)
 

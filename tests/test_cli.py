@@ -3,6 +3,7 @@
 import os
 import threading
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -26,6 +27,7 @@ def test_a_decision_without_rows_or_reason_is_refused(command, arguments, words)
     assert (result.exit_code, words in result.output) == (2, True)
 
 
+@pytest.mark.pyspark
 def test_a_place_where_no_summary_can_be_written_is_refused_first(tmp_path):
     place = tmp_path / "missing" / "summary.json"
     result = CliRunner().invoke(cli, ["run", "--config", "missing.yml", "--summary", str(place)])
@@ -49,3 +51,20 @@ def test_a_file_that_is_a_link_or_a_pipe_stays_one(tmp_path):
     reader.join(10)
     assert target.read_text() == "through"
     assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("command", ["status", "diff"])
+def test_a_command_that_is_no_run_takes_no_name_of_a_run(command):
+    result = CliRunner().invoke(cli, [command, "--config", "missing.yml", "--run-id", "mine"])
+    assert (result.exit_code, "No such option" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in sorted(cli.commands))])
+def test_a_help_text_has_no_sections_of_the_docstring_and_describes_each_option(words):
+    result = CliRunner().invoke(cli, [*words, "--help"])
+    assert result.exit_code == 0
+    assert not {"Parameters", "Raises", "----------"} & set(result.output.split())
+    command = cli.commands[words[0]] if words else cli
+    assert command.help
+    for option in command.params:
+        assert not isinstance(option, click.Option) or option.help, option.name

@@ -53,7 +53,7 @@ def test_two_sets_under_one_root_are_not_taken_for_each_other(tmp_path):
     assert len(load_images("mnist", tmp_path, "train", fetch=False)) == 20
     assert len(load_images("fmnist", tmp_path, "train", fetch=False)) == 25
     assert len(load_images("fmnist", tmp_path / "fashion_mnist", "train", fetch=False)) == 25
-    with pytest.raises(SourceError, match="must hold mnist's train split"):
+    with pytest.raises(SourceError, match="must hold the train split of mnist"):
         load_images("mnist", tmp_path / "fashion_mnist", "train", fetch=False)
 
 

@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from semdedup_spark.cli import cli
 from semdedup_spark.errors import ConfigError, SourceError
 
+pytestmark = pytest.mark.pyspark  # the command imports it before it looks at settings
+
 
 def prune(tmp_path, *words):
     where = ("--root", str(tmp_path / "data"), "--output", str(tmp_path / "out"))
@@ -50,6 +52,22 @@ def test_a_word_that_is_no_rule_is_refused(tmp_path, word):
 
 def test_what_a_job_file_says_itself_cannot_be_said_beside_it(tmp_path):
     for words in (["--limit", "5"], ["--split", "test"], ["--representation", "pixels"]):
-        shown = CliRunner().invoke(cli, ["prune", "--dataset", "job.yml", *words])
-        assert shown.exit_code == 2
-        assert f"{words[0]} must be left out" in shown.output
+        for option in ("--config", "--dataset"):
+            shown = CliRunner().invoke(cli, ["prune", option, "job.yml", *words])
+            assert shown.exit_code == 2
+            assert f"{words[0]} must be left out" in shown.output
+
+
+def test_a_job_file_is_given_as_config_or_as_dataset(tmp_path):
+    missing = str(tmp_path / "missing.yml")
+    for option in ("--config", "--dataset"):
+        shown = CliRunner().invoke(cli, ["prune", option, missing])
+        assert isinstance(shown.exception, ConfigError)
+        assert f"Got {missing!r}" in str(shown.exception)
+
+
+@pytest.mark.parametrize("words", [[], ["--config", "job.yml", "--dataset", "mnist"]])
+def test_exactly_one_of_a_job_file_and_a_data_set_is_given(words):
+    shown = CliRunner().invoke(cli, ["prune", *words])
+    assert shown.exit_code == 2
+    assert "give either --config JOB.YML or --dataset NAME" in shown.output

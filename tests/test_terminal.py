@@ -15,9 +15,15 @@ from semdedup_spark.failures import explained
 from semdedup_spark.pipeline import Progress
 from semdedup_spark.pipeline.operations.diff import Change
 from semdedup_spark.pipeline.operations.status import RunLine, Status
-from semdedup_spark.pipeline.queries.explain import Absorbed, Explanation, Link, Rejection, Standing
+from semdedup_spark.pipeline.queries.explain_result import (
+    Absorbed,
+    Explanation,
+    Link,
+    Rejection,
+    Standing,
+)
 from semdedup_spark.pipeline.queries.summary import Example
-from semdedup_spark.pipeline.queries.tune import SourceShare, Threshold, Tuning
+from semdedup_spark.pipeline.queries.tune_result import SourceShare, Threshold, Tuning
 from semdedup_spark.report.console import (
     console_listener,
     print_examples,
@@ -28,7 +34,8 @@ from semdedup_spark.report.logs import JsonLines
 from semdedup_spark.report.operations import print_changes, print_status, print_tidied
 from semdedup_spark.report.tables import print_explanation, print_tuning
 from semdedup_spark.report.terminal import as_json, say
-from semdedup_spark.tables.leases import Claim, Holder
+from semdedup_spark.tables.lease_notes import Holder
+from semdedup_spark.tables.leases import Claim
 from semdedup_spark.tables.maintenance import Tidied
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.visible import inline, shown, visible

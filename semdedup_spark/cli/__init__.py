@@ -1,12 +1,14 @@
-"""The command line: arguments to configuration to session to pipeline.
+"""The command line: parses arguments, loads the configuration, opens a session, runs the pipeline.
 
-Exit codes: 0 done; 1 failed while running; 2 configuration or input wrong, nothing written;
-3 a guard stopped a selection, nothing written. Each group of commands is a module of its own,
-which imports what is heavy only where a command runs.
+Exit codes: 0, done; 1, failed while running; 2, wrong configuration or input, nothing written;
+3, a guard stopped a selection, nothing written. Each group of commands has a module of its own.
+Heavy packages are imported only when a command runs.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -17,13 +19,24 @@ from typing import Any, NoReturn
 import click
 
 from semdedup_spark import __version__
-from semdedup_spark.cli import export, operations, overriding, prune, queries, stages, sweep, upkeep
+from semdedup_spark.cli import (
+    export,
+    operations,
+    overriding,
+    plan,
+    prune,
+    queries,
+    stages,
+    sweep,
+    upkeep,
+)
 from semdedup_spark.cli.files import check_writable
 from semdedup_spark.errors import SemDedupError
 from semdedup_spark.failures import explained, unclear
 from semdedup_spark.report.terminal import say
 from semdedup_spark.visible import shown
 
+_FIRST_SECTION = re.compile(r"^[A-Z][a-z]+\n-{3,}$", re.MULTILINE)
 _EXTRAS = {
     "pyspark": "spark",
     "delta": "spark",
@@ -39,7 +52,17 @@ _EXTRAS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of ``semdedup``, ``python -m semdedup_spark`` and ``jobs/``."""
+    """Entry point of ``semdedup``, ``python -m semdedup_spark`` and ``jobs/``.
+
+    Parameters
+    ----------
+    arguments
+        Command-line words after the program's name. ``None``: those of ``sys.argv``.
+
+    Notes
+    -----
+    Ends the process with the exit code of the command (``SystemExit``).
+    """
     try:
         cli.main(args=None if arguments is None else list(arguments), prog_name="semdedup")
     except SemDedupError as error:
@@ -60,22 +83,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _end_by(error: Exception) -> NoReturn:
-    """Tell all that is known of an error that was not raised on purpose."""
+    """Report an unexpected error with its traceback, and exit with code 1."""
     say("".join(traceback.format_exception(error)), err=True)
     say(f"semdedup: {explained(error) or unclear(error)}", err=True)
     sys.exit(1)
 
 
 class _Commands(click.Group):
-    """Whose refusals quote arguments as they may be seen."""
+    """Group that masks secrets and control characters in click's error messages."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Reads the arguments of the group."""
+        """Parse the arguments of the group.
+
+        Parameters
+        ----------
+        *args
+            Passed on to click.
+        **kwargs
+            Passed on to click.
+
+        Returns
+        -------
+        click.Context
+            Context of the group.
+        """
         with _quoted_safely():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Reads those of the command, and runs it."""
+        """Parse the arguments of the command, and run it.
+
+        Parameters
+        ----------
+        ctx
+            Context of the group.
+
+        Returns
+        -------
+        object
+            What the command returns.
+        """
         with _quoted_safely():
             return super().invoke(ctx)
 
@@ -89,18 +136,28 @@ def _quoted_safely() -> Iterator[None]:
         raise
 
 
+def _without_sections(docstring: str) -> str:
+    """The text before the numpydoc sections: on the command line the options have help texts."""
+    return _FIRST_SECTION.split(inspect.cleandoc(docstring), maxsplit=1)[0].rstrip()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="semdedup")
 @click.option(
     "--log-json",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Append what a job tells, its progress and its failure to this file, as lines of JSON.",
+    help="Append messages, progress and failures to this file, as lines of JSON.",
 )
 def cli(log_json: Path | None) -> None:
     """Semantic deduplication of a data lake (SemDeDup on Spark and Delta).
 
-    A job is a YAML file: conf/base.yml lists every key. `semdedup run` does all four stages and
-    reuses what is still valid; a stage by its name does that stage alone.
+    A job is a YAML file: conf/base.yml lists every key. `semdedup run` runs all four stages and
+    reuses results that are still valid. The command of a stage runs that stage alone.
+
+    Parameters
+    ----------
+    log_json
+        File to which log records are appended, as lines of JSON.
     """
     if log_json is not None:
         from semdedup_spark.report.logs import log_to
@@ -111,6 +168,7 @@ def cli(log_json: Path | None) -> None:
 
 for _command in (
     *stages.COMMANDS,
+    *plan.COMMANDS,
     *overriding.COMMANDS,
     *operations.COMMANDS,
     *queries.COMMANDS,
@@ -120,3 +178,6 @@ for _command in (
     *sweep.COMMANDS,
 ):
     cli.add_command(_command)
+
+for _shown in (cli, *cli.commands.values()):
+    _shown.help = _without_sections(_shown.help or "")

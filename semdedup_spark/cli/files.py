@@ -1,4 +1,4 @@
-"""Files that a command leaves where the user says: whole, or not at all."""
+"""Files that a command writes where the user says: completely, or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ from semdedup_spark.errors import ConfigError
 
 
 def check_writable(option: str, path: Path) -> None:
-    """Raise :class:`ConfigError` where the file could not be made, before anything is computed."""
+    """Check, before anything is computed, that a file can be written.
+
+    Parameters
+    ----------
+    option
+        Name of the option that holds the path, for the message.
+    path
+        File to be written.
+
+    Raises
+    ------
+    ConfigError
+        If the directory does not exist or is not writable, or ``path`` is a directory.
+    """
     if _is_stream(path):
         return
     folder = Path(os.path.realpath(path)).parent
@@ -23,8 +36,22 @@ def check_writable(option: str, path: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write beside it, then rename over it: a reader sees the old file or the new one. What is a
-    link stays one; a pipe or a device is written to.
+    """Replace a file in one step: a reader sees the old content or the new content.
+
+    The data is written beside the file, then renamed over it. A symbolic link stays a link. A pipe
+    or a device is written to directly.
+
+    Parameters
+    ----------
+    path
+        File to replace. Its directory exists.
+    data
+        New content.
+
+    Raises
+    ------
+    BaseException
+        Any error while writing, after the temporary file is removed.
     """
     if _is_stream(path):
         path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""What the commands of a job share: their options, and the job that these open."""
+"""Options that the commands of a job share, and opening the job that they describe."""
 
 from __future__ import annotations
 
@@ -14,13 +14,35 @@ if TYPE_CHECKING:
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--config``, ``--set`` and ``--run-id``."""
-    named = click.option("--run-id", help="Name of this run in the ledger; by default the time.")
+    """Add ``--config``, ``--set`` and ``--run-id`` to a command.
+
+    Parameters
+    ----------
+    command
+        Function of the command.
+
+    Returns
+    -------
+    Callable
+        The same command with these options.
+    """
+    named = click.option("--run-id", help="Name of this run in the ledger.  [default: the time]")
     return reading_options(named(command))
 
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--config`` and ``--set``: for commands that write no table, and so are no run."""
+    """Add ``--config`` and ``--set``, for commands that write no table and so are not a run.
+
+    Parameters
+    ----------
+    command
+        Function of the command.
+
+    Returns
+    -------
+    Callable
+        The same command with these options.
+    """
     for option in (
         click.option(
             "--set",
@@ -36,7 +58,24 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None, **allowed: Any) -> Job:
-    """A job on a new session, or the configuration's error before one is started."""
+    """Open a job on a new session. The configuration is checked before the session starts.
+
+    Parameters
+    ----------
+    config
+        Path of the job file.
+    overrides
+        ``key.path=value`` settings.
+    run_id
+        Name of this run in the ledger. ``None``: the time.
+    **allowed
+        Fields of the job that the command line sets, such as ``replace`` and ``allow_empty``.
+
+    Returns
+    -------
+    Job
+        Job that reports to the console and to the log.
+    """
     from semdedup_spark.config import load_config
 
     loaded = load_config(config, overrides)  # before a session costs seconds
@@ -55,8 +94,28 @@ def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None, **al
 def working_job(
     config: str, overrides: tuple[str, ...], run_id: str | None, wait: float, **allowed: Any
 ) -> Iterator[Job]:
-    """As :func:`opened_job`, with the output to itself from when work begins; at the end the ledger
-    is complete. What the source is refused for leaves no trace of a lease.
+    """As :func:`opened_job`, with exclusive use of the output once work begins.
+
+    At the end the ledger is complete. A source that is refused leaves no trace of a lease. Errors
+    of the work are logged.
+
+    Parameters
+    ----------
+    config
+        Path of the job file.
+    overrides
+        ``key.path=value`` settings.
+    run_id
+        Name of this run in the ledger. ``None``: the time.
+    wait
+        Seconds to wait for another run on the same output.
+    **allowed
+        Fields of the job that the command line sets.
+
+    Yields
+    ------
+    Job
+        Job that takes the lease when its first stage begins.
     """
     job = opened_job(config, overrides, run_id, **allowed)
 
@@ -67,28 +126,50 @@ def working_job(
 
 
 def wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--wait``, of the commands that write."""
+    """Add ``--wait``, for commands that write.
+
+    Parameters
+    ----------
+    command
+        Function of the command.
+
+    Returns
+    -------
+    Callable
+        The same command with this option.
+    """
     return click.option(
         "--wait",
         type=click.FloatRange(min=0),
         default=0.0,
         metavar="SECONDS",
-        help="Wait so long for another run on the same output; by default refuse at once.",
+        help="Wait up to this long for another run on the same output. By default, refuse at once.",
     )(command)
 
 
 def replacing_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--replace`` and ``--allow-empty``, of the commands that embed."""
+    """Add ``--replace`` and ``--allow-empty``, for commands that embed.
+
+    Parameters
+    ----------
+    command
+        Function of the command.
+
+    Returns
+    -------
+    Callable
+        The same command with these options.
+    """
     for option in (
         click.option(
             "--allow-empty",
             is_flag=True,
-            help="Let a source without usable rows leave all tables empty.",
+            help="Allow a source without usable rows to empty all tables.",
         ),
         click.option(
             "--replace",
             is_flag=True,
-            help="Let the rows of another source replace all that the output holds.",
+            help="Allow another source to replace all rows that the output holds.",
         ),
     ):
         command = option(command)

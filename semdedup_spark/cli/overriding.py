@@ -1,4 +1,4 @@
-"""Commands that overrule a selection, row by row."""
+"""Commands that override a selection for single rows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from semdedup_spark.report.terminal import say
 
 def _which_rows(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--withdraw", is_flag=True, help="Forget such an earlier decision."),
-        click.option("--reason", default="", help="Why; kept beside the decision."),
+        click.option("--withdraw", is_flag=True, help="Withdraw an earlier decision of this kind."),
+        click.option("--reason", default="", help="Why. Stored with the decision."),
         click.option(
-            "--group", "groups", multiple=True, metavar="ID", help="All rows of this survivor."
+            "--group",
+            "groups",
+            multiple=True,
+            metavar="ID",
+            help="All rows that were removed for this survivor.",
         ),
         click.option("--id", "ids", multiple=True, metavar="ID", help="A row; may be repeated."),
         wait_option,
@@ -29,14 +33,26 @@ def _which_rows(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @_which_rows
 def restore(**given: Any) -> None:
-    """Keep rows in any case, from the next select on: the table overrides."""
+    """Always keep these rows, from the next select on. Decisions are stored in the table overrides.
+
+    Parameters
+    ----------
+    **given
+        Values of the options.
+    """
     _override("keep", **given)
 
 
 @click.command()
 @_which_rows
 def remove(**given: Any) -> None:
-    """Remove rows in any case, from the next select on; of a group the survivor, too."""
+    """Always remove these rows, from the next select on. With --group, the survivor goes as well.
+
+    Parameters
+    ----------
+    **given
+        Values of the options.
+    """
     _override("remove", **given)
 
 

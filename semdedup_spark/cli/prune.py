@@ -1,4 +1,4 @@
-"""The command that prunes by cluster, over a named data set or any job file."""
+"""The command that prunes by cluster, on a named data set or any job file."""
 
 from __future__ import annotations
 
@@ -6,43 +6,59 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from semdedup_spark.cli.named_data import load_named, named_job, write_job
 from semdedup_spark.cli.options import wait_option, working_job
-from semdedup_spark.masking import masked_settings
 from semdedup_spark.report.terminal import say
 
-if TYPE_CHECKING:
-    from semdedup_spark.datasets import ImageSet
-
-_SIDES = {"mnist": 28, "fmnist": 28, "cifar10": 32}
 _SPLITS = click.Choice(["train", "test"])
 _RANK_TYPES = click.Choice(["random", "cossim"])
 _PRUNE_TYPES = click.Choice(["common", "diverse", "stratified", "systematic"])
-_USUAL_CLUSTERS = 20
 
 
 def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which pictures, and as what they are compared."""
+    """Add the options that choose pictures and their representation.
+
+    Parameters
+    ----------
+    command
+        Function of the command.
+
+    Returns
+    -------
+    Callable
+        The same command with these options.
+    """
     for option in (
         click.option(
             "--representation",
             default="pixels",
             show_default=True,
             metavar="NAME[=MODEL]",
-            help="pixels, efficientnet-lite0, vgg16[=FILE], or any encoder of embed.encoder with "
-            "its embed.model. Not with a job file.",
+            help="Encoder of the pictures: pixels, efficientnet-lite0, vgg16[=FILE], or any value "
+            "of embed.encoder, with its embed.model. Not allowed with a job file.",
         ),
-        click.option("--limit", type=click.IntRange(min=1), help="Take so many pictures, by hash."),
-        click.option("--split", type=_SPLITS, default="train", show_default=True),
+        click.option(
+            "--limit",
+            type=click.IntRange(min=1),
+            help="Use a sample of this many pictures, chosen by hash.",
+        ),
+        click.option(
+            "--split",
+            type=_SPLITS,
+            default="train",
+            show_default=True,
+            help="Which split of the data set to use.",
+        ),
         click.option(
             "--root",
             type=click.Path(path_type=Path, file_okay=False),
             default=Path("data"),
             show_default=True,
-            help="Where the data set's files are; downloaded to there if they are not.",
+            help="Directory of the data set's files. Missing files are downloaded to it.",
         ),
     ):
         command = option(command)
@@ -50,33 +66,54 @@ def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
+@click.option("--config", metavar="JOB.YML", help="The job file. Give it or --dataset.")
 @click.option(
     "--dataset",
-    required=True,
-    metavar="mnist|fmnist|cifar10|JOB.YML",
-    help="A data set by its name, or a job file.",
+    metavar="mnist|fmnist|cifar10",
+    help="A named data set to prune instead of a job file. A job file is accepted here, too.",
 )
 @dataset_options
-@click.option("--ratio", help="Percent of each cluster to keep, 1 to 100.  [default: 25]")
+@click.option("--ratio", help="Percentage of each cluster to keep, 1 to 100.  [default: 25]")
 @click.option(
-    "--n_clusters", "--n-clusters", help="k of k-means.  [default: 20; or the job file's]"
+    "--n_clusters",
+    "--n-clusters",
+    help="Number of k-means clusters.  [default: 20, or the job file's]",
 )
-@click.option("--rank_type", "--rank-type", type=_RANK_TYPES, help="[default: cossim]")
-@click.option("--prune_type", "--prune-type", type=_PRUNE_TYPES, help="[default: diverse]")
-@click.option("--seed", help="Of chance, and of a data set's k-means.  [default: 0]")
+@click.option(
+    "--rank_type",
+    "--rank-type",
+    type=_RANK_TYPES,
+    help="Order of a cluster's rows: by chance, or by cosine to the centroid.  [default: cossim]",
+)
+@click.option(
+    "--prune_type",
+    "--prune-type",
+    type=_PRUNE_TYPES,
+    help="Which rows of that order are kept.  [default: diverse]",
+)
+@click.option(
+    "--seed", help="Random seed of the pruning, and of k-means for a named data set.  [default: 0]"
+)
 @click.option(
     "--exact_total",
     "--exact-total",
     is_flag=True,
     default=None,
-    help="Keep ratio percent of all rows exactly, not of each cluster rounded up.",
+    help="Keep --ratio percent of all rows, instead of rounding up in each cluster.",
 )
-@click.option("--output", help="Directory for the tables.  [default: out/NAME; or the job file's]")
-@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="As for run.")
-@click.option("--run-id", help="Name of this run in the ledger; by default the time.")
+@click.option("--output", help="Directory for the tables.  [default: out/NAME, or the job file's]")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY.PATH=VALUE",
+    help="Override one key of the job; may be repeated.",
+)
+@click.option("--run-id", help="Name of this run in the ledger.  [default: the time]")
 @wait_option
 def prune(
-    dataset: str,
+    config: str | None,
+    dataset: str | None,
     root: Path,
     split: str,
     limit: int | None,
@@ -87,23 +124,49 @@ def prune(
     wait: float,
     **rule: Any,
 ) -> None:
-    """Keep a percentage of each cluster: the tables pruning and pruned."""
+    """Keep a percentage of each cluster: writes the tables pruning and pruned.
+
+    Parameters
+    ----------
+    config
+        Path of the job file. Either this or ``dataset`` is given.
+    dataset
+        ``mnist``, ``fmnist`` or ``cifar10``, or the path of a job file that ends in .yml or .yaml.
+    root
+        Directory of the data set's files.
+    split
+        ``train`` or ``test``.
+    limit
+        Most pictures to use. ``None``: all.
+    representation
+        ``NAME`` or ``NAME=MODEL`` of an encoder.
+    output
+        Directory for the tables. ``None``: the default.
+    overrides
+        ``key.path=value`` settings.
+    run_id
+        Name of this run. ``None``: the time.
+    wait
+        Seconds to wait for another run.
+    **rule
+        Pruning settings by name. ``None``: not given.
+    """
     from semdedup_spark.config import load_config
     from semdedup_spark.config.loading import with_overrides
     from semdedup_spark.pipeline import held_output, label_association, run_pruning_job
 
-    named = not dataset.endswith((".yml", ".yaml"))
+    given, named = _given_source(config, dataset)
     settings, association = (*_overrides(rule, output, named), *overrides), None
     if not named:
         _refuse_dataset_options()
-        with working_job(dataset, settings, run_id, wait) as job:
+        with working_job(given, settings, run_id, wait) as job:
             record = run_pruning_job(job)
     else:
-        place = Path(output or f"out/{dataset}").resolve()
-        tree = named_job(dataset, split, place, representation)
+        place = Path(output or f"out/{given}").resolve()
+        tree = named_job(given, split, place, representation)
         with _draft(tree) as draft:
-            load_config(draft, settings)  # before the data are read and anything is written
-            images = load_named(dataset, root, split, limit)
+            load_config(draft, settings)  # refuses wrong settings before any data is read
+            images = load_named(given, root, split, limit)
             with working_job(draft, settings, run_id, wait) as job, held_output(job):
                 write_job(with_overrides(tree, settings), images, place)
                 record = run_pruning_job(job)
@@ -116,21 +179,32 @@ def prune(
     say(f"pruned {job.root.name('pruned')}")
 
 
+def _given_source(config: str | None, dataset: str | None) -> tuple[str, bool]:
+    """The job file or the name of a data set, and whether it is a name."""
+    if config is not None and dataset is None:
+        return config, False
+    if dataset is not None and config is None:
+        return dataset, not dataset.endswith((".yml", ".yaml"))
+    raise click.UsageError("give either --config JOB.YML or --dataset NAME.")
+
+
 def _refuse_dataset_options() -> None:
-    """What a job file says itself cannot be said beside it."""
+    """Refuse options whose values a job file holds itself."""
     context = click.get_current_context()
     given = click.core.ParameterSource.COMMANDLINE
     for name in ("root", "split", "limit", "representation"):
         if context.get_parameter_source(name) is given:
             raise click.UsageError(
-                f"--{name} must be left out where --dataset is a job file, whose source and embed "
-                "say it."
+                f"--{name} must be left out with a job file: its keys source and embed hold that "
+                "setting."
             )
 
 
 def _overrides(rule: dict[str, Any], output: str | None, named: bool) -> list[str]:
-    """What was said on the command line, as ``key.path=value``. The centroids of a job file are
-    shared with its scores: another seed for the pruning does not train them anew.
+    """The command line's options as ``key.path=value``.
+
+    With a job file, ``--seed`` sets only ``prune.seed``. Its centroids also serve its scores, so
+    another pruning seed must not train new ones.
     """
     keys = {name: [f"prune.{name}"] for name in rule}
     keys["n_clusters"] = ["cluster.n_clusters"]
@@ -141,57 +215,13 @@ def _overrides(rule: dict[str, Any], output: str | None, named: bool) -> list[st
 
 @contextmanager
 def _draft(tree: dict[str, Any]) -> Iterator[str]:
-    """A job file outside the output, where nothing may be written before the lease is held."""
+    """A temporary job file. Nothing may be written to the output before the lease is held."""
     import yaml
 
     with tempfile.NamedTemporaryFile("w", suffix=".yml", encoding="utf-8") as draft:
         yaml.safe_dump(tree, draft)
         draft.flush()
         yield draft.name
-
-
-def load_named(dataset: str, root: Path, split: str, limit: int | None) -> ImageSet:
-    """The pictures, at most ``limit`` of them."""
-    from semdedup_spark.datasets import load_images
-
-    images = load_images(dataset, root, split)  # type: ignore[arg-type]
-    return images if limit is None else images.sample(limit)
-
-
-def named_job(dataset: str, split: str, output: Path, representation: str) -> dict[str, Any]:
-    """The job file of a named data set, as a tree."""
-    pictures = output / "source" / f"{dataset}-{split}.parquet"
-    source = {"kind": "images", "format": "parquet", "id": "id", "content": "image"}
-    return {
-        "output": str(output),
-        "source": {**source, "path": str(pictures)},
-        "embed": embedding(dataset, representation),
-        "cluster": {"n_clusters": _USUAL_CLUSTERS},
-    }
-
-
-def embedding(dataset: str, representation: str) -> dict[str, Any]:
-    """``embed`` of a job file for ``--representation``."""
-    name, _, model = representation.partition("=")
-    if name == "pixels":
-        return {"encoder": "pixels", "image_size": _SIDES.get(dataset, 32)}
-    if name == "vgg16":
-        weights = f"vgg16:{Path(model).resolve()}" if model else "vgg16.IMAGENET1K_V1"
-        return {"encoder": "torchvision", "model": weights}
-    return {"encoder": name, "model": model} if model else {"encoder": name}
-
-
-def write_job(tree: dict[str, Any], images: ImageSet, output: Path) -> Path:
-    """The pictures and the job file, under the output; the job file's path."""
-    import yaml
-
-    from semdedup_spark.datasets.pictures import write_pictures
-
-    write_pictures(images, Path(tree["source"]["path"]))
-    job_file = output / "job.yml"
-    shown = masked_settings(tree)  # tables lie beside it, for others to read
-    job_file.write_text(yaml.safe_dump(shown, sort_keys=False), encoding="utf-8")
-    return job_file
 
 
 COMMANDS = (prune,)

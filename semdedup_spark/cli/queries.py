@@ -1,4 +1,4 @@
-"""Commands that read the tables: what thresholds would do, why a row went, a report."""
+"""Commands that only read the tables: tune thresholds, explain a row, write a report."""
 
 from __future__ import annotations
 
@@ -16,16 +16,23 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @reading_options
-@click.option("--eps", multiple=True, type=float, help="A threshold to ask for; may be repeated.")
-@click.option("--keep", multiple=True, type=float, help="A fraction to keep; may be repeated.")
-@click.option("--by", metavar="COLUMN", help="Break down by a column of the source.")
+@click.option("--eps", multiple=True, type=float, help="A threshold to evaluate; may be repeated.")
+@click.option(
+    "--keep",
+    multiple=True,
+    type=float,
+    help="A fraction of rows to keep, for which the eps is wanted; may be repeated.",
+)
+@click.option("--by", metavar="COLUMN", help="Break the result down by a column of the source.")
 @click.option(
     "--both-sides",
     is_flag=True,
-    help="Count the rows that have a duplicate exactly, not at least: compares all once more.",
+    help="Count rows that have a duplicate exactly, not as a lower bound. Compares all rows again.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-@click.option("--figure", type=_FILE, metavar="FILE.png", help="Draw it; needs the extra report.")
+@click.option(
+    "--figure", type=_FILE, metavar="FILE.png", help="Also draw a figure. Needs the extra report."
+)
 def tune(
     config: str,
     overrides: tuple[str, ...],
@@ -36,9 +43,31 @@ def tune(
     as_json: bool,
     figure: Path | None,
 ) -> None:
-    """What each eps would keep, and which eps keeps so much. Needs scores; writes no table."""
+    """Show what each eps would keep, and which eps keeps a given fraction.
+
+    Needs scores. Writes no table.
+
+    Parameters
+    ----------
+    config
+        Path of the job file.
+    overrides
+        ``key.path=value`` settings.
+    eps
+        Thresholds to evaluate.
+    keep
+        Fractions of rows to keep, for which the eps is wanted.
+    by
+        Column of the source to break the result down by.
+    both_sides
+        Count rows that have a duplicate exactly.
+    as_json
+        Print JSON instead of tables.
+    figure
+        PNG file to draw. ``None``: no figure.
+    """
     if figure is not None:
-        import matplotlib  # noqa: F401  missing, it is said now
+        import matplotlib  # noqa: F401  a missing package is reported before work starts
 
         check_writable("--figure", figure)
     job = opened_job(config, overrides, None)
@@ -58,14 +87,20 @@ def tune(
 
 @click.command()
 @reading_options
-@click.option("--id", "key", help="The row to explain, as its id is written.")
-@click.option("--sample", type=click.IntRange(min=1), help="Removals at the edge of eps instead.")
-@click.option("--seed", default=0, show_default=True, help="Of --sample, among equals.")
-@click.option("--name", help="A selection beside the main one, such as strict.")
+@click.option("--id", "key", help="Id of the row to explain.")
 @click.option(
-    "--limit", default=20, show_default=True, help="Rows to list that a kept one absorbed."
+    "--sample",
+    type=click.IntRange(min=1),
+    help="Show this many rows that were only just similar enough to be removed.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Random seed of --sample, which breaks ties."
+)
+@click.option("--name", help="A named selection, such as strict, instead of the main one.")
+@click.option(
+    "--limit", default=20, show_default=True, help="Most removed rows to list for a kept row."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def explain(
     config: str,
     overrides: tuple[str, ...],
@@ -76,9 +111,34 @@ def explain(
     limit: int,
     as_json: bool,
 ) -> None:
-    """Why a row was kept, removed or rejected; or removals that were barely similar enough."""
+    """Explain why a row was kept, removed or rejected, or show the closest removals (--sample).
+
+    Parameters
+    ----------
+    config
+        Path of the job file.
+    overrides
+        ``key.path=value`` settings.
+    key
+        Id of the row. Either this or ``sample`` is given.
+    sample
+        Number of removals close to the threshold to show.
+    seed
+        Random seed that breaks ties of ``sample``.
+    name
+        A named selection. ``None``: the main one.
+    limit
+        Most removed rows to list for a kept row.
+    as_json
+        Print JSON instead of text.
+
+    Raises
+    ------
+    click.UsageError
+        If not exactly one of ``--id`` and ``--sample`` is given.
+    """
     if (key is None) == (sample is None):
-        raise click.UsageError("give either --id or --sample")
+        raise click.UsageError("give either --id or --sample.")
     job = opened_job(config, overrides, None)
     console = open_console()
     if key is not None:
@@ -106,10 +166,12 @@ def explain(
 
 @click.command()
 @reading_options
-@click.option("--out", type=_FILE, required=True, metavar="FILE.html", help="Where to put it.")
-@click.option("--name", help="A selection beside the main one, such as strict.")
-@click.option("--by", metavar="COLUMN", help="Also shares by a column of the source.")
-@click.option("--seed", default=0, show_default=True, help="Of what is drawn at random.")
+@click.option(
+    "--out", type=_FILE, required=True, metavar="FILE.html", help="The HTML file to write."
+)
+@click.option("--name", help="A named selection, such as strict, instead of the main one.")
+@click.option("--by", metavar="COLUMN", help="Also show kept shares by a column of the source.")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the examples.")
 def report(
     config: str,
     overrides: tuple[str, ...],
@@ -118,8 +180,24 @@ def report(
     by: str | None,
     seed: int,
 ) -> None:
-    """One HTML file to look at and to send: curves, groups, edge cases, quarantine, lineage."""
-    import matplotlib  # noqa: F401  missing, it is said now
+    """Write one HTML file to read and to share: curves, groups, edge cases, quarantine, lineage.
+
+    Parameters
+    ----------
+    config
+        Path of the job file.
+    overrides
+        ``key.path=value`` settings.
+    out
+        HTML file to write.
+    name
+        A named selection. ``None``: the main one.
+    by
+        Column of the source to break kept shares down by.
+    seed
+        Random seed of the examples.
+    """
+    import matplotlib  # noqa: F401  a missing package is reported before work starts
 
     from semdedup_spark.report.html import render_report
 

@@ -1,4 +1,4 @@
-"""The command of the sweep: select, train, measure, over ratios, clusters and seeds."""
+"""The command of the sweep: select, train and measure, over ratios, clusters and seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from semdedup_spark.cli.prune import dataset_options, embedding
+from semdedup_spark.cli.named_data import embedding
+from semdedup_spark.cli.prune import dataset_options
 from semdedup_spark.report.terminal import say
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _PERCENT = click.FloatRange(1, 100)
 
 
 def _each(kind: Any) -> Any:
-    """The callback of an option of numbers and commas, each of a ``kind``."""
+    """The callback of an option that holds values of a ``kind``, separated by commas."""
 
     def read(context: click.Context, option: click.Parameter, said: str) -> tuple[Any, ...]:
         return tuple(kind.convert(part.strip(), option, context) for part in said.split(","))
@@ -29,31 +30,105 @@ def _each(kind: Any) -> Any:
 
 
 @click.command()
-@click.option("--dataset", required=True, type=click.Choice(["mnist", "fmnist", "cifar10"]))
+@click.option(
+    "--dataset",
+    required=True,
+    type=click.Choice(["mnist", "fmnist", "cifar10"]),
+    help="The data set.",
+)
 @dataset_options
-@click.option("--ratios", default="10,25,50,75", show_default=True, callback=_each(_PERCENT))
-@click.option("--clusters", default="10,20,30,40,50", show_default=True, callback=_each(_COUNT))
-@click.option("--at-ratio", type=_PERCENT, default=25, show_default=True, help="Of --clusters.")
-@click.option("--at-clusters", type=_COUNT, default=20, show_default=True, help="Of --ratios.")
-@click.option("--methods", default=_PRUNING, show_default=True, help="Also semdedup.")
-@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
-@click.option("--steps", default="200,500,1000", show_default=True, callback=_each(_COUNT))
+@click.option(
+    "--ratios",
+    default="10,25,50,75",
+    show_default=True,
+    callback=_each(_PERCENT),
+    help="Percentages to keep, separated by commas.",
+)
+@click.option(
+    "--clusters",
+    default="10,20,30,40,50",
+    show_default=True,
+    callback=_each(_COUNT),
+    help="Numbers of clusters, separated by commas.",
+)
+@click.option(
+    "--at-ratio",
+    type=_PERCENT,
+    default=25,
+    show_default=True,
+    help="Percentage kept while --clusters varies.",
+)
+@click.option(
+    "--at-clusters",
+    type=_COUNT,
+    default=20,
+    show_default=True,
+    help="Number of clusters while --ratios varies.",
+)
+@click.option(
+    "--methods",
+    default=_PRUNING,
+    show_default=True,
+    help="Selection rules, separated by commas. semdedup is another one.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Number of seeds: repetitions of each cell.",
+)
+@click.option(
+    "--steps",
+    default="200,500,1000",
+    show_default=True,
+    callback=_each(_COUNT),
+    help="Training steps after which accuracy is measured, separated by commas.",
+)
 @click.option(
     "--copies",
     type=click.FloatRange(0, 0.95),
     default=0.0,
     show_default=True,
-    help="Plant so large a share of perturbed copies among the training pictures.",
+    help="Share of perturbed copies to plant among the training pictures, 0 to 0.95.",
 )
-@click.option("--test-limit", type=click.IntRange(min=1), help="Test on so many pictures, by hash.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option(
+    "--test-limit",
+    type=click.IntRange(min=1),
+    help="Test on a sample of this many pictures, chosen by hash.",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to train on: auto, cpu, cuda or mps.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Directory for the results.",
+)
 def sweep(root: Path, output: Path, **options: Any) -> None:
-    """Train on what each selection keeps, beside random subsets of the same size.
+    """Train on what each selection keeps, and on random subsets of the same size.
 
-    Heo & Chen's run.sh: all --ratios at --at-clusters and all --clusters at --at-ratio. Stopped and
-    started again, it goes on with the first cell that results.csv does not have. In memory, without
+    As Heo & Chen's run.sh: all --ratios at --at-clusters, and all --clusters at --at-ratio. A sweep
+    that was stopped continues with the first cell that results.csv lacks. Runs in memory, without
     Spark.
+
+    Parameters
+    ----------
+    root
+        Directory of the data set's files.
+    output
+        Directory for the results.
+    **options
+        Values of the other options.
+
+    Raises
+    ------
+    click.BadParameter
+        If a method is unknown.
     """
     from semdedup_spark.experiments.cells import METHODS, sweep_cells
     from semdedup_spark.experiments.results import ResultsFile
@@ -86,7 +161,23 @@ def sweep(root: Path, output: Path, **options: Any) -> None:
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Which ones, and as what they are compared: the options of these names."""
+    """The options that choose pictures and their representation.
+
+    Attributes
+    ----------
+    dataset
+        ``mnist``, ``fmnist`` or ``cifar10``.
+    split
+        ``train`` or ``test``. ``test`` is divided into training and test pictures.
+    limit
+        Most training pictures. ``None``: all.
+    test_limit
+        Most test pictures. ``None``: all.
+    representation
+        ``NAME`` or ``NAME=MODEL`` of an encoder.
+    copies
+        Share of planted copies among the training pictures, in [0, 0.95].
+    """
 
     dataset: str
     split: str

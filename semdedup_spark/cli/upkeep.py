@@ -1,4 +1,4 @@
-"""Commands on tables that live on from night to night: new centroids, and erasure."""
+"""Commands on tables that are updated over many runs: new centroids, and erasure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,30 @@ from pathlib import Path
 import click
 
 from semdedup_spark.cli.options import job_options, wait_option, working_job
-from semdedup_spark.cli.stages import print_result
+from semdedup_spark.cli.results import print_result
 from semdedup_spark.report.terminal import say
 
-_SHOWN = 10  # of ids that are not there
+_SHOWN = 10  # unknown ids to list by name
 
 
 @click.command()
 @job_options
 @wait_option
 def recluster(config: str, overrides: tuple[str, ...], run_id: str | None, wait: float) -> None:
-    """Train new centroids on all rows, and score again by them.
+    """Train new centroids on all rows, and score all rows again.
 
-    With recall exact and a rank_by other than low and high the kept rows stay the same.
+    With recall exact and a rank_by other than low and high, the kept rows stay the same.
+
+    Parameters
+    ----------
+    config
+        Path of the job file.
+    overrides
+        ``key.path=value`` settings.
+    run_id
+        Name of this run in the ledger. ``None``: the time.
+    wait
+        Seconds to wait for another run.
     """
     from semdedup_spark.pipeline import run_recluster
 
@@ -30,9 +41,9 @@ def recluster(config: str, overrides: tuple[str, ...], run_id: str | None, wait:
 @click.command()
 @job_options
 @wait_option
-@click.option("--id", "ids", multiple=True, help="Key of a row to erase; may be repeated.")
+@click.option("--id", "ids", multiple=True, help="Id of a row to erase; may be repeated.")
 @click.option(
-    "--ids", "ids_file", type=click.Path(path_type=Path), help="A file of keys, one a line."
+    "--ids", "ids_file", type=click.Path(path_type=Path), help="A file of ids, one per line."
 )
 def forget(
     config: str,
@@ -42,10 +53,25 @@ def forget(
     ids: tuple[str, ...],
     ids_file: Path | None,
 ) -> None:
-    """Erase rows from every table, of named selections too, and bring back what only they hid.
+    """Erase rows from every table and named selection, and restore rows that only they hid.
 
-    Delete them in the source as well, or the next change of the source brings them back as new
-    rows. Old files keep them until VACUUM removes these.
+    Delete them in the source as well. Otherwise the next change of the source brings them back as
+    new rows. Old files keep them until VACUUM removes these files.
+
+    Parameters
+    ----------
+    config
+        Path of the job file.
+    overrides
+        ``key.path=value`` settings.
+    run_id
+        Name of this run in the ledger. ``None``: the time.
+    wait
+        Seconds to wait for another run.
+    ids
+        Ids of rows to erase.
+    ids_file
+        File of more ids, one per line. ``None``: none.
     """
     from semdedup_spark.pipeline import run_forget
     from semdedup_spark.pipeline.ids import read_ids
@@ -57,14 +83,14 @@ def forget(
     if done.unknown:
         shown = ", ".join(repr(id_) for id_ in done.unknown[:_SHOWN])
         more = ", ..." if len(done.unknown) > _SHOWN else ""
-        say(f"not there, or no longer: {len(done.unknown):,} ids: {shown}{more}")
-    say("Older versions of the tables still hold them. To remove those, when the retention")
-    say("time has passed (Delta's default is 7 days):")
+        say(f"not found: {len(done.unknown):,} ids: {shown}{more}")
+    say("Older versions of the tables still hold these rows. To remove them, once the retention")
+    say("time has passed (7 days by default in Delta), run:")
     for table in done.tables:
         say(f"  VACUUM {table}")
     if done.stale:
-        say("These cannot be made again with their settings and hold the rows still; make them")
-        say(f"with others, or drop them: {', '.join(done.stale)}")
+        say("These tables still hold the rows, because their settings no longer fit. Make them")
+        say(f"again with other settings, or drop them: {', '.join(done.stale)}")
 
 
 COMMANDS = (recluster, forget)

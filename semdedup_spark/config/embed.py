@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 
 from semdedup_spark.config.strict import LATER, OPERATIONAL, Number, StrictModel
 
-# Which encoders fit which kind of source; encoders/registry.py says where they are.
+# Encoders that accept each kind of source. encoders/registry.py maps them to modules.
 FITTING = {
     "text": ("minilm", "hf-text", "sentence-transformers", "open-clip"),
     "images": ("efficientnet-lite0", "torchvision", "timm", "open-clip", "pixels"),
     "vectors": ("none",),
     "image_text": ("open-clip",),
 }
-# Encoders without a model of their own, and what to name.
+# Encoders without a default model, and what the key model must hold for them.
 NEEDS_MODEL = {
     "hf-text": "a local directory or a hub id",
     "sentence-transformers": "a local directory or a hub id",
@@ -23,12 +23,50 @@ NEEDS_MODEL = {
     "timm": "such as resnet50.a1_in1k:/models/resnet50.safetensors",
     "open-clip": "such as ViT-B-16:/models/vit_b_16.safetensors, or a local directory",
 }
-# What a kind of source holds that a tower can take.
+# Towers of open-clip that each kind of source can feed.
 TOWERS = {"text": ("text",), "images": ("image",), "image_text": ("image", "text", "image+text")}
 
 
 class EmbedConfig(StrictModel):
-    """How rows become vectors."""
+    """How rows become vectors: the key ``embed`` of a job file.
+
+    Attributes
+    ----------
+    encoder
+        Name of the encoder. Default: ``minilm``, for texts.
+    model
+        Local directory, hub id, or ``name:file`` of a model. ``None``: the encoder's own.
+    trust_remote_code
+        Whether code that comes with a model may run. Default: no.
+    max_length
+        Tokens of a text, at least 8. ``None``: the model's own limit.
+    long_text
+        What happens to longer texts: ``truncate``, ``chunk-mean`` or ``reject``.
+    pooling
+        ``mean``, ``cls`` or ``last`` token. ``None``: ``mean``.
+    tower
+        ``image``, ``text`` or ``image+text``, of open-clip. ``None``: what the source holds.
+    image_size
+        Pixels per side, for encoder ``pixels``. 1 to 1024, default 32.
+    max_pixels
+        Pixels. Larger images go to quarantine before they are decoded.
+    max_decoded_mb
+        MiB that decoding one image may take. Default: 512.
+    precision
+        Arithmetic of the model: ``float32``, ``bfloat16`` or ``float16``.
+    device
+        ``auto``, ``cpu`` or ``cuda``. Does not change results.
+    batch_size
+        Payloads per forward pass, or ``auto``. Does not change results.
+    gpu_memory_fraction
+        Largest share of a GPU's memory for one worker, in (0, 1]. ``None``: all that is free.
+    storage
+        How vectors are stored in a new table: ``array`` of float, or ``binary`` float32.
+    decode_seconds
+        Seconds. A payload that takes longer to decode goes to quarantine. Default: 60.
+    commit_seconds
+        Seconds between commits to aim for. Default: 60.
+    """
 
     encoder: Literal[
         "minilm",

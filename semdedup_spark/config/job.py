@@ -13,7 +13,27 @@ from semdedup_spark.config.strict import StrictModel
 
 
 class JobConfig(StrictModel):
-    """A whole job."""
+    """A whole job: the top level of a job file.
+
+    Attributes
+    ----------
+    output
+        Directory or URI of all tables, or ``catalog.schema``.
+    source
+        Where rows come from.
+    reference
+        A second source. Rows similar to its rows are removed, and only those. ``None``: none.
+    embed
+        How rows become vectors.
+    cluster
+        How vectors are grouped.
+    score
+        How rows are compared.
+    select
+        Which rows are kept. Default: eps 0.05.
+    prune
+        The rule of ``semdedup prune``.
+    """
 
     output: str
     source: SourceConfig

@@ -1,4 +1,4 @@
-"""From YAML to a checked configuration, and from that to an identity."""
+"""Load a configuration from YAML, check it, and derive its identity."""
 
 from __future__ import annotations
 
@@ -23,9 +23,25 @@ Stage = TypeVar("Stage", bound=StrictModel)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
-    """Read a YAML job file and apply ``key.path=value`` overrides (values are YAML).
+    """Read a YAML job file and apply overrides.
 
-    Raises :class:`ConfigError` naming every wrong key, what it must be, and what was got.
+    Parameters
+    ----------
+    path
+        Path of the job file, in UTF-8.
+    overrides
+        ``key.path=value`` settings. Values are YAML.
+
+    Returns
+    -------
+    JobConfig
+        The checked configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file is unreadable, or a key is wrong. Names every wrong key, what it must be, and
+        what was got.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -44,14 +60,29 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
 
 
 def _where(error: yaml.YAMLError) -> str:
-    """What is wrong, and where, without the line itself: it may hold a secret."""
+    """The YAML problem and its position. The line itself is left out: it may hold a secret."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or type(error).__name__
     return problem if mark is None else f"{problem}, line {mark.line + 1}, column {mark.column + 1}"
 
 
 def with_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A copy with ``key.path=value`` applied, one after the other. Raises :class:`ConfigError`."""
+    """Copy a configuration tree and apply overrides in their order.
+
+    An override that is no ``key.path=value`` raises :class:`ConfigError`.
+
+    Parameters
+    ----------
+    tree
+        Nested mappings of a job file. Left unchanged.
+    overrides
+        ``key.path=value`` settings. Values are YAML.
+
+    Returns
+    -------
+    dict of str to object
+        The changed copy.
+    """
     changed = copy.deepcopy(dict(tree))
     for override in overrides:
         _apply(changed, override)
@@ -59,9 +90,22 @@ def with_overrides(tree: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
 
 
 def parse_config(tree: Mapping[str, Any]) -> JobConfig:
-    """Validate a nested mapping. Its secrets are masked in what this process prints from now on.
+    """Validate a nested mapping. This process masks its secrets in all later output.
 
-    Raises :class:`ConfigError` naming every wrong key, what it must be, and what was got.
+    Parameters
+    ----------
+    tree
+        Nested mappings of a job file.
+
+    Returns
+    -------
+    JobConfig
+        The checked configuration.
+
+    Raises
+    ------
+    ConfigError
+        Names every wrong key, what it must be, and what was got.
     """
     declare_settings(tree)
     try:
@@ -72,9 +116,24 @@ def parse_config(tree: Mapping[str, Any]) -> JobConfig:
 
 
 def checked_stage(model: type[Stage], **values: Any) -> Stage:
-    """One stage's settings, given by name as in a job file; numbers of numpy are numbers.
+    """Validate one stage's settings, given by name as in a job file.
 
-    Raises :class:`ConfigError`, which is a ``ValueError``, in the words of a job file's.
+    Parameters
+    ----------
+    model
+        Configuration model of the stage.
+    **values
+        Settings by name. NumPy scalars count as numbers.
+
+    Returns
+    -------
+    Stage
+        An instance of ``model``.
+
+    Raises
+    ------
+    ConfigError
+        A ``ValueError``, with the same message as for a job file.
     """
     plain = {
         name: value.item() if isinstance(value, np.generic) else value
@@ -88,18 +147,51 @@ def checked_stage(model: type[Stage], **values: Any) -> Stage:
 
 
 def canonical_json(tree: Any) -> str:
-    """One text for one set of settings, whatever the order of the keys."""
+    """Serialise settings to one text, whatever the order of their keys.
+
+    Parameters
+    ----------
+    tree
+        Settings: models, mappings, lists and plain values.
+
+    Returns
+    -------
+    str
+        JSON with sorted keys.
+    """
     return json.dumps(tree, sort_keys=True, default=lambda model: model.model_dump())
 
 
 def plain_settings(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of models as dicts and lists, as :func:`canonical_json` writes them."""
+    """Convert models inside settings to plain dicts and lists.
+
+    Parameters
+    ----------
+    tree
+        Settings by name.
+
+    Returns
+    -------
+    dict of str to object
+        What :func:`canonical_json` writes, parsed again.
+    """
     plain: dict[str, Any] = json.loads(canonical_json(tree))
     return plain
 
 
 def fingerprint(tree: Any) -> str:
-    """SHA-256 of :func:`canonical_json`, in hex."""
+    """Hash settings.
+
+    Parameters
+    ----------
+    tree
+        Settings: models, mappings, lists and plain values.
+
+    Returns
+    -------
+    str
+        SHA-256 of :func:`canonical_json`, 64 hexadecimal digits.
+    """
     return hashlib.sha256(canonical_json(tree).encode()).hexdigest()
 
 
@@ -121,5 +213,7 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     except yaml.YAMLError:
         got = masked_tree({leaf: value})[leaf] if "options" not in parents else MASK
         raise ConfigError(f"--set {key} must have a YAML value. Got {got!r}.") from None
-    if leaf in ("eps", "keep") and parents == ["select"]:  # the later of the two rules wins
+    if leaf in ("eps", "keep") and parents == [
+        "select"
+    ]:  # the later of the two keys replaces the other
         node.pop({"eps": "keep", "keep": "eps"}[leaf], None)

@@ -1,4 +1,7 @@
-"""What each key must be, said from its type: the same words whatever was got."""
+"""Error messages that say what each key must be, derived from its type.
+
+The same key gets the same words, whatever value was got.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,19 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class _Place:
-    """A key: its path, its type, the bounds of its value, and whether all of a path was walked."""
+    """A key of the configuration.
+
+    Attributes
+    ----------
+    path
+        Names from the top level to the key.
+    kind
+        Type of its value.
+    bounds
+        Limits of its value, as pydantic stores them.
+    whole
+        Whether the whole location that pydantic reported was followed.
+    """
 
     path: tuple[str, ...]
     kind: Any
@@ -82,21 +97,21 @@ def _explain(problem: Any, place: _Place) -> tuple[str, str]:
 
 
 def _given(problem: Any, place: _Place) -> Any:
-    """The value of the key, of which a problem lies deeper, inside of a union."""
+    """The value of the key, where pydantic reports a problem deeper inside a union."""
     inner, value = problem["loc"][len(place.path) :], problem["input"]
     names = [step for step in inner[1:] if not isinstance(step, int)]
     return {names[-1]: value} if names and problem["type"] != "missing" else value
 
 
 def _quoted(value: Any, place: _Place) -> str:
-    if "options" in place.path:  # which may be a secret
+    if "options" in place.path:  # an option may hold a secret
         return f"{MASK}, {_PLAIN.get(type(value), type(value).__name__)}"
     text = repr(masked_tree(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def _place(model: type[BaseModel], loc: Sequence[Any]) -> _Place:
-    """Where pydantic's ``loc`` leads, up to where it names a member of a union."""
+    """Follow pydantic's ``loc`` until it names a member of a union."""
     kind: Any = model
     bounds: tuple[Any, ...] = ()
     path: list[str] = []
@@ -120,7 +135,7 @@ def _fields(kind: Any) -> Mapping[str, Any]:
 
 
 def _bare(kind: Any) -> Any:
-    """The type without its bounds, and without null."""
+    """The type without its bounds and without ``None``."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) in (Union, UnionType):

@@ -10,13 +10,24 @@ from pydantic import Field, field_validator, model_validator
 
 from semdedup_spark.config.strict import Number, StrictModel
 
-# Catalogs fold the case of table names; paths do not.
+# Lower case only: catalogs ignore the case of table names, paths do not.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class MustAgree(StrictModel):
-    """What a row must share with the row that it would be removed for: the value of a column, or
-    what a Java regular expression finds in it, in any order; Spark checks it before any work.
+    """What a row must share with the row that it would be removed for.
+
+    It is the value of a column, or all that a Java regular expression finds in it, in any order.
+    Spark checks the expression before any work.
+
+    Attributes
+    ----------
+    wording
+        What a value must be, for error messages.
+    column
+        Column of the source.
+    pattern
+        Java regular expression. ``None``: the whole value.
     """
 
     wording: ClassVar[str] = "the name of a column, or {column: its name, pattern: text or null}"
@@ -33,7 +44,25 @@ Fraction = Annotated[Number, Field(ge=0, le=1)]
 
 
 class SelectConfig(StrictModel):
-    """Which rows are kept. Without either key: eps 0.05."""
+    """Which rows are kept: the key ``select`` of a job file. Without eps and keep: eps 0.05.
+
+    Attributes
+    ----------
+    eps
+        Threshold in (0, 1): rows with a similarity above 1 - eps to an earlier row are removed.
+    keep
+        Fraction of rows to keep, in (0, 1), instead of ``eps``.
+    resolution
+        ``paper``, ``cover`` or ``components``: which rows of a group stay.
+    name
+        Name of a selection beside the main one. ``None``: the main one.
+    must_agree
+        What a removed row must share with its neighbor. Default: nothing.
+    max_removed_fraction
+        Share in [0, 1]. A selection that would remove more is stopped. ``None``: no limit.
+    max_removed_fraction_by
+        The same limit for each value of a column, by the column's name.
+    """
 
     eps: Number | None = Field(default=None, gt=0, lt=1)
     keep: Number | None = Field(default=None, gt=0, lt=1)
@@ -73,12 +102,12 @@ class SelectConfig(StrictModel):
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Regular expressions that Spark must understand."""
+        """Regular expressions that Spark must be able to compile."""
         return tuple(a.pattern for a in self.must_agree if a.pattern is not None)
 
     @property
     def columns(self) -> dict[str, tuple[str, ...]]:
-        """Columns of the source that it needs, by the key that names them."""
+        """Columns of the source that the selection needs, by the key that names them."""
         agreeing = tuple(agreement.column for agreement in self.must_agree)
         return {
             "select.must_agree": agreeing,

@@ -10,9 +10,9 @@ from semdedup_spark.config.strict import LATER, StrictModel
 from semdedup_spark.sql_text import variable_in
 
 CONTENT_HASH = "content_hash()"
-# Where Spark's JSON and CSV readers put what they cannot parse, unless told otherwise.
+# Default column in which Spark's JSON and CSV readers put records that they cannot parse.
 CORRUPT_RECORD = "_corrupt_record"
-# Formats whose reader knows which is the key and which the content.
+# Formats that define the key and the content themselves.
 _SELF_DESCRIBING = ("files", "webdataset", "npy")
 _KINDS_OF_FORMAT = {
     "files": ("images",),
@@ -22,7 +22,43 @@ _KINDS_OF_FORMAT = {
 
 
 class SourceConfig(StrictModel):
-    """Where rows come from."""
+    """Where rows come from: the keys ``source`` and ``reference`` of a job file.
+
+    Attributes
+    ----------
+    kind
+        What a row holds: ``text``, ``images``, ``vectors`` or ``image_text``.
+    format
+        Format of the files at ``path``. ``None`` with ``table``.
+    path
+        File, directory, glob or URI. Either this or ``table`` is set.
+    table
+        Name of a catalog table.
+    version
+        Version of a Delta table. ``None``: the newest.
+    id
+        Key column, or ``content_hash()``. ``None``: the format's own key.
+    content
+        Column to embed. ``None``: the format's own content.
+    text
+        Captions of kind ``image_text``: a column or a member. ``None``: ``txt``.
+    batch
+        Whole-number column with the batch of a row. ``None``: runs count the batches.
+    dtype
+        Type of numbers in binary vectors. ``None``: float32, unless a sample looks like another.
+    dimension
+        Length of the vectors. Others go to quarantine. ``None``: the most common length.
+    max_bytes
+        Bytes. Larger payloads go to quarantine. Default: 256 MiB, at most 1 GiB.
+    columns
+        Source columns to carry to the output. ``None``: all.
+    types
+        SQL types of jsonl and csv columns. ``None``: inferred for jsonl, strings for csv.
+    metadata
+        File with ids or columns of npy vectors. ``None``: none.
+    options
+        Options of Spark's reader, as strings.
+    """
 
     kind: Literal["text", "images", "vectors", "image_text"]
     format: Literal["delta", "parquet", "jsonl", "csv", "files", "webdataset", "npy"] | None = None
@@ -70,15 +106,27 @@ class SourceConfig(StrictModel):
 
     @property
     def unreadable(self) -> str | None:
-        """The column, of formats jsonl and csv, to which the reader adds the text of a record that
-        it could not parse; other formats have none, and may have a column of that name.
+        """Column for the text of records that the jsonl and csv readers could not parse.
+
+        Other formats have none (``None``), and may have an ordinary column of that name.
         """
         if self.format not in ("jsonl", "csv"):
             return None
         return self.option("columnNameOfCorruptRecord") or CORRUPT_RECORD
 
     def option(self, name: str) -> str | None:
-        """The reader's option of this name, in any case; ``None`` where it is not set."""
+        """Look an option of Spark's reader up, ignoring the case of its name.
+
+        Parameters
+        ----------
+        name
+            Name of the option.
+
+        Returns
+        -------
+        str or None
+            Its value. ``None``: not set.
+        """
         return next((v for k, v in self.options.items() if k.lower() == name.lower()), None)
 
     def _check_place(self) -> None:

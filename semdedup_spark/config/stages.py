@@ -9,12 +9,38 @@ from pydantic import Field, field_validator
 from semdedup_spark.config.strict import OPERATIONAL, Number, StrictModel
 from semdedup_spark.rank_by import parse_rank_by
 
-# A unit needs its vectors, a copy in rank order and the products of a block pair.
+# A unit holds its vectors, a copy in rank order, and the products of a block pair.
 _COPIES_IN_UNIT = 3
 
 
 class ClusterConfig(StrictModel):
-    """How vectors are grouped."""
+    """How vectors are grouped: the key ``cluster`` of a job file.
+
+    Attributes
+    ----------
+    n_clusters
+        Number of clusters, or ``auto``: the cheapest number.
+    seed
+        Random seed. Default: 0.
+    centroids
+        Table of centroids to use instead of training. ``None``: train.
+    sample_per_cluster
+        Rows of the training sample for each cluster. Default: 256.
+    sample_memory_mb
+        MiB of vectors that the sample may hold. Default: 1024.
+    task_memory_mb
+        MiB of vectors that one task may hold. Default: 1024.
+    levels
+        1, 2, or ``auto``: 2 above 4,096 clusters.
+    seeding
+        Source of the first centroids: ``plusplus``, ``rows`` or ``mllib``.
+    max_iterations
+        Most iterations of spherical k-means. Default: 20.
+    tolerance
+        Relative growth of the mean similarity below which training stops. Default: 0.001.
+    retrain
+        When a changed source leads to new centroids: ``never``, ``auto`` or ``on_change``.
+    """
 
     n_clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     seed: int = Field(default=0, ge=0)
@@ -27,7 +53,7 @@ class ClusterConfig(StrictModel):
 
     @property
     def wanted_levels(self) -> int | None:
-        """``None``: to be chosen."""
+        """Number of levels, 1 or 2. ``None``: still to be chosen."""
         return None if self.levels == "auto" else self.levels
 
     max_iterations: int = Field(default=20, ge=0)
@@ -38,13 +64,37 @@ class ClusterConfig(StrictModel):
 
 
 class ProbeBudget(StrictModel):
-    """At most so many other clusters that a row visits, nearest border first."""
+    """Limit on the other clusters that a row visits, nearest border first.
+
+    Attributes
+    ----------
+    probes
+        Most other clusters per row, at least 0.
+    """
 
     probes: int = Field(ge=0)
 
 
 class ScoreConfig(StrictModel):
-    """How rows are compared."""
+    """How rows are compared: the key ``score`` of a job file.
+
+    Attributes
+    ----------
+    rank_by
+        Which row survives: ``low``, ``high``, ``random``, or an SQL ``ORDER BY`` list.
+    recall
+        ``cluster``, ``exact``, or a :class:`ProbeBudget`.
+    eps_max
+        Largest eps that can be selected later, in (0, 1). Default: 0.3.
+    seed
+        Random seed of ``rank_by: random``. Default: 0.
+    unit_memory_mb
+        MiB that one unit of comparison may need in a worker. Default: 256.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    precision
+        ``float32``, or ``float16`` for products on a GPU.
+    """
 
     rank_by: str = "low"
     recall: Literal["cluster", "exact"] | ProbeBudget = "cluster"
@@ -57,7 +107,18 @@ class ScoreConfig(StrictModel):
     )
 
     def unit_rows(self, dimension: int) -> int:
-        """Most vectors that fit in the memory of a unit."""
+        """Compute how many vectors fit in the memory of a unit.
+
+        Parameters
+        ----------
+        dimension
+            Length of a vector.
+
+        Returns
+        -------
+        int
+            Number of rows, at least 2.
+        """
         return max(2, self.unit_memory_mb * 2**20 // (4 * dimension * _COPIES_IN_UNIT))
 
     @field_validator("rank_by")

@@ -1,4 +1,4 @@
-"""Data sets of pictures by their names: MNIST, Fashion-MNIST and CIFAR-10."""
+"""Image data sets by name: MNIST, Fashion-MNIST and CIFAR-10."""
 
 from semdedup_spark.datasets.named import NAMES, ImageSet, load_images
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 from Parquet files of encoded images, or from torchvision's own folder."""
+"""Read CIFAR-10 from Parquet files of encoded images, or from torchvision's own folder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,24 @@ _Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 
 
 def read_cifar10(root: Path, split: str) -> _Arrays | None:
-    """((n, 32, 32, 3) uint8, (n,) int64) in the original order, or ``None`` where there is nothing.
-    Raises :class:`SourceError` for files that are damaged or hold other pictures.
+    """Read one split of CIFAR-10 in its original order.
 
-    Parquet: a column ``image`` or ``img``, of bytes or a struct with ``bytes``, and ``label``; the
-    split is a column ``split``, or the beginning of the file's name, as on Hugging Face. Where
-    there is a column ``cifar_index`` it gives the order.
+    Parquet files need a column ``image`` or ``img`` (bytes, or a struct with a field ``bytes``) and
+    a column ``label``. The split is read from a column ``split``; without it, file names begin with
+    the split, as on Hugging Face. A column ``cifar_index``, if present, gives the order. Raises
+    :class:`SourceError` for files that are damaged or hold pictures of another size.
+
+    Parameters
+    ----------
+    root
+        Folder that holds the files directly, in ``cifar10/`` or in ``plain_text/``.
+    split
+        ``train`` or ``test``.
+
+    Returns
+    -------
+    tuple or None
+        Pixels, (n, 32, 32, 3) uint8 RGB, and labels, (n,) int64. ``None`` if no files are found.
     """
     for folder in (root, root / "cifar10", root / "plain_text"):
         files = [path for path in sorted(folder.glob("*.parquet")) if _may_hold(path, split)]
@@ -62,8 +74,8 @@ def _from_parquet(files: list[Path], split: str) -> _Arrays | None:
         picture = _decoded(payload.as_py())
         if picture.shape != pixels.shape[1:]:
             raise SourceError(
-                f"{files[0].parent} must hold pictures of 32 x 32, as CIFAR-10's are. Row {row} of "
-                f"{split} is of shape {picture.shape}."
+                f"{files[0].parent} must hold pictures of 32 x 32 pixels, as CIFAR-10 does. Got "
+                f"shape {picture.shape} in row {row} of {split}."
             )
         pixels[row] = picture
     return pixels, table["label"].to_numpy().astype(np.int64)
@@ -79,12 +91,12 @@ def _decoded(payload: bytes) -> npt.NDArray[Any]:
 def _from_torchvision(folder: Path, split: str) -> _Arrays:
     from torchvision.datasets import CIFAR10
 
-    # torchvision compares the pickles with their published checksums before it opens them.
+    # Opening the pickles is safe: torchvision first compares them with their published checksums.
     try:
         data = CIFAR10(str(folder), train=split == "train")
     except (RuntimeError, OSError, EOFError) as error:
         raise SourceError(
             f"{folder / _BATCHES} must hold CIFAR-10 as torchvision unpacks it. Got: {error}",
-            hint="remove the folder, and it is downloaded again.",
+            hint="remove the folder to download it again.",
         ) from error
     return data.data, np.array(data.targets, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The idx format of MNIST: a magic number, the shape, the bytes."""
+"""Read the idx format of MNIST: a magic number, the shape, then the values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,22 @@ _UINT8 = 0x08
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """The array in an idx file of unsigned bytes, gzipped or not.
+    """Read an idx file of unsigned bytes.
 
-    Raises :class:`SourceError` where it is none, or is cut.
+    Parameters
+    ----------
+    path
+        The file. It is decompressed with gzip if its name ends in ``.gz``.
+
+    Returns
+    -------
+    NDArray
+        uint8, with the shape that the header gives.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read, is not an idx file of unsigned bytes, or is truncated.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     try:
@@ -26,10 +39,12 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} must be a readable idx file. Got: {error}") from error
     if len(content) < 4 or content[:3] != bytes([0, 0, _UINT8]):
-        raise SourceError(f"{path} must be an idx file of unsigned bytes. It starts otherwise.")
+        raise SourceError(
+            f"{path} must be an idx file of unsigned bytes. Got other first bytes: {content[:4]!r}."
+        )
     axes = content[3]
     if len(content) < 4 + 4 * axes:
-        raise SourceError(f"{path} must have a whole header. It ends after {len(content)} bytes.")
+        raise SourceError(f"{path} must have a whole header. Got only {len(content)} bytes.")
     shape = np.frombuffer(content, ">u4", axes, 4).astype(int)
     data = np.frombuffer(content, np.uint8, offset=4 + 4 * axes)
     if len(data) != shape.prod():

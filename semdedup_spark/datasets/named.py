@@ -1,4 +1,4 @@
-"""From a name and a folder to pictures, labels and ids."""
+"""Load an image data set by its name: pixels, labels and original positions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from semdedup_spark.kernels.vectors import IndexArray
 NAMES = ("mnist", "fmnist", "cifar10")
 Split = Literal["train", "test"]
 
-# Folders under the root that people and torchvision use. Their files have the same names, so both
-# are taken from one folder; the root itself is looked at last, and not where it bears the other's
-# name.
+# Folders under the root that people and torchvision use. MNIST and Fashion-MNIST have files of the
+# same names, so images and labels must come from one folder. The root itself is searched last, and
+# only if its own name is not a folder name of the other data set.
 _FOLDERS = {
     "mnist": ("mnist", "MNIST/raw"),
     "fmnist": ("fmnist", "fashion_mnist", "fashion-mnist", "FashionMNIST/raw"),
@@ -31,8 +31,20 @@ _PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 
 @dataclass(frozen=True)
 class ImageSet:
-    """n pictures. ``pixels``: (n, h, w) or (n, h, w, 3) uint8; ``labels``: (n,) int64;
-    ``index``: (n,) int64, their places in the original order of the split.
+    """n labelled pictures of one split.
+
+    Attributes
+    ----------
+    name
+        ``mnist``, ``fmnist`` or ``cifar10``.
+    split
+        ``train`` or ``test``.
+    pixels
+        (n, h, w) uint8 grey, or (n, h, w, 3) uint8 RGB.
+    labels
+        (n,) int64. Class of each picture.
+    index
+        (n,) int64. Position of each picture in the original order of the split.
     """
 
     name: str
@@ -45,34 +57,72 @@ class ImageSet:
         return len(self.labels)
 
     def take(self, rows: npt.ArrayLike) -> ImageSet:
-        """The rows at these positions, in this order."""
+        """Select rows by position.
+
+        Parameters
+        ----------
+        rows
+            (m,) integers or (n,) booleans. Positions in this set, in the wanted order.
+
+        Returns
+        -------
+        ImageSet
+            The m selected pictures, in the order of ``rows``.
+        """
         at = np.asarray(rows)
         return ImageSet(self.name, self.split, self.pixels[at], self.labels[at], self.index[at])
 
     def sample(self, n: int, seed: int = 0) -> ImageSet:
-        """``n`` rows chosen by a seeded hash of their index, in the original order; all rows where
-        there are no more. A smaller sample is a part of a larger one.
+        """Choose rows by a seeded hash of their index.
+
+        With one seed, a smaller sample is a subset of a larger one.
+
+        Parameters
+        ----------
+        n
+            Number of rows wanted. All rows are taken if there are fewer.
+        seed
+            Seed of the hash.
+
+        Returns
+        -------
+        ImageSet
+            The chosen pictures, in the order of this set.
         """
         chosen = np.argsort(hash_ids(self.index, seed), kind="stable")[:n]
         return self.take(np.sort(chosen))
 
 
 def load_images(name: str, root: Path, split: Split, *, fetch: bool = True) -> ImageSet:
-    """The split of a data set, read from under ``root``; where it is not there and ``fetch``, first
-    downloaded to ``root`` by torchvision.
+    """Load one split of a data set from ``root``, downloading it first if necessary.
 
-    Raises :class:`ConfigError` for an unknown name and :class:`SourceError`, saying where it was
-    looked for, where the files are missing and cannot be downloaded.
+    Parameters
+    ----------
+    name
+        ``mnist``, ``fmnist`` or ``cifar10``.
+    root
+        Folder that holds the files, directly or in a folder named after the data set.
+    split
+        ``train`` or ``test``.
+    fetch
+        Whether torchvision may download missing files to ``root``.
+
+    Returns
+    -------
+    ImageSet
+        All pictures of the split, in their original order.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+    SourceError
+        If the files are damaged, or are missing and cannot be downloaded. The message names the
+        folders searched.
     """
     if name not in NAMES:
         raise ConfigError(f"the data set must be {', '.join(NAMES)} or a job file. Got {name!r}.")
-    found = _read(name, root, split)
-    if found is None:
-        why = download(name, root) if fetch else "not tried"
-        found = _read(name, root, split)
-        if found is None:
-            raise _missing(name, root, split, why)
-    pixels, labels = found
+    pixels, labels = _read_or_download(name, root, split, fetch)
     if len(pixels) != len(labels):
         raise SourceError(
             f"{name} {split} must have a label for each picture. Got {len(pixels)} pictures and "
@@ -82,6 +132,16 @@ def load_images(name: str, root: Path, split: Split, *, fetch: bool = True) -> I
 
 
 _Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+
+
+def _read_or_download(name: str, root: Path, split: Split, fetch: bool) -> _Arrays:
+    found = _read(name, root, split)
+    if found is None:
+        outcome = download(name, root) if fetch else "not tried"
+        found = _read(name, root, split)
+        if found is None:
+            raise _missing(name, root, split, outcome)
+    return found
 
 
 def _read(name: str, root: Path, split: Split) -> _Arrays | None:
@@ -107,7 +167,7 @@ def _idx_file(folder: Path, split: Split, what: str) -> Path | None:
     return next((path for path in files if path.is_file()), None)
 
 
-def _missing(name: str, root: Path, split: Split, why: str) -> SourceError:
+def _missing(name: str, root: Path, split: Split, outcome: str) -> SourceError:
     if name == "cifar10":
         wanted = "*.parquet in it or in cifar10/, or torchvision's cifar-10-batches-py/"
     else:
@@ -121,6 +181,7 @@ def _missing(name: str, root: Path, split: Split, why: str) -> SourceError:
     beside = _read(name, root, other) is not None
     hint = f"the {other} split is there: --split {other}." if beside else "copy the files there."
     return SourceError(
-        f"--root {root} must hold {name}'s {split} split: {wanted}. It does not; download: {why}.",
+        f"--root {root} must hold the {split} split of {name}: {wanted}. It does not. Download: "
+        f"{outcome}.",
         hint=hint,
     )

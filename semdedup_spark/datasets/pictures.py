@@ -1,4 +1,4 @@
-"""An image set as rows: id, split, index, label and a PNG."""
+"""Write an image set as table rows: id, split, index, label and a PNG image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,18 @@ _ROWS_PER_GROUP = 4096
 
 
 def to_png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """A picture, (h, w) grey or (h, w, 3) RGB, as a PNG; no value is lost."""
+    """Encode a picture as a PNG, without loss.
+
+    Parameters
+    ----------
+    pixels
+        (h, w) uint8 grey, or (h, w, 3) uint8 RGB.
+
+    Returns
+    -------
+    bytes
+        The PNG file.
+    """
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -29,12 +40,34 @@ def to_png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def picture_ids(images: ImageSet) -> list[str]:
-    """``train-00042`` for each row: its split and its place there."""
+    """Make an id for each picture from its split and index, such as ``train-00042``.
+
+    Parameters
+    ----------
+    images
+        n pictures.
+
+    Returns
+    -------
+    list[str]
+        n ids.
+    """
     return [f"{images.split}-{index:05d}" for index in images.index]
 
 
 def picture_rows(images: ImageSet) -> pa.Table:
-    """Id, split, index, label and image (PNG) of every row."""
+    """Make one table row for each picture.
+
+    Parameters
+    ----------
+    images
+        n pictures.
+
+    Returns
+    -------
+    pyarrow.Table
+        n rows with the columns ``id``, ``split``, ``index``, ``label`` and ``image`` (PNG bytes).
+    """
     columns: dict[str, Any] = {
         "id": picture_ids(images),
         "split": [images.split] * len(images),
@@ -46,8 +79,17 @@ def picture_rows(images: ImageSet) -> pa.Table:
 
 
 def write_pictures(images: ImageSet, path: Path) -> None:
-    """:func:`picture_rows` as a Parquet file; left untouched where it already holds them, so that
-    what was made from it stays valid.
+    """Write :func:`picture_rows` to a Parquet file.
+
+    A file that already holds these rows is left untouched, so that results computed from it stay
+    valid.
+
+    Parameters
+    ----------
+    images
+        n pictures.
+    path
+        File to write. Missing parent folders are created.
     """
     fingerprint = _fingerprint(images)
     if path.is_file():

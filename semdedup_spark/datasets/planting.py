@@ -1,4 +1,4 @@
-"""Redundancy of a known amount: perturbed copies among the originals."""
+"""Make a data set of known redundancy by planting perturbed copies among its originals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ from semdedup_spark.kernels.vectors import IndexArray
 
 @dataclass(frozen=True)
 class Planted:
-    """``images``: n rows; ``original``: (n,) int64, for a copy the row that it is a copy of, for an
-    original its own number.
+    """An image set in which some rows are perturbed copies of others.
+
+    Attributes
+    ----------
+    images
+        n pictures, originals and copies in random order.
+    original
+        (n,) int64. Row number of the original: for a copy the row it was copied from, for an
+        original its own row.
     """
 
     images: ImageSet
@@ -22,7 +29,7 @@ class Planted:
 
     @property
     def is_copy(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether the row was planted."""
+        """(n,) bool. Whether each row is a planted copy."""
         copies: npt.NDArray[np.bool_] = self.original != np.arange(len(self.original))
         return copies
 
@@ -30,11 +37,30 @@ class Planted:
 def plant_copies(
     images: ImageSet, rate: float, *, copied: float = 0.1, noise: float = 6.0, seed: int = 0
 ) -> Planted:
-    """As many rows as ``images``, of which a share ``rate`` are perturbed copies, in random order.
+    """Replace a share of the pictures by perturbed copies of the others.
 
-    The other ``1 - rate`` are the first rows of a shuffle; only a share ``copied`` of these is
-    copied, so that redundancy is uneven, as it is on the web. A copy has another brightness (0.9 to
-    1.1 times), Gaussian noise of ``noise`` grey values, and half of them are moved by one pixel.
+    The originals are the first ``1 - rate`` of the rows after a shuffle. A copy differs from its
+    original in brightness (0.9 to 1.1 times) and by Gaussian noise; half of the copies are also
+    shifted by one pixel.
+
+    Parameters
+    ----------
+    images
+        n pictures.
+    rate
+        Share of the result that is copies, in [0, 1).
+    copied
+        Share of the originals that is ever copied, in (0, 1]. A small share makes redundancy
+        uneven, as it is on the web.
+    noise
+        Standard deviation of the noise, in grey values (0 to 255).
+    seed
+        Seed of all random choices.
+
+    Returns
+    -------
+    Planted
+        n rows in random order, with the original of each.
     """
     random = np.random.default_rng(seed)
     n = len(images)

@@ -1,1 +1,1 @@
-"""The demonstration: real text that every installation has, and a walk through the result."""
+"""The demonstration: a text corpus that every installation has, and a tour of the result."""

@@ -17,13 +17,25 @@ from itertools import islice
 from pathlib import Path
 
 LIBRARIES = ("pyspark", "pandas", "numpy", "pyarrow", "torch", "transformers", "stdlib")
-# Tests describe themselves; vendored packages would count twice.
+# Docstrings of tests describe only tests. Vendored packages would be counted twice.
 _SKIPPED = {"tests", "test", "testing", "_vendor", "vendor", "site-packages", "idlelib", "lib2to3"}
 
 
 @dataclass(frozen=True)
 class Docstring:
-    """``id``: qualified name; ``library``; ``kind``: function, method or class; ``text``."""
+    """One docstring of an installed library.
+
+    Attributes
+    ----------
+    id
+        Qualified name of its function, method or class.
+    library
+        Name of the library.
+    kind
+        ``function``, ``method`` or ``class``.
+    text
+        The docstring.
+    """
 
     id: str
     library: str
@@ -32,12 +44,23 @@ class Docstring:
 
 
 def collect_docstrings(n_rows: int, libraries: tuple[str, ...] = LIBRARIES) -> list[Docstring]:
-    """At most ``n_rows`` docstrings, about as many from each library as it can give.
+    """Collect docstrings, about equally many from each library.
 
     The same installation gives the same list. Each library's largest files come first: they hold
-    the families (``tan`` and ``cot``, ``as_ordered`` and ``as_unordered``) that make the result
-    worth reading, and only as many files are parsed as are needed. Libraries that are not
-    installed are left out.
+    families such as ``tan`` and ``cot``, or ``as_ordered`` and ``as_unordered``, which make the
+    result worth reading. Only as many files are parsed as are needed.
+
+    Parameters
+    ----------
+    n_rows
+        Most docstrings to collect.
+    libraries
+        Top-level packages, or ``stdlib``. Those that are not installed are left out.
+
+    Returns
+    -------
+    list of Docstring
+        At most ``n_rows`` docstrings, grouped by library.
     """
     sources = {library: _library(library) for library in libraries}
     taken: dict[str, list[Docstring]] = {library: [] for library in libraries}
@@ -54,8 +77,21 @@ def collect_docstrings(n_rows: int, libraries: tuple[str, ...] = LIBRARIES) -> l
 
 
 def write_corpus(rows: list[Docstring], directory: Path) -> Path:
-    """Write ``docstrings.jsonl.gz`` into ``directory``; equal rows give an equal file, and a file
-    that is already equal is left untouched, so that a job on it sees no change.
+    """Write ``docstrings.jsonl.gz``. Equal rows give an equal file.
+
+    A file that is already equal is left untouched, so that a job on it sees no change.
+
+    Parameters
+    ----------
+    rows
+        Docstrings to write.
+    directory
+        Directory of the file. Made where it is missing.
+
+    Returns
+    -------
+    Path
+        Path of the file.
     """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "docstrings.jsonl.gz"
@@ -84,14 +120,14 @@ def _library(name: str) -> Iterator[Docstring]:
 def _source_root(name: str) -> Path | None:
     if name == "stdlib":
         return Path(sysconfig.get_path("stdlib"))
-    spec = importlib.util.find_spec(name)  # of a top-level package: looks, does not import
+    spec = importlib.util.find_spec(name)  # finds a top-level package without importing it
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
 def _module(path: Path, module: str, library: str) -> Iterator[Docstring]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError):  # templates and files of other Python versions
+    except (SyntaxError, ValueError):  # a template, or a file for another Python version
         return
     yield from _definitions(tree, module, library, in_class=False)
 

@@ -1,4 +1,4 @@
-"""``semdedup demo``: the main job on the docstring corpus, and what to learn from the result."""
+"""``semdedup demo``: run the job on the docstring corpus, and show what the result teaches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ score: {{rank_by: low, eps_max: 0.3}}
 select: {{eps: 0.05}}
 """
 _EXAMPLES = 5
-# Opposites that differ in one word: nearly equal to the model, and a mistake to remove.
+# Opposites that differ in one word. The model finds them nearly equal; removing one is a mistake.
 _OPPOSITES = r"\.(as_ordered|cot|nsmallest|lstrip|isna|cummax)$"
 _MISTAKES = 4
 _LOOSE_EPS = 0.2
@@ -39,13 +39,25 @@ def run_demo(
     overrides: Sequence[str],
     print_result: Callable[[Job, JobSummary], None],
 ) -> None:
-    """Write the corpus and its job file under ``output``, run the job, show what it did."""
+    """Write the corpus and its job file, run the job, and show examples of its result.
+
+    Parameters
+    ----------
+    output
+        Directory for the corpus, the job file and the tables.
+    n_rows
+        Number of docstrings to read.
+    overrides
+        ``key.path=value`` settings.
+    print_result
+        Prints the summary of a job that has run.
+    """
     output = output.resolve()
     rows = collect_docstrings(n_rows)
     corpus = write_corpus(rows, output / "corpus")
     say(f"{len(rows):,} docstrings of {len({row.library for row in rows})} libraries", err=True)
     job_file = output / "job.yml"
-    # JSON's strings are YAML's, whatever a path holds.
+    # A JSON string is a valid YAML string, whatever characters the path holds.
     places = {"output": str(output / "tables"), "corpus": str(corpus)}
     quoted = {name: json.dumps(place, ensure_ascii=False) for name, place in places.items()}
     job_file.write_text(_JOB.format(**quoted), encoding="utf-8")

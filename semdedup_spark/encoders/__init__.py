@@ -1,1 +1,1 @@
-"""Pre-trained models behind one Protocol: payloads in, vectors out. No Spark, no storage."""
+"""Pre-trained models behind one protocol: payloads in, vectors out. No Spark and no storage."""

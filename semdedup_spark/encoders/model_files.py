@@ -1,4 +1,4 @@
-"""Which packages and files an encoder needs. Reads files, loads nothing."""
+"""Find the packages and files that an encoder needs. Files are read, but no model is loaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,22 @@ from semdedup_spark.errors import EnvironmentProblem
 
 
 def need_packages(encoder: str, extra: str, *packages: str) -> None:
-    """Raise :class:`EnvironmentProblem` for the first that is not installed; ``extra`` has it."""
+    """Check that packages are installed.
+
+    Parameters
+    ----------
+    encoder
+        Name of the encoder, for the error message.
+    extra
+        Extra of this distribution that installs the packages.
+    *packages
+        Import names of the packages.
+
+    Raises
+    ------
+    EnvironmentProblem
+        For the first package that is not installed.
+    """
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise EnvironmentProblem(
@@ -24,24 +39,56 @@ def need_packages(encoder: str, extra: str, *packages: str) -> None:
 
 
 def files_digest(files: Iterable[Path]) -> str:
-    """SHA-256 of the files' bytes, one after the other, in hex. Read again when a file changes."""
+    """Hash the content of files.
+
+    The result is cached until the size or the modification time of a file changes.
+
+    Parameters
+    ----------
+    files
+        Files, in the order in which their bytes are hashed.
+
+    Returns
+    -------
+    str
+        SHA-256 of the concatenated bytes, 64 hex digits.
+    """
     paths = tuple(files)
     stats = [path.stat() for path in paths]
     return _sha256(paths, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
 
 
 def from_hub(spec: EncoderSpec, function: str, repo: str, **arguments: Any) -> str:
-    """A path that ``huggingface_hub``'s ``function`` gives; asks the hub for what is not cached.
+    """Call a download function of ``huggingface_hub``. Only what is not cached is downloaded.
 
-    Raises :class:`EnvironmentProblem`.
+    Parameters
+    ----------
+    spec
+        Encoder whose model is wanted, for the error message.
+    function
+        Name of the function, such as ``snapshot_download``.
+    repo
+        Id of the repository.
+    **arguments
+        Further arguments of the function.
+
+    Returns
+    -------
+    str
+        Path of the file or folder in the hub's cache.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If the hub does not give the model.
     """
     import huggingface_hub
 
     try:
         found: str = getattr(huggingface_hub, function)(repo, **arguments)
-    except Exception as error:  # of httpx, of the hub's own, of the cache: it depends on versions
+    except Exception as error:  # The type depends on versions: of httpx, of the hub, of the cache.
         raise EnvironmentProblem(
-            f"embed.model must be a local directory or a model that the hub gives. Got "
+            f"embed.model must be a local directory or a model on the hub. Got "
             f"{spec.model!r}: no such directory, and the hub says {type(error).__name__}: "
             f"{str(error).strip().splitlines()[0] if str(error).strip() else 'nothing more'}",
             hint="check the path; without a network, set a local directory.",

@@ -1,4 +1,4 @@
-"""Whether a model still says the same with fewer bits: a few payloads, when it is loaded."""
+"""Check on a few payloads that a model gives the same vectors in a lower precision."""
 
 from __future__ import annotations
 
@@ -7,16 +7,26 @@ import numpy as np
 from semdedup_spark.errors import EnvironmentProblem
 from semdedup_spark.kernels.vectors import FloatArray, unit_rows
 
-# bfloat16 alone moves the vectors of a healthy model by some 1e-4; from 1e-3 on, the smaller
-# thresholds of similarity would begin to mean something else.
+# Largest accepted value of 1 - cosine. bfloat16 alone moves the vectors of a healthy model by about
+# 1e-4. From 1e-3 on, the error would be as large as the smaller similarity thresholds.
 LARGEST_ERROR = 1e-3
 
 
 def precision_error(X: FloatArray, reference: FloatArray) -> float:
-    """The largest ``1 - cosine`` between a row of ``X`` and the same row of ``reference``.
+    """Measure how far vectors deviate from reference vectors of the same payloads.
 
-    Both (n, d) float32, of the same n payloads. Infinity where a row that has a direction in
-    ``reference`` has none in ``X`` (NaN, infinity, or length zero).
+    Parameters
+    ----------
+    X
+        (n, d) float32. Vectors to check.
+    reference
+        (n, d) float32. Reference vectors. Rows that have no direction are not compared.
+
+    Returns
+    -------
+    float
+        Largest ``1 - cosine`` over the rows. Infinity if a row with a direction in ``reference``
+        has none in ``X`` (it holds NaN or infinity, or has length zero).
     """
     exact, found = unit_rows(reference), unit_rows(X)
     rows = [row for row, reason in enumerate(exact.reasons) if reason is None]
@@ -27,17 +37,30 @@ def precision_error(X: FloatArray, reference: FloatArray) -> float:
 
 
 def check_precision(X: FloatArray, reference: FloatArray, precision: str) -> None:
-    """Refuse ``precision`` if ``X``, computed with it, is not what float32 says, ``reference``.
+    """Refuse a precision whose vectors differ too much from those of float32.
 
-    Raises :class:`EnvironmentProblem`; a model whose activations overflow in float16 is so found
-    before a row is embedded.
+    This finds a model whose activations overflow in float16 before any row is embedded.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Vectors computed in ``precision``.
+    reference
+        (n, d) float32. Vectors of the same payloads, computed in float32.
+    precision
+        ``float16`` or ``bfloat16``.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If ``1 - cosine`` of a row exceeds ``LARGEST_ERROR``.
     """
     error = precision_error(X, reference)
     if error > LARGEST_ERROR:
         got = "NaN, infinity or zeros" if error == float("inf") else f"1 - cosine = {error:.2g}"
         raise EnvironmentProblem(
-            f"embed.precision must leave this model's vectors as float32 has them, up to "
-            f"1 - cosine = {LARGEST_ERROR}. Got {got} with {precision}.",
+            f"embed.precision must give the same vectors as float32, up to 1 - cosine = "
+            f"{LARGEST_ERROR}. Got {got} with {precision}.",
             hint="set embed.precision to float32"
             + (", or to bfloat16, which does not overflow." if precision == "float16" else "."),
         )

@@ -1,4 +1,4 @@
-"""What an encoder is, and how it says no to one payload without failing the rest."""
+"""The protocol of encoders, and how an encoder rejects one payload without failing the others."""
 
 from __future__ import annotations
 
@@ -12,19 +12,43 @@ from semdedup_spark.kernels.vectors import FloatArray
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """All that a worker needs to load an encoder; small, hashable and picklable.
+    """Everything that a worker needs to load an encoder. Small, hashable and picklable.
 
-    ``model``: a local file or directory, a name that the encoder's library knows, or ``None`` for
-    the encoder's own; ``max_length``: tokens, ``None`` for the model's own; ``long_text``: what
-    becomes of longer texts (``truncate``, ``chunk-mean``, ``reject``); ``pooling``: ``mean``,
-    ``cls``, ``last`` or ``None`` for the model's own; ``tower``: ``image``, ``text``,
-    ``image+text`` or ``None`` where there is no choice; ``image_size``: pixels a side;
-    ``max_pixels``, ``max_decoded_mb``: larger images, and those of which decoding takes more MiB,
-    are rejected before they are decoded; ``precision``: dtype of the
-    model's arithmetic; ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``;
-    ``batch_size``: payloads a forward pass; 0, until a worker has a device, which decides;
-    ``vector_dtype``: of ready-made vectors that come as bytes;
-    ``expected``: the identity that the driver found, which a worker must find too; empty: any.
+    Attributes
+    ----------
+    name
+        Key of :data:`semdedup_spark.encoders.registry.ENCODERS`, or ``none`` for ready-made
+        vectors.
+    model
+        Local file or directory, or a name that the encoder's library knows. ``None``: the encoder's
+        own model.
+    trust_remote_code
+        Whether code that comes with the model may run.
+    max_length
+        Most tokens of a text. ``None``: the model's own limit.
+    long_text
+        Treatment of longer texts: ``truncate``, ``chunk-mean`` or ``reject``.
+    pooling
+        ``mean``, ``cls`` or ``last``. ``None``: the default of the encoder.
+    tower
+        ``image``, ``text`` or ``image+text``. ``None``: what each payload holds.
+    image_size
+        Side of the image in pixels, for encoder ``pixels``.
+    max_pixels
+        Most pixels of an image. Larger images are rejected before they are decoded.
+    max_decoded_mb
+        Most memory for decoding an image, in MiB. Images that need more are rejected before they
+        are decoded.
+    precision
+        dtype of the model's arithmetic: ``float32``, ``bfloat16`` or ``float16``.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
+    batch_size
+        Payloads in a forward pass. 0 until a worker knows its device, which decides the number.
+    vector_dtype
+        dtype of ready-made vectors that come as bytes.
+    expected
+        Identity of the encoder on the driver. A worker refuses to load any other. Empty: no check.
     """
 
     name: str
@@ -48,20 +72,47 @@ class Encoder(Protocol):
     """A loaded model. ``prepare`` may run in another thread than ``encode``, a batch ahead."""
 
     def prepare(self, payloads: Sequence[Any]) -> list[Any]:
-        """Decode or tokenise n payloads, in order: what ``encode`` wants of each, that as
-        :class:`Noted`, or a :class:`RejectedPayload`. Work of the CPU; one bad payload never fails
-        others.
+        """Decode or tokenise payloads on the CPU. One bad payload never fails the others.
+
+        Parameters
+        ----------
+        payloads
+            n payloads: texts, encoded images, or dicts of these.
+
+        Returns
+        -------
+        list[Any]
+            n entries, in order: the input of ``encode``, that input as :class:`Noted`, or a
+            :class:`RejectedPayload`.
         """
 
     def encode(self, prepared: Sequence[Any]) -> FloatArray:
-        """(n, d) float32 for n prepared payloads, n >= 1; rows need not have unit length.
+        """Compute the vectors of prepared payloads.
 
         A row's vector must not depend on the other payloads of the call.
+
+        Parameters
+        ----------
+        prepared
+            n >= 1 results of :meth:`prepare`, without rejected ones and without notes.
+
+        Returns
+        -------
+        FloatArray
+            (n, d) float32. Rows need not have unit length.
         """
 
 
 class RejectedPayload(Exception):
-    """A payload that has no vector. ``reason``: code for ``quarantine``; ``message``: words."""
+    """A payload that cannot have a vector.
+
+    Parameters
+    ----------
+    reason
+        Code for the table ``quarantine``.
+    message
+        The reason in words.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -71,7 +122,15 @@ class RejectedPayload(Exception):
 
 @dataclass(frozen=True)
 class Noted:
-    """A prepared payload that says something of itself, such as what was left out of it."""
+    """A prepared payload with a note on it, such as what was left out.
+
+    Attributes
+    ----------
+    prepared
+        Input of :meth:`Encoder.encode`.
+    note
+        The note in words.
+    """
 
     prepared: Any
     note: str
@@ -81,13 +140,31 @@ _Notes = threading.local()
 
 
 def leave_note(note: str) -> None:
-    """Say something of the payload that this thread prepares, from however deep inside."""
+    """Leave a note on the payload that this thread is preparing, from any depth of calls.
+
+    Parameters
+    ----------
+    note
+        The note in words. It replaces an earlier one.
+    """
     _Notes.note = note
 
 
 def rejected_or(prepare: Callable[[Any], Any], payload: Any) -> Any:
-    """``prepare(payload)``, with the note that it left, or the :class:`RejectedPayload` that it
-    raised.
+    """Prepare one payload, and return a rejection instead of raising it.
+
+    Parameters
+    ----------
+    prepare
+        Function that prepares a payload.
+    payload
+        The payload.
+
+    Returns
+    -------
+    Any
+        Result of ``prepare``, as :class:`Noted` if it left a note; or the
+        :class:`RejectedPayload` that it raised.
     """
     _Notes.note = None
     try:

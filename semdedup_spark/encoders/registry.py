@@ -1,4 +1,4 @@
-"""From a spec to a loaded encoder: once per Python worker, kept across tasks."""
+"""Load the encoder of a spec, once per Python worker, and keep it across tasks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from semdedup_spark.encoders.protocol import Encoder, EncoderSpec
 from semdedup_spark.errors import EnvironmentProblem
 
-# Name: (what makes the encoder of a spec, what gives its identity), each "module:attribute" and
-# imported when asked for. The module of an identity must import no torch: the driver may not have
-# it. Which kinds of source a name fits is in config/embed.py.
+# Name: (factory of the encoder, function that gives its identity). Both are "module:attribute" and
+# imported on first use. The module of an identity must not import torch, because the driver may not
+# have it. config/embed.py says which kinds of source an encoder fits.
 ENCODERS: dict[str, tuple[str, str]] = {
     "minilm": ("text.minilm:load_minilm", "text.minilm_files:minilm_identity"),
     "hf-text": ("text.hf_text:load_hf_text", "text.model_files:text_identity"),
@@ -32,11 +32,28 @@ ENCODERS: dict[str, tuple[str, str]] = {
 
 @lru_cache(maxsize=2)
 def load_encoder(spec: EncoderSpec) -> Encoder:
-    """The encoder for ``spec``. The cache lives in this module, which workers import, so a model
-    is loaded once per worker process and not once per task.
+    """Load the encoder of a spec.
 
-    Raises :class:`semdedup_spark.errors.EnvironmentProblem` where the model here is not the one
-    that ``spec.expected`` names: two models must not meet in one table.
+    The cache lives in this module, which workers import. So a model is loaded once per worker
+    process, not once per task.
+
+    Parameters
+    ----------
+    spec
+        Encoder to load.
+
+    Returns
+    -------
+    Encoder
+        The loaded encoder.
+
+    Raises
+    ------
+    ValueError
+        If no encoder has this name.
+    EnvironmentProblem
+        If the identity of the model here is not ``spec.expected``. Vectors of two models must not
+        be mixed in one table.
     """
     if spec.name not in ENCODERS:
         raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}. Got {spec.name!r}.")
@@ -51,11 +68,20 @@ def load_encoder(spec: EncoderSpec) -> Encoder:
 
 
 def encoder_identity(spec: EncoderSpec) -> str:
-    """What decides an encoder's numbers, in one line. Loads no model, imports no torch; of a name
-    without an encoder (``none``: ready-made vectors) the name.
+    """Describe everything that decides an encoder's vectors.
 
-    Raises :class:`semdedup_spark.errors.EnvironmentProblem` where a needed package or model is
-    missing.
+    This loads no model and imports no torch. Raises
+    :class:`semdedup_spark.errors.EnvironmentProblem` where a needed package or model is missing.
+
+    Parameters
+    ----------
+    spec
+        Encoder to describe. Its name may also be ``none``, for ready-made vectors.
+
+    Returns
+    -------
+    str
+        One line. Without an encoder it is the name, and the dtype of vectors if not float32.
     """
     if spec.name not in ENCODERS:
         return spec.name if spec.vector_dtype == "float32" else f"{spec.name} {spec.vector_dtype}"

@@ -1,29 +1,48 @@
-"""Where torch computes, and with how many threads."""
+"""Device and threads of torch in a worker."""
 
 from __future__ import annotations
 
 import os
 
-# MKL chooses its loops by the number of rows: on some processors the bits of a row's product then
-# depend on how many rows are beside it. Its strict mode does not; it must be asked for before MKL
-# computes anything.
+# MKL chooses its loops by the number of rows. On some processors the bits of a row's product then
+# depend on how many other rows the matrix has. In strict mode they do not. The mode must be set
+# before MKL computes anything.
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 import torch
 
 
 def limit_threads() -> None:
-    """One thread a worker, or as many as ``OMP_NUM_THREADS`` says; tokenisers have none of their
-    own, since as many workers run as there are cores.
+    """Limit torch to ``OMP_NUM_THREADS`` threads, one if unset.
+
+    Tokenisers get no threads of their own. Spark runs as many workers as there are cores, so more
+    threads would only compete.
     """
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def select_device(wanted: str) -> torch.device:
-    """``wanted``: ``auto`` (a GPU if torch sees one), ``cpu``, ``cuda`` or ``cuda:<index>``."""
+    """Choose the device that models run on.
+
+    Parameters
+    ----------
+    wanted
+        ``auto`` (a GPU if torch sees one, otherwise the CPU), ``cpu``, ``cuda`` or
+        ``cuda:<index>``.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    RuntimeError
+        If a GPU is wanted and torch sees none.
+    """
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise RuntimeError(f"embed.device is {wanted}, and torch sees no GPU on this worker.")
+        raise RuntimeError(f"embed.device is {wanted}, but torch sees no GPU on this worker.")
     return torch.device(wanted)

@@ -1,1 +1,1 @@
-"""A job's tables in the formats that training code reads, written bit by bit, without Spark."""
+"""Export a job's tables to formats that training code reads, in bounded memory, without Spark."""

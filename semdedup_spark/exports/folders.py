@@ -1,4 +1,4 @@
-"""A folder that is there whole or not at all."""
+"""Folders that appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -12,14 +12,27 @@ from semdedup_spark.errors import SourceError
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """An empty folder beside ``target`` to fill, which takes its name when all went well.
+    """Fill an empty folder beside ``target`` and rename it to ``target`` on success.
 
-    Raises :class:`SourceError` where ``target`` is there already: exports are not mixed.
+    Parameters
+    ----------
+    target
+        Final path of the folder. It must not exist, so that two exports are never mixed.
+
+    Yields
+    ------
+    Path
+        The empty folder to fill. If the body raises, ``target`` is not created.
+
+    Raises
+    ------
+    SourceError
+        If ``target`` exists.
     """
     if target.exists():
         raise SourceError(
-            f"the folder to export to must not exist yet. {target} does.",
-            hint="remove it, or name another.",
+            f"the folder to export to must not exist yet. {target} exists.",
+            hint="remove it, or name another folder.",
         )
     unfinished = target.with_name(f".{target.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""For Hugging Face datasets: a folder for ``load_from_disk``, or Parquet files."""
+"""Export for Hugging Face datasets: a folder for ``load_from_disk``, or Parquet files."""
 
 from __future__ import annotations
 
@@ -25,9 +25,19 @@ _GROUP_BYTES = 32 << 20
 
 
 def export_dataset(table: TableVersion, target: Path, *, image: str | None = None) -> None:
-    """Write what ``datasets.load_from_disk(target)`` loads, in the order of the table's files.
+    """Write a folder that ``datasets.load_from_disk(target)`` loads.
 
-    ``image``: a column of encoded images, which becomes an ``Image`` feature.
+    Rows keep the order of the table's files. Raises :class:`SourceError` where ``target`` exists,
+    where the table has no column ``image``, or where it has no rows.
+
+    Parameters
+    ----------
+    table
+        Table at a pinned version.
+    target
+        Folder to create. It must not exist.
+    image
+        Name of a column of encoded images. It becomes an ``Image`` feature.
     """
     import datasets
 
@@ -42,7 +52,7 @@ def export_dataset(table: TableVersion, target: Path, *, image: str | None = Non
                 yield from batch.to_pylist()
 
     with new_folder(target) as folder:
-        cache = folder / "cache"  # else it would be in the home directory
+        cache = folder / "cache"  # By default the cache would be in the home directory.
         made = datasets.Dataset.from_generator(
             generate,
             features=features,
@@ -59,21 +69,42 @@ def export_dataset(table: TableVersion, target: Path, *, image: str | None = Non
 
 
 def export_parquet(table: TableVersion, target: Path, *, rows_per_file: int) -> list[Path]:
-    """Write ``target/part-00000.parquet`` and so on, columns unchanged, in the order of the table's
-    files; the files. ``load_dataset("parquet", data_dir=target)`` reads them, as does everything.
+    """Write the table as Parquet files ``target/part-00000.parquet`` and so on.
+
+    Columns are unchanged and rows keep the order of the table's files. Any Parquet reader reads the
+    files, for example ``load_dataset("parquet", data_dir=target)``. Raises :class:`SourceError`
+    where ``target`` exists or the table has no rows.
+
+    Parameters
+    ----------
+    table
+        Table at a pinned version.
+    target
+        Folder to create. It must not exist.
+    rows_per_file
+        Rows in each file. The last file may have fewer.
+
+    Returns
+    -------
+    list[Path]
+        The files written, in order.
     """
     names: list[str] = []
     with new_folder(target) as folder:
         for number, pieces in groupby(_pieces(table, rows_per_file), key=itemgetter(0)):
             names.append(f"part-{number:05d}.parquet")
             _write_file(folder / names[-1], (piece for _, piece in pieces))
-        if not names:
-            raise without_rows(table)
+        _require_any(names, table)
     return [target / name for name in names]
 
 
+def _require_any(files: list[str], table: TableVersion) -> None:
+    if not files:
+        raise without_rows(table)
+
+
 def _write_file(path: Path, pieces: Iterator[pa.RecordBatch]) -> None:
-    """In row groups of a size that readers like, not one for each piece."""
+    """Write pieces as row groups of about 32 MiB: one group per piece is slow to read."""
     held, size = [next(pieces)], 0
     with pq.ParquetWriter(path, held[0].schema, compression="zstd") as writer:
         for piece in pieces:
@@ -87,7 +118,7 @@ def _write_file(path: Path, pieces: Iterator[pa.RecordBatch]) -> None:
 
 
 def _pieces(table: TableVersion, rows_per_file: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """(number of the file, batch): batches end where a file ends."""
+    """Yield (file number, batch). Batches are cut where a file ends."""
     place = 0
     for batch in _batches(table):
         start = 0

@@ -1,4 +1,4 @@
-"""Tar shards in the webdataset layout."""
+"""Export as tar shards in the webdataset layout."""
 
 from __future__ import annotations
 
@@ -13,18 +13,36 @@ from semdedup_spark.tables.delta_files import TableVersion, read_batches, requir
 
 Row = dict[str, Any]
 _BATCH_ROWS = 256
-# What the first bytes of a picture say, and what webdataset decodes it by.
+# First bytes of an image file, and the member name by which webdataset decodes it.
 _ENDINGS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"GIF8": "gif", b"RIFF": "webp"}
 
 
 def export_shards(
     table: TableVersion, target: Path, *, content: str | None, rows_per_shard: int
 ) -> list[Path]:
-    """Write ``target/00000.tar`` and so on, in the order of the table's files; the shards.
+    """Write the table as tar shards ``target/00000.tar`` and so on.
 
-    A sample has the row's place in the table as its key, the column ``content`` (bytes, or text)
-    as a member named by what it is (``jpg``, ``png``, ``txt``, else ``bin``), and all other columns
-    in ``json``. Memory holds one batch; the same version gives the same bytes.
+    Rows keep the order of the table's files. The key of a sample is the row's position in the
+    table. The column ``content`` becomes a member named by its format (``jpg``, ``png``, ``gif``,
+    ``webp``, ``txt``, otherwise ``bin``); all other columns go into the member ``json``. Memory
+    holds one batch. The same table version always gives the same bytes. Raises
+    :class:`SourceError` where ``target`` exists or the table has no column ``content``.
+
+    Parameters
+    ----------
+    table
+        Table at a pinned version.
+    target
+        Folder to create. It must not exist.
+    content
+        Column of bytes or text, or a struct with a field ``bytes``. ``None`` writes ``json`` only.
+    rows_per_shard
+        Rows in each shard. The last shard may have fewer.
+
+    Returns
+    -------
+    list[Path]
+        The shards written, in order.
     """
     from webdataset import TarWriter
 
@@ -61,7 +79,7 @@ def _sample(row: Row, place: int, content: str | None) -> Row:
     sample: Row = {"__key__": f"{place:09d}"}
     if content is not None:
         payload = row.pop(content)
-        if isinstance(payload, dict):  # an image as Hugging Face writes it
+        if isinstance(payload, dict):  # Hugging Face stores an image as a struct.
             payload = payload.get("bytes")
         if payload is not None:
             sample[_ending(payload)] = payload if isinstance(payload, bytes) else payload.encode()

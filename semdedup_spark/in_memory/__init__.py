@@ -1,4 +1,4 @@
-"""SemDeDup and its pruning of vectors in one process: kernels only, no Spark."""
+"""SemDeDup and pruning of vectors in one process, with the job's kernels and without Spark."""
 
 from semdedup_spark.in_memory.prune import Clusters, cluster_vectors
 from semdedup_spark.in_memory.score import VectorScores, score_vectors

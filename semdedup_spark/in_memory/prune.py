@@ -1,8 +1,8 @@
-"""Clusters of vectors that one machine holds in memory, and what pruning or SemDeDup keeps of them.
+"""Clusters of vectors that fit in memory, and the rows that pruning or SemDeDup keeps of them.
 
-For notebooks and sweeps: the job's own kernels without Spark. Centroids start from rows chosen by
-the seed, the job's by default from greedy k-means++, so the two find different clusters of much the
-same quality.
+It serves notebooks and sweeps, and runs the job's kernels without Spark. Centroids start from rows
+chosen by the seed. The job starts by default from greedy k-means++. So the two find different
+clusters, of about the same quality.
 """
 
 from __future__ import annotations
@@ -14,23 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from semdedup_spark.config import ClusterConfig, PruneConfig, checked_stage
-from semdedup_spark.kernels.cluster.lloyd import (
-    ArrayData,
-    KMeansData,
-    LabelArray,
-    assign,
-    spherical_lloyd,
-)
+from semdedup_spark.kernels.cluster.lloyd import ArrayData, LabelArray, assign, spherical_lloyd
+from semdedup_spark.kernels.cluster.partial_sums import KMeansData
 from semdedup_spark.kernels.pruning import (
     N_BINS,
     Mask,
     PruneType,
     RankType,
     hash_ids,
-    kept_share,
     prune_clusters,
     random_scores,
 )
+from semdedup_spark.kernels.quotas import kept_share
 from semdedup_spark.kernels.score.similarity import max_earlier_similarity
 from semdedup_spark.kernels.vectors import FloatArray, unit_rows
 
@@ -40,8 +35,16 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Clusters:
-    """``labels``: (n,) int32; ``similarity``: (n,) float32, cosine to the own centroid;
-    ``centroids``: (k, d) float32, unit rows.
+    """The clusters of n rows.
+
+    Attributes
+    ----------
+    labels
+        (n,) int32. Cluster of each row.
+    similarity
+        (n,) float32. Cosine of each row to its centroid.
+    centroids
+        (k, d) float32. Unit rows.
     """
 
     labels: LabelArray
@@ -58,10 +61,30 @@ class Clusters:
         n_bins: int = N_BINS,
         seed: int = 0,
     ) -> Mask:
-        """(n,) which rows stay: ``ratio`` percent of each cluster (Heo & Chen), as
-        :func:`semdedup_spark.kernels.pruning.prune_clusters` does it; ids are the rows' numbers.
+        """Choose the rows that stay when each cluster keeps ``ratio`` percent (Heo & Chen 2024).
 
-        Raises ``ValueError`` where the job's stage prune would refuse an option.
+        The rows' positions serve as their ids. Raises ``ValueError`` if the job's stage prune would
+        refuse an option.
+
+        Parameters
+        ----------
+        ratio
+            Percentage to keep, from 1 to 100.
+        rank_type
+            ``cossim`` ranks rows by their similarity to the centroid, ``random`` at random.
+        prune_type
+            See :func:`semdedup_spark.kernels.pruning.choose_rows`.
+        exact_total
+            See :func:`semdedup_spark.kernels.quotas.cluster_quotas`.
+        n_bins
+            Number of bins for ``stratified``.
+        seed
+            Seed of the random scores and of the order of ties.
+
+        Returns
+        -------
+        ndarray
+            (n,) bool. True for the rows that stay.
         """
         rule = checked_stage(
             PruneConfig,
@@ -92,8 +115,29 @@ def cluster_vectors(
     seed: int = 0,
     device: Literal["cpu", "cuda", "mps"] | str = "cpu",
 ) -> Clusters:
-    """Spherical k-means of all rows. ``X``: (n, d), any float dtype, no row zero or not finite;
-    ``device``: where the iterations run; labels are always settled on the CPU.
+    """Cluster all rows by spherical k-means.
+
+    Parameters
+    ----------
+    X
+        (n, d), any float dtype, n >= 1. No row may be zero or not finite.
+    n_clusters
+        Number of clusters wanted; at most n are made.
+    seed
+        Seed of the rows to start from.
+    device
+        Where the iterations run: ``cpu``, or torch's name of a device. The CPU always decides the
+        final labels.
+
+    Returns
+    -------
+    Clusters
+        The clusters.
+
+    Raises
+    ------
+    ValueError
+        If ``n_clusters`` is no number, ``X`` has no rows, or a row is zero or not finite.
     """
     chosen_options = checked_stage(ClusterConfig, n_clusters=n_clusters, seed=seed)
     if chosen_options.n_clusters == "auto":
@@ -115,8 +159,32 @@ def cluster_vectors(
 
 
 def max_similarity_in_clusters(X: npt.ArrayLike, clusters: Clusters) -> FloatArray:
-    """(n,) float32: SemDeDup's score, the highest cosine of a row to one of its cluster that ranks
-    before it; rows far from the centroid rank first, as in the paper, ties go to the earlier row.
+    """Compute SemDeDup's score within clusters.
+
+    The score is the highest cosine of a row to a row of its cluster that ranks before it. As in the
+    paper, rows far from the centroid rank first. The earlier row wins ties.
+
+    Parameters
+    ----------
+    X
+        (n, d), any float dtype. The rows that were clustered.
+    clusters
+        Their clusters.
+
+    Returns
+    -------
+    ndarray
+        (n,) float32 in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``X`` has another number of rows, or a row is zero or not finite.
+
+    References
+    ----------
+    Abbas, A. et al. (2023). SemDeDup: Data-efficient learning at web-scale through semantic
+    deduplication. arXiv:2303.09540.
     """
     unit = checked_unit_rows(X)
     if len(unit) != len(clusters.labels):
@@ -132,10 +200,26 @@ def max_similarity_in_clusters(X: npt.ArrayLike, clusters: Clusters) -> FloatArr
 
 
 def keep_least_similar(scores: FloatArray, ratio: float, seed: int = 0) -> Mask:
-    """(n,) SemDeDup's selection at a kept fraction: the rows of lowest score, ``ratio`` percent of
-    all, rounded up. Of rows with one score that cannot all stay, chance decides.
+    """Choose the rows that SemDeDup keeps at a given kept fraction: those with the lowest scores.
 
-    Raises ``ValueError`` where a score is NaN, or ``ratio`` no percentage from 1 to 100.
+    Parameters
+    ----------
+    scores
+        (n,) float32. Scores such as :func:`max_similarity_in_clusters`.
+    ratio
+        Percentage of all rows to keep, from 1 to 100; the number of rows is rounded up.
+    seed
+        Seed of the random choice among rows of equal score that cannot all stay.
+
+    Returns
+    -------
+    ndarray
+        (n,) bool. True for the rows that stay.
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN, or ``ratio`` is not from 1 to 100.
     """
     if np.isnan(scores).any():
         raise ValueError("scores must be numbers. Got NaN among them.")
@@ -147,7 +231,23 @@ def keep_least_similar(scores: FloatArray, ratio: float, seed: int = 0) -> Mask:
 
 
 def checked_unit_rows(X: npt.ArrayLike) -> FloatArray:
-    """Rows of length 1. Raises ``ValueError`` where one has no direction."""
+    """Scale rows to length 1, and refuse rows that have no direction.
+
+    Parameters
+    ----------
+    X
+        (n, d), any float dtype.
+
+    Returns
+    -------
+    ndarray
+        (n, d) float32. Unit rows.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` has no rows, or a row is zero or not finite.
+    """
     unit = unit_rows(X)
     if not len(unit.X):
         raise ValueError(f"X must have at least one row. Got shape {unit.X.shape}.")

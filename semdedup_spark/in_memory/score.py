@@ -1,7 +1,7 @@
-"""The score of vectors that one machine holds in memory: the job's own kernels, without Spark.
+"""The score of vectors that fit in one machine's memory, by the job's kernels without Spark.
 
-For notebooks and small sets. What it gives is what the job gives for the same order of rows, with
-``recall: exact`` whatever the clusters.
+It serves notebooks and small data sets. With ``recall: exact`` it returns what the job returns for
+the same order of rows, whatever the clusters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from semdedup_spark.kernels.score.borders import Prober
 from semdedup_spark.kernels.score.routes import HOME, SECOND, RoleArray, Visits
 from semdedup_spark.kernels.score.running_max import NO_NEIGHBOR
 from semdedup_spark.kernels.score.similarity import EarlierSimilarity, merge_best
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder, score_unit
+from semdedup_spark.kernels.score.unit import score_unit
+from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.vectors import (
     FloatArray,
     HashArray,
@@ -45,11 +46,19 @@ _Unit = tuple[int, IndexArray, RoleArray]
 
 @dataclass(frozen=True)
 class VectorScores:
-    """For each of n rows, in the order given.
+    """The scores of n rows, in the order given.
 
-    ``max_similarity``: (n,) float32, highest cosine to a row that ranks before it, 0 where none is
-    above the horizon; ``neighbor``: (n,) int64, that row, -1 where there is none; ``labels``: (n,)
-    int32, its cluster; ``eps_max``: the horizon.
+    Attributes
+    ----------
+    max_similarity
+        (n,) float32. Highest cosine to a row that ranks before it, 0 where none is above the
+        horizon.
+    neighbor
+        (n,) int64. Position of that row, -1 where there is none.
+    labels
+        (n,) int32. Cluster of each row.
+    eps_max
+        The horizon: cosines are known above ``1 - eps_max``.
     """
 
     max_similarity: FloatArray
@@ -58,8 +67,25 @@ class VectorScores:
     eps_max: float
 
     def kept(self, eps: float) -> npt.NDArray[np.bool_]:
-        """(n,) whether a row stays: no earlier row is more similar than ``1 - eps``, in float64 as
-        the job compares.
+        """Tell which rows stay at a threshold.
+
+        A row stays if no earlier row is more similar than ``1 - eps``. The comparison is in
+        float64, like the job's.
+
+        Parameters
+        ----------
+        eps
+            Threshold of SemDeDup, above 0 and at most ``eps_max``.
+
+        Returns
+        -------
+        ndarray
+            (n,) bool. True for the rows that stay.
+
+        Raises
+        ------
+        ValueError
+            If ``eps`` is not above 0 and at most ``eps_max``.
         """
         if not 0 < eps <= self.eps_max:
             raise ValueError(
@@ -80,21 +106,45 @@ def score_vectors(
     seed: int = 0,
     threads: int | None = None,
 ) -> VectorScores:
-    """The highest similarity of each row to any row before it (SemDeDup, Abbas et al. 2023).
+    """Compute the highest similarity of each row to any row before it.
 
-    ``X``: (n, d), any float dtype, rows of any length, not all zeros; ``rank``: (n,) numbers, lower
-    ones are preferred, ties go to the earlier row; by default the order given; ``recall``:
-    ``exact`` finds every pair above ``1 - eps_max``, ``cluster`` those within a cluster;
-    ``n_clusters``: by default the cheapest; ``threads``: by default all cores. Results do not
-    depend on ``threads``.
+    Raises ``ValueError`` if a row has no direction (NaN, infinity, all zeros), or if the job would
+    refuse an option.
 
-    Raises ``ValueError`` where a row has no direction (NaN, infinity, all zeros), and where an
-    option is not one that the job would take.
+    Parameters
+    ----------
+    X
+        (n, d), any float dtype, n >= 1. Rows of any length, not all zeros.
+    rank
+        (n,) numbers. Rows with lower ones are preferred; the earlier row wins ties. By default the
+        order given.
+    recall
+        ``exact`` finds every pair above ``1 - eps_max``, ``cluster`` only the pairs within a
+        cluster.
+    eps_max
+        The horizon, see :class:`VectorScores`.
+    n_clusters
+        Number of clusters; by default the cheapest.
+    seed
+        Seed of the training of the centroids.
+    threads
+        Number of threads; by default all cores. The result does not depend on it.
+
+    Returns
+    -------
+    VectorScores
+        The scores.
+
+    References
+    ----------
+    Abbas, A. et al. (2023). SemDeDup: Data-efficient learning at web-scale through semantic
+    deduplication. arXiv:2303.09540.
     """
     _check_options(recall, eps_max, n_clusters, seed, threads)
     eps_max = float(eps_max)
     n_threads = threads or os.cpu_count() or 1
-    # One BLAS thread in each of ours: many small products fill the cores better than one large.
+    # Each of our threads gets one BLAS thread: many small products use the cores better than one
+    # large product.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
         unit = _normalised(np.asarray(X), pool)
         order = _order(len(unit), rank)
@@ -152,7 +202,19 @@ def _order(n: int, rank: npt.ArrayLike | None) -> IndexArray:
 
 
 class _Rows:
-    """Unit rows ``X`` (n, d) in rank order, and what is known of them so far."""
+    """Unit rows in rank order, and the labels found so far.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows in rank order.
+    pool
+        Threads that share the work.
+    eps_max
+        The horizon.
+    exact
+        Whether every pair above the horizon must be found.
+    """
 
     def __init__(
         self, X: FloatArray, pool: ThreadPoolExecutor, eps_max: float, exact: bool
@@ -160,7 +222,7 @@ class _Rows:
         self._X, self._pool, self._eps_max, self._exact = X, pool, eps_max, exact
         self._hashes: HashArray = hash_rows(X)
         first = first_of_equal_rows(X, self._hashes)
-        # Of equal rows the first stands for all of them wherever they would go.
+        # The first of several equal rows represents all of them in other clusters.
         self._stands = first == np.arange(len(X))
         self.labels: LabelArray = np.zeros(len(X), dtype=np.int32)
 
@@ -190,13 +252,14 @@ class _Rows:
             np.full(len(self._X), NO_NEIGHBOR, dtype=np.int64),
         )
         units = list(self._units(visits, len(centroids)))
-        units.sort(key=lambda unit: -len(unit[1]))  # the longest first, so that none is left alone
+        # The largest units start first, so that none of them still runs alone at the end.
+        units.sort(key=lambda unit: -len(unit[1]))
         for rows, found in self._pool.map(lambda unit: self._compare(*unit), units):
             merge_best(best, rows, found)
         return best
 
     def _assign(self, centroids: FloatArray) -> Visits:
-        """Labels of all rows, and the visits that exact recall asks for."""
+        """Assign all rows, and return the visits that exact recall needs."""
         prober = Prober(centroids, eps_max=self._eps_max)
         parts = list(self._pool.map(lambda rows: prober(self._X[rows]), _blocks(len(self._X))))
         self.labels = np.concatenate([part.assignment.labels for part in parts])
@@ -207,7 +270,7 @@ class _Rows:
         return Visits(row[self._stands[row]], cluster[self._stands[row]])
 
     def _units(self, visits: Visits, k: int) -> Iterator[_Unit]:
-        """(cluster, its rows in rank order, their roles)."""
+        """Yield (cluster, its rows in rank order, their roles)."""
         row = np.concatenate([np.arange(len(self._X)), visits.row])
         cluster = np.concatenate([self.labels, visits.cluster])
         role = np.full(len(row), HOME, dtype=np.int8)

@@ -1,8 +1,9 @@
-"""Whether bytes, read as numbers of a type, can be embeddings: what is misread shows itself.
+"""Checks whether binary values, read as numbers of a given type, can be embeddings.
 
-A float16 read as half of a float32 has its exponent spread over eight times as many octaves; half
-of a float64 that is read as a float32 is noise, or a number that repeats. True embeddings have
-entries within a few octaves of each other, whatever their length.
+The entries of true embeddings lie within a few octaves of each other, whatever the length of the
+vectors. A wrong type spreads them much further: a float32 value read as two float16 numbers has its
+exponent bits spread over eight times as many octaves. Half of a float64 value read as a float32
+number is either noise or a number that repeats.
 """
 
 from __future__ import annotations
@@ -15,17 +16,29 @@ import numpy.typing as npt
 
 from semdedup_spark.kernels.vectors import WIDTHS, from_bytes
 
-# Standard deviation of log2 of the entries. Normal entries have 1.6, softmax outputs up to 7; what
-# is misread has 12 and more.
+# Limits on the standard deviation of log2 of the entries. Normally distributed entries have 1.6 and
+# softmax outputs have up to 7. Values read with the wrong type have 12 or more.
 _USUAL_OCTAVES, _MOST_OCTAVES = 6.0, 10.0
+# The largest entry of a usable vector lies between these two.
 _SMALLEST, _LARGEST = 1e-30, 1e30
-_FEW = 16
+# Fewer nonzero float32 numbers are no evidence that the values are float64.
+_FEWEST_NONZERO = 16
 
 
 @dataclass(frozen=True)
 class Look:
-    """Of n vectors: how many are ``unusable`` (not finite, all zeros, or of a size beyond 1e-30 to
-    1e30), and ``octaves``, the standard deviation of log2 of their entries.
+    """What the entries of n vectors look like.
+
+    Attributes
+    ----------
+    n
+        Number of vectors.
+    unusable
+        Number of vectors that cannot be used: an entry is not finite, all entries are zero, or the
+        largest entry lies outside 1e-30 to 1e30.
+    octaves
+        Standard deviation of log2 of the absolute nonzero finite entries of all vectors, in
+        octaves.
     """
 
     n: int
@@ -34,17 +47,29 @@ class Look:
 
     @property
     def mostly_unusable(self) -> bool:
-        """Whether more than half cannot be used."""
+        """Whether more than half of the vectors cannot be used."""
         return self.unusable > self.n / 2
 
 
 def look_at(vectors: Sequence[npt.NDArray[np.floating]], *, sized: bool = True) -> Look:
-    """``vectors``: each (d,), of any d and float dtype; ``sized``: a size beyond 1e-30 to 1e30 is
-    unusable, else only what is not finite or zero.
+    """Count the unusable vectors and measure how far the sizes of the entries spread.
+
+    Parameters
+    ----------
+    vectors
+        Each (d,) of any float dtype; d may differ from vector to vector.
+    sized
+        Whether a largest entry outside 1e-30 to 1e30 also makes a vector unusable. If false, only
+        entries that are not finite and vectors of zeros do.
+
+    Returns
+    -------
+    Look
+        The counts and the spread.
     """
     unusable, logs = 0, []
     for vector in vectors:
-        with np.errstate(invalid="ignore"):  # a NaN may be a signalling one
+        with np.errstate(invalid="ignore"):  # a signalling NaN would raise a warning
             sizes = np.abs(vector.astype(np.float64))
         largest = float(sizes.max(initial=0.0))
         usable = bool(np.isfinite(largest)) and largest > 0
@@ -58,7 +83,21 @@ def look_at(vectors: Sequence[npt.NDArray[np.floating]], *, sized: bool = True) 
 
 
 def look_at_bytes(values: Sequence[bytes], dtype: str) -> Look:
-    """:func:`look_at` of little-endian numbers; bytes that are no such numbers are unusable."""
+    """Apply :func:`look_at` to binary values.
+
+    Parameters
+    ----------
+    values
+        Little-endian numbers, one vector each. A value that is empty, or whose length is not a
+        multiple of the type's width, counts as unusable.
+    dtype
+        One of :data:`semdedup_spark.kernels.vectors.WIDTHS`.
+
+    Returns
+    -------
+    Look
+        The counts and the spread.
+    """
     width = WIDTHS[dtype]
     fitting = [value for value in values if value and len(value) % width == 0]
     seen = look_at([from_bytes(value, 1, dtype)[0] for value in fitting])
@@ -66,32 +105,62 @@ def look_at_bytes(values: Sequence[bytes], dtype: str) -> Look:
 
 
 def may_be(values: Sequence[bytes], dtype: str, *, declared: bool = False) -> bool:
-    """Whether most of the values can be vectors of ``dtype``; ``declared``: the user says so."""
+    """Decide whether most of the values can be vectors of a type.
+
+    Parameters
+    ----------
+    values
+        Binary values, one vector each.
+    dtype
+        One of :data:`semdedup_spark.kernels.vectors.WIDTHS`.
+    declared
+        Whether the user has declared this type. A wider spread of the entries is then accepted.
+
+    Returns
+    -------
+    bool
+        True where at most half of the values are unusable and the spread is within the limit.
+    """
     look = look_at_bytes(values, dtype)
-    wide = declared and dtype != "float16"  # which has no more than 40 octaves in all
+    wide = declared and dtype != "float16"  # float16 spans no more than 40 octaves in all
     most = _MOST_OCTAVES if wide else _USUAL_OCTAVES
     return not look.mostly_unusable and look.octaves <= most
 
 
 def other_types(values: Sequence[bytes], dtype: str) -> list[str]:
-    """The types of which the values look no less than of ``dtype``, or better."""
+    """List the other types that fit the values at least as well as ``dtype``.
+
+    Parameters
+    ----------
+    values
+        Binary values, one vector each.
+    dtype
+        One of :data:`semdedup_spark.kernels.vectors.WIDTHS`.
+
+    Returns
+    -------
+    list[str]
+        Names of types, in the order of :data:`semdedup_spark.kernels.vectors.WIDTHS`. Where the
+        values cannot be of ``dtype``, these are all types that they can be of.
+    """
     others = [name for name in WIDTHS if name != dtype and may_be(values, name)]
     if not may_be(values, dtype):
         return others
-    # Both may be: a float32 with what could be another number in its lower half, or nothing there.
+    # Values that pass as float32 may also pass as another type. Two signs tell the types apart: the
+    # lower halves are numbers as well (bfloat16), or every other float32 is zero (float64).
     signs = {"bfloat16": _halves_are_numbers(values), "float64": _every_other_is_zero(values)}
     return [name for name in others if signs.get(name, False)]
 
 
 def _halves_are_numbers(values: Sequence[bytes]) -> bool:
-    """Whether also the lower halves of float32s look like numbers, bfloat16."""
+    """Whether the lower halves of float32 values also look like bfloat16 numbers."""
     lower = [np.frombuffer(value, "<u2")[::2].tobytes() for value in values if len(value) % 4 == 0]
     given = [half for half in lower if np.frombuffer(half, "<u2").any()]
     return len(given) > len(values) / 2 and may_be(given, "bfloat16")
 
 
 def _every_other_is_zero(values: Sequence[bytes]) -> bool:
-    """Whether float32s at even places are all zero, as in a float64 of a short number."""
+    """Whether float32 numbers at even positions are zero, as in float64 values with few digits."""
     vectors = [np.frombuffer(value, "<f4") for value in values if len(value) % 8 == 0]
     nonzero = sum(np.count_nonzero(vector) for vector in vectors)
-    return bool(nonzero >= _FEW) and not any(vector[::2].any() for vector in vectors)
+    return bool(nonzero >= _FEWEST_NONZERO) and not any(vector[::2].any() for vector in vectors)

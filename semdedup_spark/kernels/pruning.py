@@ -1,20 +1,19 @@
-"""Cluster-stratified pruning (Heo & Chen, Semantic Deduplication for Data Efficient Learning).
+"""Cluster-stratified pruning (Heo & Chen 2024, Semantic Deduplication for Data Efficient Learning).
 
-Each cluster keeps the same percentage of its rows. What is kept is decided by an order of the rows
-within the cluster, which is a function of the rows alone: neither partitions nor the order of
-arrival matter.
+Each cluster keeps the same percentage of its rows. The rows to keep are chosen by their order
+within the cluster. That order is a function of the rows alone: neither the partitioning of the rows
+nor the order in which they arrive matters.
 """
 
 from __future__ import annotations
 
-import heapq
-from fractions import Fraction
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from semdedup_spark.kernels.vectors import HashArray, IndexArray
+from semdedup_spark.kernels.quotas import cluster_quotas, equal_shares
+from semdedup_spark.kernels.vectors import GOLDEN_RATIO_64, HashArray, IndexArray
 
 RankType = Literal["random", "cossim"]
 PruneType = Literal["common", "diverse", "stratified", "systematic"]
@@ -24,74 +23,42 @@ PRUNE_TYPES: tuple[PruneType, ...] = get_args(PruneType)
 N_BINS = 10
 
 
-def kept_share(ratio: float) -> Fraction:
-    """``ratio``, a percentage, as an exact share in (0, 1]: 7 % of 100 rows are 7, not 8.
-
-    Raises ``ValueError`` unless ``1 <= ratio <= 100``.
-    """
-    if isinstance(ratio, bool) or not 1 <= ratio <= 100:  # also false for NaN
-        raise ValueError(f"ratio must be the percentage to keep, from 1 to 100. Got {ratio!r}.")
-    return Fraction(str(ratio)) / 100
-
-
-def cluster_quotas(
-    sizes: npt.ArrayLike, ratio: float, *, exact_total: bool = False
-) -> npt.NDArray[np.int64]:
-    """(k,) int64, rows that each cluster keeps.
-
-    ``sizes``: (k,) rows of each cluster, 0 allowed. By default ``ceil(ratio * size / 100)``, so
-    that no cluster is lost and the total is up to k rows above ``ratio`` percent.
-
-    ``exact_total``: the quotas add up to ``ceil(ratio * n / 100)``. Each cluster first gets the
-    whole part of its share, and the rows left over go to the largest remainders (Hamilton's
-    method), ties to the lower cluster. A cluster left with none then takes a row from the one that
-    is furthest above its share, unless there are more clusters than rows to keep.
-    """
-    share = kept_share(ratio)
-    counts = [int(size) for size in np.asarray(sizes)]
-    if any(size < 0 for size in counts):
-        raise ValueError(f"sizes must not be negative. Got {min(counts)}.")
-    if not exact_total:
-        return np.array([-(-size * share // 1) for size in counts], dtype=np.int64)
-    total = -(-sum(counts) * share // 1)
-    quotas = [int(size * share // 1) for size in counts]
-    remainders = [size * share - quota for size, quota in zip(counts, quotas, strict=True)]
-    by_remainder = sorted(range(len(counts)), key=lambda c: (-remainders[c], c))
-    for cluster in by_remainder[: int(total) - sum(quotas)]:
-        quotas[cluster] += 1
-    if total >= sum(size > 0 for size in counts):
-        _leave_none_empty(quotas, counts, share)
-    return np.array(quotas, dtype=np.int64)
-
-
-def _leave_none_empty(quotas: list[int], sizes: list[int], share: Fraction) -> None:
-    """Move single rows to the clusters without any, from those furthest above their share."""
-    above = [(size * share - q, c) for c, (size, q) in enumerate(zip(sizes, quotas, strict=True))]
-    donors = [entry for entry in above if quotas[entry[1]] > 1]
-    heapq.heapify(donors)
-    for cluster, size in enumerate(sizes):
-        if size > 0 and quotas[cluster] == 0:
-            lack, donor = donors[0]
-            quotas[donor] -= 1
-            quotas[cluster] = 1
-            if quotas[donor] > 1:
-                heapq.heapreplace(donors, (lack + 1, donor))
-            else:
-                heapq.heappop(donors)
-
-
 def random_scores(hashes: HashArray) -> npt.NDArray[np.float64]:
-    """(n,) numbers in [0, 1) from seeded hashes of the ids, (n,) uint64: the rank ``random``."""
+    """Turn hashes of ids into random scores, for the rank type ``random``.
+
+    Parameters
+    ----------
+    hashes
+        (n,) uint64. Seeded hashes of the ids.
+
+    Returns
+    -------
+    ndarray
+        (n,) float64 in [0, 1).
+    """
     scores: npt.NDArray[np.float64] = (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return scores
 
 
 def hash_ids(ids: npt.ArrayLike, seed: int) -> HashArray:
-    """(n,) uint64, a seeded hash of whole numbers (SplitMix64, public domain)."""
+    """Hash integer ids with a seed, by SplitMix64 (public domain).
+
+    Parameters
+    ----------
+    ids
+        (n,) integers.
+    seed
+        Seed, at least 0. Another seed gives other hashes.
+
+    Returns
+    -------
+    ndarray
+        (n,) uint64.
+    """
     start = np.asarray(ids).astype(np.int64).view(np.uint64)
     with np.errstate(over="ignore"):
-        h = _mixed(start + np.uint64(0x9E3779B97F4A7C15) * np.uint64(2 * seed + 1))
-        return _mixed(h + np.uint64(0x9E3779B97F4A7C15))
+        h = _mixed(start + GOLDEN_RATIO_64 * np.uint64(2 * seed + 1))
+        return _mixed(h + GOLDEN_RATIO_64)
 
 
 def _mixed(h: HashArray) -> HashArray:
@@ -109,16 +76,35 @@ def choose_rows(
     *,
     n_bins: int = N_BINS,
 ) -> Mask:
-    """(n,) which rows of one cluster stay; exactly ``n_keep`` of them, 0 to n.
+    """Choose which rows of one cluster stay.
 
-    ``score``: (n,) finite: cosine to the centroid, or :func:`random_scores`. ``key``: (n,) seeded
-    hashes of the ids, which settle ties and are the chance in ``stratified``; where also these are
-    equal the earlier row goes first, so hand rows over in the order of their ids.
+    Parameters
+    ----------
+    score
+        (n,) finite. Cosine to the centroid, or :func:`random_scores`.
+    key
+        (n,) uint64. Seeded hashes of the ids. They break ties, and are the source of randomness in
+        ``stratified``. Where hashes are equal too, the earlier row goes first, so pass rows in the
+        order of their ids.
+    n_keep
+        Number of rows to keep, from 0 to n.
+    prune_type
+        ``common`` keeps the rows with the highest scores and ``diverse`` those with the lowest.
+        ``systematic`` keeps every (n / n_keep)-th row in the order of the scores. ``stratified``
+        keeps equally many rows from each bin of scores, at random within a bin.
+    n_bins
+        Number of bins for ``stratified``. They have equal width between the lowest and the highest
+        score. Where a bin has too few rows, the other bins keep more, those of high scores first.
 
-    ``common`` keeps the highest scores, ``diverse`` the lowest, ``systematic`` every
-    (n / n_keep)-th row in the order of the scores, ``stratified`` equally many from each of
-    ``n_bins`` bins of equal width between the least and the highest score, at random within a bin;
-    what a bin lacks the others give, those of high scores first.
+    Returns
+    -------
+    ndarray
+        (n,) bool. True for exactly ``n_keep`` rows.
+
+    Raises
+    ------
+    ValueError
+        If ``n_keep`` is not from 0 to n, or ``prune_type`` is unknown.
     """
     values = np.asarray(score, dtype=np.float64)
     n = len(values)
@@ -157,24 +143,6 @@ def _from_bins(
     return chosen
 
 
-def equal_shares(sizes: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.int64]:
-    """(b,) as equal as the ``sizes`` (b,) of the bins allow, adding up to ``total`` <= their sum;
-    a row that does not divide goes to an earlier bin.
-    """
-    shares = np.zeros(len(sizes), dtype=np.int64)
-    left = total
-    while left:
-        open_bins = np.flatnonzero(shares < sizes)
-        each = left // len(open_bins)
-        if each == 0:
-            shares[open_bins[:left]] += 1
-            break
-        given = np.minimum(sizes[open_bins] - shares[open_bins], each)
-        shares[open_bins] += given
-        left -= int(given.sum())
-    return shares
-
-
 def prune_clusters(
     labels: npt.NDArray[np.int32],
     score: npt.ArrayLike,
@@ -185,8 +153,32 @@ def prune_clusters(
     exact_total: bool = False,
     n_bins: int = N_BINS,
 ) -> Mask:
-    """(n,) which rows stay, of all clusters at once: :func:`choose_rows` in each, with the quotas
-    of :func:`cluster_quotas`. ``labels``: (n,) cluster of each row, from 0.
+    """Choose which rows stay in all clusters at once.
+
+    Applies :func:`choose_rows` to each cluster, with the quotas of
+    :func:`semdedup_spark.kernels.quotas.cluster_quotas`.
+
+    Parameters
+    ----------
+    labels
+        (n,) int32. Cluster of each row, from 0.
+    score
+        (n,) finite. Cosine to the centroid, or :func:`random_scores`.
+    key
+        (n,) uint64. Seeded hashes of the ids.
+    ratio
+        Percentage to keep, from 1 to 100.
+    prune_type
+        See :func:`choose_rows`.
+    exact_total
+        See :func:`semdedup_spark.kernels.quotas.cluster_quotas`.
+    n_bins
+        See :func:`choose_rows`.
+
+    Returns
+    -------
+    ndarray
+        (n,) bool. True for the rows that stay.
     """
     values = np.asarray(score, dtype=np.float64)
     kept = np.zeros(len(labels), dtype=bool)

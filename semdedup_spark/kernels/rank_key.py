@@ -1,7 +1,7 @@
-"""``ORDER BY`` as bytes: keys that compare, byte by byte, as SQL compares the rows they stand for.
+"""``ORDER BY`` as bytes: keys whose byte order is the order of the rows in SQL.
 
-A key is one segment a term, end to end. No segment is the beginning of another one of its term, so
-the first difference of two keys lies in the first term in which their rows differ.
+A key is the concatenation of one segment per term. No segment is a prefix of another segment of the
+same term, so the first difference between two keys lies in the first term in which the rows differ.
 """
 
 from __future__ import annotations
@@ -14,18 +14,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# The first byte of a segment.
+# The first byte of a segment: a null that sorts first, a value, a null that sorts last.
 _NULL_FIRST, _VALUE, _NULL_LAST = 0, 1, 2
 _INVERTED = bytes(range(255, -1, -1))
 
 
 @dataclass(frozen=True)
 class KeyTerm:
-    """One term of an order, and what it is in each of n rows.
+    """One term of an order, with its values in n rows.
 
-    ``values``: (n,) bool, signed integers or floats; or (n, 2) uint64, the low and the high half of
-    128-bit integers in two's complement; or n times ``bytes``.
-    ``present``: (n,) bool, false where the value is null; ``values`` may hold anything there.
+    Attributes
+    ----------
+    values
+        (n,) bool, signed integers or floats. Or (n, 2) uint64: the low and the high half of 128-bit
+        integers in two's complement. Or n ``bytes``. Entries where ``present`` is false are
+        ignored.
+    present
+        (n,) bool. False where the value is null.
+    descending
+        Whether higher values come first.
+    nulls_first
+        Whether rows with a null come before all others.
     """
 
     values: npt.NDArray[Any] | Sequence[bytes | None]
@@ -35,10 +44,26 @@ class KeyTerm:
 
 
 def order_keys(terms: Sequence[KeyTerm]) -> list[bytes]:
-    """The keys of n rows: compared as unsigned bytes they order rows as the terms do.
+    """Compute the keys of n rows.
 
-    Numbers compare by value, NaN after all others and -0.0 equal to 0.0; bytes as unsigned, a
-    prefix first; false before true. Rows that are equal in all terms have equal keys.
+    Compared as unsigned bytes, the keys order the rows as the terms do. Numbers compare by value:
+    NaN comes after all others, and -0.0 equals 0.0. Bytes compare as unsigned, a prefix first.
+    False comes before true.
+
+    Parameters
+    ----------
+    terms
+        The terms of the order, the most significant first, each with the same n rows.
+
+    Returns
+    -------
+    list[bytes]
+        n keys. Rows that are equal in all terms have equal keys.
+
+    Raises
+    ------
+    ValueError
+        If there is no term, or the terms have different numbers of rows.
     """
     if not terms:
         raise ValueError("an order must have at least one term. Got none.")
@@ -64,7 +89,7 @@ def _byte_segments(term: KeyTerm, values: Sequence[bytes | None]) -> list[bytes]
     lead = bytes([_VALUE])
     table = _INVERTED if term.descending else None
     return [
-        # An end that sorts before any further byte: a prefix comes first.
+        # The two zero bytes at the end sort before any further byte, so a prefix comes first.
         lead + (value.replace(b"\0", b"\0\xff") + b"\0\0").translate(table)
         if value is not None and here
         else null
@@ -73,7 +98,7 @@ def _byte_segments(term: KeyTerm, values: Sequence[bytes | None]) -> list[bytes]
 
 
 def _ascending_bytes(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """(n, width): unsigned integers in the order of the values, most significant byte first."""
+    """Unsigned integers in the order of the values, (n, width), most significant byte first."""
     if values.dtype == np.bool_:
         numbers = values.astype(np.uint8)
     elif values.ndim == 2:
@@ -90,10 +115,10 @@ def _ascending_bytes(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 def _ordered_floats(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[Any]:
     clean = values.copy()
-    clean[np.isnan(clean)] = np.nan  # of all NaNs the one that is positive
+    clean[np.isnan(clean)] = np.nan  # one positive NaN in place of all NaNs
     clean += 0  # -0.0 + 0 is 0.0
     bits, sign = _bits(clean), _sign_bit(clean)
-    # Negative numbers grow as their bits shrink.
+    # A larger negative number has smaller bits, so its bits are inverted.
     return np.where(bits & sign, ~bits, bits | sign)
 
 

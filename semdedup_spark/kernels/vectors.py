@@ -1,4 +1,4 @@
-"""Rows of float32 vectors: checking, normalising, hashing, packing."""
+"""Rows of float32 vectors: checks, normalisation, hashes, bytes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,36 @@ FloatArray = npt.NDArray[np.float32]
 HashArray = npt.NDArray[np.uint64]
 IndexArray = npt.NDArray[np.int64]
 
-# Bytes of a number, by the names under which vectors may come as bytes.
+# Two float32 dot products of the same unit vectors, summed in different orders, differ by less than
+# this. A float32 product also differs from the exact one by less.
+FLOAT32_NOISE = 4e-6
+# Stands for a similarity that is not there: no cosine is as low.
+BELOW_EVERY_COSINE = -2.0
+# Most rows on the second side of one matrix product, so that the product fits in memory.
+PANEL_ROWS = 4096
+# 2**64 divided by the golden ratio: an odd number whose multiples spread well modulo 2**64.
+GOLDEN_RATIO_64 = np.uint64(0x9E3779B97F4A7C15)
+
+# Bytes per number of the types that binary vectors may have.
 WIDTHS = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 NON_FINITE = "non_finite_vector"
 ZERO = "zero_vector"
 
-# Rows at a time, so that what is computed on the way stays in the cache.
+# Rows per block, so that intermediate results stay in the processor's cache.
 _BLOCK_ROWS = 256
 
 
 @dataclass(frozen=True)
 class UnitRows:
-    """Normalised vectors and, for the rows that cannot be normalised, why.
+    """Normalised vectors, and the reason for each row that cannot be normalised.
 
-    ``X``: (n, d) float32, rows of length 1 (all zeros where rejected).
-    ``reasons``: n entries, ``None`` where the row is good, else ``NON_FINITE`` or ``ZERO``.
+    Attributes
+    ----------
+    X
+        (n, d) float32. Rows of length 1; all zeros where a row is rejected.
+    reasons
+        n entries: ``None`` for a good row, else ``NON_FINITE`` or ``ZERO``.
     """
 
     X: FloatArray
@@ -37,10 +51,24 @@ class UnitRows:
 def unit_rows(X: npt.ArrayLike) -> UnitRows:
     """Scale every row to Euclidean length 1.
 
-    ``X``: (n, d), any real dtype. The arithmetic is float64, so that a row's result does not
-    depend on the rows around it and large or tiny values neither overflow nor vanish: a vector is
-    zero where all its entries are, and nowhere else. Negative zero becomes zero: equal vectors then
-    have equal bytes.
+    The arithmetic is float64, so a row's result does not depend on the rows around it, and very
+    large or very small values neither overflow nor vanish. A vector counts as zero only where all
+    its entries are zero. Negative zero becomes zero, so that equal vectors have equal bytes.
+
+    Parameters
+    ----------
+    X
+        (n, d), any real dtype.
+
+    Returns
+    -------
+    UnitRows
+        The unit rows, and why rows were rejected.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` is not a 2-D array of real numbers.
     """
     given = np.asarray(X)
     if given.dtype.kind in "cmMSU":
@@ -51,7 +79,7 @@ def unit_rows(X: npt.ArrayLike) -> UnitRows:
     reasons: list[str | None] = []
     for start in range(0, len(given), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
-        with np.errstate(invalid="ignore"):  # a NaN may be a signalling one
+        with np.errstate(invalid="ignore"):  # a signalling NaN would raise a warning
             wide = given[block].astype(np.float64)
         reasons += _normalise(wide, unit[block])
     return UnitRows(unit, reasons)
@@ -60,7 +88,7 @@ def unit_rows(X: npt.ArrayLike) -> UnitRows:
 def _normalise(wide: npt.NDArray[np.float64], unit: FloatArray) -> list[str | None]:
     finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(wide).all(axis=1))
     safe = np.where(finite[:, None], wide, 0.0)
-    # Dividing by the largest entry first keeps 1e200 from overflowing when it is squared.
+    # Without this division by the largest entry, the square of 1e200 would overflow.
     largest = np.abs(safe).max(axis=1, initial=0.0)
     scale = np.where(largest > 0, largest, 1.0)
     safe = safe / scale[:, None]
@@ -82,10 +110,20 @@ def _normalise(wide: npt.NDArray[np.float64], unit: FloatArray) -> list[str | No
 
 
 def hash_rows(X: FloatArray) -> HashArray:
-    """A 64-bit hash of each row's bytes; equal rows have equal hashes on every machine.
+    """Hash the bytes of each row to 64 bits; equal rows have equal hashes on every machine.
 
-    ``X``: (n, d) float32. The bytes are read as 64-bit words, multiplied by fixed odd numbers and
-    summed modulo 2**64 (multilinear hashing), then mixed, so that every output bit is usable.
+    The bytes are read as 64-bit words, multiplied by fixed odd numbers and summed modulo 2**64
+    (multilinear hashing). The sum is then mixed, so that every output bit is usable.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32.
+
+    Returns
+    -------
+    ndarray
+        (n,) uint64.
     """
     n, d = X.shape
     even = X if d % 2 == 0 else np.hstack([X, np.zeros((n, 1), dtype=np.float32)])
@@ -93,11 +131,11 @@ def hash_rows(X: FloatArray) -> HashArray:
     positions = np.arange(1, words.shape[1] + 1, dtype=np.uint64)
     sums = np.empty(n, dtype=np.uint64)
     with np.errstate(over="ignore"):
-        multipliers = _mix(positions * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(1)
+        multipliers = _mix(positions * GOLDEN_RATIO_64) | np.uint64(1)
         for start in range(0, n, _BLOCK_ROWS):
             block = words[start : start + _BLOCK_ROWS]
-            # Short numbers such as 1.0 have only high bits set, which a product modulo 2**64
-            # pushes out.
+            # Numbers with few digits, such as 1.0, have only high bits set. A product modulo 2**64
+            # would push these out, so they are also copied to lower bits.
             block = block ^ (block >> np.uint64(32))
             block ^= block >> np.uint64(23)
             sums[start : start + _BLOCK_ROWS] = block @ multipliers
@@ -113,10 +151,22 @@ def _mix(h: HashArray) -> HashArray:
 
 
 def first_of_equal_rows(X: FloatArray, hashes: HashArray) -> IndexArray:
-    """For each row the position of the first row with the same bytes (itself when it is first).
+    """Find for each row the first row with the same bytes.
 
-    ``X``: (n, d) float32; ``hashes``: (n,) from :func:`hash_rows`. Rows whose hashes agree are
-    compared byte by byte, so a collision of the hash never merges two different vectors.
+    Rows whose hashes agree are compared number by number, so a hash collision never merges two
+    different vectors.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32.
+    hashes
+        (n,) uint64, from :func:`hash_rows`.
+
+    Returns
+    -------
+    ndarray
+        (n,) int64. Position of the first equal row; the row's own position where it is the first.
     """
     first = np.arange(len(X), dtype=np.int64)
     if len(X) < 2:
@@ -134,11 +184,22 @@ def first_of_equal_rows(X: FloatArray, hashes: HashArray) -> IndexArray:
 
 
 def paired_similarity(A: FloatArray, B: FloatArray) -> FloatArray:
-    """Cosine of row i of ``A`` with row i of ``B``: (n,) float32 in [-1, 1].
+    """Cosine of row i of ``A`` with row i of ``B``.
 
-    ``A``: (n, d), ``B``: (n, d) or (1, d) for one row that all are compared with, float32, unit
-    rows. Summed in float64, row by row, so that the value does
-    not depend on which other rows are in the batch.
+    Each row is summed by itself in float64, so a value does not depend on the other rows in the
+    batch.
+
+    Parameters
+    ----------
+    A
+        (n, d) float32. Unit rows.
+    B
+        (n, d) float32, unit rows; or (1, d), one row that all rows of ``A`` are compared with.
+
+    Returns
+    -------
+    ndarray
+        (n,) float32 in [-1, 1].
     """
     similarity = np.empty(len(A), dtype=np.float32)
     for start in range(0, len(A), _BLOCK_ROWS):
@@ -150,17 +211,41 @@ def paired_similarity(A: FloatArray, B: FloatArray) -> FloatArray:
 
 
 def float32_threshold(value: float) -> float:
-    """The largest float32 not above ``value``: exactly the float32s greater than ``value`` are
-    greater than it, however the comparison converts.
+    """Round a threshold down to float32 without changing which float32 numbers exceed it.
+
+    The float32 numbers above the result are exactly those above ``value``, whether a comparison
+    converts its operands to float32 or to float64.
+
+    Parameters
+    ----------
+    value
+        Threshold in float64.
+
+    Returns
+    -------
+    float
+        The largest float32 that is not above ``value``.
     """
     rounded = np.float32(value)
     return float(rounded if float(rounded) <= value else np.nextafter(rounded, np.float32(-np.inf)))
 
 
 def from_bytes(buffer: Any, n: int, dtype: str) -> npt.NDArray[Any]:
-    """(n, d) numbers, float64 where ``dtype`` is, else float32, of little-endian bytes.
+    """Read vectors from little-endian bytes.
 
-    ``buffer``: bytes, or an array of them; ``dtype``: one of :data:`WIDTHS`.
+    Parameters
+    ----------
+    buffer
+        ``bytes``, or an array of bytes, that holds n vectors one after the other.
+    n
+        Number of vectors.
+    dtype
+        One of :data:`WIDTHS`.
+
+    Returns
+    -------
+    ndarray
+        (n, d) float64 where ``dtype`` is ``float64``, else float32.
     """
     X: npt.NDArray[Any]
     if dtype == "bfloat16":  # the upper half of a float32
@@ -173,10 +258,34 @@ def from_bytes(buffer: Any, n: int, dtype: str) -> npt.NDArray[Any]:
 
 
 def pack(X: FloatArray) -> bytes:
-    """The bytes of an (n, d) float32 matrix, row-major little-endian."""
+    """Write a matrix as bytes.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32.
+
+    Returns
+    -------
+    bytes
+        The numbers row by row, little-endian.
+    """
     return np.ascontiguousarray(X, dtype="<f4").tobytes()
 
 
 def unpack(buffer: bytes | memoryview, dimension: int) -> FloatArray:
-    """The (n, dimension) float32 matrix behind :func:`pack`'s bytes; a read-only view."""
+    """Read the matrix that :func:`pack` wrote.
+
+    Parameters
+    ----------
+    buffer
+        Bytes of n rows.
+    dimension
+        Numbers per row, d.
+
+    Returns
+    -------
+    ndarray
+        (n, d) float32. A read-only view of the buffer.
+    """
     return np.frombuffer(buffer, dtype="<f4").reshape(-1, dimension)

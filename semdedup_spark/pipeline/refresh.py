@@ -13,12 +13,11 @@ from semdedup_spark.masking import unmasked
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.embed import ERASED
 from semdedup_spark.pipeline.stages.prune import pruning_inputs, run_prune
-from semdedup_spark.pipeline.stages.select import (
+from semdedup_spark.pipeline.stages.select import check_select_columns, run_select
+from semdedup_spark.pipeline.stages.select_inputs import (
     agreement_input,
-    check_select_columns,
     erased_input,
     overrides_input,
-    run_select,
 )
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord

@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from semdedup_spark import __version__
-from semdedup_spark.pipeline.queries.report_data import Overview
+from semdedup_spark.pipeline.queries.report_result import Overview
 from semdedup_spark.report.differences import ending, marked, shortened
 from semdedup_spark.report.figures import (
     as_svg,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from semdedup_spark.pipeline.queries.explain import Explanation
-from semdedup_spark.pipeline.queries.tune import Tuning
+from semdedup_spark.pipeline.queries.explain_result import Explanation
+from semdedup_spark.pipeline.queries.tune_result import Tuning
 from semdedup_spark.report.differences import shortened
 from semdedup_spark.report.terminal import cell, print_line
 from semdedup_spark.visible import inline

@@ -1,1 +1,1 @@
-"""Where rows come from: a configured source becomes a DataFrame of keyed, checked payloads."""
+"""Input: a configured source becomes a DataFrame of checked payloads with unique ids."""

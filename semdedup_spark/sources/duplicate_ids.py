@@ -1,7 +1,8 @@
-"""Rows with one id: which of them is taken, and which must say why they are not.
+"""Choose one row of each id, and find the rows whose refusal must be recorded.
 
-What only an encoder can tell is not known here. What it has said of earlier rows comes as their
-``standing``; where nothing is known, the first row is taken, and others may follow it.
+Only an encoder can tell whether a row is good. What it has said of earlier rows comes in as
+``standing``. Where nothing is known, the first row is taken. A later one takes its place if the
+encoder refuses it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 
+# Hash of the whole row. It orders rows of one id in the same way on every run.
 ORDER = "__order"
-# Which of the rows with its id, from 1.
+# Number of the row among those with its id, from 1.
 COPY = "__copy"
-# Whether a row that is not taken came before the one that is: an encoder says why.
+# Whether a row that is not taken was tried before the one that is taken. Its payload goes to the
+# encoder again, which says why it was refused.
 AGAIN = "__again"
-# Columns of a frame of (id, content_hash), and what ``STANDING`` may be.
+# Columns of the DataFrame ``standing``, beside id and content_hash, and the values of ``STANDING``.
 STANDING, FRESH = "__standing", "__fresh"
 KNOWN, UNKNOWN, REFUSED = 0, 1, 2
 
@@ -26,14 +29,27 @@ KNOWN, UNKNOWN, REFUSED = 0, 1, 2
 def numbered_copies(
     rows: DataFrame, number: Sequence[str], standing: DataFrame | None
 ) -> DataFrame:
-    """Number rows with one id in the order in which they are taken. A good one comes first; of
-    those one that is known to embed, and last those that an encoder has refused; then that of the
-    earliest batch, and then the one that hashes lowest: the same on every run, however rows are
-    spread.
+    """Number the rows of each id in the order in which they are taken.
 
-    ``rows``: id, reason, content_hash, ``ORDER``, and the columns ``number``; ``standing``: (id,
-    content_hash, ``STANDING``, ``FRESH``), each pair once: a row that is ``FRESH`` stands for rows
-    that were tried before it. Returns ``rows`` with ``COPY`` and ``AGAIN``.
+    Rows without a reason come first. Among them, rows known to embed precede unknown ones, and
+    rows that an encoder has refused come last. Ties go to the earliest batch, then to the lowest
+    hash. So the order is the same on every run, whatever the partitioning.
+
+    Parameters
+    ----------
+    rows
+        Columns id, reason, content_hash, ``ORDER`` and ``number``.
+    number
+        Name of the batch column, or nothing.
+    standing
+        Columns id, content_hash, ``STANDING`` and ``FRESH`` (bool: the row was taken after the
+        rows that precede it had been refused). Each pair of id and content_hash occurs once.
+        ``None`` if nothing is known.
+
+    Returns
+    -------
+    DataFrame
+        ``rows`` with ``COPY`` (int, from 1) and ``AGAIN`` (bool).
     """
     no_id, good = F.col(s.ID).isNull(), F.col(s.REASON).isNull()
     same_id = Window.partitionBy(s.ID, F.when(no_id, F.col(ORDER)))
@@ -54,6 +70,17 @@ def numbered_copies(
 
 
 def contested(rows: DataFrame) -> DataFrame:
-    """(id) of which there are several rows that an encoder may find good."""
+    """Find the ids for which several rows may be good.
+
+    Parameters
+    ----------
+    rows
+        Columns id and reason.
+
+    Returns
+    -------
+    DataFrame
+        Column id. Each has at least two rows without a reason.
+    """
     good = rows.filter(F.col(s.REASON).isNull())
     return good.groupBy(s.ID).count().filter("count > 1").select(s.ID)

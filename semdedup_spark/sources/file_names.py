@@ -1,4 +1,4 @@
-"""What Spark would not read of the files of a source, known by their names alone."""
+"""Find files of a source that Spark would not read because of their names."""
 
 from __future__ import annotations
 
@@ -15,32 +15,43 @@ _LOG = logging.getLogger(__name__)
 
 
 def check_names(files: Sequence[str]) -> None:
-    """Raise :class:`SourceError` for names that Spark cannot open, or does not even list.
+    """Refuse files whose names Spark cannot open or does not list.
 
-    As :func:`tell_hidden`, only where this machine has the files: other file systems have no such
-    names, or cannot be asked.
+    Only files on this machine are checked, as in :func:`tell_hidden`. Other file systems have no
+    such names, or cannot be listed from here.
 
     Parameters
     ----------
-    files : sequence of str
-        Percent-encoded URIs, as ``DataFrame.inputFiles`` has them.
+    files
+        Percent-encoded URIs, as ``DataFrame.inputFiles`` returns them.
+
+    Raises
+    ------
+    SourceError
+        If a name has a colon or is not UTF-8.
     """
     places = _places(files)
-    # Hadoop takes what stands before a colon for a scheme.
+    # Hadoop takes the text before a colon for a URI scheme.
     bad = [place for place in places if ":" in os.path.basename(place)]
-    # Java has no bytes that are no text, and passes over such a name.
+    # Java cannot represent a name that is not valid text, and skips the file.
     bad += [entry.path for entry in _beside(places) if not _is_utf8(entry.name)]
     if bad:
         raise SourceError(
-            "source.path must hold files whose names have no colon and are UTF-8: Spark cannot "
-            f"read others. Got {bad[0]!r}.",
-            hint="rename it, or move it out of source.path.",
+            "source.path must hold files whose names have no colon and are UTF-8, because Spark "
+            f"cannot read others. Got {bad[0]!r}.",
+            hint="rename the file, or move it out of source.path.",
         )
 
 
 def tell_hidden(files: Sequence[str]) -> None:
-    """Log how many files beside these, and with their endings, Spark passes over for their names'
-    first character.
+    """Log how many files in the same folders Spark skips as hidden.
+
+    Only files on this machine with the extension of a file that is read are counted.
+
+    Parameters
+    ----------
+    files
+        Percent-encoded URIs, as ``DataFrame.inputFiles`` returns them.
     """
     places = _places(files)
     endings = {_ending(place) for place in places} - {""}
@@ -51,8 +62,8 @@ def tell_hidden(files: Sequence[str]) -> None:
     )
     if hidden:
         _LOG.warning(
-            "%d files beside those of source.path are not read, as their names begin with _ or "
-            "a dot; one is %r",
+            "%d files beside those of source.path are not read, because their names begin with _ "
+            "or a dot. One of them is %r",
             len(hidden),
             hidden[0],
         )
@@ -63,7 +74,7 @@ def _places(files: Sequence[str]) -> list[str]:
 
 
 def _beside(places: Sequence[str]) -> Iterator[os.DirEntry[str]]:
-    """Whatever lies in the folders of the files."""
+    """All entries of the folders that hold the files."""
     for folder in sorted({os.path.dirname(place) for place in places}):
         if os.path.isdir(folder):
             with os.scandir(folder) as entries:
@@ -75,25 +86,40 @@ def _ending(name: str) -> str:
 
 
 def _is_utf8(name: str) -> bool:
-    """Python keeps a byte that is no text as half of a surrogate pair."""
+    """Whether the name is valid text. Python decodes an invalid byte to a lone surrogate."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _is_hidden(name: str) -> bool:
-    """Spark's rule; a name such as ``_k=v`` is that of a partition."""
+    """Spark's rule for hidden files. A name such as ``_k=v`` is a partition and not hidden."""
     return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
 def check_all_read(read: Sequence[str], there: Sequence[str], source: SourceConfig) -> None:
-    """Raise :class:`SourceError` if files at ``source.path``, at any depth, are not ``read``: Spark
-    takes folders below for partitions, and passes over those that are none.
+    """Refuse a source of which Spark would skip files in folders below.
+
+    Spark takes folders below ``source.path`` for partitions, and skips those that are none.
+
+    Parameters
+    ----------
+    read
+        Percent-encoded URIs of the files that Spark reads.
+    there
+        Percent-encoded URIs of all files at ``source.path``, at any depth.
+    source
+        The source. Its option recursiveFileLookup settles the question.
+
+    Raises
+    ------
+    SourceError
+        If there are files that Spark does not read, and the option is not set.
     """
     left = sorted(set(there) - set(read))
     if left and source.option("recursiveFileLookup") is None:
         raise SourceError(
-            "source.path must be a folder whose files Spark reads all: those directly in it, or "
+            "source.path must be a folder of which Spark reads all files: those directly in it, or "
             f"those in partitions such as day=1. {len(left):,} of {len(there):,} files lie in "
             f"other folders below, such as {unquote(left[0])}.",
-            hint='set source.options to {recursiveFileLookup: "true"} to read these too, or to '
-            '"false" to leave them out, or name the files by a pattern.',
+            hint='set source.options to {recursiveFileLookup: "true"} to read these files too, or '
+            'to {recursiveFileLookup: "false"} to leave them out, or name the files by a pattern.',
         )

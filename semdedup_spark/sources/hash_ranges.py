@@ -1,4 +1,4 @@
-"""The order in which rows are embedded: each row has a place, a commit a range of them."""
+"""The order in which rows are embedded. Each row has a place, and each commit a range of places."""
 
 from __future__ import annotations
 
@@ -13,22 +13,59 @@ END_OF_PLACES = 2**31
 
 
 def place_of(key: Column) -> Column:
-    """A place in [0, 2**31): a hash of the key, so that any range is a fair sample."""
+    """Hash a key to a place, so that any range of places is a random sample.
+
+    Parameters
+    ----------
+    key
+        Any type that Spark can hash.
+
+    Returns
+    -------
+    Column
+        Bigint in [0, ``END_OF_PLACES``).
+    """
     return F.pmod(F.xxhash64(key), F.lit(END_OF_PLACES))
 
 
 def within(place: Column, begin: int, end: int) -> Column:
-    """Whether ``begin <= place < end``."""
+    """Tell whether ``begin <= place < end``.
+
+    Parameters
+    ----------
+    place
+        Bigint, from :func:`place_of`.
+    begin
+        First place of the range.
+    end
+        First place behind the range.
+
+    Returns
+    -------
+    Column
+        Boolean.
+    """
     return (place >= begin) & (place < end)
 
 
 def with_content_hash(rows: DataFrame) -> DataFrame:
-    """Add the hash of each row's payload; of a row without one (its reason is known) that of its
-    id, so that such rows are spread too.
+    """Add a hash of each row's payload.
+
+    A row without a payload gets the hash of its id, so that such rows are spread over commits too.
+
+    Parameters
+    ----------
+    rows
+        Columns id and payload.
+
+    Returns
+    -------
+    DataFrame
+        ``rows`` with content_hash (bigint).
     """
     payload = F.col(s.PAYLOAD)
     kind, parts = rows.schema[s.PAYLOAD].dataType, [payload]
-    if isinstance(kind, StructType):  # a null field would leave no trace
+    if isinstance(kind, StructType):  # Spark's hash ignores null fields
         fields = [payload[name] for name in kind.names]
         parts = [part for field in fields for part in (field, field.isNull())]
     elif isinstance(kind, ArrayType):

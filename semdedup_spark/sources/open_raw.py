@@ -1,8 +1,9 @@
-"""Read a source as it is, pinned to one version, and say which version that was."""
+"""Read a source without any change, pinned to one version, and record that version."""
 
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -34,7 +35,30 @@ _RANGES = re.compile(r"\{\d+\.\.\d+\}")
 
 
 def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
-    """Open the source. Raises :class:`SourceError` when that fails; starts no job on rows."""
+    """Open a source without starting a Spark job on its rows.
+
+    Parameters
+    ----------
+    spark
+        The session that reads the source.
+    source
+        The configured source.
+
+    Returns
+    -------
+    RawSource
+        Its rows, and what the reader knows of them.
+
+    Raises
+    ------
+    SourceError
+        If the source cannot be read as configured.
+
+    Notes
+    -----
+    A failure of the cluster or of a service is raised as :class:`Failed` instead, since it does not
+    depend on the configuration.
+    """
     try:
         if source.table is not None:
             return _read_table(spark, source)
@@ -52,58 +76,59 @@ def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
     except SourceError:
         raise
     except Exception as error:  # Spark and its file systems raise many kinds
-        failure = explained(error)
-        if failure is not None and failure.kind.is_elsewhere:
-            raise failure from error
-        raise _unreadable(source, error) from error
+        _refuse_unreadable(source, error)
 
 
-def _unreadable(source: SourceConfig, error: Exception) -> SourceError:
+def _refuse_unreadable(source: SourceConfig, error: Exception) -> NoReturn:
+    failure = explained(error)
+    if failure is not None and failure.kind.is_elsewhere:
+        raise failure from error
     said = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
     given = {"version": source.version, "types": source.types, "options": source.options}
     set_too = masked_settings(given)
     options = "".join(f" with source.{k} {v!r}" for k, v in set_too.items() if v not in (None, {}))
     if source.table is not None:
-        return SourceError(
+        raise SourceError(
             f"source.table must be a table or view that can be read{options}. "
             f"Got {source.table!r}: {said}",
-            hint="check the name, and that this session's catalog holds it.",
-        )
+            hint="check the name, and that this session's catalog holds the table.",
+        ) from error
     if _RANGES.search(source.path or ""):
-        said += " (Spark knows no ranges such as {000..099}; * and [0-9] and {a,b} it does)"
+        said += " (Spark knows no ranges such as {000..099}, but it knows *, [0-9] and {a,b})"
     if "URISyntaxException" in said:
-        said += " (Spark cannot read names with a colon where a pattern meets them)"
+        said += " (Spark cannot read names with a colon that match a pattern)"
     hint = (
         "check the path, the format, the options and, for a relative path, the working directory."
     )
     if source.version is not None:
-        hint += " DESCRIBE HISTORY shows which versions there are."
-    return SourceError(
+        hint += " DESCRIBE HISTORY shows which versions exist."
+    raise SourceError(
         f"source.path must be readable as {source.format}{options}. Got {source.path!r}: {said}",
         hint=hint,
-    )
+    ) from error
 
 
 def _read_table(spark: SparkSession, source: SourceConfig) -> RawSource:
     name = source.table or ""
     df = spark.table(name)
-    _ = df.schema  # Spark Connect looks only now
+    _ = df.schema  # Spark Connect resolves the table only now
     try:
         return _read_delta(spark, source)
     except AnalysisException:
         if source.version is not None:
             raise
         kind = spark.catalog.getTable(name).tableType
-        if kind not in ("VIEW", "TEMPORARY"):  # of a view on a Delta table these are its files
+        # For a view on a Delta table these would be the table's files, which the view reads right.
+        if kind not in ("VIEW", "TEMPORARY"):
             refuse_files_of_tables(spark, df.inputFiles(), "source.table")
-        # A view, or a table that is not Delta: its content is its version.
+        # A view, or a table that is not Delta, has no version: hash its content instead.
         return RawSource(df, lambda: _content_fingerprint(df), named_roles(source))
 
 
 def _content_fingerprint(df: DataFrame) -> str:
     content = hash_of([(F.col(quoted(field.name)), field.dataType) for field in df.schema])
     halves = df.select(content.alias("hash")).select("hash.*")
-    # A sum, because equal rows would cancel each other in an exclusive or.
+    # Use a sum, because equal rows would cancel each other in an exclusive or.
     totals = [F.sum(F.col(half).cast("decimal(38,0)")) for half in halves.columns]
     row = halves.agg(F.count(F.lit(1)), *totals).first()
     return f"content:{':'.join(map(str, row)) if row else ''}"
@@ -127,19 +152,19 @@ def _read_delta(spark: SparkSession, source: SourceConfig) -> RawSource:
     version = newest if source.version is None else source.version
     reader = spark.read.option("versionAsOf", version).options(**source.options)
     df = reader.format("delta").load(absolute(source.path)) if source.path else reader.table(name)
-    _ = df.schema  # Spark Connect looks only now
+    _ = df.schema  # Spark Connect resolves the table only now
     fingerprint = f"delta:{table_id[0]}@{version}"
     return RawSource(df, lambda: fingerprint, named_roles(source), version=version)
 
 
 def _read_files(spark: SparkSession, source: SourceConfig) -> RawSource:
-    """Files of records. Which of them Spark will read is known by name before any is opened."""
+    """Files of records. Names tell which files Spark will read, before any is opened."""
     there = listing(spark, source).inputFiles()
     read = chosen_files(spark, source, "text", recursiveFileLookup="false").inputFiles()
     if not read:
         raise SourceError(
             f"source.path must match at least one file. Got {source.path!r}, which has none.",
-            hint="check the path; names that begin with _ or a dot are not read.",
+            hint="check the path. Files whose names begin with _ or a dot are not read.",
         )
     check_all_read(read, there, source)
     refuse_files_of_tables(spark, read, "source.path")
@@ -151,7 +176,7 @@ def _read_files(spark: SparkSession, source: SourceConfig) -> RawSource:
 
     if source.format != "parquet":
         return read_records(spark, source, fingerprint)
-    # Columns that only some of the files have would else be lost, or not, by chance.
+    # Without mergeSchema, it is chance whether columns that only some files have are read.
     reader = spark.read.format("parquet").option("mergeSchema", "true").options(**source.options)
     df = reader.load(as_pattern(source.path or ""))
     _ = df.schema
@@ -161,8 +186,25 @@ def _read_files(spark: SparkSession, source: SourceConfig) -> RawSource:
 def refuse_missing_files(
     spark: SparkSession, source: SourceConfig, raw: RawSource, error: Exception
 ) -> None:
-    """Raise :class:`SourceError` if reading ended with ``error`` for want of a file of the Delta
-    table's version: no repetition brings it back.
+    """Explain an error that was caused by a missing file of a Delta table's version.
+
+    Such an error is permanent: a retry does not bring the file back. Any other error is ignored.
+
+    Parameters
+    ----------
+    spark
+        The session that reads the table's history.
+    source
+        The configured source.
+    raw
+        The source as it was opened.
+    error
+        What Spark raised while it read the rows.
+
+    Raises
+    ------
+    SourceError
+        If a file of the version is missing.
     """
     if raw.version is None or not _MISSING.search(str(error)):
         return
@@ -170,13 +212,14 @@ def refuse_missing_files(
     newest = _newest_version(spark, _delta_name(source))
     file = _MISSING_FILE.search(str(error))
     if newest == raw.version:
-        hint = "restore the file, or an earlier version of the table; if VACUUM runs with a short "
+        hint = "restore the file or an earlier version of the table. If VACUUM runs with a short "
         hint += "retention while the table is rewritten, run the command again."
     else:
-        hint = f"leave source.version out, or name a later one; the newest is {newest}. "
-        hint += "DESCRIBE HISTORY shows when VACUUM ran."
+        hint = "leave source.version out, or name a later version. The newest version is "
+        hint += f"{newest}. DESCRIBE HISTORY shows when VACUUM ran."
+    example = f", such as {file[0]}" if file else ""
     raise SourceError(
-        f"all files of the version that is read must be there. Of version {raw.version} of "
-        f"{place!r} VACUUM, or somebody, has removed some{f', such as {file[0]}' if file else ''}.",
+        f"all files of the version that is read must exist. Of version {raw.version} of {place!r} "
+        f"some are missing{example}. VACUUM or a user has removed them.",
         hint=hint,
     ) from error

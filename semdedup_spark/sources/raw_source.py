@@ -1,4 +1,4 @@
-"""What every reader hands on: rows as they are, which column is what, how to read a part."""
+"""The result of every reader: raw rows, the role of each column, and how to read a part."""
 
 from __future__ import annotations
 
@@ -10,16 +10,26 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.config import CONTENT_HASH, SourceConfig
 
-# A reader's own column: struct<reason, message> of what it could not read, else null.
+# A column that a reader adds: struct<reason, message> where it could not read a row, else null.
 PROBLEM = "__problem"
 PROBLEM_TYPE = "struct<reason:string,message:string>"
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Which column is what. ``id``: ``None`` where the key is made from the content; ``text``: the
-    captions of kind image_text; ``own``: columns that travel to the output unless
-    ``source.columns`` names others, ``None`` for all of them.
+    """The roles of a source's columns.
+
+    Attributes
+    ----------
+    id
+        Name of the id column. ``None`` if ids are made from the content.
+    content
+        Name of the column that is embedded.
+    text
+        Name of the column of captions, for kind image_text.
+    own
+        Names of the columns that travel to the output unless ``source.columns`` names others.
+        ``None`` means all columns.
     """
 
     id: str | None
@@ -30,17 +40,39 @@ class Roles:
 
 @dataclass(frozen=True)
 class RawSource:
-    """``df``: the source's rows and columns; ``fingerprint()``: equal for equal content, as far as
-    can be told cheaply (Delta version; names, sizes and times of files; else a hash of all rows).
+    """A source as its reader returns it.
 
-    ``part(begin, end)``: the rows with places in a range (see ``places.py``), read without reading
-    the others; ``None`` where only a filter can tell. It may be used only where ids are unique.
-    ``problem``, ``unreadable``: names of the reader's own columns, where it adds any: of type
-    :data:`PROBLEM_TYPE`; the text of a record that could not be parsed, else null. Any other column
-    is the source's, whatever its name. ``check()``: refuses what the reader would lose unseen, and
-    may read all of it. ``version``: of a Delta table, at which it is read.
-    ``keys``: the same rows and ids without their content, where that is cheaper to count.
-    ``unique_ids``: known without looking; ``n_rows`` and ``dimension``, of vectors, likewise.
+    Attributes
+    ----------
+    df
+        The source's rows and columns. Any column but ``problem`` and ``unreadable`` is the
+        source's own, whatever its name.
+    fingerprint
+        Returns a string that is equal for equal content, as far as can be told cheaply: from the
+        Delta version, from the names, sizes and times of files, or else from a hash of all rows.
+    roles
+        The roles of the columns.
+    problem
+        Name of the reader's column of type :data:`PROBLEM_TYPE`, if it adds one.
+    unreadable
+        Name of the reader's column with the text of records that it could not parse (else null),
+        if it adds one.
+    check
+        Raises :class:`SourceError` for content that the reader would lose without an error. It may
+        read the whole source.
+    version
+        Version of a Delta table that is read, else ``None``.
+    part
+        Takes a range of places (see ``hash_ranges.py``) and reads its rows, and no others. It may
+        be used only if ids are unique. ``None`` if only a filter can select a range.
+    keys
+        The same rows and ids without their content, if that is cheaper to count.
+    unique_ids
+        Whether ids are known to be unique without counting.
+    n_rows
+        Number of rows, if known without counting.
+    dimension
+        Length of the vectors, if known without reading them.
     """
 
     df: DataFrame
@@ -58,11 +90,28 @@ class RawSource:
 
 
 def named_roles(source: SourceConfig) -> Roles:
-    """The columns that the configuration names."""
+    """Take the roles from the column names in the configuration.
+
+    Parameters
+    ----------
+    source
+        The configured source.
+
+    Returns
+    -------
+    Roles
+        The roles. All columns travel to the output.
+    """
     key = None if source.id == CONTENT_HASH else source.id
     return Roles(id=key, content=source.content or "", text=source.text)
 
 
 def no_problem() -> Column:
-    """The column :data:`PROBLEM` of a row that could be read."""
+    """Make the column :data:`PROBLEM` for rows that could be read.
+
+    Returns
+    -------
+    Column
+        Null, of type :data:`PROBLEM_TYPE`.
+    """
     return F.lit(None).cast(PROBLEM_TYPE).alias(PROBLEM)

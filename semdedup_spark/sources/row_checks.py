@@ -1,4 +1,4 @@
-"""Why a row has no payload: codes for ``quarantine``, found by Spark before any encoder runs."""
+"""Checks of single rows that Spark makes before any encoder runs: reason codes and messages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ TOO_MANY_BYTES = "too_many_bytes"
 WORDS = {
     "unreadable_record": "the reader could not parse the record; source holds its text",
     "null_id": "the id is null",
-    "duplicate_id": "another row has the id; the earliest batch's, then the lowest hash's, is kept",
+    "duplicate_id": "another row with this id is kept: that of the earliest batch, then of the "
+    "lowest hash",
     "null_text": "the text is null",
     "invalid_utf8": "the text is not valid UTF-8",
-    "empty_text": "the text is empty, or only white space and characters that show nothing",
+    "empty_text": "the text is empty, or has only white space and invisible characters",
     "null_image": "the image is null",
     "empty_image": "the image has no bytes",
     "null_vector": "the vector is null",
@@ -27,8 +28,23 @@ WORDS = {
 def content_reason(
     payload: Column, source: SourceConfig, of_type: DataType, dimension: int | None
 ) -> Column:
-    """A reason code, or null for a payload that an encoder may see. ``of_type``: of the payload;
-    ``dimension``: of vectors.
+    """Find the reason why an encoder must not see a payload.
+
+    Parameters
+    ----------
+    payload
+        What the encoder would get.
+    source
+        The source, for its kind and its limits.
+    of_type
+        Type of the payload.
+    dimension
+        Length of the vectors, ``None`` for other kinds.
+
+    Returns
+    -------
+    Column
+        String. A reason code, or null if the payload is good.
     """
     most = source.max_bytes
     match source.kind:
@@ -44,7 +60,22 @@ def content_reason(
 
 
 def message_of(reason: Column, dimension: int | None, max_bytes: int) -> Column:
-    """The reason in words; null for a code that is not one of these."""
+    """Put a reason into words.
+
+    Parameters
+    ----------
+    reason
+        A reason code.
+    dimension
+        Length of the vectors, ``None`` for other kinds.
+    max_bytes
+        The limit ``source.max_bytes``.
+
+    Returns
+    -------
+    Column
+        String. Null for a code that this module does not know.
+    """
     words = {
         **WORDS,
         "wrong_length": f"the vector must have the usual length, {dimension}",
@@ -56,12 +87,38 @@ def message_of(reason: Column, dimension: int | None, max_bytes: int) -> Column:
 
 
 def too_many_bytes(max_bytes: int) -> Column:
-    """What is said of a payload that is larger."""
+    """Make the message for a payload that is larger than the limit.
+
+    Parameters
+    ----------
+    max_bytes
+        The limit ``source.max_bytes``.
+
+    Returns
+    -------
+    Column
+        String.
+    """
     return F.lit(f"a text or image must have at most {max_bytes} bytes (source.max_bytes)")
 
 
 def entries(payload: Column, of_type: DataType, source: SourceConfig) -> Column:
-    """How many numbers a vector has; null for no vector, and for bytes that are no such numbers."""
+    """Count the numbers of a vector.
+
+    Parameters
+    ----------
+    payload
+        A vector: an array, or bytes of ``source.dtype``.
+    of_type
+        Type of the payload.
+    source
+        The source, for its dtype.
+
+    Returns
+    -------
+    Column
+        Int. Null for a null payload, and for bytes that are not a whole number of values.
+    """
     if isinstance(of_type, BinaryType):
         size, width = F.length(payload), WIDTHS[source.dtype or "float32"]
         return F.when(size % width == 0, (size / width).cast("int"))
@@ -86,8 +143,19 @@ def _image_reason(image: Column, most: int) -> Column:
 
 
 def is_utf8(text: Column) -> Column:
-    """Whether the bytes of a string are UTF-8: readers of text take them as they are."""
+    """Tell whether the bytes of a string are UTF-8. Spark's text readers do not check them.
+
+    Parameters
+    ----------
+    text
+        A string.
+
+    Returns
+    -------
+    Column
+        Boolean.
+    """
     if hasattr(F, "is_valid_utf8"):  # Spark 4
         return F.is_valid_utf8(text)
-    as_bytes = text.cast("binary")  # decoding replaces what is malformed
+    as_bytes = text.cast("binary")  # decoding replaces malformed bytes
     return F.encode(F.decode(as_bytes, "UTF-8"), "UTF-8") == as_bytes

@@ -1,4 +1,4 @@
-"""Schema checks that need no Spark job: the key, the content, the names Delta can store."""
+"""Checks of a source's schema that need no Spark job: id, batch, content and own columns."""
 
 from __future__ import annotations
 
@@ -25,10 +25,31 @@ from semdedup_spark.sources.raw_source import RawSource, Roles
 from semdedup_spark.sources.storable_types import refuse_unstorable
 
 _ID_TYPES = (StringType, LongType, IntegerType, ShortType, ByteType)
+_WANTED_CONTENT = {
+    "text": "a string column",
+    "images": "a binary column, or a struct with a binary field named bytes",
+    "image_text": "a binary column, or a struct with a binary field named bytes",
+    "vectors": "array<float>, array<double>, an MLlib vector, or binary of source.dtype",
+}
 
 
 def check_id(df: DataFrame, source: SourceConfig, roles: Roles) -> None:
-    """Raise :class:`SourceError` unless the key column is there and of a type for keys."""
+    """Check that the id column exists and has a type that ids can have.
+
+    Parameters
+    ----------
+    df
+        The source's rows.
+    source
+        The configured source.
+    roles
+        The roles of its columns.
+
+    Raises
+    ------
+    SourceError
+        If the column is missing, or is neither a string nor a whole number.
+    """
     if roles.id is None:
         return
     field = _field(df, roles.id, "source.id")
@@ -41,7 +62,20 @@ def check_id(df: DataFrame, source: SourceConfig, roles: Roles) -> None:
 
 
 def check_batch(df: DataFrame, source: SourceConfig) -> None:
-    """Raise :class:`SourceError` unless the column of batch numbers, if named, can hold them."""
+    """Check that the column of batch numbers, if one is named, holds whole numbers.
+
+    Parameters
+    ----------
+    df
+        The source's rows.
+    source
+        The configured source.
+
+    Raises
+    ------
+    SourceError
+        If the column is missing, or is not of a whole-number type.
+    """
     if source.batch is None:
         return
     field = _field(df, source.batch, "source.batch")
@@ -49,14 +83,32 @@ def check_batch(df: DataFrame, source: SourceConfig) -> None:
         raise SourceError(
             f"source.batch must be a whole-number column. "
             f"Got {source.batch!r} of type {field.simpleString()}.",
-            hint="cast it in a view; for jsonl and csv source.types says what columns are.",
+            hint="cast it in a view; for jsonl and csv, set its type in source.types.",
         )
 
 
 def payload_column(df: DataFrame, source: SourceConfig, roles: Roles) -> Column:
-    """What the encoder gets, by ``source.kind``: string (text); binary (images); array<float>,
-    array<double> or binary of ``source.dtype`` (vectors); struct<image: binary, text: string>
-    (image_text).
+    """Select what the encoder gets.
+
+    Parameters
+    ----------
+    df
+        The source's rows.
+    source
+        The configured source.
+    roles
+        The roles of its columns.
+
+    Returns
+    -------
+    Column
+        By ``source.kind``: string (text); binary (images); array<float>, array<double> or binary
+        of ``source.dtype`` (vectors); struct<image: binary, text: string> (image_text).
+
+    Raises
+    ------
+    SourceError
+        If a column is missing, or if its type does not go with ``source.kind``.
     """
     name = roles.content
     field = _field(df, name, "source.content")
@@ -71,12 +123,16 @@ def payload_column(df: DataFrame, source: SourceConfig, roles: Roles) -> Column:
         case "vectors" if (vector := _vector(column, field)) is not None:
             if source.dtype is not None and not isinstance(field, BinaryType):
                 raise SourceError(
-                    f"source.dtype says what bytes are, and goes with a binary column. Got "
-                    f"{name!r} of type {field.simpleString()}.",
+                    "source.dtype is the type of numbers stored as bytes, and goes with a binary "
+                    f"column. Got {name!r} of type {field.simpleString()}.",
                     hint="leave source.dtype null.",
                 )
             return vector
-    raise _wrong_content(source, name, field)
+    raise SourceError(
+        f"source.content must be {_WANTED_CONTENT[source.kind]} for kind {source.kind}. "
+        f"Got {name!r} of type {field.simpleString()}.",
+        hint="set source.content to another column, or source.kind to what this one holds.",
+    )
 
 
 def _image(column: Column, field: DataType) -> Column | None:
@@ -102,7 +158,7 @@ def _vector(column: Column, field: DataType) -> Column | None:
     if isinstance(field, BinaryType):
         return column
     if isinstance(field, ArrayType) and isinstance(field.elementType, FloatType | DoubleType):
-        return column  # doubles too: as floats, what is large would become infinite
+        return column  # doubles stay doubles, because large ones would become infinite floats
     if field.typeName() == "udt" or "VectorUDT" in type(field).__name__:
         from pyspark.ml.functions import vector_to_array
 
@@ -111,7 +167,27 @@ def _vector(column: Column, field: DataType) -> Column | None:
 
 
 def own_columns(raw: RawSource, source: SourceConfig) -> list[str]:
-    """The source's columns that travel to the output, and the reader's own of unreadable text."""
+    """List the columns that travel to the output.
+
+    Parameters
+    ----------
+    raw
+        The source as its reader returned it.
+    source
+        The configured source.
+
+    Returns
+    -------
+    list[str]
+        Names of the source's columns, and of the reader's column of unreadable text if there is
+        one.
+
+    Raises
+    ------
+    SourceError
+        If a column of ``source.columns`` is missing, if names clash, or if Delta cannot store a
+        column.
+    """
     df, roles = raw.df, raw.roles
     for name in source.columns or []:
         _field(df, name, "source.columns")
@@ -119,17 +195,18 @@ def own_columns(raw: RawSource, source: SourceConfig) -> list[str]:
     names = list(source.columns or roles.own or present)
     if len({name.lower() for name in names}) < len(names):
         raise SourceError(
-            f"source columns must have different names, whatever their case. Got {names}.",
+            f"source columns must have names that differ in more than case. Got {names}.",
             hint="list the columns to keep in source.columns, each once.",
         )
     if roles.id not in names and "id" in {name.lower() for name in names}:
         raise SourceError(
-            f"source.columns must hold the key, or no column id, since one is added. Got {names} "
-            f"and source.id {source.id!r}.",
-            hint="name the column id in source.id, or leave it out of source.columns.",
+            "source.columns must hold the column of source.id, or else no column named id, because "
+            f"a column id is added. Got {names} and source.id {source.id!r}.",
+            hint="set source.id to the column named id, or leave that column out of "
+            "source.columns.",
         )
     if raw.unreadable is not None and raw.unreadable not in names:
-        names.append(raw.unreadable)  # quarantine must hold what could not be read
+        names.append(raw.unreadable)  # quarantine must hold the text that could not be parsed
     refuse_unstorable([field for field in df.schema.fields if field.name in names])
     return names
 
@@ -139,17 +216,3 @@ def _field(df: DataFrame, name: str, key: str) -> DataType:
         if field.name == name:
             return field.dataType
     raise SourceError.missing_column(name, df.columns, key=key)
-
-
-def _wrong_content(source: SourceConfig, name: str, field: DataType) -> SourceError:
-    wanted = {
-        "text": "a string column",
-        "images": "a binary column, or a struct with a binary field named bytes",
-        "image_text": "a binary column, or a struct with a binary field named bytes",
-        "vectors": "array<float>, array<double>, an MLlib vector, or binary of source.dtype",
-    }[source.kind]
-    return SourceError(
-        f"source.content must be {wanted} for kind {source.kind}. "
-        f"Got {name!r} of type {field.simpleString()}.",
-        hint="set source.content to another column, or source.kind to what this one holds.",
-    )

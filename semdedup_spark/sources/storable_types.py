@@ -1,4 +1,4 @@
-"""Types of columns: which ones a Delta table of the output can hold, and what becomes of others."""
+"""Column types that a Delta table can hold, and the conversion of some others."""
 
 from __future__ import annotations
 
@@ -42,11 +42,22 @@ _SCALARS = (
 
 
 def as_storable(df: DataFrame) -> DataFrame:
-    """The same rows. What is always null, a column or a part of one, becomes a null string, the
-    type that Spark gives such values of JSON; a string that compares by a collation, or is padded
-    to a length, becomes a plain one of the same characters. Of what a column knows of its own table
-    (defaults, lengths) only the comment stays: the output's tables hold rows for good, and rules
-    of tomorrow's rows would be asked of those of yesterday.
+    """Convert column types and metadata that must not reach the output.
+
+    Values do not change. A column, or a part of one, that is always null becomes a string, the type
+    that Spark's JSON reader gives such values. A string with a collation or a fixed length becomes
+    a plain string. Of the metadata (defaults, lengths) only the comment stays: the output's tables
+    keep old rows, so rules for new rows must not apply to them.
+
+    Parameters
+    ----------
+    df
+        The source's rows.
+
+    Returns
+    -------
+    DataFrame
+        The same rows and column names.
     """
     columns, same = [], True
     for field in df.schema.fields:
@@ -72,19 +83,30 @@ def _plain(kind: DataType) -> DataType:
 
 
 def refuse_unstorable(fields: list[StructField]) -> None:
-    """Raise :class:`SourceError` for columns that no Delta table can hold, each by its name."""
+    """Refuse columns that no Delta table can hold.
+
+    Parameters
+    ----------
+    fields
+        The columns that travel to the output.
+
+    Raises
+    ------
+    SourceError
+        If there are such columns. It names each of them.
+    """
     bad = sorted(set(_unstorable("", StructType(fields))))
     if bad:
         raise SourceError(
-            "source columns must have types, and names, that a Delta table can store: no interval, "
-            "time or variant, no struct without fields or with two of one name, and in a name no "
-            f"space or any of , ; {{ }} ( ) =. Got {', '.join(map(repr, bad))}.",
+            "source columns must have types and names that a Delta table can store: no interval, "
+            "time or variant, no struct without fields or with two fields of the same name, and no "
+            f"space or any of , ; {{ }} ( ) = in a name. Got {', '.join(map(repr, bad))}.",
             hint="cast or rename them in a view, or list the columns to keep in source.columns.",
         )
 
 
 def _unstorable(name: str, kind: DataType) -> Iterator[str]:
-    """What Delta refuses inside of ``name``, as dotted names, with the type where that is why."""
+    """Dotted names of the parts of ``name`` that Delta refuses, with the type if that is why."""
     if isinstance(kind, StructType):
         names = [field.name.lower() for field in kind.fields]
         if len(set(names)) < max(len(names), 1):

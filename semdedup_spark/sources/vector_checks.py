@@ -1,4 +1,4 @@
-"""Whether vectors can be embeddings, by a bounded sample of them, before any work."""
+"""Check on a bounded sample, before any work, whether vectors can be embeddings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from semdedup_spark.kernels.vectors import WIDTHS
 from semdedup_spark.sources.raw_source import RawSource
 
 _SAMPLE_ROWS = 500
-# Of a value: what is misnamed may be an image, or a vector of millions.
+# Limits of a sampled value: a wrong column may hold images, or vectors of millions of numbers.
 _MOST_BYTES, _MOST_NUMBERS = 1 << 15, 1 << 12
-# Of fewer rows nothing is concluded: each of them gets its own reason.
+# A smaller sample proves nothing. Its bad rows get reasons of their own.
 _FEWEST_ROWS = 16
 
 _OF_BYTES = (
@@ -31,12 +31,28 @@ _Measure = Callable[[list[Any]], dict[str, object]]
 
 
 def check_vectors(raw: RawSource, source: SourceConfig, payload: Column) -> None:
-    """Raise :class:`SourceError` where most vectors of a sample can be none, as they are read."""
+    """Refuse a source if most vectors of a sample cannot be embeddings.
+
+    Parameters
+    ----------
+    raw
+        The source as its reader returned it.
+    source
+        The configured source.
+    payload
+        The vectors: array<float>, array<double>, or binary of ``source.dtype``.
+
+    Raises
+    ------
+    SourceError
+        If ``source.dimension`` is not that of the files, if most sampled vectors are not usable, or
+        if bytes cannot be numbers of ``source.dtype``.
+    """
     if None not in (raw.dimension, source.dimension) and raw.dimension != source.dimension:
         raise SourceError(
             f"source.dimension must be that of the vectors, {raw.dimension}. "
             f"Got {source.dimension}.",
-            hint="leave it null where files know it themselves.",
+            hint="leave it null: these files tell their dimension.",
         )
     vectors = raw.df.select(payload.alias("v"))
     if isinstance(vectors.schema["v"].dataType, BinaryType):
@@ -56,7 +72,7 @@ def _check_lists(vectors: DataFrame) -> None:
     if found.n >= _FEWEST_ROWS and found.unusable > found.n / 2:
         raise SourceError(
             f"source.content must hold vectors of numbers. Got {found.unusable} of {found.n} "
-            "sampled rows with NaN, infinity or nothing but zeros.",
+            "sampled rows with NaN, infinity or only zeros.",
             hint="set source.content to another column, or leave such rows out in a view.",
         )
 
@@ -74,10 +90,10 @@ def _check_bytes(vectors: DataFrame, source: SourceConfig) -> None:
             f"source.content must hold vectors as bytes of {dtype}: most values must have "
             f"{'' if source.dimension else 'a multiple of '}{width} bytes. Got values of "
             f"{', '.join(map(str, found.lengths))} bytes.",
-            hint="set source.dtype and source.dimension to what the bytes are.",
+            hint="set source.dtype and source.dimension to those of the stored vectors.",
         )
     if not found.sensible or found.others:
-        raise _no_sense(found, dtype)
+        raise _implausible(found, dtype)
 
 
 def _bytes_measure(dtype: str, source: SourceConfig) -> _Measure:
@@ -105,19 +121,21 @@ def _bytes_measure(dtype: str, source: SourceConfig) -> _Measure:
     return measure
 
 
-def _no_sense(found: Row, dtype: str) -> SourceError:
+def _implausible(found: Row, dtype: str) -> SourceError:
     like = f" The bytes look like {' or '.join(found.others)}." if found.others else ""
     return SourceError(
         f"source.content must hold vectors as bytes of {dtype}. Of {found.fitting} sampled values "
-        f"{found.unusable} hold NaN, infinity, only zeros or sizes beyond 1e-30 to 1e30, and "
-        f"entries spread over {found.octaves:.0f} octaves (embeddings: 2 or so).{like}",
-        hint="set source.dtype to float16, bfloat16, float32 or float64, whichever they are, and "
-        "source.dimension; other bytes must become array<float> in a view.",
+        f"{found.unusable} hold NaN, infinity, only zeros or magnitudes outside 1e-30 to 1e30. "
+        f"Entries spread over {found.octaves:.0f} octaves (embeddings: about 2).{like}",
+        hint="set source.dtype to the stored type (float16, bfloat16, float32 or float64), and "
+        "source.dimension; convert other bytes to array<float> in a view.",
     )
 
 
 def _measured(few: DataFrame, measure: _Measure, result: str) -> Row:
-    """``measure`` of the first rows of ``few``, whose column is v; no row reaches the driver."""
+    """Apply ``measure`` on a worker to the first values of the column v, so that no value reaches
+    the driver.
+    """
     names = [field.split(" ")[0] for field in result.split(", ")]
 
     def measured(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

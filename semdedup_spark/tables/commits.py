@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark.errors import MixedEncodersError, SemDedupError
-from semdedup_spark.schema import EMBEDDINGS, REFERENCE, with_comments
+from semdedup_spark.schema import EMBEDDINGS, REFERENCE
 from semdedup_spark.tables.catalog import OutputRoot, history, table_exists
+from semdedup_spark.tables.column_comments import with_comments
 from semdedup_spark.tables.hash_buckets import Part
 from semdedup_spark.tables.marks import Mark, StageMark
 from semdedup_spark.tables.states import TableState, note_write, table_state

@@ -1,8 +1,8 @@
 """torch datasets over the tables of a job, without Spark in the training process.
 
-``DeduplicatedDataset`` (map-style, in memory) goes with ``ShardedSampler``; ``DeduplicatedStream``
-(iterable, bounded memory) shards itself. Both read ``deduplicated``, ``pruned`` or any other Delta
-table at a pinned version.
+``DeduplicatedDataset`` is map-style, holds its rows in memory and is used with ``ShardedSampler``.
+``DeduplicatedStream`` is iterable, needs bounded memory and shards itself. Both read
+``deduplicated``, ``pruned`` or any other Delta table at a pinned version.
 """
 
 from __future__ import annotations

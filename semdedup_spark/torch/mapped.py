@@ -1,4 +1,4 @@
-"""A table in memory, row by row: a map-style dataset."""
+"""A map-style torch dataset that holds a table in memory."""
 
 from __future__ import annotations
 
@@ -16,19 +16,30 @@ from semdedup_spark import schema as s
 from semdedup_spark.tables.delta_files import open_version, read_rows, require_columns
 
 Row = dict[str, Any]
-_HELD = 1024  # rows at a time that are held twice
+_HELD_AT_A_TIME = 1024  # Rows that exist twice at a time, while ``held`` collates them.
 
 
 class DeduplicatedDataset(Dataset[Any]):
-    """Rows of a Delta table at a version, as dicts or as what ``transform`` makes of one.
+    """Rows of a Delta table at one version, as dicts or as ``transform`` makes them.
 
-    ``location``: the table's directory or URI, such as ``/lake/dedup/deduplicated``; ``version``:
-    which one, by default the newest now, which ``self.version`` then says; ``columns``: by default
-    all; ``key``: rows lie in its order, so that row i is the same however the table was written; by
-    default ``id`` where there is such a column, else as the table's files have them at this
-    version.
+    The rows are held as Arrow data. Forked workers of a DataLoader share this memory. The attribute
+    ``version`` is the version that was read. Raises :class:`SourceError` where the table, the
+    version or a column does not exist, or where the table uses a feature that needs Spark.
 
-    The rows are held as Arrow data, which the workers of a DataLoader that are forked share.
+    Parameters
+    ----------
+    location
+        Directory or URI of the table, such as ``/lake/dedup/deduplicated``.
+    version
+        Version of the table. ``None`` takes the newest.
+    columns
+        Columns to read. ``None`` reads all.
+    key
+        Column that orders the rows, so that row i is the same however the table was written.
+        ``None`` takes ``id`` if there is such a column, otherwise the order of the table's files at
+        this version.
+    transform
+        Called with each row as a dict. Its result is the item.
     """
 
     def __init__(
@@ -46,7 +57,7 @@ class DeduplicatedDataset(Dataset[Any]):
         read = [*wanted, key] if key is not None and key not in wanted else wanted
         require_columns(table, read)
         rows = read_rows(table, read)
-        # Only the key is sorted: a take of all pictures would not fit Arrow's 32-bit offsets.
+        # Only the key is sorted: taking all pictures would overflow Arrow's 32-bit offsets.
         order = np.arange(len(rows)) if key is None else _sorted_places(rows, key)
         self._order = order
         self._batches: list[pa.RecordBatch] = rows.select(wanted).to_batches()
@@ -66,12 +77,20 @@ class DeduplicatedDataset(Dataset[Any]):
         return found if self._transform is None else self._transform(found)
 
     def held(self) -> TensorDataset:
-        """The rows as ``transform`` makes them (a tensor or number, or a tuple of these, of one
-        shape and type), made once and held in memory: no picture is decoded again in every epoch.
+        """Apply ``transform`` to every row once and hold the results in memory.
+
+        No picture then has to be decoded again in each epoch. ``transform`` must return a tensor or
+        a number, or a tuple of these, of the same shape and type for all rows.
+
+        Returns
+        -------
+        TensorDataset
+            One tensor for each part of an item. Its first axis is the row.
         """
+        step = _HELD_AT_A_TIME
         parts = [
-            default_collate([self[row] for row in range(start, min(start + _HELD, len(self)))])
-            for start in range(0, len(self), _HELD)
+            default_collate([self[row] for row in range(start, min(start + step, len(self)))])
+            for start in range(0, len(self), step)
         ]
         columns = [[part] if isinstance(part, Tensor) else part for part in parts]
         return TensorDataset(*map(torch.cat, zip(*columns, strict=True)))

@@ -1,4 +1,4 @@
-"""Rows with an encoded picture to tensors."""
+"""Decode rows that hold an encoded picture to tensors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,23 @@ Mode = Literal["RGB", "L"]
 def image_and_label(
     image: str = "image", label: str = "label", mode: Mode = "RGB"
 ) -> Callable[[Row], tuple[torch.Tensor, int]]:
-    """A transform: (3, h, w) uint8, or (1, h, w) for mode ``L``, and the label. ``image``,
-    ``label``: names of columns; ``mode``: RGB, or grey.
+    """Make a ``transform`` that turns a row into a picture tensor and its label.
+
+    The transform raises :class:`RejectedPayload` for a picture that cannot be decoded.
+
+    Parameters
+    ----------
+    image
+        Name of the column of encoded pictures.
+    label
+        Name of the column of integer labels.
+    mode
+        ``RGB``, or ``L`` for grey.
+
+    Returns
+    -------
+    Callable
+        Maps a row to a (3, h, w) uint8 tensor, (1, h, w) for mode ``L``, and an int label.
     """
 
     def transform(row: Row) -> tuple[torch.Tensor, int]:
@@ -32,8 +47,25 @@ def image_and_label(
 def stacked_pictures(
     image: str = "image", label: str = "label", mode: Mode = "RGB"
 ) -> Callable[[list[Row]], tuple[torch.Tensor, torch.Tensor]]:
-    """A ``collate_fn`` for rows as dicts whose pictures have one size: (n, h, w, 3) uint8, or
-    (n, h, w) for mode ``L``, and (n,) int64 labels, as ``semdedup_spark.training`` takes them.
+    """Make a ``collate_fn`` for rows whose pictures all have the same size.
+
+    Its result has the layout that ``semdedup_spark.experiments`` trains on. The function raises
+    :class:`RejectedPayload` for a picture that cannot be decoded.
+
+    Parameters
+    ----------
+    image
+        Name of the column of encoded pictures.
+    label
+        Name of the column of integer labels.
+    mode
+        ``RGB``, or ``L`` for grey.
+
+    Returns
+    -------
+    Callable
+        Maps n rows to pixels, (n, h, w, 3) uint8 or (n, h, w) for mode ``L``, and labels, (n,)
+        int64.
     """
 
     def collate(rows: list[Row]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Which row comes when, for a map-style dataset: shared by ranks, shuffled by epoch, resumable."""
+"""A sampler for map-style datasets: sharded over ranks, shuffled each epoch, resumable."""
 
 from __future__ import annotations
 
@@ -10,15 +10,35 @@ from torch.utils.data import Sampler
 
 
 class ShardedSampler(Sampler[int]):
-    """Positions of one rank in one epoch.
+    """Row positions of one rank in one epoch.
 
-    ``n``: rows of the dataset; ``shuffle``: by ``(seed, epoch)``, the same permutation on all
-    ranks, of which rank r takes each ``world``-th place from r on. All ranks get equally many:
-    with ``drop_last`` the last few rows of the permutation are left out, without it the first
-    are seen again (no row twice where ``n`` is a multiple of ``world``).
+    All ranks use the same permutation. Rank r takes every ``world``-th place of it, starting at
+    place r. All ranks get equally many rows.
 
-    To resume, ``load_state_dict(sampler.state_dict(consumed))`` with the samples that this rank has
-    trained on in this epoch; what a DataLoader has read ahead does not count.
+    To resume, call ``load_state_dict(sampler.state_dict(consumed))``. ``consumed`` is the number of
+    samples that this rank has trained on in this epoch, without those that a DataLoader has only
+    read ahead.
+
+    Parameters
+    ----------
+    n
+        Rows of the dataset.
+    rank
+        Number of this process, from 0 to ``world - 1``.
+    world
+        Number of processes that train together.
+    shuffle
+        Whether the order is a random permutation, seeded by ``(seed, epoch)``.
+    seed
+        Seed of the permutations.
+    drop_last
+        If ``n`` is not a multiple of ``world``: leave out the last rows of the permutation
+        (``True``), or repeat its first rows (``False``).
+
+    Raises
+    ------
+    ValueError
+        If ``rank`` is not below ``world``.
     """
 
     def __init__(
@@ -39,18 +59,35 @@ class ShardedSampler(Sampler[int]):
         self._epoch, self._done = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin another epoch: another order, from its start. The epoch that it is in already goes
-        on where a state says, so that it may be named again.
+        """Begin another epoch at its start, in another order.
+
+        Naming the current epoch again changes nothing, so that a loaded state stays valid.
+
+        Parameters
+        ----------
+        epoch
+            Number of the epoch.
         """
         if epoch != self._epoch:
             self._epoch, self._done = epoch, 0
 
     def state_dict(self, consumed: int) -> dict[str, int]:
-        """Where training is, after ``consumed`` samples of this epoch on this rank."""
+        """Describe how far training has come in this epoch.
+
+        Parameters
+        ----------
+        consumed
+            Samples of this epoch that this rank has trained on.
+
+        Returns
+        -------
+        dict[str, int]
+            State for :meth:`load_state_dict`. It holds no rank: all ranks can resume from it.
+        """
         return {"epoch": self._epoch, "consumed": consumed, **self._identity()}
 
     def _identity(self) -> dict[str, int]:
-        """What gives a rank its order, but for the rank: ranks go on from one state."""
+        """Everything that decides the order except the rank, as all ranks resume from one state."""
         world, shuffle, drop = self._world, int(self._shuffle), int(self._drop_last)
         return {
             "n": self._n,
@@ -61,8 +98,17 @@ class ShardedSampler(Sampler[int]):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there: the next iteration begins with the first sample not consumed. Raises
-        ``ValueError`` for the state of a sampler that gives another order.
+        """Resume: the next iteration begins with the first sample that was not consumed.
+
+        Parameters
+        ----------
+        state
+            Result of :meth:`state_dict`.
+
+        Raises
+        ------
+        ValueError
+            If the state is of a sampler that gives another order.
         """
         own = self._identity()
         other = {name: state.get(name) for name in own}

@@ -1,4 +1,4 @@
-"""A table read as it lies, in bounded memory: an iterable dataset."""
+"""An iterable torch dataset that reads a table row group by row group, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,30 +16,59 @@ from semdedup_spark.tables.delta_files import (
     read_batches,
     require_columns,
 )
+from semdedup_spark.torch.shuffle_window import shuffled
 
 Row = dict[str, Any]
 _BATCH_ROWS = 256
 
 
 class DeduplicatedStream(IterableDataset[Any]):
-    """Rows of a Delta table at a version, each once an epoch, over all ranks and workers.
+    """Rows of a Delta table at one version. Each row comes once an epoch, over all ranks.
 
-    In an epoch the table's row groups come in an order of their own, and the rows, in that order,
-    are cut into ``world * num_workers`` runs of equal length but for one row: one for each worker.
-    So every worker has work whatever the files are, and reads only the row groups that its
-    run meets.
+    Each epoch orders the table's row groups anew. The rows in that order are cut into
+    ``world * num_workers`` runs, one for each worker. The lengths of runs differ by one row at
+    most. So every worker has work however the table is split into files, and a worker reads only
+    the row groups that its run overlaps. Memory holds the shuffle window and one batch.
 
-    ``shuffle``: the order of the row groups, and of the rows within a window of ``window`` rows
-    that travels along a run, are random by ``(seed, epoch)``; memory holds the window and one
-    batch. ``drop_uneven``: rows that do not divide by the number of runs are left out, so that
-    ranks that wait for each other do not hang. Other parameters are those of
-    :class:`DeduplicatedDataset`.
+    The stream has no length, because a length would depend on the workers. The attribute ``n_rows``
+    is the number of rows of the table, ``version`` the version that was read. Raises
+    :class:`SourceError` where the table, the version or a column does not exist, or where the table
+    uses a feature that needs Spark.
 
-    It has no length, which would depend on the workers; ``n_rows`` is that of the table.
+    To resume when iterating by hand, or with a loader that asks each worker for its state
+    (torchdata's ``StatefulDataLoader``), use ``state_dict`` and ``load_state_dict``. To resume with
+    torch's own DataLoader, whose main process knows only how many batches it got, use
+    ``resume_after``.
 
-    Resuming. Iterated by hand, or by a loader that asks each worker (torchdata's
-    ``StatefulDataLoader``): ``state_dict`` and ``load_state_dict``. With torch's own DataLoader, of
-    which the main process only knows how many batches it got: ``resume_after``.
+    Parameters
+    ----------
+    location
+        Directory or URI of the table, such as ``/lake/dedup/deduplicated``.
+    version
+        Version of the table. ``None`` takes the newest.
+    columns
+        Columns to read. ``None`` reads all.
+    transform
+        Called with each row as a dict. Its result is the item.
+    rank
+        Number of this process, from 0 to ``world - 1``.
+    world
+        Number of processes that train together.
+    shuffle
+        Whether the order is random, seeded by ``(seed, epoch)``: of the row groups, and of the rows
+        within a window that moves along a run.
+    seed
+        Seed of the random orders.
+    window
+        Rows in the shuffle window.
+    drop_uneven
+        Whether to leave out the rows that do not divide evenly among the runs, so that ranks that
+        wait for each other do not hang.
+
+    Raises
+    ------
+    ValueError
+        If ``rank`` is not below ``world``.
     """
 
     def __init__(
@@ -66,62 +95,101 @@ class DeduplicatedStream(IterableDataset[Any]):
         self._shuffle, self._seed, self._window = shuffle, seed, window
         self._epoch, self._done, self._given = 0, 0, 0
         self._batches: tuple[int, int, int] | None = None
-        # What the main process said last, in memory that workers share: those that live on from
-        # epoch to epoch have a copy of this object of their own, which nobody else can tell.
-        self._said, self._through = _shared(5), _shared(1)
-        self._heard = 0
+        # What the main process announced last, in memory that it shares with the workers. It can
+        # reach a persistent worker in no other way: such a worker has its own copy of this object.
+        self._announced, self._finished = _shared(5), _shared(1)
+        self._followed = 0
         self.version, self.n_rows = self._table.version, len(self._table)
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin another epoch: another order, from its start; workers that persist hear of it. The
-        epoch that it is in already goes on where a state or ``resume_after`` says, so that it may
-        be named again.
+        """Begin another epoch at its start, in another order. Persistent workers follow.
+
+        Naming the current epoch again changes nothing, so that a loaded state, or a position set by
+        ``resume_after``, stays valid.
+
+        Parameters
+        ----------
+        epoch
+            Number of the epoch.
         """
         if epoch != self._epoch:
             self._begin(epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where this process is in its own run."""
+        """Describe how far this process has come in its run.
+
+        Returns
+        -------
+        dict[str, Any]
+            State for :meth:`load_state_dict`.
+        """
         return {"epoch": self._epoch, "rows": self._given, **self._identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there, in a process with the same rank and worker number."""
+        """Resume, in a process with the same rank and worker number.
+
+        Raises ``ValueError`` for the state of a stream that gives another order.
+
+        Parameters
+        ----------
+        state
+            Result of :meth:`state_dict`.
+        """
         self._refuse_another(state)
         self._begin(state["epoch"])
         self._done = self._given = state["rows"]
 
     def resume_after(self, epoch: int, batches: int, batch_size: int, num_workers: int) -> None:
-        """The next DataLoader, with the same ``batch_size`` and ``num_workers``, goes on after the
-        first ``batches`` batches of ``epoch`` that this rank got.
+        """Let the next DataLoader of this rank continue after the batches that it already got.
+
+        That DataLoader must have the same ``batch_size`` and ``num_workers``. Iterating with
+        another number of workers raises ``ValueError``.
+
+        Parameters
+        ----------
+        epoch
+            Number of the epoch to continue.
+        batches
+            Batches of this epoch that this rank got.
+        batch_size
+            Rows in a batch.
+        num_workers
+            Workers of the DataLoader. 0 means the main process.
         """
         self._begin(epoch, (batches, batch_size, max(num_workers, 1)))
-        # Once each of these workers is through, the epoch after it is whole again.
-        self._through = _shared(max(num_workers, 1))
+        # The next epoch is whole again once each of these workers has finished this one.
+        self._finished = _shared(max(num_workers, 1))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A pickled copy shares nothing with its original, but with workers of its own."""
+        """Restore a pickled copy. It shares memory with its own workers, not with its original.
+
+        Parameters
+        ----------
+        state
+            Attributes of the pickled stream.
+        """
         self.__dict__.update(state)
-        for tensor in (self._said, self._through):
+        for tensor in (self._announced, self._finished):
             tensor.share_memory_()  # type: ignore[no-untyped-call]
 
     def _begin(self, epoch: int, batches: tuple[int, int, int] | None = None) -> None:
         self._epoch, self._done, self._given, self._batches = epoch, 0, 0, batches
-        if get_worker_info() is None:  # else it concerns this worker alone
-            self._heard += 1
-            self._said[:] = torch.tensor([self._heard, epoch, *(batches or (0, 0, 0))])
+        if get_worker_info() is None:  # In a worker, the position concerns this worker alone.
+            self._followed += 1
+            self._announced[:] = torch.tensor([self._followed, epoch, *(batches or (0, 0, 0))])
 
-    def _hear(self) -> None:
-        """In a worker: what the main process said since this one was made, or heard of it."""
+    def _follow_announcement(self) -> None:
+        """In a worker, take over what the main process has announced since the last call."""
         if get_worker_info() is None:
             return
-        heard, epoch, *batches = self._said.tolist()
-        if heard != self._heard:
-            self._heard, self._epoch, self._done, self._given = heard, epoch, 0, 0
+        number, epoch, *batches = self._announced.tolist()
+        if number != self._followed:
+            self._followed, self._epoch, self._done, self._given = number, epoch, 0, 0
             self._batches = (batches[0], batches[1], batches[2]) if batches[2] else None
 
     def __iter__(self) -> Iterator[Any]:
-        self._hear()
-        if bool((self._through == self._heard).all()):
+        self._follow_announcement()
+        if bool((self._finished == self._followed).all()):
             self._batches = None
         number, workers = self._worker()
         worker = number
@@ -138,16 +206,18 @@ class DeduplicatedStream(IterableDataset[Any]):
             self._given += 1
             yield row if self._transform is None else self._transform(row)
         self._done, self._batches = 0, None
-        if number < len(self._through):
-            self._through[number] = self._heard
+        if number < len(self._finished):
+            self._finished[number] = self._followed
 
     def _worker(self) -> tuple[int, int]:
         info = get_worker_info()
         return (0, 1) if info is None else (info.id, info.num_workers)
 
     def _after_batches(self, worker: int, workers: int) -> tuple[int, int]:
-        """(whose run to go on with, rows of it already given): a DataLoader asks its workers in
-        turn, beginning with worker 0, but the next batch is another one's turn.
+        """Return (worker whose run to continue, rows of that run already given).
+
+        A new DataLoader asks its workers in turn, beginning with worker 0. The next batch however
+        may be the turn of another worker's run, so the runs are shifted among the workers.
         """
         batches, batch_size, expected = self._batches or (0, 0, workers)
         if workers != expected:
@@ -156,8 +226,10 @@ class DeduplicatedStream(IterableDataset[Any]):
         return run, batch_size * ((batches + workers - 1 - run) // workers)
 
     def _run(self, worker: int, workers: int) -> tuple[int, int]:
-        """First and last place (exclusive) of a run in the epoch's order of rows. The longer runs
-        come first among a rank's workers, so that its last batches come in turn as well.
+        """Return the first and last (exclusive) place of a run in the epoch's order of rows.
+
+        The longer runs come first among a rank's workers, so that also the last batches come in
+        turn.
         """
         n = len(self._table)
         runs = self._world * workers
@@ -209,18 +281,7 @@ class DeduplicatedStream(IterableDataset[Any]):
 
 
 def _shared(n: int) -> torch.Tensor:
-    """N zeros in memory that processes share."""
+    """Make n int64 zeros in memory that processes share."""
     zeros = torch.zeros(n, dtype=torch.int64)
     zeros.share_memory_()  # type: ignore[no-untyped-call]
     return zeros
-
-
-def shuffled(rows: Iterator[Row], window: int, random: np.random.Generator) -> Iterator[Row]:
-    """The rows, each drawn at random from a window of the next ``window`` ones."""
-    held = list(islice(rows, max(window, 1)))
-    for row in rows:
-        place = int(random.integers(len(held)))
-        drawn, held[place] = held[place], row
-        yield drawn
-    for place in random.permutation(len(held)):
-        yield held[place]

@@ -19,9 +19,9 @@ from semdedup_spark.kernels.pruning import (
     PruneType,
     RankType,
     choose_rows,
-    cluster_quotas,
     random_scores,
 )
+from semdedup_spark.kernels.quotas import cluster_quotas
 from semdedup_spark.transforms.arrow import map_batches, map_groups, to_matrix
 from semdedup_spark.transforms.cluster.centroid_source import CentroidSource, assigner_of
 

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
 from semdedup_spark.cli import cli
-from semdedup_spark.cli.prune import embedding
+from semdedup_spark.cli.named_data import embedding
 from semdedup_spark.config import EmbedConfig
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.experiments.results import read_results

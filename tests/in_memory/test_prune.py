@@ -8,7 +8,7 @@ from semdedup_spark.in_memory.prune import (
     keep_least_similar,
     max_similarity_in_clusters,
 )
-from tests.jobs.jobfiles import near_duplicates
+from tests.planted import near_duplicates
 
 X = near_duplicates(300)
 UNIT = X / np.linalg.norm(X, axis=1, keepdims=True)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from semdedup_spark import score_vectors
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.kernels.score.routes import HOME
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder, score_unit
+from semdedup_spark.kernels.score.unit import score_unit
+from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.vectors import hash_rows, unit_rows
 from semdedup_spark.transforms.arrow import to_matrix
 from semdedup_spark.transforms.embed.embed_rows import encode_columns

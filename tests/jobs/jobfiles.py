@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
-
 from semdedup_spark import open_job, parse_config, run_job
 from semdedup_spark.pipeline import run_cluster, run_embed, run_score
+from tests import planted
+
+near_duplicates = planted.near_duplicates
 
 
 def vectors_job(output, source, **stages):
@@ -41,18 +42,6 @@ def scored(spark, config):
     records = [embed, cluster, run_score(job, embed, cluster)]
     job.ledger.flush()
     return records
-
-
-def near_duplicates(n=400, d=12, seed=0):
-    """(n, d) rows, of which a third are near copies and some exact ones."""
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, d))
-    copies = np.arange(n) >= 2 * n // 3
-    X[copies] = X[rng.integers(0, n // 3, copies.sum())] + 0.1 * rng.standard_normal(
-        (copies.sum(), d)
-    )
-    X[5], X[7] = X[3], X[3]
-    return X
 
 
 def write_vectors(spark, path, X, *, files=1, order=None, ids=None, note="note"):

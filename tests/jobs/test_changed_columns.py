@@ -153,7 +153,9 @@ def test_decisions_about_ids_of_another_type_stop_the_job_before_any_work(spark,
 
     before = spark.sql(f"DESCRIBE HISTORY delta.`{out}/embeddings`").count()
     write(rows.withColumn("doc", F.concat(F.lit("doc-"), "doc")), source)
-    with pytest.raises(SourceError, match=r"Got string for int; decided is about 3\.") as raised:
+    with pytest.raises(
+        SourceError, match=r"Got string for int; there are decisions about 3\."
+    ) as raised:
         run(spark, config)
     assert raised.value.exit_code == 2
     assert "--withdraw" in raised.value.hint

@@ -114,16 +114,19 @@ def test_a_missing_job_file_is_refused_by_every_command(job, stage):
     refused(done, job, "--config must be a readable YAML file", "nowhere.yml", "conf/local.yml")
 
 
+@pytest.mark.spark
 def test_a_missing_column_is_refused_and_nothing_is_written(job):
     done = semdedup("run", "--config", job, "--set", "source.content=vv", cwd=job.parent)
     refused(done, job, "source.content must name a column", "Got 'vv'", "did you mean 'v'?")
 
 
+@pytest.mark.spark
 def test_a_missing_path_is_refused_and_nothing_is_written(job):
     done = semdedup("run", "--config", job, "--set", "source.path=nowhere.parquet", cwd=job.parent)
     refused(done, job, "source.path must be readable as parquet", "nowhere.parquet", "Hint: ")
 
 
+@pytest.mark.spark
 def test_a_run_prints_what_became_of_the_rows(job):
     place = job.parent / "summary.json"
     done = semdedup("run", "--config", job, "--summary", place, cwd=job.parent)
@@ -141,6 +144,7 @@ def test_a_run_prints_what_became_of_the_rows(job):
         assert f"delta.`{job.parent}/out/{name}`" in done.stdout
 
 
+@pytest.mark.spark
 def test_spark_submit_runs_the_same_job(job):
     from semdedup_spark.session import _resolved_delta_jars
 

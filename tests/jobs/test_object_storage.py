@@ -41,6 +41,9 @@ for command in ("run --summary 2.json", "run --summary 3.json", "status --json")
 """
 
 
+pytestmark = pytest.mark.spark
+
+
 @pytest.fixture(scope="module")
 def server():
     """Where the storage listens, with an empty bucket ``lake``."""

@@ -259,7 +259,7 @@ def test_every_command_that_writes_is_refused_while_another_run_works_here(done,
     file = tmp_path / "job.yml"
     file.write_text(yaml.safe_dump(job.config.model_dump(mode="json", exclude_defaults=True)))
     commands = {name: [name, "--config", str(file), *more] for name, more in WRITING.items()}
-    commands["prune"] = ["prune", "--dataset", str(file)]
+    commands["prune"] = ["prune", "--config", str(file)]
     with held_output(replace(job, run_id="busy")):
         before = table(job.spark, job.root.location, "runs").count()
         for command in commands.values():

@@ -16,7 +16,8 @@ from PIL import Image
 from semdedup_spark import open_job
 from semdedup_spark.cli import cli
 from semdedup_spark.datasets import load_images
-from semdedup_spark.kernels.pruning import cluster_quotas, prune_clusters
+from semdedup_spark.kernels.pruning import prune_clusters
+from semdedup_spark.kernels.quotas import cluster_quotas
 from semdedup_spark.kernels.statistics.cramers_v import cramers_v
 from semdedup_spark.pipeline import run_prune, run_pruning_job
 from tests.jobs.jobfiles import near_duplicates, rows_of, table, vectors_job, write_vectors

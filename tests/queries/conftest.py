@@ -4,27 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+import semdedup_spark
 from semdedup_spark.config import load_config
-from semdedup_spark.pipeline import Job, open_job, run_job
-from tests.jobs.jobfiles import near_duplicates
+from tests.planted import near_duplicates
+
+if TYPE_CHECKING:
+    from semdedup_spark.pipeline import Job
 
 SITES = ("a.example", "b.example", "c.example")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """``job_file``: of the job; ``output``: its tables, selected at 0.02, then at 0.05."""
+    """A job whose rows were selected at eps 0.02, then at 0.05.
 
-    spark: object
+    Attributes
+    ----------
+    spark
+        The session.
+    job_file
+        The job file.
+    output
+        The directory of the tables.
+    """
+
+    spark: Any
     job_file: Path
     output: Path
 
     def job(self, *overrides) -> Job:
-        return open_job(self.spark, load_config(self.job_file, overrides))
+        return semdedup_spark.open_job(self.spark, load_config(self.job_file, overrides))
 
     def table(self, name, version=None):
         reader = self.spark.read.format("delta")
@@ -33,7 +47,7 @@ class Finished:
 
 
 def _rows():
-    """Keys are whole numbers; two rows cannot be embedded."""
+    """Make 240 rows with whole numbers as ids, and two rows that cannot be embedded."""
     X = near_duplicates(240)
     rows = [
         (
@@ -71,5 +85,5 @@ def finished(spark, tmp_path_factory):
     done = Finished(spark, job_file, root / "out")
     for run_id, eps in (("strict", 0.02), ("loose", 0.05)):
         chosen = load_config(job_file, [f"select.eps={eps}"])
-        run_job(open_job(spark, chosen, run_id=run_id))
+        semdedup_spark.run_job(semdedup_spark.open_job(spark, chosen, run_id=run_id))
     return done

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from semdedup_spark.encoders.image.thumbnails import thumbnail
-from semdedup_spark.pipeline.queries.report_data import Group, Overview, Reason, Shown, StageLine
+from semdedup_spark.pipeline.queries.report_result import Group, Overview, Reason, Shown, StageLine
 from semdedup_spark.pipeline.queries.summary import Example
-from semdedup_spark.pipeline.queries.tune import SourceShare, Threshold, Tuning
-from semdedup_spark.report.differences import marked, shortened, visible
+from semdedup_spark.pipeline.queries.tune_result import SourceShare, Threshold, Tuning
+from semdedup_spark.report.differences import marked, shortened
 from semdedup_spark.report.figures import tune_figure
 from semdedup_spark.report.html import render_report
+from semdedup_spark.visible import visible
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -1,4 +1,4 @@
-"""Shards of any bytes: whole ones, and what seeded mutations make of them."""
+"""Valid shards, and seeded mutations of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PAX = (
 
 
 def whole_shards():
-    """One of each format and compression that readers meet, of the samples 00000 to 00011."""
+    """A shard of each tar format and compression, with the samples 00000 to 00011."""
     files = list(samples_of(12, of=("jpg", "txt")))
     plain = tar_bytes(files)
     of_format = [_tar(files, form) for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT)]
@@ -67,7 +67,7 @@ def _tar(files, form, pax=None, mode="w"):
 
 
 def with_records(records, at=3, n=6):
-    """Samples whose file number ``at`` has such pax records."""
+    """Samples in which file number ``at`` has these pax records."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for number, (name, content) in enumerate(samples_of(n, of=("jpg", "txt"))):
@@ -84,7 +84,7 @@ def every_records():
 
 
 def with_header(shard, block, *, size=None, kind=None, name=None):
-    """The shard with fields of one header block exchanged and its checksum made right."""
+    """The shard with fields of one header replaced and its checksum corrected."""
     header = bytearray(shard[block * BLOCK : (block + 1) * BLOCK])
     if name is not None:
         header[0:100] = name.ljust(100, b"\0")
@@ -98,7 +98,7 @@ def with_header(shard, block, *, size=None, kind=None, name=None):
 
 
 def mutated(shard, random):
-    """The shard with one to three things wrong."""
+    """The shard with one to three mutations."""
     for _ in range(random.randint(1, 3)):
         shard = random.choice(_MUTATIONS)(shard, random)
     return shard
@@ -133,7 +133,7 @@ def _crafted_header(shard, random):
 
 
 def _records_before(shard, random):
-    """Records of any bytes, or a long name, before any block."""
+    """The shard with random pax records, or a long name, inserted before a block."""
     content = random.choice(
         (random.randbytes(700), b"20 size=12345678901\n" * 3, b"9 GNU.sparse.map=1\n", b"a" * 5000)
     )

@@ -1,4 +1,4 @@
-"""Small tar shards, whole and broken."""
+"""Helpers that make small tar shards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tarfile
 
 
 def tar_bytes(files, mode="w"):
-    """A tar of (name, content) pairs; ``None`` as content makes a link to nowhere."""
+    """A tar of (name, content) pairs. The content ``None`` makes a dangling link."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as archive:
         for name, content in files:
@@ -22,7 +22,7 @@ def tar_bytes(files, mode="w"):
 
 
 def samples_of(n, *, of=("jpg", "txt", "json"), first=0):
-    """Files of n samples such as img2dataset writes them, their bytes telling which is which."""
+    """Files of n samples as img2dataset writes them. Each has different bytes."""
     for i in range(first, first + n):
         for member in of:
             content = (

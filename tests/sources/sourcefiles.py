@@ -1,13 +1,13 @@
-"""Small sources, and how to open one."""
+"""Helpers that make and open small sources."""
 
 from __future__ import annotations
 
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.sources.candidate_rows import open_source
+from semdedup_spark.sources.open_source import open_source
 
 
 def opened(spark, **settings):
-    """The source of texts ``text`` with the key ``id``, unless ``settings`` say otherwise."""
+    """Open a source with the columns ``id`` and ``text``; ``settings`` override its defaults."""
     if settings.get("format") != "files":
         settings = {"id": "id", "content": "text", **settings}
     return open_source(spark, SourceConfig(**{"kind": "text", **settings}))

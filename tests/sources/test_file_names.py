@@ -1,4 +1,4 @@
-"""A file of the source that would not be read is refused by its name, or told of."""
+"""A file that Spark would not read because of its name is refused, or logged if it is hidden."""
 
 from __future__ import annotations
 

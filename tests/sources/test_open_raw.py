@@ -1,4 +1,4 @@
-"""Rows come in as they are from wherever they are, and a source says when it is another one."""
+"""Every format returns its rows unchanged, and a fingerprint that changes with the source."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def records():
 
 
 def write(frame, form, place):
-    """Write the rows in a format; returns the settings that read them."""
+    """Write the rows in a format, and return the settings that read them."""
     if form in ("delta", "parquet"):
         frame.write.format(form).mode("overwrite").save(str(place))
         return {"format": form, "path": str(place)}
@@ -73,7 +73,7 @@ def test_texts_come_in_as_they_are(spark, frame, tmp_path, form):
 
 
 def test_texts_come_in_from_csv_with_quotes_and_line_breaks(spark, frame, tmp_path):
-    # CSV itself cannot tell an empty text from none.
+    # CSV cannot tell an empty text from a null one.
     check(opened(spark, **write(frame, "csv", tmp_path / "in")), empty_text="null_text")
 
 
@@ -140,14 +140,14 @@ def test_the_fingerprint_of_files_changes_when_one_is_added_or_changed(spark, fr
 
     first = fingerprint()
     assert fingerprint() == first
-    (folder / "_SUCCESS").touch()  # not read, so no change
+    (folder / "_SUCCESS").touch()  # not read, so the fingerprint stays
     assert fingerprint() == first
     (folder / "more.jsonl").write_text('{"id": "e", "text": "five"}\n')
     added = fingerprint()
     (folder / "more.jsonl").write_text('{"id": "e", "text": "fiver"}\n')
     grown = fingerprint()
     (folder / "more.jsonl").write_text('{"id": "e", "text": "fever"}\n')
-    os.utime(folder / "more.jsonl", (1, 1))  # of the same length, at another time
+    os.utime(folder / "more.jsonl", (1, 1))  # same length, another time
     rewritten = fingerprint()
     assert len({first, added, grown, rewritten}) == 4
     (folder / "more.jsonl").unlink()
@@ -188,7 +188,11 @@ def test_a_folder_of_files_is_read_to_its_depths(spark, tmp_path):
         "below/b c.png": b"two",
         "below/more/d": b"three",
     }
-    assert source.own_columns == ["path", "modificationTime", "length"]  # and not the bytes again
+    assert source.own_columns == [
+        "path",
+        "modificationTime",
+        "length",
+    ]  # but not the bytes, which are the payload
 
 
 def test_an_empty_file_of_a_folder_is_a_row_with_a_reason(spark, tmp_path):
@@ -211,7 +215,7 @@ def test_a_part_of_a_folder_opens_no_file_of_another_part(spark, tmp_path):
     first = {row["id"]: row["payload"] for row in source.between(0, half).collect()}
     assert 5 < len(first) < 35
     for path in first:
-        os.unlink(path.removeprefix("file:"))  # a read of one of these would fail
+        os.unlink(path.removeprefix("file:"))  # reading one of these would fail
     second = {row["id"]: row["payload"] for row in source.between(half, END_OF_PLACES).collect()}
     found = {id_.removeprefix(f"file:{tmp_path}/"): bytes(v) for id_, v in (first | second).items()}
     assert found == {name: name.encode() for name in names}
@@ -266,7 +270,7 @@ def test_types_that_are_given_are_not_looked_for(spark, tmp_path, form):
     rows = opened(spark, **settings).rows.collect()
     found = {(row["id"], row["payload"], row["reason"]) for row in rows}
     assert found == {(1, "a", None), (None, None, "unreadable_record")}
-    if form == "csv":  # a header that says otherwise is no guess to make
+    if form == "csv":  # the reader must not guess which header is right
         (tmp_path / "rows.csv").write_text("text,n\na,1\n")
         with pytest.raises(Exception, match="header"):
             opened(spark, **settings)
@@ -347,7 +351,7 @@ def test_a_version_whose_files_vacuum_removed_is_refused(spark, frame, tmp_path)
     with pytest.raises(SourceError, match=r"Of version 0 of .* VACUUM") as caught:
         opened(spark, format="delta", path=place, version=0)
     assert caught.value.exit_code == 2
-    assert "the newest is 1" in caught.value.hint
+    assert "newest version is 1" in caught.value.hint
     assert opened(spark, format="delta", path=place).n_read == 2
 
 
@@ -365,7 +369,7 @@ def test_a_file_that_is_too_large_is_a_row_with_a_reason_and_is_not_opened(spark
     (tmp_path / "empty.jpg").touch()
     large = tmp_path / "large.jpg"
     with large.open("wb") as file:
-        file.truncate(3 << 30)  # more than Spark could hold in a row
+        file.truncate(3 << 30)  # more than a Spark row can hold
     source = opened(spark, kind="images", format="files", path=str(tmp_path), max_bytes=100)
     rows = {row["id"].rpartition("/")[2]: row for row in source.rows.collect()}
     assert source.n_read == 3

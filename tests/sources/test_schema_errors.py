@@ -1,4 +1,4 @@
-"""A source that cannot be read as configured is refused: which key, what it got, the way out."""
+"""A source that cannot be read as configured is refused with the key, its value and a way out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types of columns that a Delta table cannot hold: carried as what it can, or refused by name."""
+"""Columns whose type Delta cannot store are converted, or refused by name."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_a_column_without_a_type_is_kept_as_null_strings(spark, tmp_path):
     first = source.rows.filter("id = 'a'").select("source.*").first()
     assert (first["always"], first["items"], first["inside"]["b"]) == (None, [], 1)
     assert first["values"] == {"k": None}
-    source.rows.write.format("delta").save(str(tmp_path / "out"))  # Delta takes it
+    source.rows.write.format("delta").save(str(tmp_path / "out"))  # Delta accepts it
 
 
 def test_keys_of_json_that_are_always_null_are_kept(spark, tmp_path):
@@ -116,7 +116,8 @@ def test_beside_what_is_embedded_every_part_of_a_row_is_compared(spark):
     image = "i struct<bytes:binary,path:string>"
     assert changes(spark, image, ((b"x", "a"),), ((b"x", "b"),), "i")
     assert changes(spark, image, ((b"x", None),), ((b"x", ""),), "i")
-    assert not changes(spark, image, ((b"x", "a"),), ((b"y", "a"),), "i")  # its payload's hash does
+    # content_hash covers what is embedded.
+    assert not changes(spark, image, ((b"x", "a"),), ((b"y", "a"),), "i")
     assert not changes(spark, "v array<float>", ([1.0],), ([2.0],), "v")
-    assert not changes(spark, "v array<double>", ([0.1],), ([0.1 + 2**-56],), "v")  # likewise
+    assert not changes(spark, "v array<double>", ([0.1],), ([0.1 + 2**-56],), "v")
     assert changes(spark, "t string, b binary", ("x", b"1"), ("x", b"2"), "t")

@@ -1,4 +1,4 @@
-"""Vectors that are read as something else, or that are none, are refused before any work."""
+"""Vectors of another type, and columns that are no vectors, are refused before any work."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _job(source):
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_a_job_decides_as_score_vectors_does(spark, tmp_path, dtype):
-    """Over a grid with similarities on the edge of eps, sizes beyond float32, and a zero."""
+    """Vectors on a grid: similarities at the edge of eps, sizes beyond float32, a zero vector."""
     random = np.random.default_rng(3)
     V = random.integers(-2, 3, (120, 4)).astype(np.float64)
     V = V[V.any(axis=1)]

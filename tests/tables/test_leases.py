@@ -15,15 +15,8 @@ import pytest
 from semdedup_spark.tables import leases
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.commits import Commit, LostCommitError
-from semdedup_spark.tables.leases import (
-    CLAIMED,
-    RELEASED,
-    RENEWED,
-    Holder,
-    Lease,
-    LeaseNote,
-    claims_of,
-)
+from semdedup_spark.tables.lease_notes import CLAIMED, RELEASED, RENEWED, Holder, LeaseNote
+from semdedup_spark.tables.leases import Lease, claims_of
 from semdedup_spark.tables.marks import StageMark
 
 START = datetime(2026, 1, 1, 12)  # Spark hands times over without a zone, in local time

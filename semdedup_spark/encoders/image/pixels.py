@@ -1,4 +1,4 @@
-"""Raw pixels as a vector: RGB, resized, flattened (Heo & Chen's representation R1)."""
+"""Raw pixels as a vector: RGB, resized, flattened (representation R1 of Heo & Chen 2024)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,48 @@ from semdedup_spark.kernels.vectors import FloatArray
 
 
 def pixels_identity(spec: EncoderSpec) -> str:
-    """Encoder, size and the decoder's version, which decides the last bits."""
+    """Describe everything that decides the vectors of raw pixels.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+
+    Returns
+    -------
+    str
+        One line: encoder, size, and the version of the decoder, which decides the last bits.
+    """
     return f"pixels rgb {spec.image_size}x{spec.image_size} bilinear {decoder_identity()}"
 
 
 class Pixels:
-    """See :class:`semdedup_spark.encoders.protocol.Encoder`; payloads are encoded images."""
+    """An :class:`semdedup_spark.encoders.protocol.Encoder` whose payloads are encoded images.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings. ``image_size`` is the side in pixels.
+    """
 
     def __init__(self, spec: EncoderSpec) -> None:
         self._size = (spec.image_size, spec.image_size)
         self._limits = {"max_pixels": spec.max_pixels, "max_decoded_mb": spec.max_decoded_mb}
 
     def prepare(self, payloads: Sequence[bytes]) -> list[FloatArray | RejectedPayload]:
-        """(3 * size * size,) float32 in [0, 1] of each image."""
+        """Decode, resize and flatten images.
+
+        Parameters
+        ----------
+        payloads
+            n encoded images.
+
+        Returns
+        -------
+        list[FloatArray | RejectedPayload]
+            n entries: (size * size * 3,) float32 in [0, 1], also as :class:`Noted`; or a
+            rejection, see :func:`decode_image`.
+        """
         return [rejected_or(self._prepare, payload) for payload in payloads]
 
     def _prepare(self, payload: bytes) -> FloatArray:
@@ -36,5 +65,16 @@ class Pixels:
         return flat
 
     def encode(self, prepared: Sequence[FloatArray]) -> FloatArray:
-        """(n, 3 * size * size) float32."""
+        """Stack flattened images.
+
+        Parameters
+        ----------
+        prepared
+            n >= 1 flattened images.
+
+        Returns
+        -------
+        FloatArray
+            (n, size * size * 3) float32.
+        """
         return np.stack(prepared)

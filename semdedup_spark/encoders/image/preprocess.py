@@ -1,4 +1,4 @@
-"""From an encoded image to the square of pixels that a vision model was trained to see."""
+"""Turn an encoded image into the square of pixels that a vision model takes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,29 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 
 Pixels8 = npt.NDArray[np.uint8]
 
-# A JPEG may be decoded smaller, but to no less than this many times the size that it is resized
-# to: Pillow's own advice for a result that looks the same.
+# A JPEG is never decoded to less than this multiple of the size that it is then resized to. Pillow
+# recommends this factor for a result that looks the same.
 _DRAFT = 2
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize to ``resize`` pixels (the shorter side; both if ``squash``), then cut the middle
-    ``crop`` x ``crop`` pixels out. ``interpolation``: a name of Pillow's, in lower case; ``mean``
-    and ``std``: of each of red, green and blue in [0, 1], what the model takes off and divides by.
+    """How an image becomes the input of a model: resize, crop the middle, normalise.
+
+    Attributes
+    ----------
+    resize
+        Length of the shorter side after resizing, in pixels; of both sides if ``squash``.
+    crop
+        Side of the square that is cropped from the middle, in pixels. At most ``resize``.
+    interpolation
+        Name of one of Pillow's filters, in lower case.
+    mean
+        Mean of red, green and blue, in [0, 1]. The model's input has it subtracted.
+    std
+        Standard deviation of red, green and blue, in [0, 1]. The model's input is divided by it.
+    squash
+        Whether the aspect ratio is ignored in resizing.
     """
 
     resize: int
@@ -42,15 +55,42 @@ class Preprocessing:
         max_pixels: int,
         max_decoded_mb: int = EncoderSpec.max_decoded_mb,
     ) -> Pixels8:
-        """(crop, crop, 3) uint8, RGB. Raises as :func:`decode_image` does."""
+        """Decode, resize and crop an image.
+
+        Raises :class:`RejectedPayload` as :func:`decode_image` does.
+
+        Parameters
+        ----------
+        payload
+            The image file.
+        max_pixels
+            Most pixels of the image (width times height).
+        max_decoded_mb
+            Most memory that decoding may take, in MiB.
+
+        Returns
+        -------
+        Pixels8
+            (crop, crop, 3) uint8, RGB, not normalised.
+        """
         image = decode_image(payload, max_pixels, _DRAFT * self.resize, max_decoded_mb)
         return np.asarray(self.fit(image))
 
     def fit(self, image: Image.Image) -> Image.Image:
-        """``crop`` x ``crop`` pixels of an RGB image.
+        """Resize and crop an image.
 
-        The resized image is never made as a whole: of one 10 pixels wide and 100,000 high it would
-        be as large as a thousand others.
+        The resized image is never made as a whole. For an image 10 pixels wide and 100,000 high it
+        would be as large as a thousand others.
+
+        Parameters
+        ----------
+        image
+            RGB image of any size.
+
+        Returns
+        -------
+        Image.Image
+            RGB image of ``crop`` x ``crop`` pixels.
         """
         width, height = self._resized(*image.size)
         x, y = image.width / width, image.height / height
@@ -72,7 +112,13 @@ class Preprocessing:
         return self.resize * width // height, self.resize
 
     def identity(self) -> str:
-        """All that decides the pixels, in a few words."""
+        """Describe everything that decides the pixels.
+
+        Returns
+        -------
+        str
+            Part of one line: sizes, filter, normalisation and decoder.
+        """
         shape = "squash" if self.squash else "resize"
         mean, std = (",".join(f"{x:.6g}" for x in values) for values in (self.mean, self.std))
         return (
@@ -82,5 +128,11 @@ class Preprocessing:
 
 
 def image_identity() -> str:
-    """What decides the pixels of any vision model beside its own preprocessing."""
+    """Describe what decides the pixels of all vision models, besides their own preprocessing.
+
+    Returns
+    -------
+    str
+        Factor of the size at which JPEGs are decoded, and version of the decoder.
+    """
     return f"draft={_DRAFT}x {decoder_identity()}"

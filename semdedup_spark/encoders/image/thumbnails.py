@@ -1,4 +1,4 @@
-"""Small pictures of large ones, for people to look at."""
+"""Make small pictures for people to look at."""
 
 from __future__ import annotations
 
@@ -11,8 +11,19 @@ SIDE = 160
 
 
 def thumbnail(payload: bytes | None, side: int = SIDE) -> bytes | None:
-    """JPEG bytes of an encoded image, no side longer than ``side``, never enlarged; ``None`` where
-    it cannot be decoded.
+    """Shrink an encoded image. Small images are not enlarged.
+
+    Parameters
+    ----------
+    payload
+        The image file, or ``None``.
+    side
+        Most pixels of a side.
+
+    Returns
+    -------
+    bytes or None
+        JPEG file. ``None`` if there is no image or it cannot be decoded.
     """
     if not payload:
         return None

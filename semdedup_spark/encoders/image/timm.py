@@ -1,4 +1,4 @@
-"""Any image model of timm's, by its pooled features."""
+"""Encode images with any model of timm, by its pooled features."""
 
 from __future__ import annotations
 
@@ -13,14 +13,32 @@ from semdedup_spark.errors import ConfigError, did_you_mean
 
 
 def load_timm(spec: EncoderSpec) -> ImageEncoder:
-    """``spec.model``: ``resnet50.a1_in1k:/models/resnet50.safetensors``, local weights with the
-    preprocessing of that tag (of the model's first without), or without a file the tag's weights,
-    which timm downloads unless it has them.
+    """Load a model of timm.
+
+    ``resnet50.a1_in1k:/models/resnet50.safetensors`` means local weights with the preprocessing of
+    that tag. Without a tag, the preprocessing is that of the model's first tag. Without a file, the
+    weights are those of the tag, which timm downloads unless they are cached. Raises
+    :class:`EnvironmentProblem` where the weights are missing or do not fit.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings. Its ``model`` is ``name[.tag][:file]``.
+
+    Returns
+    -------
+    ImageEncoder
+        The loaded encoder.
+
+    Raises
+    ------
+    ConfigError
+        If the name is malformed, timm has no such model, or its preprocessing is not supported.
     """
     model = parse_model(spec)
     if model.name not in timm.list_models():
         raise ConfigError(
-            f"embed.model must name a model of timm's. Got {model.name!r}.",
+            f"embed.model must name a model of timm. Got {model.name!r}.",
             hint=did_you_mean(model.name, timm.list_models()),
         )
     local = {} if model.file is None else {"pretrained_cfg_overlay": {"file": str(model.file)}}
@@ -30,7 +48,25 @@ def load_timm(spec: EncoderSpec) -> ImageEncoder:
 
 
 def own_preprocessing(network: object, model: str) -> Preprocessing:
-    """What the weights were evaluated with."""
+    """Read the preprocessing that the weights were evaluated with.
+
+    Parameters
+    ----------
+    network
+        Model of timm.
+    model
+        Name of the model, for the error message.
+
+    Returns
+    -------
+    Preprocessing
+        The preprocessing.
+
+    Raises
+    ------
+    ConfigError
+        If the model does not take RGB squares that are cropped from the middle or squashed.
+    """
     own = timm.data.resolve_model_data_config(network)
     size = own["input_size"]
     if size[0] != 3 or size[1] != size[2] or own["crop_mode"] not in ("center", "squash"):

@@ -1,4 +1,4 @@
-"""Any classifier of torchvision's, by what its last layer would see."""
+"""Encode images with any classifier of torchvision, by the input of its last layer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,23 @@ from semdedup_spark.errors import ConfigError, did_you_mean
 
 
 def load_torchvision(spec: EncoderSpec) -> ImageEncoder:
-    """``spec.model``: ``vgg16:/models/vgg16.pth``, a local state dict, or ``vgg16.IMAGENET1K_V1``,
-    registered weights, which torchvision downloads unless it has them.
+    """Load a classifier of torchvision without its last layer.
 
-    Without a tag the preprocessing is that of the first registered weights, of V1.
+    ``vgg16:/models/vgg16.pth`` means a local state dict. ``vgg16.IMAGENET1K_V1`` means registered
+    weights, which torchvision downloads unless they are cached. Without a tag, the preprocessing is
+    that of the first registered weights (V1). Raises :class:`ConfigError` for a name that
+    torchvision does not know, and :class:`EnvironmentProblem` where the weights are missing or do
+    not fit.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings. Its ``model`` is ``name[.tag][:file]``.
+
+    Returns
+    -------
+    ImageEncoder
+        The loaded encoder.
     """
     model = parse_model(spec)
     weights = registered_weights(model)
@@ -35,11 +48,27 @@ def load_torchvision(spec: EncoderSpec) -> ImageEncoder:
 
 
 def registered_weights(model: ModelName) -> Any:
-    """The member of torchvision's enumeration. Raises :class:`ConfigError` for unknown names."""
+    """Find the registered weights of a model.
+
+    Parameters
+    ----------
+    model
+        Name of the model. Without a tag, the first registered weights are taken.
+
+    Returns
+    -------
+    Any
+        Member of torchvision's enumeration of weights.
+
+    Raises
+    ------
+    ConfigError
+        If torchvision has no such classifier or no such weights.
+    """
     names = torchvision.models.list_models(module=torchvision.models)
     if model.name not in names:
         raise ConfigError(
-            f"embed.model must name a classifier of torchvision's. Got {model.name!r}.",
+            f"embed.model must name a classifier of torchvision. Got {model.name!r}.",
             hint=did_you_mean(model.name, names) or f"they are: {', '.join(names)}",
         )
     registered = torchvision.models.get_model_weights(model.name)
@@ -53,7 +82,18 @@ def registered_weights(model: ModelName) -> Any:
 
 
 def own_preprocessing(weights: Any) -> Preprocessing:
-    """What the weights were evaluated with."""
+    """Read the preprocessing that the weights were evaluated with.
+
+    Parameters
+    ----------
+    weights
+        Member of torchvision's enumeration of weights.
+
+    Returns
+    -------
+    Preprocessing
+        The preprocessing.
+    """
     own = weights.transforms()
     return Preprocessing(
         resize=own.resize_size[0],
@@ -65,7 +105,18 @@ def own_preprocessing(weights: Any) -> Preprocessing:
 
 
 def read_state(file: Path) -> dict[str, torch.Tensor]:
-    """Tensors by name, from safetensors or a pickle of nothing but tensors."""
+    """Read a state dict.
+
+    Parameters
+    ----------
+    file
+        File of safetensors, or a pickle that contains only tensors.
+
+    Returns
+    -------
+    dict[str, torch.Tensor]
+        Tensors by name.
+    """
     if file.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -75,11 +126,31 @@ def read_state(file: Path) -> dict[str, torch.Tensor]:
 
 
 def headless(model: ModelName, state: dict[str, torch.Tensor], crop: int) -> Any:
-    """The network with ``state`` and without its last linear layer, of however many classes."""
+    """Build a network without its last linear layer.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    state
+        State dict of the whole classifier, with any number of classes.
+    crop
+        Side of the input in pixels.
+
+    Returns
+    -------
+    Any
+        The network. It maps pixels, (B, 3, crop, crop), to features, (B, d).
+
+    Raises
+    ------
+    ConfigError
+        If the classifier does not end in a linear layer.
+    """
     options: dict[str, Any] = {}
-    if model.name.startswith("vit_"):  # built for one size of image
+    if model.name.startswith("vit_"):  # A vision transformer is built for one size of image.
         options = {"image_size": crop}
-    elif model.name in ("inception_v3", "googlenet"):  # as torchvision builds them for weights
+    elif model.name in ("inception_v3", "googlenet"):  # As torchvision builds them for weights.
         options = {"transform_input": True, "init_weights": False}
     network: Any = torchvision.models.get_model(model.name, weights=None, **options)
     linear = [name for name, m in network.named_modules() if isinstance(m, torch.nn.Linear)]
@@ -90,7 +161,7 @@ def headless(model: ModelName, state: dict[str, torch.Tensor], crop: int) -> Any
         )
     head = linear[-1]
     network.set_submodule(head, torch.nn.Identity())
-    if model.name.startswith("densenet"):  # whose published files have names of an older torch
+    if model.name.startswith("densenet"):  # The published files use names of an older torch.
         state = {re.sub(r"(norm|conv)\.([12])\.", r"\1\2.", k): v for k, v in state.items()}
     network.load_state_dict({k: v for k, v in state.items() if not k.startswith(f"{head}.")})
     return network

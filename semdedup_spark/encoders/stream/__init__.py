@@ -1,1 +1,1 @@
-"""Payloads to vectors, batch by batch: what all encoders share."""
+"""Turn payloads into vectors batch by batch. All encoders share this."""

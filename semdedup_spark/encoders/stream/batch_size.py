@@ -1,4 +1,4 @@
-"""How many payloads go through the model at a time: found, and halved when a GPU's memory ends."""
+"""Find how many payloads to encode at a time, and halve the number when GPU memory runs out."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ import numpy as np
 from semdedup_spark.encoders.protocol import Encoder
 from semdedup_spark.kernels.vectors import FloatArray
 
-# On a CPU more rows at a time gain nothing: the matrices of 32 texts or images keep a core busy.
+# On a CPU, larger batches gain nothing: the matrices of 32 texts or images keep a core busy.
 CPU_BATCH = 32
-# As much as a GPU is ever given at once; what it does best with is found out from _FIRST up.
+# Largest batch that a GPU is given. The search for the fastest size begins at _FIRST.
 GPU_BATCH = 4096
 _FIRST = 32
+# A larger batch must raise the rate of rows by this factor.
 _WORTH_GROWING = 1.05
-# One slow call may be another program's doing.
+# Growth ends after this many misses. A single slow call may be caused by another program.
 _MOST_MISSES = 2
 
 
 class BatchSize:
-    """Calls ``encode`` with as many payloads as are good for it.
+    """Calls an encoder with batches of a good size.
 
-    ``growing``: begin small and double as long as rows come faster; else all that there are. In
-    both cases what does not fit into the memory of the GPU is tried again in halves, and smaller
-    ones are given from then on.
+    A batch that does not fit into the memory of the GPU is tried again in halves, and later batches
+    are no larger than what fitted.
+
+    Parameters
+    ----------
+    encoder
+        Encoder to call.
+    growing
+        Whether to begin with small batches and double their size as long as rows per second
+        increase. Otherwise each batch holds all payloads of the call.
     """
 
     def __init__(self, encoder: Encoder, *, growing: bool) -> None:
@@ -39,11 +47,22 @@ class BatchSize:
 
     @property
     def size(self) -> int:
-        """Most payloads of the next call."""
+        """Most payloads in the next batch."""
         return self._size
 
     def encode(self, prepared: Sequence[Any]) -> FloatArray:
-        """As :meth:`Encoder.encode`, in as many calls as it takes."""
+        """Encode payloads in as many batches as necessary.
+
+        Parameters
+        ----------
+        prepared
+            n >= 1 prepared payloads, see :meth:`Encoder.encode`.
+
+        Returns
+        -------
+        FloatArray
+            (n, d) float32.
+        """
         parts: list[FloatArray] = []
         start = 0
         while start < len(prepared):
@@ -51,8 +70,8 @@ class BatchSize:
             begun = time.perf_counter()
             X = self._try(part)
             if X is None:
-                # Only now: while the error was being handled, its frames held the tensors.
-                _give_back_memory()
+                # Not inside the handler: until the error is gone, its frames hold the tensors.
+                _empty_cache()
                 self._size, self._growing = len(part) // 2, False
                 continue
             parts.append(X)
@@ -89,7 +108,7 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "CUBLAS_STATUS_ALLOC_FAILED" in str(error)
 
 
-def _give_back_memory() -> None:
+def _empty_cache() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""One batch of payloads through an encoder: good vectors, and a reason for each of the others."""
+"""Encode one batch of payloads to unit vectors, with a reason for each payload that has none."""
 
 from __future__ import annotations
 
@@ -14,15 +14,24 @@ from semdedup_spark.kernels.vectors import FloatArray, unit_rows
 
 _WORDS = {
     "non_finite_vector": "the vector holds NaN or infinity",
-    "zero_vector": "the vector has length zero, so no direction",
+    "zero_vector": "the vector has length zero, so it has no direction",
 }
 
 
 @dataclass(frozen=True)
 class EncodedBatch:
-    """``X``: (n, d) float32, unit rows, zeros where rejected (d is 0 when nothing was encoded);
-    ``reasons``, ``messages``: n entries, ``None`` where the row is good or was absent;
-    ``repeated``: where known, n entries, whether the row has the vector of an equal payload.
+    """Vectors of n payloads, and why some have none.
+
+    Attributes
+    ----------
+    X
+        (n, d) float32. Unit rows; zeros where rejected or absent. d is 0 if nothing was encoded.
+    reasons
+        n entries. Reason code of a rejected row, otherwise ``None``.
+    messages
+        n entries. The reason in words, or a note on a good row, otherwise ``None``.
+    repeated
+        n entries. Whether an equal payload came before. ``None`` if not known.
     """
 
     X: FloatArray
@@ -32,7 +41,20 @@ class EncodedBatch:
 
 
 def encode_payloads(encoder: Encoder, payloads: Sequence[Any]) -> EncodedBatch:
-    """Encode n payloads; an entry ``None`` (rejected before) stays without vector and reason."""
+    """Encode payloads in one batch.
+
+    Parameters
+    ----------
+    encoder
+        Encoder to use.
+    payloads
+        n payloads. ``None`` (rejected earlier) gets neither vector nor reason.
+
+    Returns
+    -------
+    EncodedBatch
+        n rows.
+    """
     reasons: list[str | None] = [None] * len(payloads)
     messages: list[str | None] = [None] * len(payloads)
     present = [row for row, payload in enumerate(payloads) if payload is not None]
@@ -50,7 +72,18 @@ def encode_payloads(encoder: Encoder, payloads: Sequence[Any]) -> EncodedBatch:
 
 
 def check_vectors(X: npt.NDArray[np.floating[Any]]) -> EncodedBatch:
-    """Normalise vectors (n, d) of any float dtype; those without a direction get a reason."""
+    """Normalise vectors. Those without a direction get a reason.
+
+    Parameters
+    ----------
+    X
+        (n, d), any float dtype.
+
+    Returns
+    -------
+    EncodedBatch
+        n rows.
+    """
     unit = unit_rows(X)
     messages = [None if reason is None else _WORDS[reason] for reason in unit.reasons]
     return EncodedBatch(unit.X, unit.reasons, messages)
@@ -62,8 +95,23 @@ def spread(
     reasons: list[str | None],
     messages: list[str | None],
 ) -> EncodedBatch:
-    """A batch of n rows of which ``rows`` were encoded (``None``: none was) and the others have the
-    n ``reasons`` and ``messages`` given.
+    """Spread encoded rows over a batch that also has rows that were not encoded.
+
+    Parameters
+    ----------
+    encoded
+        m encoded rows, or ``None`` if none was encoded.
+    rows
+        m positions of the encoded rows in the batch.
+    reasons
+        n entries. Reasons of the other rows. Those of encoded rows are filled in, in place.
+    messages
+        n entries. Messages of the other rows. Those of encoded rows are filled in, in place.
+
+    Returns
+    -------
+    EncodedBatch
+        n rows.
     """
     d = 0 if encoded is None else encoded.X.shape[1]
     X = np.zeros((len(reasons), d), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Equal payloads go through the model once."""
+"""A cache by which equal payloads are encoded only once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from semdedup_spark.kernels.vectors import FloatArray
 
 _BYTES = 64 * 2**20
 _FEWEST = 1024
-_GUESSED_DIMENSION = 512
+_GUESSED_DIMENSION = 512  # Until the first vectors are known.
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What becomes of one payload: once it is known, a unit vector (d,) or a reason. ``message``:
-    the reason in words, or a note on the vector.
+    """Result of one payload. It is filled in when the payload is rejected or encoded.
+
+    Attributes
+    ----------
+    vector
+        (d,) float32. Unit vector, if there is one.
+    reason
+        Reason code, if the payload is rejected.
+    message
+        The reason in words, or a note on the vector.
     """
 
     vector: FloatArray | None = None
@@ -25,10 +33,11 @@ class Outcome:
     message: str | None = None
 
 
-class Repeats:
-    """Outcomes of the payloads seen last, by a hash of 128 bits; at most 64 MiB of vectors.
+class OutcomeCache:
+    """Outcomes of the most recently used payloads, by a 128-bit hash. Vectors take at most 64 MiB.
 
-    Outcomes are handed out before they are known: whoever prepares runs ahead of the model.
+    Payloads are prepared ahead of the model. Therefore an :class:`Outcome` is handed out empty and
+    filled in later.
     """
 
     def __init__(self) -> None:
@@ -36,11 +45,28 @@ class Repeats:
         self._most = _BYTES // (4 * _GUESSED_DIMENSION)
 
     def expect(self, dimension: int) -> None:
-        """Vectors have this length."""
+        """Set the size of the cache from the length of vectors.
+
+        Parameters
+        ----------
+        dimension
+            Numbers in a vector.
+        """
         self._most = max(_FEWEST, _BYTES // (4 * dimension))
 
     def outcome(self, payload: Any) -> tuple[Outcome, bool]:
-        """(the payload's outcome, whether an equal payload has it already)."""
+        """Find the outcome that a payload shares with its equals, or make a new one.
+
+        Parameters
+        ----------
+        payload
+            Text, bytes, or a dict of these.
+
+        Returns
+        -------
+        tuple[Outcome, bool]
+            The outcome, and whether an equal payload already has it.
+        """
         key = digest(payload)
         known = self._seen.get(key)
         if known is not None:
@@ -53,7 +79,18 @@ class Repeats:
 
 
 def digest(payload: Any) -> bytes:
-    """16 bytes that tell payloads apart: of texts, bytes, and dicts of them (``None`` too)."""
+    """Hash a payload.
+
+    Parameters
+    ----------
+    payload
+        Text, bytes, ``None``, or a dict of these.
+
+    Returns
+    -------
+    bytes
+        16 bytes. Payloads that differ in type or content get different hashes.
+    """
     found = hashlib.blake2b(digest_size=16)
     _feed(found, payload)
     return found.digest()
@@ -66,7 +103,7 @@ def _feed(found: Any, payload: Any) -> None:
             _feed(found, name)
             _feed(found, payload[name])
         return
-    # Text out of Arrow is valid; of other text, whatever stands for its parts will do.
+    # Text from Arrow is valid UTF-8. Other text may hold lone surrogates, which must not fail here.
     data = payload.encode("utf-8", "surrogatepass") if isinstance(payload, str) else payload
     kind = b"t" if isinstance(payload, str) else b"b"
     if data is None:

@@ -1,4 +1,4 @@
-"""Work done in a background thread, a few items ahead of whoever uses them."""
+"""Make items in a background thread, a few ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -12,22 +12,34 @@ T = TypeVar("T")
 _SECONDS_TO_END = 5.0
 
 
-class _Line(Generic[T]):
-    """The items that are made and not yet used: at most ``depth``. An exception travels as such."""
+class _Buffer(Generic[T]):
+    """Items that are made and not yet used. It also carries an exception.
+
+    Parameters
+    ----------
+    depth
+        Most items held.
+    """
 
     def __init__(self, depth: int) -> None:
         self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(depth)
         self._left = threading.Event()
 
     def fill(self, items: Iterable[T]) -> None:
-        """The body of the thread."""
+        """Run in the thread: make the items and put them in.
+
+        Parameters
+        ----------
+        items
+            Items to make.
+        """
         try:
             for item in items:
                 self._queue.put(("item", item))
                 if self._left.is_set():
                     return
             self._queue.put(("end", None))
-        except BaseException as error:  # whoever uses the items must learn of it, whatever it is
+        except BaseException as error:  # Any error must reach the consumer.
             self._queue.put(("error", error))
 
     def items(self) -> Iterator[T]:
@@ -40,7 +52,7 @@ class _Line(Generic[T]):
             yield value  # type: ignore[misc]
 
     def leave(self) -> None:
-        """Lets the thread end at its next item."""
+        """Let the thread end at its next item."""
         self._left.set()
         try:
             while True:
@@ -49,17 +61,29 @@ class _Line(Generic[T]):
             pass
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
-    """The same items in the same order, made by a thread that is at most ``depth`` + 1 ahead.
+def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
+    """Iterate over items that a thread makes, at most ``depth + 1`` ahead.
 
-    What making an item raises is raised here, in its place. The thread ends with the items, or soon
-    after this iterator is closed; it never outlives the process.
+    An error of the thread is raised here, in the place of the item that caused it. The thread ends
+    with the items, or soon after this iterator is closed. It never outlives the process.
+
+    Parameters
+    ----------
+    items
+        Iterated in the thread.
+    depth
+        Most items that are made and not yet used.
+
+    Yields
+    ------
+    T
+        The same items, in the same order.
     """
-    line: _Line[T] = _Line(depth)
-    thread = threading.Thread(target=line.fill, args=(items,), name="ahead", daemon=True)
+    buffer: _Buffer[T] = _Buffer(depth)
+    thread = threading.Thread(target=buffer.fill, args=(items,), name="prefetch", daemon=True)
     thread.start()
     try:
-        yield from line.items()
+        yield from buffer.items()
     finally:
-        line.leave()
+        buffer.leave()
         thread.join(_SECONDS_TO_END)

@@ -1,4 +1,4 @@
-"""A stream of payloads through an encoder: prepared a piece ahead, equal ones encoded once."""
+"""Encode a stream of payloads. They are prepared a piece ahead, and equal ones are encoded once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from semdedup_spark.encoders.protocol import Encoder, Noted, RejectedPayload
 from semdedup_spark.encoders.stream.batch_size import BatchSize
 from semdedup_spark.encoders.stream.encoded_batch import EncodedBatch, check_vectors
-from semdedup_spark.encoders.stream.payload_cache import Outcome, Repeats
-from semdedup_spark.encoders.stream.prefetch import ahead
+from semdedup_spark.encoders.stream.payload_cache import Outcome, OutcomeCache
+from semdedup_spark.encoders.stream.prefetch import prefetch
 from semdedup_spark.encoders.stream.time_limit import TimeLimit
 
 _PIECES_AHEAD = 2
@@ -22,11 +22,19 @@ MOST_ROWS = 4096
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """How a worker goes through its rows; changes no vector.
+    """How a worker goes through its rows. No setting changes a vector.
 
-    ``decode_seconds``: most that one payload may take to prepare; ``threads``: payloads prepared
-    at the same time; ``growing``: whether the batch size is found out; ``piece_bytes``: most
-    memory of a piece, payloads or what they become; at most four pieces exist at a time.
+    Attributes
+    ----------
+    decode_seconds
+        Most seconds that one payload may take to prepare.
+    threads
+        Payloads prepared at the same time.
+    growing
+        Whether the best batch size is searched for, see :class:`BatchSize`.
+    piece_bytes
+        Most bytes of the payloads of a piece, and of these once prepared. At most four pieces
+        exist at a time.
     """
 
     decode_seconds: float = 60.0
@@ -37,16 +45,30 @@ class StreamSettings:
 
 @dataclass
 class PieceSize:
-    """Most rows and bytes of the next piece: few rows at first, more as what they become is small.
+    """Size of the next piece. It begins with few rows and grows if prepared payloads are small.
 
-    A long piece lets texts of one length meet; a short one keeps decoded images out of memory.
+    In a long piece, more texts have the same length and share a forward pass. A short piece keeps
+    decoded images from filling the memory.
+
+    Attributes
+    ----------
+    most_bytes
+        Most bytes of a piece.
+    rows
+        Most rows of a piece.
     """
 
     most_bytes: int
     rows: int = _FIRST_ROWS
 
     def learn(self, prepared: Sequence[Any]) -> None:
-        """Payloads become as large as these; of none nothing is learnt."""
+        """Adapt the number of rows to the largest of some prepared payloads.
+
+        Parameters
+        ----------
+        prepared
+            Prepared payloads of the last piece. If there are none, nothing changes.
+        """
         if not prepared:
             return
         largest = max(map(memory_of, prepared))
@@ -54,7 +76,18 @@ class PieceSize:
 
 
 def memory_of(prepared: Any) -> int:
-    """Bytes of the arrays in a prepared payload; 0 where there are none, as in tokens."""
+    """Count the bytes of the arrays in a prepared payload.
+
+    Parameters
+    ----------
+    prepared
+        Array, dict, tuple, or anything else.
+
+    Returns
+    -------
+    int
+        Bytes. 0 if there are no arrays, as for tokens.
+    """
     if isinstance(prepared, dict):
         return sum(map(memory_of, prepared.values()))
     if isinstance(prepared, tuple):
@@ -64,8 +97,16 @@ def memory_of(prepared: Any) -> int:
 
 @dataclass(frozen=True)
 class _Piece:
-    """n rows on their way. ``outcomes``: of each row, ``None`` where its payload is absent;
-    ``repeated``: whether an equal payload came before; ``waiting``: what the model shall encode.
+    """n rows between preparing and encoding.
+
+    Attributes
+    ----------
+    outcomes
+        n entries. Outcome of each row, ``None`` where its payload is absent.
+    repeated
+        n entries. Whether an equal payload came before.
+    waiting
+        Prepared payloads that the model has to encode, each with its outcome.
     """
 
     outcomes: list[Outcome | None]
@@ -78,31 +119,45 @@ def encode_pieces(
     pieces: Callable[[PieceSize], Iterable[Sequence[Any]]],
     settings: StreamSettings,
 ) -> Iterator[EncodedBatch]:
-    """Encode a stream of payloads, ``None`` among them, piece by piece; one result for each piece.
+    """Encode a stream of payloads piece by piece.
 
-    ``pieces`` is given the size that the next piece should have, which changes as it goes. It is
-    read, and its payloads prepared, in a thread beside the one that encodes.
+    A second thread reads the pieces and prepares their payloads while this one encodes.
+
+    Parameters
+    ----------
+    encoder
+        Encoder to use.
+    pieces
+        Makes the pieces, each a sequence of payloads or ``None``. It is given the size that the
+        next piece should have, an object that changes during iteration.
+    settings
+        Limits of time and memory.
+
+    Yields
+    ------
+    EncodedBatch
+        Result of one piece, in order.
     """
-    size, repeats = PieceSize(settings.piece_bytes), Repeats()
+    size, cache = PieceSize(settings.piece_bytes), OutcomeCache()
     limit = TimeLimit(encoder, settings.decode_seconds, settings.threads)
     batches = BatchSize(encoder, growing=settings.growing)
 
     def prepared() -> Iterator[_Piece]:
         for payloads in pieces(size):
-            yield _prepare(payloads, limit, repeats, size)
+            yield _prepare(payloads, limit, cache, size)
 
-    for piece in ahead(prepared(), _PIECES_AHEAD):
-        yield _encode(piece, batches, repeats)
+    for piece in prefetch(prepared(), _PIECES_AHEAD):
+        yield _encode(piece, batches, cache)
 
 
 def _prepare(
-    payloads: Sequence[Any], limit: TimeLimit, repeats: Repeats, size: PieceSize
+    payloads: Sequence[Any], limit: TimeLimit, cache: OutcomeCache, size: PieceSize
 ) -> _Piece:
     piece = _Piece([None] * len(payloads), [False] * len(payloads), [])
     fresh: list[tuple[Outcome, Any]] = []
     for row, payload in enumerate(payloads):
         if payload is not None:
-            piece.outcomes[row], piece.repeated[row] = found = repeats.outcome(payload)
+            piece.outcomes[row], piece.repeated[row] = found = cache.outcome(payload)
             if not found[1]:
                 fresh.append((found[0], payload))
     results = limit.prepare([payload for _, payload in fresh])
@@ -118,13 +173,13 @@ def _prepare(
     return piece
 
 
-def _encode(piece: _Piece, batches: BatchSize, repeats: Repeats) -> EncodedBatch:
+def _encode(piece: _Piece, batches: BatchSize, cache: OutcomeCache) -> EncodedBatch:
     if piece.waiting:
         encoded = check_vectors(batches.encode([prepared for _, prepared in piece.waiting]))
-        repeats.expect(encoded.X.shape[1])
+        cache.expect(encoded.X.shape[1])
         for position, (outcome, _) in enumerate(piece.waiting):
             if encoded.reasons[position] is None:
-                outcome.vector = encoded.X[position].copy()  # a view would keep the others alive
+                outcome.vector = encoded.X[position].copy()  # A view would keep all rows alive.
             else:
                 outcome.reason = encoded.reasons[position]
                 outcome.message = encoded.messages[position]

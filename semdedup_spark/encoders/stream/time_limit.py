@@ -1,10 +1,10 @@
-"""Payloads prepared under a time limit, so that a decoder that never ends costs one row.
+"""Prepare payloads under a time limit, so that a decoder that never ends costs only one row.
 
-A thread that hangs cannot be ended, only left alone: its row is rejected, and another thread goes
-on with the next row. A pool of processes could end it, at the price of sending every image and its
-pixels through a pipe and of a second Python beside every worker; decoders that hang are too rare
-for that. What a thread cannot help against is a decoder that hangs while it holds Python's lock;
-Pillow lets go of it while it decodes.
+A thread that hangs cannot be stopped. It is abandoned: its row is rejected, and another thread
+continues with the next row. A pool of processes could stop it. But every image and its pixels would
+have to go through a pipe, and every worker would need a second Python process. Decoders that hang
+are too rare for that. Threads do not help against a decoder that hangs while it holds Python's
+global lock (GIL); Pillow releases the lock while it decodes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ from typing import Any
 from semdedup_spark.encoders.protocol import Encoder, RejectedPayload
 
 TIMED_OUT = "decode_timeout"
-# Left threads hold their image, and may compute for ever.
-_MOST_LEFT_BEHIND = 32
+# An abandoned thread keeps its image in memory and may compute for ever.
+_MOST_ABANDONED = 32
 
 
 class _Attempt:
-    """Groups of payloads that one thread prepares; ``results`` grows with each group."""
+    """One thread that prepares groups of payloads. ``results`` grows by one entry a group.
+
+    Parameters
+    ----------
+    encoder
+        Encoder to call.
+    groups
+        Groups of payloads. Each is one call of :meth:`Encoder.prepare`.
+    """
 
     def __init__(self, encoder: Encoder, groups: Sequence[Sequence[Any]]) -> None:
         self.results: list[list[Any]] = []
@@ -30,7 +38,7 @@ class _Attempt:
         self._encoder = encoder
         self._groups = groups
         self._lock = threading.Lock()
-        self._left = False
+        self._abandoned = False
         self._ended = threading.Event()
         self._since = time.monotonic()
         self.thread = threading.Thread(target=self._run, name="prepare", daemon=True)
@@ -41,21 +49,22 @@ class _Attempt:
             for group in self._groups:
                 prepared = self._encoder.prepare(group)
                 with self._lock:
-                    if self._left:
+                    if self._abandoned:
                         return
                     self.results.append(prepared)
                     self._since = time.monotonic()
-        except BaseException as error:  # raised again where the results are waited for
+        except BaseException as error:  # ``wait`` raises it again.
             self.error = error
         finally:
             self._ended.set()
 
     def wait(self, seconds: float) -> bool:
-        """Whether all groups are done; ``False``: one took longer, and the thread was left."""
+        # False: a group took longer than ``seconds``, and the thread is abandoned. An error of the
+        # thread is raised here.
         while not self._ended.wait(max(0.0, self._since + seconds - time.monotonic())):
             with self._lock:
                 if not self._ended.is_set() and time.monotonic() >= self._since + seconds:
-                    self._left = True
+                    self._abandoned = True
                     return False
         if self.error is not None:
             raise self.error
@@ -63,26 +72,46 @@ class _Attempt:
 
 
 class TimeLimit:
-    """``prepare`` of an encoder in which no payload may take longer than ``seconds``.
+    """Calls ``prepare`` of an encoder with a time limit for each payload.
 
-    ``threads``: payloads prepared at the same time.
+    Parameters
+    ----------
+    encoder
+        Encoder to call.
+    seconds
+        Most seconds that one payload may take.
+    threads
+        Payloads prepared at the same time.
     """
 
     def __init__(self, encoder: Encoder, seconds: float, threads: int = 1) -> None:
         self._encoder = encoder
         self._seconds = seconds
         self._threads = threads
-        self._left_behind: list[threading.Thread] = []
+        self._abandoned: list[threading.Thread] = []
 
     def prepare(self, payloads: Sequence[Any]) -> list[Any]:
-        """As :meth:`Encoder.prepare`; a payload that takes too long is rejected as
-        ``decode_timeout``. Texts are prepared together, and one by one where that takes too long.
+        """Prepare payloads. One that takes too long is rejected as ``decode_timeout``.
+
+        Texts are prepared together; only if that takes too long, one by one. Raises
+        ``RuntimeError`` when more than 32 payloads of this object are still being prepared after
+        their time limit, and any error that the encoder raises.
+
+        Parameters
+        ----------
+        payloads
+            n payloads, see :meth:`Encoder.prepare`.
+
+        Returns
+        -------
+        list[Any]
+            n entries, see :meth:`Encoder.prepare`.
         """
         if payloads and all(isinstance(payload, str) for payload in payloads):
             together = _Attempt(self._encoder, [payloads])
             if together.wait(self._seconds):
                 return together.results[0]
-            self._leave(together)
+            self._abandon(together)
         step = -(-len(payloads) // self._threads)
         parts = [payloads[start : start + step] for start in range(0, len(payloads), step or 1)]
         attempts = [self._one_by_one(part) for part in parts]
@@ -102,16 +131,16 @@ class TimeLimit:
             done.append(
                 RejectedPayload(TIMED_OUT, f"not prepared within {self._seconds:g} seconds")
             )
-            self._leave(attempt)
+            self._abandon(attempt)
             attempt = self._one_by_one(payloads[len(done) :])
         return done + [group[0] for group in attempt.results]
 
-    def _leave(self, attempt: _Attempt) -> None:
-        alive = [thread for thread in self._left_behind if thread.is_alive()]
-        self._left_behind = [*alive, attempt.thread]
-        if len(self._left_behind) > _MOST_LEFT_BEHIND:
+    def _abandon(self, attempt: _Attempt) -> None:
+        alive = [thread for thread in self._abandoned if thread.is_alive()]
+        self._abandoned = [*alive, attempt.thread]
+        if len(self._abandoned) > _MOST_ABANDONED:
             raise RuntimeError(
-                f"{len(self._left_behind)} payloads of one task are still being prepared, each for "
-                f"longer than embed.decode_seconds, {self._seconds:g}. Raise it if the machine is "
-                "slow; else a decoder does not end on this source's payloads."
+                f"{len(self._abandoned)} payloads of one task are still being prepared, each for "
+                f"longer than embed.decode_seconds, {self._seconds:g}. Raise that limit if the "
+                "machine is slow. Otherwise a decoder hangs on this source's payloads."
             )

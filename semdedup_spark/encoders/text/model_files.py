@@ -1,4 +1,4 @@
-"""Where a text model's files are, and which ones they are. Reads files, loads nothing."""
+"""Find and identify a text model's files. Files are read, but no model is loaded."""
 
 from __future__ import annotations
 
@@ -7,27 +7,39 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from semdedup_spark.encoders.model_files import files_digest, from_hub, need_packages
 from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.encoders.text.token_limits import checked_length
 from semdedup_spark.errors import EnvironmentProblem
 
-# What of a model's directory decides its numbers: settings, vocabularies, weights, code.
+# The files in a model's directory that decide its vectors: settings, vocabularies, code, weights.
 _TABLES = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja", "*.py")
 _WEIGHTS = "*.safetensors"
-_PICKLED = "*.bin"  # looked at only where there is no safetensors file
+_PICKLED = "*.bin"  # Used only if there is no safetensors file.
 
 _FROM_THE_HUB = ("hf-text", "sentence-transformers")
 _HUB_ID = re.compile(r"(?P<repo>[\w-][\w.-]*(/[\w-][\w.-]*)?)(@(?P<revision>[\w.-]+))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
-# These count positions from the padding token's id on.
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer"}
-
 
 def text_identity(spec: EncoderSpec) -> str:
-    """Encoder, model, pooling, length, long texts, dtype and whose code runs, in one line."""
+    """Describe everything that decides the vectors of an ``hf-text`` encoder.
+
+    Raises :class:`EnvironmentProblem` where a package or the model is missing, or the length is too
+    large for the model.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+
+    Returns
+    -------
+    str
+        One line: encoder, model, pooling, length, treatment of long texts, dtype, and whether the
+        model's own code runs.
+    """
     need_packages(spec.name, "text", "torch", "transformers")
     length = "<=512" if spec.max_length is None else f"={spec.max_length}"
     return (
@@ -37,7 +49,22 @@ def text_identity(spec: EncoderSpec) -> str:
 
 
 def sentence_identity(spec: EncoderSpec) -> str:
-    """As :func:`text_identity`; pooling, and the length where none is set, are in the files."""
+    """Describe everything that decides the vectors of a ``sentence-transformers`` encoder.
+
+    The model's files give the pooling, and the length if none is set. Raises as
+    :func:`text_identity` does.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+
+    Returns
+    -------
+    str
+        One line: encoder, model, length, treatment of long texts, dtype, and whether the model's
+        own code runs.
+    """
     need_packages(spec.name, "sentence", "torch", "transformers", "sentence_transformers")
     length = "own" if spec.max_length is None else str(spec.max_length)
     return (
@@ -47,10 +74,21 @@ def sentence_identity(spec: EncoderSpec) -> str:
 
 
 def pinned(spec: EncoderSpec) -> EncoderSpec:
-    """``spec`` with a hub id's revision as a commit, so that all workers load the same files.
+    """Replace a hub id's revision by its commit, so that all workers load the same files.
 
-    Asks the hub for one small file unless it is in the cache. Local models and the specs of other
-    encoders stay as they are.
+    This downloads one small file unless it is in the cache. Raises :class:`EnvironmentProblem`
+    where the hub does not give the file, or ``spec.model`` is neither a model's directory nor a
+    hub id.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings.
+
+    Returns
+    -------
+    EncoderSpec
+        The settings with the commit. Local models and other encoders are returned unchanged.
     """
     if spec.name not in _FROM_THE_HUB or _local_directory(spec) is not None:
         return spec
@@ -63,9 +101,19 @@ def pinned(spec: EncoderSpec) -> EncoderSpec:
 
 
 def text_directory(spec: EncoderSpec) -> Path:
-    """The directory with the model's files; those of a hub id are fetched unless in the cache.
+    """Find the directory with a model's files. Files of a hub id are downloaded unless cached.
 
-    Raises :class:`EnvironmentProblem` where there is none or it holds no model.
+    Raises :class:`EnvironmentProblem` where there is no such directory or it holds no model.
+
+    Parameters
+    ----------
+    spec
+        Encoder settings. Its ``model`` is a local directory or a hub id.
+
+    Returns
+    -------
+    Path
+        The directory.
     """
     directory = _local_directory(spec)
     if directory is not None:
@@ -82,7 +130,18 @@ def text_directory(spec: EncoderSpec) -> Path:
 
 
 def first_module(directory: Path) -> Path:
-    """Where the transformer's own files are in a directory of the sentence-transformers library."""
+    """Find the transformer's own files in a directory of the sentence-transformers library.
+
+    Parameters
+    ----------
+    directory
+        Directory of the whole model.
+
+    Returns
+    -------
+    Path
+        Directory of the first module, which may be ``directory`` itself.
+    """
     modules = directory / "modules.json"
     if (directory / "config.json").is_file() or not modules.is_file():
         return directory
@@ -91,44 +150,19 @@ def first_module(directory: Path) -> Path:
 
 
 def has_safetensors(directory: Path) -> bool:
-    """Whether pickled weights can be left alone."""
-    return any(directory.glob(_WEIGHTS))
+    """Check whether a model has safetensors weights, so that pickled ones need not be read.
 
+    Parameters
+    ----------
+    directory
+        Directory with the model's files.
 
-def position_limit(directory: Path) -> int | None:
-    """Most tokens that the model has positions for; ``None`` where its config sets no limit."""
-    config = _read(directory / "config.json")
-    limit = config.get("max_position_embeddings", config.get("n_positions"))
-    # MPNet has both relative and absolute positions.
-    relative = "relative_attention_num_buckets" in config and config.get("model_type") != "mpnet"
-    if not isinstance(limit, int) or limit < 1 or relative:
-        return None
-    if config.get("model_type") in _OFFSET_POSITIONS:
-        limit -= config.get("pad_token_id", 1) + 1
-    return limit
-
-
-def tokenizer_limit(directory: Path) -> int | None:
-    """Most tokens that the tokeniser's settings mean to be used; ``None`` where they do not say."""
-    limit = _read(directory / "tokenizer_config.json").get("model_max_length")
-    return int(limit) if isinstance(limit, int | float) and limit < 10**9 else None
-
-
-def checked_length(spec: EncoderSpec, directory: Path, own: int) -> int:
-    """``spec.max_length``, or ``own`` and no more than the model can take.
-
-    Raises :class:`EnvironmentProblem` where the model has fewer positions than are asked for.
+    Returns
+    -------
+    bool
+        Whether there is a safetensors file.
     """
-    limit = position_limit(directory)
-    if spec.max_length is None:
-        return min(each for each in (own, limit, tokenizer_limit(directory)) if each is not None)
-    if limit is not None and spec.max_length > limit:
-        raise EnvironmentProblem(
-            f"embed.max_length must be at most {limit}, the positions that the model "
-            f"{spec.model!r} has. Got {spec.max_length}.",
-            hint="leave it null for the model's own; long_text: chunk-mean covers longer texts.",
-        )
-    return spec.max_length
+    return any(directory.glob(_WEIGHTS))
 
 
 def _which(spec: EncoderSpec) -> str:
@@ -136,7 +170,7 @@ def _which(spec: EncoderSpec) -> str:
     if directory is None:
         repo, commit = _hub_id(pinned(spec))
         return f"hub:{repo}@{commit}"
-    checked_length(spec, first_module(directory), own=512)  # said before a row is read
+    checked_length(spec, first_module(directory), own=512)  # Fail before any row is read.
     weights = _WEIGHTS if any(directory.rglob(_WEIGHTS)) else _PICKLED
     found = {path for pattern in (*_TABLES, weights) for path in directory.rglob(pattern)}
     digest = hashlib.sha256()
@@ -151,7 +185,7 @@ def _code(spec: EncoderSpec) -> str:
 
 
 def _local_directory(spec: EncoderSpec) -> Path | None:
-    """``None`` for what can only be a hub id."""
+    """Return the local directory of the model, or ``None`` if ``spec.model`` is a hub id."""
     if spec.model is None:
         raise EnvironmentProblem(
             f"embed.model must be set for encoder {spec.name}: a local directory or a hub id.",
@@ -178,16 +212,5 @@ def _local_directory(spec: EncoderSpec) -> Path | None:
 def _hub_id(spec: EncoderSpec) -> tuple[str, str | None]:
     match = _HUB_ID.fullmatch(spec.model or "")
     if match is None:
-        raise AssertionError("what is no directory was checked to look like a hub id")
+        raise AssertionError("_local_directory has checked that this is a hub id")
     return match["repo"], match["revision"]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The settings in a JSON file; none where there is no such file or no JSON in it, of which
-    loading the model says more.
-    """
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return tree if isinstance(tree, dict) else {}

@@ -1,4 +1,4 @@
-"""Texts as windows of tokens: cut, run through a model by length, and put together again."""
+"""Cut texts into windows of tokens, encode the windows by length, and combine their vectors."""
 
 from __future__ import annotations
 
@@ -11,31 +11,39 @@ import numpy as np
 from semdedup_spark.encoders.protocol import RejectedPayload
 from semdedup_spark.kernels.vectors import FloatArray
 
-# Token counts are padded up to a multiple of this, never to the longest text of the batch: the
-# shape that a text is computed in then depends on the text alone, and so do the bits of its vector.
+# Windows are padded to a multiple of this number of tokens, never to the longest text of the batch.
+# So the shape in which a text is computed, and the bits of its vector, depend on the text alone.
 _LENGTH_STEP = 8
 
-# A tokeniser needs some 200 bytes a character while it works, of all the texts that it is given.
+# Most characters in a call of the tokeniser. It needs about 200 bytes for each of them.
 _CHARACTERS_A_CALL = 200_000
 
-# Hardly any text has fewer tokens than this many characters would.
+# Characters a token. Hardly any text has more.
 _CHARACTERS_A_TOKEN = 32
 
-# A text of many windows does not put more of them through the model at once than there are texts,
-# or this many: where a GPU's memory ends, fewer texts are then given, and fewer windows with them.
+# A forward pass takes at most as many windows as there are texts in the call, or this many if that
+# is more. When GPU memory runs out, the caller passes fewer texts, and so fewer windows.
 _WINDOWS_A_PASS = 32
 
 Windows = list[list[int]]
 
 
 class Tokens:
-    """Tokens of texts, cut to what a model can take.
+    """Tokenises texts and cuts them to windows that a model can take.
 
-    ``tokenizer``: of the transformers library; ``max_length``: most tokens of a window, those that
-    the tokeniser adds (``[CLS]``, ``</s>``) counted; ``long_text``: ``truncate`` (the first
-    window), ``chunk-mean`` (all windows, one after the other, none overlapping) or ``reject``;
-    ``prompt``: put before each text. A text of more than 200,000 characters is tokenised in pieces,
-    each of which begins a window.
+    A text of more than 200,000 characters is tokenised in pieces, each of which begins a window.
+
+    Parameters
+    ----------
+    tokenizer
+        Fast tokeniser of the transformers library.
+    max_length
+        Most tokens of a window, including those that the tokeniser adds (``[CLS]``, ``</s>``).
+    long_text
+        Treatment of texts of several windows: ``truncate`` (keep the first window), ``chunk-mean``
+        (keep all windows; they follow each other without overlap) or ``reject``.
+    prompt
+        Text put before each text.
     """
 
     def __init__(self, tokenizer: Any, max_length: int, long_text: str, prompt: str = "") -> None:
@@ -45,9 +53,18 @@ class Tokens:
         self._prompt = prompt
 
     def prepare(self, texts: Sequence[str]) -> list[Windows | RejectedPayload]:
-        """The windows of each text, each 1 to ``max_length`` tokens.
+        """Tokenise texts.
 
-        Rejects with reason ``invalid_utf8`` (lone surrogates), ``no_tokens`` or ``over_long_text``.
+        Parameters
+        ----------
+        texts
+            n texts.
+
+        Returns
+        -------
+        list[Windows | RejectedPayload]
+            n entries: windows of 1 to ``max_length`` tokens, or a rejection with reason
+            ``invalid_utf8`` (lone surrogates), ``no_tokens`` or ``over_long_text``.
         """
         return [outcome for group in _groups(texts) for outcome in self._prepare_group(group)]
 
@@ -57,12 +74,12 @@ class Tokens:
             self._head(self._prompt + text) for text, ok in zip(texts, readable, strict=True) if ok
         ]
         windows = iter(self._windows(given))
-        broken = RejectedPayload("invalid_utf8", "the text holds half of a surrogate pair")
+        broken = RejectedPayload("invalid_utf8", "the text contains a lone surrogate")
         return [self._checked(next(windows)) if ok else broken for ok in readable]
 
     def _checked(self, windows: Windows) -> Windows | RejectedPayload:
         if not windows or not windows[0]:
-            return RejectedPayload("no_tokens", "the model's tokeniser sees nothing in the text")
+            return RejectedPayload("no_tokens", "the model's tokeniser finds no tokens in the text")
         if len(windows) == 1 or self._long_text == "chunk-mean":
             return windows
         if self._long_text == "truncate":
@@ -92,10 +109,10 @@ class Tokens:
         return windows
 
     def _head(self, text: str) -> str:
-        """As much of a very long text as its first window needs; all of it for ``chunk-mean``.
+        """Cut a very long text to what its first window needs. For ``chunk-mean``, keep all of it.
 
-        A tokeniser looks at words, so what follows the second window cannot change the first. Of a
-        document of many megabytes only these few thousand characters are ever tokenised.
+        A tokeniser works on words, so what follows the second window cannot change the first. Only
+        a few thousand characters of a document of many megabytes are ever tokenised.
         """
         size = self._max_length * _CHARACTERS_A_TOKEN
         while size < len(text) and self._long_text != "chunk-mean":
@@ -119,7 +136,7 @@ def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Cut between words where there are any, so that no piece is longer than a call may be."""
+    """Cut a text, between words if possible, so that each piece fits into one call."""
     start = 0
     while len(text) - start > _CHARACTERS_A_CALL:
         end = start + _CHARACTERS_A_CALL
@@ -145,12 +162,28 @@ def encode_windows(
     batch_size: int,
     longest: int | None = None,
 ) -> FloatArray:
-    """(n, d) float32 of n texts, n >= 1, each of one window or more.
+    """Encode texts that are cut into windows.
 
-    ``forward``: B sequences of tokens and the length L >= 1 to pad them to, to (B, d); called with
-    at most ``batch_size`` sequences of like length. ``longest``: L is at most this. The vector of a
-    text of several windows is their mean, weighted by their tokens, in float64: with mean pooling,
-    the mean of all its token vectors.
+    The vector of a text of several windows is the mean of the windows' vectors, weighted by their
+    numbers of tokens and computed in float64. With mean pooling this is the mean of all token
+    vectors of the text.
+
+    Parameters
+    ----------
+    prepared
+        n >= 1 texts, each of one or more windows.
+    forward
+        Maps B sequences of tokens and the length L >= 1 to pad them to, to (B, d) float32. It is
+        called with sequences of similar length.
+    batch_size
+        Most sequences in a call of ``forward``.
+    longest
+        Upper limit of L, in tokens. ``None``: no limit.
+
+    Returns
+    -------
+    FloatArray
+        (n, d) float32.
     """
     batch_size = min(batch_size, max(len(prepared), _WINDOWS_A_PASS))
     X = _by_length([ids for windows in prepared for ids in windows], forward, batch_size, longest)

@@ -1,1 +1,1 @@
-"""k-means: training, assignment, and what it will cost."""
+"""Spherical k-means: training, assignment, and their cost."""

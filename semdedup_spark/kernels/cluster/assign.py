@@ -1,10 +1,10 @@
-"""Assignment through two levels: the nearest few cells, then the clusters inside them.
+"""Assignment through two levels: first the nearest few cells, then the clusters inside them.
 
-A cell is a group of clusters, and its direction the mean of their centroids. A row is compared with
-all cells and with the clusters of the ``N_CELLS`` nearest, about ``sqrt(k)`` products for each
-instead of k. Now and then the nearest cluster lies in a cell further away; then the row gets the
-nearest of those that it saw. Its label is all the same a function of the row and the centroids,
-whatever the batch: what float32 leaves open is settled in float64.
+A cell is a group of clusters, and its direction is the mean of their centroids. A row is compared
+with all cells and with the clusters of the ``N_CELLS`` nearest ones. That is about ``sqrt(k)``
+products for each of these instead of k. Occasionally the nearest cluster lies in a cell further
+away; the row then gets the nearest of the clusters that it saw. Its label is still a function of
+the row and the centroids alone, whatever the batch: what float32 leaves open is decided in float64.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from semdedup_spark.kernels.cluster.lloyd import (
+from semdedup_spark.kernels.cluster.cells import mean_directions
+from semdedup_spark.kernels.cluster.lloyd import Assignment, LabelArray, assign, nearest
+from semdedup_spark.kernels.vectors import (
     FLOAT32_NOISE,
-    Assignment,
-    LabelArray,
-    assign,
-    nearest,
+    FloatArray,
+    IndexArray,
+    paired_similarity,
 )
-from semdedup_spark.kernels.cluster.train import mean_directions
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray, paired_similarity
 
+# Cells that a row is compared with in detail.
 N_CELLS = 8
 _BLOCK_ROWS = 8192
 
@@ -36,23 +36,59 @@ class Assigner(Protocol):
         """(k, d) float32, unit rows."""
 
     def assign(self, X: FloatArray) -> Assignment:
-        """``X``: (n, d) float32, unit rows."""
+        """Assign each row to a cluster.
+
+        Parameters
+        ----------
+        X
+            (n, d) float32. Unit rows.
+
+        Returns
+        -------
+        Assignment
+            The labels, and the similarities to the centroids.
+        """
 
 
 class OneLevel:
-    """The nearest of all centroids. ``centroids``: (k, d) float32, unit rows."""
+    """Assigns each row to the nearest of all centroids.
+
+    Parameters
+    ----------
+    centroids
+        (k, d) float32. Unit rows.
+    """
 
     def __init__(self, centroids: FloatArray) -> None:
         self.centroids = centroids
 
     def assign(self, X: FloatArray) -> Assignment:
-        """See :func:`semdedup_spark.kernels.cluster.lloyd.assign`."""
+        """Assign each row; see :func:`semdedup_spark.kernels.cluster.lloyd.assign`.
+
+        Parameters
+        ----------
+        X
+            (n, d) float32. Unit rows.
+
+        Returns
+        -------
+        Assignment
+            The labels, and the similarities to the centroids.
+        """
         return assign(X, self.centroids)
 
 
 class TwoLevels:
-    """``centroids``: (k, d) float32, unit rows; ``cells``: (k,) int32, the cell of each, numbers
-    from 0 without a gap; ``n_cells``: how many cells a row looks into.
+    """Assigns each row to the nearest centroid in the nearest cells.
+
+    Parameters
+    ----------
+    centroids
+        (k, d) float32. Unit rows.
+    cells
+        (k,) int32. Cell of each centroid, numbered from 0 without gaps.
+    n_cells
+        Number of cells that a row looks into.
     """
 
     def __init__(
@@ -67,7 +103,18 @@ class TwoLevels:
         self._inside = [centroids[clusters] for clusters in self._clusters]
 
     def assign(self, X: FloatArray) -> Assignment:
-        """Nearest centroid of the nearest cells, ties to the lower id."""
+        """Find the nearest centroid in the nearest cells; the lower number wins ties.
+
+        Parameters
+        ----------
+        X
+            (n, d) float32. Unit rows.
+
+        Returns
+        -------
+        Assignment
+            The labels, and the similarities to the centroids.
+        """
         labels = np.empty(len(X), dtype=np.int32)
         for start in range(0, len(X), _BLOCK_ROWS):
             rows = slice(start, start + _BLOCK_ROWS)
@@ -97,7 +144,7 @@ class TwoLevels:
         best: FloatArray,
         chosen: IndexArray,
     ) -> None:
-        """Let ``rows`` look into one cell; ``best`` and ``chosen`` hold what they found so far."""
+        """Compare ``rows`` with the clusters of one cell; update ``best`` and ``chosen``."""
         local, products = nearest(X[rows], inside)
         found = products[np.arange(len(rows)), local]
         known, candidates = best[rows], clusters[local]
@@ -113,7 +160,18 @@ class TwoLevels:
         best[rows[better]] = found[better]
 
     def nearest_cells(self, X: FloatArray) -> IndexArray:
-        """(n, n_cells) the cells that each row looks into, in no order."""
+        """Find the cells that each row looks into.
+
+        Parameters
+        ----------
+        X
+            (n, d) float32. Unit rows.
+
+        Returns
+        -------
+        ndarray
+            (n, n_cells) int64. Numbers of cells, in no particular order.
+        """
         products, p = X @ self._directions.T, self._n_cells
         if p == len(self._directions):
             return np.tile(np.arange(p), (len(X), 1))
@@ -122,7 +180,7 @@ class TwoLevels:
         last, next_one = places[:, p - 1], places[:, p]
         gap = products[here, last] - products[here, next_one]
         for row in np.flatnonzero(gap <= 2 * FLOAT32_NOISE):
-            # Whatever may be among the first p is ordered by its float64 product, then its number.
+            # All cells that may be among the first p are ordered by float64 product, then number.
             level = products[row, last[row]]
             may = np.flatnonzero(products[row] >= level - 4 * FLOAT32_NOISE)
             exact = exact_products(
@@ -133,5 +191,18 @@ class TwoLevels:
 
 
 def exact_products(A: FloatArray, B: FloatArray) -> npt.NDArray[np.float64]:
-    """(n,) dot products of row i of ``A`` with row i of ``B``, in float64."""
+    """Compute the dot product of row i of ``A`` with row i of ``B`` in float64.
+
+    Parameters
+    ----------
+    A
+        (n, d) floats.
+    B
+        (n, d) floats.
+
+    Returns
+    -------
+    ndarray
+        (n,) float64.
+    """
     return np.asarray((A.astype(np.float64) * B.astype(np.float64)).sum(axis=1))

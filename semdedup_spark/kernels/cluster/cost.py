@@ -1,4 +1,4 @@
-"""Which number of clusters is cheapest, from the sizes that clusters of a sample have."""
+"""Finds the cheapest number of clusters from the sizes that clusters of a sample have."""
 
 from __future__ import annotations
 
@@ -10,77 +10,44 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from semdedup_spark.kernels.cluster.assign import N_CELLS
-from semdedup_spark.kernels.cluster.lloyd import ArrayData
 from semdedup_spark.kernels.cluster.sample_plan import BYTES_PER_CORE_SECOND, LARGEST_FLAT
-from semdedup_spark.kernels.cluster.train import Training, train
-from semdedup_spark.kernels.vectors import FloatArray, first_of_equal_rows, hash_rows
+from semdedup_spark.kernels.cluster.size_curve import USUAL, SizeCurve
 
-# Multiply-adds that the fixed part of training (Spark's jobs, a few seconds) is worth.
+# Multiply-adds in the time of the fixed part of training (Spark's jobs, a few seconds).
 _TRAINING_OVERHEAD = 2.5e11
 _LLOYD_ITERATIONS = 10
-# A core multiplies and adds so often in the time in which it moves a byte.
+# Multiply-adds of a core in the time in which it moves one byte.
 _PRODUCTS_PER_BYTE = 500.0
-_SURVEYED = (8, 32, 128)
-_SURVEY_ITERATIONS = 5
-_STEEPEST = 0.5
+# Rows of the matrices that measure a machine's rate.
 _RATE_ROWS = 1024
 
 
 @dataclass(frozen=True)
-class SizeCurve:
-    """How uneven clusters are. ``imbalance``: ``k * sum(n_c^2) / n^2``, 1 where all are equal, for
-    each of ``n_clusters`` (ascending); ``p99``, ``largest``: cluster sizes over their mean.
-    """
-
-    n_clusters: tuple[int, ...]
-    imbalance: tuple[float, ...]
-    p99: float
-    largest: float
-
-    def at(self, n_clusters: float) -> float:
-        """The imbalance for any k: along straight lines in logarithms. One cluster has 1."""
-        if n_clusters <= 1:
-            return 1.0
-        known = np.log(np.maximum(self.imbalance, 1.0))
-        x, place = np.log(self.n_clusters), math.log(n_clusters)
-        if place <= x[-1] or len(x) == 1:
-            return float(np.exp(np.interp(place, x, known)))
-        slope = (known[-1] - known[-2]) / (x[-1] - x[-2])
-        return float(np.exp(known[-1] + np.clip(slope, 0, _STEEPEST) * (place - x[-1])))
-
-
-# Where nothing is known: 2 is usual for embeddings of text and images; the largest cluster of
-# LAION-440M had 36 times the mean (Abbas et al. 2023, 318,000 of 8,748).
-USUAL = SizeCurve((1,), (2.0,), 5.0, 36.0)
-
-
-def survey_sizes(X: FloatArray, seed: int = 0) -> SizeCurve:
-    """Clusters half of the different rows of ``X`` (n, d) into a few numbers of clusters and counts
-    the other half in them, so that chance in training does not look like order.
-    """
-    distinct = X[np.unique(first_of_equal_rows(X, hash_rows(X)))]
-    rows = distinct[np.random.default_rng(seed).permutation(len(distinct))]
-    training, judged = np.array_split(rows, 2)
-    n, sizes, imbalance = len(judged), np.ones(1), []
-    surveyed = [k for k in _SURVEYED if 16 * k <= n]
-    for k in surveyed:
-        fitted = train(training, k, Training(seed, _SURVEY_ITERATIONS, 0.0))
-        sizes = ArrayData(judged).partial_sums(fitted.centroids).counts.astype(np.float64)
-        pairs = (sizes * (sizes - 1)).sum() / (n * (n - 1))  # of one cluster; unbiased
-        imbalance.append(float(max(len(sizes) * pairs, 1.0)))
-    if not surveyed:
-        return USUAL
-    relative = sizes / sizes.mean()
-    return SizeCurve(
-        tuple(surveyed), tuple(imbalance), float(np.quantile(relative, 0.99)), float(relative.max())
-    )
-
-
-@dataclass(frozen=True)
 class Forecast:
-    """What ``n_clusters`` clusters of ``n`` rows of ``dimension`` numbers would cost, within
-    clusters. Multiply-adds: ``training``, ``assignment``, ``comparison``; ``comparisons``: pairs of
-    rows, each once; ``bytes_moved``: of vectors shuffled to their units.
+    """What one number of clusters would cost, where rows are compared within clusters.
+
+    Attributes
+    ----------
+    n
+        Number of rows.
+    dimension
+        Numbers per row.
+    n_clusters
+        Number of clusters.
+    levels
+        1 or 2.
+    sizes
+        The assumed unevenness of the clusters.
+    training
+        Multiply-adds of the training.
+    assignment
+        Multiply-adds of the assignment.
+    comparison
+        Multiply-adds of the comparison.
+    comparisons
+        Pairs of rows compared, each counted once.
+    bytes_moved
+        Bytes of vectors shuffled to their units.
     """
 
     n: int
@@ -96,22 +63,33 @@ class Forecast:
 
     @property
     def cost(self) -> float:
-        """All of it, in multiply-adds."""
+        """Total cost in multiply-adds."""
         products = self.training + self.assignment + self.comparison
         return products + _PRODUCTS_PER_BYTE * self.bytes_moved
 
     @property
     def flops(self) -> float:
-        """A multiplication and an addition each."""
+        """Floating-point operations: a multiplication and an addition per multiply-add."""
         return 2 * (self.training + self.assignment + self.comparison)
 
     @property
     def mean_size(self) -> float:
-        """Rows of a cluster."""
+        """Mean number of rows of a cluster."""
         return self.n / self.n_clusters
 
     def core_seconds(self, flops_per_second: float) -> float:
-        """Of one core that multiplies at this rate; reads each vector once."""
+        """Estimate the seconds that one core needs, including one read of each vector.
+
+        Parameters
+        ----------
+        flops_per_second
+            Rate of the core in matrix products, such as :func:`measured_rate`.
+
+        Returns
+        -------
+        float
+            Seconds of one core.
+        """
         moving = self.bytes_moved + 4.0 * self.n * self.dimension
         return self.flops / flops_per_second + moving / BYTES_PER_CORE_SECOND
 
@@ -126,12 +104,33 @@ def forecast(
     sizes: SizeCurve = USUAL,
     levels: int | None = None,
 ) -> Forecast:
-    """Of one choice. ``unit_rows``: most rows of a unit; those of a larger cluster travel to
-    several.
+    """Estimate the cost of one number of clusters.
+
+    Parameters
+    ----------
+    n
+        Number of rows.
+    dimension
+        Numbers per row.
+    n_clusters
+        Number of clusters.
+    sample_per_cluster
+        Rows of the training sample per cluster.
+    unit_rows
+        Most rows of a unit. Rows of a larger cluster travel to several units.
+    sizes
+        How uneven the clusters are.
+    levels
+        1 or 2; ``None`` chooses two for more than 4,096 clusters.
+
+    Returns
+    -------
+    Forecast
+        The estimate.
     """
     k, d = n_clusters, dimension
     levels = levels or (1 if k <= LARGEST_FLAT else 2)
-    # Centroids that a row is compared with, in training and when it is assigned.
+    # Centroids that a row is compared with in training and in assignment.
     in_training = k if levels == 1 else 2 * math.sqrt(k)
     in_assignment = k if levels == 1 else min(k, (1 + N_CELLS) * math.sqrt(k))
     same_cluster = sizes.at(k) / k  # share of the pairs that are in one cluster
@@ -157,11 +156,31 @@ def cheapest(
     sizes: SizeCurve = USUAL,
     levels: int | None = None,
 ) -> Forecast:
-    """The k of least cost; 1 (all pairs) where clustering cannot pay.
+    """Find the number of clusters of least cost; 1 (all pairs) where clustering cannot pay.
 
-    Looks at 1 and at about 20 values of k a decade up to n / 2. Fewer clusters also find more
-    duplicates, so of equal costs the smaller k wins, and two levels, which have more clusters, must
-    halve the cost.
+    It tries 1 and about 20 values per decade up to n / 2. Fewer clusters also find more duplicates,
+    so the smaller number wins at equal cost. For the same reason two levels, which have more
+    clusters, must at least halve the cost.
+
+    Parameters
+    ----------
+    n
+        Number of rows.
+    dimension
+        Numbers per row.
+    sample_per_cluster
+        Rows of the training sample per cluster.
+    unit_rows
+        Most rows of a unit.
+    sizes
+        How uneven the clusters are.
+    levels
+        1 or 2; ``None`` tries both.
+
+    Returns
+    -------
+    Forecast
+        The cheapest choice.
     """
     largest = max(n // 2, 1)
     steps = max(2, int(20 * math.log10(largest + 1)))
@@ -189,7 +208,18 @@ def cheapest(
 
 
 def measured_rate(dimension: int) -> float:
-    """FLOP a second of a matrix product like those of scoring, on one thread; best of a few."""
+    """Measure the rate of a matrix product like those of scoring, on one thread.
+
+    Parameters
+    ----------
+    dimension
+        Numbers per row.
+
+    Returns
+    -------
+    float
+        Floating-point operations per second, the best of a few runs.
+    """
     A = np.ones((_RATE_ROWS, dimension), dtype=np.float32)
     seconds = []
     with threadpool_limits(1, user_api="blas"):

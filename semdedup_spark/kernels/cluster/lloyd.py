@@ -1,46 +1,61 @@
 """Spherical k-means: assignment, mergeable partial sums, and Lloyd's iteration.
 
-The iteration asks its data for one thing, :class:`PartialSums` under given centroids, and so never
-learns whether the rows lie in one array or in a thousand partitions. Sums are exact (see
-:func:`on_grid`), so that not a bit of the centroids depends on how rows are split or ordered.
+The iteration asks its data only for :class:`PartialSums` under given centroids. It never learns
+whether the rows lie in one array or in a thousand partitions. The sums are exact (see
+:func:`on_grid`), so no bit of the centroids depends on how the rows are split or ordered.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from semdedup_spark.kernels.vectors import FloatArray, paired_similarity, unit_rows
+from semdedup_spark.kernels.cluster.partial_sums import KMeansData, PartialSums, on_grid
+from semdedup_spark.kernels.vectors import FLOAT32_NOISE, FloatArray, paired_similarity, unit_rows
 
 LabelArray = npt.NDArray[np.int32]
 
-# Two float32 dot products of the same unit vectors, summed in different orders, differ by less.
-FLOAT32_NOISE = 4e-6
-# Rows at a time: products of about 4 MB, also for 50,000 clusters.
+# Products per block of rows: about 4 MB, also for 50,000 clusters.
 _BLOCK_ENTRIES = 2**20
 _LEAST_ROWS, _MOST_ROWS = 64, 2048
-# Multiples of this add up exactly in float64 as long as the sum stays below 2**23.
-_GRID = 2.0**-30
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """``labels``: (n,) int32; ``similarity``: (n,) float32, cosine to the own centroid."""
+    """The cluster of each of n rows.
+
+    Attributes
+    ----------
+    labels
+        (n,) int32. Number of the cluster.
+    similarity
+        (n,) float32. Cosine to the centroid of this cluster.
+    """
 
     labels: LabelArray
     similarity: FloatArray
 
 
 def assign(X: FloatArray, centroids: FloatArray) -> Assignment:
-    """Nearest centroid by dot product, ties to the lower id.
+    """Find the nearest centroid of each row by dot product; the lower number wins ties.
 
-    ``X``: (n, d), ``centroids``: (k, d), float32, unit rows. A row's label and similarity do not
-    depend on the other rows in the batch: where the float32 products of two centroids are too
-    close to call, the choice is made again in float64.
+    A row's label and similarity do not depend on the other rows in the batch. Where the float32
+    products of two centroids are too close to call, the choice is made again in float64.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    centroids
+        (k, d) float32. Unit rows.
+
+    Returns
+    -------
+    Assignment
+        The labels, and the similarities to the centroids.
     """
     labels = nearest_labels(X, centroids)
     return Assignment(labels, paired_similarity(X, centroids[labels]))
@@ -49,7 +64,22 @@ def assign(X: FloatArray, centroids: FloatArray) -> Assignment:
 def nearest_labels(
     X: FloatArray, centroids: FloatArray, pool: Executor | None = None
 ) -> LabelArray:
-    """The labels of :func:`assign`; ``pool``: threads to share blocks of rows among."""
+    """Find the labels of :func:`assign`, without the similarities.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    centroids
+        (k, d) float32. Unit rows.
+    pool
+        Threads that share the blocks of rows; ``None`` for the calling thread alone.
+
+    Returns
+    -------
+    ndarray
+        (n,) int32. Number of the nearest centroid.
+    """
     labels = np.empty(len(X), dtype=np.int32)
     size = block_rows(len(centroids))
 
@@ -62,77 +92,64 @@ def nearest_labels(
 
 
 def block_rows(n_clusters: int) -> int:
-    """Rows at a time, whose products with all centroids stay in the cache, or in memory."""
+    """Choose the rows per block, so that their products with all centroids fit in the cache.
+
+    With very many centroids the products of a block only fit in memory.
+
+    Parameters
+    ----------
+    n_clusters
+        Number of centroids.
+
+    Returns
+    -------
+    int
+        Number of rows, from 64 to 2,048.
+    """
     return max(_LEAST_ROWS, min(_MOST_ROWS, _BLOCK_ENTRIES // max(n_clusters, 1)))
 
 
 def nearest(X: FloatArray, centroids: FloatArray) -> tuple[LabelArray, FloatArray]:
-    """(n,) labels as in :func:`assign`, and the (n, k) products that decided them."""
+    """Find the labels of :func:`assign` and the products that decided them, for one block of rows.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    centroids
+        (k, d) float32. Unit rows.
+
+    Returns
+    -------
+    tuple[ndarray, ndarray]
+        (n,) int32 labels, and (n, k) float32 products.
+    """
     products = X @ centroids.T  # (b, d) x (d, k) -> (b, k)
     labels: LabelArray = products.argmax(axis=1).astype(np.int32)
     here = np.arange(len(X))
     best = products[here, labels]
-    # The second best, by taking the best out for a moment: an eighth of a comparison's time.
+    # Taking out the best for a moment exposes the second best, in an eighth of a comparison's time.
     products[here, labels] = -np.inf
     rivals = products.max(axis=1) >= best - FLOAT32_NOISE
     products[here, labels] = best
     for row in np.flatnonzero(rivals):
         candidates = np.flatnonzero(products[row] >= best[row] - FLOAT32_NOISE)
         exact = (centroids[candidates].astype(np.float64) * X[row].astype(np.float64)).sum(axis=1)
-        labels[row] = candidates[exact.argmax()]  # argmax keeps the first, hence the lower id
+        labels[row] = candidates[exact.argmax()]  # argmax takes the first: the lower number
     return labels, products
 
 
-@dataclass(frozen=True)
-class PartialSums:
-    """What some rows add to an iteration; ``a + b`` merges the rows of two places.
-
-    ``sums``: (k, d) float64, exact sum of the rows of each cluster; ``counts``: (k,) int64.
-    """
-
-    sums: npt.NDArray[np.float64]
-    counts: npt.NDArray[np.int64]
-
-    def __add__(self, other: PartialSums) -> PartialSums:
-        return PartialSums(self.sums + other.sums, self.counts + other.counts)
-
-    def objective(self, centroids: FloatArray) -> float:
-        """Mean similarity of the rows to the centroids that they were assigned to."""
-        total = (self.sums * centroids.astype(np.float64)).sum()
-        return float(total / max(int(self.counts.sum()), 1))
-
-
-class KMeansData(Protocol):
-    """The rows to cluster, wherever they are."""
-
-    def partial_sums(self, centroids: FloatArray) -> PartialSums:
-        """Assign every row to ``centroids`` (k, d) and sum up."""
-
-
-def on_grid(X: FloatArray) -> FloatArray:
-    """``X`` (n, d), entries in [-1, 1], rounded to multiples of 2**-30, which float32 can hold.
-
-    Float64 adds 8 million such numbers without rounding, so a sum has the same bits whatever the
-    order and grouping. Entries move by 5e-10 at most, less than float32 resolves above 0.01.
-    """
-    return round_to_grid(np.array(X, dtype=np.float32))
-
-
-def round_to_grid(X: FloatArray) -> FloatArray:
-    """``X`` itself, float32, changed to what :func:`on_grid` says. In blocks that stay in the
-    cache: memory that was never touched costs several times what rounding does.
-    """
-    for start in range(0, len(X), _LEAST_ROWS):
-        rows = X[start : start + _LEAST_ROWS]
-        np.rint(rows * np.float32(1 / _GRID), out=rows)
-        rows *= np.float32(_GRID)
-    return X
-
-
 class ArrayData:
-    """Rows in one array of this process. ``X``: (n, d) float32, unit rows; ``threads``: that
-    products and sums are shared among; give BLAS one thread then; ``rounded``: whether ``X`` is on
-    the grid already.
+    """The rows to cluster, in one array of this process.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    threads
+        Threads that share the products and sums. With more than one, limit BLAS to one thread.
+    rounded
+        Whether ``X`` is already rounded as by :func:`on_grid`.
     """
 
     def __init__(self, X: FloatArray, threads: int = 1, *, rounded: bool = False) -> None:
@@ -140,7 +157,18 @@ class ArrayData:
         self._threads = threads
 
     def partial_sums(self, centroids: FloatArray) -> PartialSums:
-        """See :class:`KMeansData`."""
+        """Assign every row and sum; see :class:`KMeansData`.
+
+        Parameters
+        ----------
+        centroids
+            (k, d) float32. Unit rows.
+
+        Returns
+        -------
+        PartialSums
+            Sums and counts of all rows.
+        """
         if self._threads == 1:
             return self._summed(centroids, None)
         with ThreadPoolExecutor(self._threads) as pool:
@@ -153,7 +181,7 @@ class ArrayData:
         counts = np.bincount(labels, minlength=len(centroids)).astype(np.int64)
         ends = np.cumsum(counts)
 
-        # A loop over clusters is five times as fast as np.add.reduceat along the first axis.
+        # This loop over clusters is five times as fast as np.add.reduceat along the first axis.
         def add(label: int) -> None:
             rows = order[ends[label] - counts[label] : ends[label]]
             sums[label] = self._X[rows].sum(axis=0, dtype=np.float64)
@@ -164,9 +192,19 @@ class ArrayData:
 
 @dataclass(frozen=True)
 class Clustering:
-    """``centroids``: (k, d) float32, unit rows, none empty; ``counts``: (k,) int64 rows in each;
-    ``objective``: mean similarity to the own centroid after each iteration, the last one being
-    that of ``centroids``; ``cells``: (k,) int32, with two levels the cell of each cluster.
+    """The result of training.
+
+    Attributes
+    ----------
+    centroids
+        (k, d) float32. Unit rows; no cluster is empty.
+    counts
+        (k,) int64. Number of rows in each cluster.
+    objective
+        Mean similarity of the rows to their centroids, after each iteration. The last value belongs
+        to ``centroids``.
+    cells
+        (k,) int32. Coarse cell of each cluster where there are two levels, else ``None``.
     """
 
     centroids: FloatArray
@@ -178,11 +216,26 @@ class Clustering:
 def spherical_lloyd(
     data: KMeansData, start: FloatArray, *, max_iterations: int, tolerance: float
 ) -> Clustering:
-    """Lloyd's iteration on the unit sphere from the given start.
+    """Run Lloyd's iteration on the unit sphere.
 
-    ``start``: (k, d) float32. Stops after ``max_iterations`` or when the mean similarity grows by
-    less than ``tolerance``, relatively. An empty cluster is re-seeded beside the largest one;
-    those still empty at the end (fewer distinct rows than k) are dropped.
+    An empty cluster is re-seeded beside the largest one. Clusters that are still empty at the end,
+    for fewer distinct rows than k, are dropped.
+
+    Parameters
+    ----------
+    data
+        The rows to cluster.
+    start
+        (k, d) float32. Centroids to start from.
+    max_iterations
+        Most iterations.
+    tolerance
+        The iteration stops when the mean similarity grows by less than this share of itself.
+
+    Returns
+    -------
+    Clustering
+        At most k clusters.
     """
     centroids = unit_rows(start).X
     history: list[float] = []
@@ -200,7 +253,7 @@ def spherical_lloyd(
 
 
 def _means(sums: PartialSums, previous: FloatArray) -> FloatArray:
-    """Unit means; a cluster whose sum has no direction keeps its previous centroid."""
+    """Compute unit means; a cluster whose sum has no direction keeps its previous centroid."""
     means = unit_rows(sums.sums)
     lost = np.array([reason is not None for reason in means.reasons])
     return np.where(lost[:, None], previous, means.X).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The rows of k-means on a device of torch's: CPU, CUDA or MPS."""
+"""k-means on a torch device: the CPU, CUDA or MPS."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from typing import Any
 import numpy as np
 
 from semdedup_spark.errors import EnvironmentProblem
-from semdedup_spark.kernels.cluster.lloyd import (
-    FLOAT32_NOISE,
-    Assignment,
-    LabelArray,
-    PartialSums,
-    nearest_labels,
-)
-from semdedup_spark.kernels.vectors import FloatArray, paired_similarity
+from semdedup_spark.kernels.cluster.lloyd import Assignment, LabelArray, nearest_labels
+from semdedup_spark.kernels.cluster.partial_sums import PartialSums
+from semdedup_spark.kernels.vectors import FLOAT32_NOISE, FloatArray, paired_similarity
 
 _BLOCK_ROWS = 16_384
-# Products at a time: 512 MiB of a GPU's memory.
+# Products per block: 512 MiB of a GPU's memory.
 _BLOCK_ENTRIES = 2**27
 
 
 class OneLevelOnDevice:
-    """The nearest of all centroids, found on a device of torch's; the same labels as the CPU finds,
-    which settles what is too close to call. ``centroids``: (k, d) float32, unit rows.
+    """Assigns each row to the nearest of all centroids, on a torch device.
+
+    The labels are those that the CPU finds: the CPU decides where two centroids are too close to
+    call.
+
+    Parameters
+    ----------
+    centroids
+        (k, d) float32. Unit rows.
+    device
+        Torch's name of the device, such as ``cuda`` or ``mps``.
     """
 
     def __init__(self, centroids: FloatArray, device: str) -> None:
@@ -35,7 +39,18 @@ class OneLevelOnDevice:
         self._placed = torch.as_tensor(np.array(centroids)).to(device)
 
     def assign(self, X: FloatArray) -> Assignment:
-        """See :func:`semdedup_spark.kernels.cluster.lloyd.assign`."""
+        """Assign each row; see :func:`semdedup_spark.kernels.cluster.lloyd.assign`.
+
+        Parameters
+        ----------
+        X
+            (n, d) float32. Unit rows.
+
+        Returns
+        -------
+        Assignment
+            The labels, and the similarities to the centroids.
+        """
         labels = np.empty(len(X), dtype=np.int32)
         size = max(1, min(_BLOCK_ROWS, _BLOCK_ENTRIES // len(self.centroids)))
         for start in range(0, len(X), size):
@@ -56,11 +71,18 @@ class OneLevelOnDevice:
 
 
 class TorchData:
-    """See :class:`~kernels.cluster.lloyd.KMeansData`. ``X``: (n, d) float32, unit rows;
-    ``device``: as torch names it, such as ``cuda`` or ``mps``.
+    """The rows to cluster, on a torch device.
 
-    Products and sums are float32 there, so centroids may differ from those of the CPU in the last
-    bits; the labels of a finished clustering should come from ``kmeans.assign``.
+    It is a :class:`semdedup_spark.kernels.cluster.partial_sums.KMeansData`. Products and sums are
+    float32 there, so centroids may differ from those of the CPU in the last bits. The labels of a
+    finished clustering should come from :func:`semdedup_spark.kernels.cluster.lloyd.assign`.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    device
+        Torch's name of the device, such as ``cuda`` or ``mps``.
     """
 
     def __init__(self, X: FloatArray, device: str) -> None:
@@ -71,7 +93,20 @@ class TorchData:
         self._X = torch.as_tensor(X).to(device)
 
     def partial_sums(self, centroids: FloatArray) -> PartialSums:
-        """One block of rows at a time; the sums of the blocks are added in float64."""
+        """Assign every row and sum, one block of rows at a time.
+
+        The sums of the blocks are added in float64.
+
+        Parameters
+        ----------
+        centroids
+            (k, d) float32. Unit rows.
+
+        Returns
+        -------
+        PartialSums
+            Sums and counts of all rows.
+        """
         import torch
 
         C = torch.as_tensor(centroids).to(self._X.device)
@@ -93,8 +128,23 @@ class TorchData:
 
 
 def usable_device(name: str) -> str:
-    """``name``, as torch names devices, or for ``auto`` the first that torch has here of ``cuda``,
-    ``mps`` and ``cpu``. Raises :class:`EnvironmentProblem` for one that it does not have.
+    """Check that torch has a device here, or choose one.
+
+    Parameters
+    ----------
+    name
+        Torch's name of a device, or ``auto`` for the first available of ``cuda``, ``mps`` and
+        ``cpu``.
+
+    Returns
+    -------
+    str
+        Torch's name of the device.
+
+    Raises
+    ------
+    EnvironmentProblem
+        If torch does not have the device here.
     """
     import torch
 

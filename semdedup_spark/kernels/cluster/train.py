@@ -1,4 +1,4 @@
-"""Training k-means on rows in one process, and what training in many needs besides."""
+"""Training of k-means on rows in one process, and what training in many processes needs besides."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from semdedup_spark.kernels.cluster.lloyd import (
-    ArrayData,
-    Clustering,
-    KMeansData,
-    round_to_grid,
-    spherical_lloyd,
-)
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray, unit_rows
+from semdedup_spark.kernels.cluster.lloyd import ArrayData, Clustering, spherical_lloyd
+from semdedup_spark.kernels.cluster.partial_sums import KMeansData, round_to_grid
+from semdedup_spark.kernels.vectors import FloatArray, IndexArray
 
+# k-means++: candidates per step; rows per cluster that it looks at, and rows in all, at least.
 _PLUS_PLUS_TRIALS = 8
-_PLUS_PLUS_ROWS = 16  # a cluster
+_PLUS_PLUS_ROWS = 16
 _LEAST_ROWS = 4096
 _SKETCH_LENGTH = 64
-# The first iterations, which only find the way, look at so many rows a cluster.
+# The first iterations only have to come near, so this many rows per cluster do for them.
 _WARM_ROWS, _WARM_ITERATIONS = 64, 5
 
 
 @dataclass(frozen=True)
 class Training:
-    """Settings of the refinement. ``seeding``: ``rows`` or ``plusplus``, see
-    :func:`first_centroids`; ``tolerance``: stop when the objective grows by less, relatively.
+    """Settings of the training.
+
+    Attributes
+    ----------
+    seed
+        Seed of the order of the rows and of k-means++.
+    max_iterations
+        Most iterations of Lloyd's algorithm.
+    tolerance
+        The iteration stops when the objective grows by less than this share of itself.
+    seeding
+        ``rows`` or ``plusplus``, see :func:`first_centroids`.
     """
 
     seed: int
@@ -38,21 +44,67 @@ class Training:
 
 
 def train(X: FloatArray, n_clusters: int, training: Training, threads: int = 1) -> Clustering:
-    """Spherical k-means of ``X`` (n, d), float32, unit rows, n >= 1. Which rows it starts from
-    depends on their order; give them in a fixed one. The number of ``threads`` changes nothing.
+    """Cluster rows by spherical k-means.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows, n >= 1. The start depends on their order, so pass them in a fixed
+        one.
+    n_clusters
+        Number of clusters wanted.
+    training
+        Settings.
+    threads
+        Number of threads. The result does not depend on it.
+
+    Returns
+    -------
+    Clustering
+        At most ``n_clusters`` clusters.
     """
     return train_shuffled(X[shuffle(len(X), training)], n_clusters, training, threads)
 
 
 def shuffle(n: int, training: Training) -> IndexArray:
-    """The order in which :func:`train` looks at n rows."""
+    """Choose the order in which :func:`train` looks at the rows.
+
+    Parameters
+    ----------
+    n
+        Number of rows.
+    training
+        Settings, of which the seed counts.
+
+    Returns
+    -------
+    ndarray
+        (n,) int64. A permutation of the positions 0 to n - 1.
+    """
     return np.random.default_rng(training.seed).permutation(n)
 
 
 def train_shuffled(
     X: FloatArray, n_clusters: int, training: Training, threads: int = 1
 ) -> Clustering:
-    """See :func:`train`; ``X`` is in the order of :func:`shuffle`, and is rounded in its place."""
+    """Cluster rows that are already in the order of :func:`shuffle`; see :func:`train`.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows in that order; rounded in place.
+    n_clusters
+        Number of clusters wanted.
+    training
+        Settings.
+    threads
+        Number of threads. The result does not depend on it.
+
+    Returns
+    -------
+    Clustering
+        At most ``n_clusters`` clusters.
+    """
     with threadpool_limits(1, user_api="blas"):
         round_to_grid(X)
         start = first_centroids(X, min(n_clusters, len(X)), training)
@@ -62,7 +114,7 @@ def train_shuffled(
 
 
 def _warmed(X: FloatArray, start: FloatArray, training: Training, threads: int) -> FloatArray:
-    """``start`` after some iterations on a part of ``X``, where that is much smaller."""
+    """Run some iterations on a part of ``X``, where that part is much smaller than ``X``."""
     part = X[: _WARM_ROWS * len(start)]
     if 2 * len(part) > len(X):
         return start
@@ -71,15 +123,44 @@ def _warmed(X: FloatArray, start: FloatArray, training: Training, threads: int) 
 
 
 def refine(data: KMeansData, start: FloatArray, training: Training) -> Clustering:
-    """Iterations on all rows."""
+    """Run Lloyd's iterations on all rows of ``data``.
+
+    Parameters
+    ----------
+    data
+        The rows to cluster.
+    start
+        (k, d) float32. Centroids to start from.
+    training
+        Settings.
+
+    Returns
+    -------
+    Clustering
+        At most k clusters.
+    """
     return spherical_lloyd(
         data, start, max_iterations=training.max_iterations, tolerance=training.tolerance
     )
 
 
 def with_as_many(fitted: Clustering, k: int) -> FloatArray:
-    """(k, d) centroids: those of ``fitted``, and the largest ones once more for what it dropped as
-    empty; the next iteration finds these empty again and moves them.
+    """Fill up the centroids of a clustering to k.
+
+    The largest clusters appear a second time in place of those that were dropped as empty. The next
+    iteration finds these copies empty again and moves them.
+
+    Parameters
+    ----------
+    fitted
+        A clustering of at most k clusters.
+    k
+        Number of centroids wanted.
+
+    Returns
+    -------
+    ndarray
+        (k, d) float32. Unit rows.
     """
     missing = k - len(fitted.centroids)
     largest = np.argsort(-fitted.counts, kind="stable")[np.arange(missing) % len(fitted.counts)]
@@ -87,10 +168,28 @@ def with_as_many(fitted: Clustering, k: int) -> FloatArray:
 
 
 def first_centroids(X: FloatArray, k: int, training: Training) -> FloatArray:
-    """(k, d) rows to start from. ``rows``: the first k, of rows in random order. ``plusplus``:
-    greedy k-means++ (Arthur and Vassilvitskii 2007; scikit-learn's trials) on the first 16 k rows
-    or 4,096, with half the squared distance, 1 - cosine; of long rows that of their sketches, which
-    fit into a processor's cache.
+    """Choose rows to start from.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows in random order, n >= k.
+    k
+        Number of rows to choose.
+    training
+        Settings. The seeding ``rows`` takes the first k rows. ``plusplus`` runs greedy k-means++
+        with several candidates per step, as scikit-learn does, on the first 16 k rows or 4,096,
+        whichever is more. Its distance is half the squared one, 1 - cosine. For long rows it is
+        measured between sketches, which fit into the processor's cache.
+
+    Returns
+    -------
+    ndarray
+        (k, d) float32. Rows of ``X``.
+
+    References
+    ----------
+    Arthur, D. and Vassilvitskii, S. (2007). k-means++: The advantages of careful seeding. SODA.
     """
     if training.seeding == "rows":
         return X[:k]
@@ -116,16 +215,20 @@ def first_centroids(X: FloatArray, k: int, training: Training) -> FloatArray:
 
 
 def _coarse_rows(X: FloatArray) -> FloatArray:
-    """Unit rows rounded to multiples of 2**-11. Their dot products are multiples of 2**-22 below 4,
-    which float32 adds without rounding: not a bit of them depends on how a product is computed.
+    """Round unit rows to multiples of 2**-11.
+
+    Their dot products are multiples of 2**-22 below 4. Float32 adds these without rounding, so no
+    bit of them depends on how a product is computed.
     """
     return np.asarray(np.rint(X * np.float32(2**11)) / np.float32(2**11), dtype=np.float32)
 
 
 def _sketches(X: FloatArray) -> FloatArray:
-    """(n, 64): projections of coarse rows whose squared distances are right to about a fifth
-    (Achlioptas 2003: random signs); equal rows stay equal. Rounded to multiples of 2**-9, so that
-    these, and their dot products below 64, are exact like those of coarse rows.
+    """Project coarse rows to 64 numbers by random signs (Achlioptas 2003).
+
+    Squared distances are right to about a fifth, and equal rows stay equal. The result is rounded
+    to multiples of 2**-9. So its entries, and their dot products below 64, are exact like those of
+    coarse rows.
     """
     signs = np.random.default_rng(0).integers(0, 2, (X.shape[1], _SKETCH_LENGTH)) * 2 - 1
     projected = X @ signs.astype(np.float32) / np.float32(_SKETCH_LENGTH**0.5)
@@ -133,13 +236,25 @@ def _sketches(X: FloatArray) -> FloatArray:
 
 
 def _distances(part: FloatArray, half: FloatArray, rows: IndexArray) -> FloatArray:
-    """(len(rows), n) half the squared distances of some of ``part`` to all, exact."""
+    """Compute half the squared distances of some rows of ``part`` to all of them, exactly."""
     return np.asarray(half[rows][:, None] + half - part[rows] @ part.T)
 
 
 def apportion(n_clusters: int, weights: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Share ``n_clusters`` among cells by their weights (rows), at least one each; sums to
-    ``n_clusters``, which is at least the number of cells. Largest remainders, ties to the first.
+    """Divide clusters among cells in proportion to weights, by largest remainders.
+
+    Parameters
+    ----------
+    n_clusters
+        Number of clusters to divide, at least the number of cells.
+    weights
+        (c,) numbers. Weight of each cell, such as its rows.
+
+    Returns
+    -------
+    ndarray
+        (c,) int64. Clusters of each cell, at least one, adding up to ``n_clusters``. The first cell
+        wins ties.
     """
     rows = np.maximum(np.asarray(weights, dtype=np.float64), 1e-6)
     spare = n_clusters - len(rows)
@@ -148,16 +263,3 @@ def apportion(n_clusters: int, weights: npt.ArrayLike) -> npt.NDArray[np.int64]:
     rest = spare - int(shares.sum())
     shares[np.argsort(shares - wanted, kind="stable")[:rest]] += 1
     return np.asarray(shares + 1)
-
-
-def mean_directions(
-    centroids: FloatArray, cells: npt.NDArray[np.int32], n_cells: int
-) -> FloatArray:
-    """(n_cells, d) unit means of the centroids of each cell; where they cancel out, the first."""
-    sums = np.zeros((n_cells, centroids.shape[1]), dtype=np.float64)
-    np.add.at(sums, cells, centroids.astype(np.float64))
-    means = unit_rows(sums)
-    for cell, reason in enumerate(means.reasons):
-        if reason is not None:
-            means.X[cell] = centroids[np.flatnonzero(cells == cell)[0]]
-    return means.X

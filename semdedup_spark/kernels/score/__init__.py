@@ -1,1 +1,1 @@
-"""Comparing the rows of clusters: units, similarities, borders."""
+"""Comparison of the rows of clusters: work units, similarities, borders between clusters."""

@@ -1,14 +1,15 @@
 """Exact recall: which rows must visit other clusters so that no duplicate pair is missed.
 
-Let unit vectors x (cluster a) and y (cluster b) have a cosine of at least 1 - eps_max. Then
-||x - y|| <= sqrt(2 eps_max), and x and y lie on different sides of the border between a and b, so
-their distances to it add up to at most ||x - y||: one of the two is within sqrt(eps_max / 2) of
-the border (design section 5). If every row visits each cluster whose border is that near, every
-pair meets, for any centroids whatever.
+Let the unit vectors x (cluster a) and y (cluster b) have a cosine of at least 1 - eps_max. Then ||x
+- y|| <= sqrt(2 eps_max). The border between a and b is a hyperplane through the origin, and x and y
+lie on different sides of it. Their distances to it therefore add up to at most ||x - y||, and one
+of the two is within sqrt(eps_max / 2) of the border. If every row visits each cluster whose border
+is that near, every such pair meets, for any centroids.
 
-Where only some rows go visiting, new ones say, each goes twice as far: y's distance to the border
-is not negative for x either, so it is itself at most ||x - y||. If y visits every cluster whose
-border is within sqrt(2 eps_max), it meets all its partners x, and no x needs to visit y's cluster.
+Where only some rows visit other clusters, such as new rows, each must go twice as far. The distance
+of x to the border is not negative, so the distance of y alone is at most ||x - y||. If y visits
+every cluster whose border is within sqrt(2 eps_max), it meets all its partners x, and no x needs to
+visit the cluster of y.
 """
 
 from __future__ import annotations
@@ -20,32 +21,51 @@ import numpy as np
 import numpy.typing as npt
 
 from semdedup_spark.kernels.cluster.lloyd import Assignment, LabelArray, nearest
+from semdedup_spark.kernels.cluster.sample_plan import LARGEST_FLAT
 from semdedup_spark.kernels.score.routes import Visits
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray, paired_similarity
+from semdedup_spark.kernels.vectors import (
+    FLOAT32_NOISE,
+    FloatArray,
+    IndexArray,
+    paired_similarity,
+)
 
-# Two float32 products of unit vectors differ from the true ones by less. Visiting a little too
-# much is harmless; the bounds below err to that side.
-PRODUCT_NOISE = 4e-6
-# Rows at a time, so that (rows x clusters) fits in memory, and clusters up to which the distances
-# between all centroids do.
+# Products of rows and centroids per block, so that they fit in memory.
 _BLOCK_ENTRIES = 4_000_000
-_LARGEST_TABLE = 4096
 
 
 def margin(eps_max: float, *, alone: bool = False) -> float:
-    """The distance to a border within which a row must visit the other side; ``alone``: where the
-    rows of the other side do not visit.
+    """Compute the distance to a border within which a row must visit the other side.
+
+    Parameters
+    ----------
+    eps_max
+        The horizon: pairs with a cosine of at least ``1 - eps_max`` must meet.
+    alone
+        Whether the rows of the other side do not visit.
+
+    Returns
+    -------
+    float
+        Euclidean distance.
     """
     return math.sqrt(eps_max * 2) if alone else math.sqrt(eps_max / 2)
 
 
 @dataclass(frozen=True)
 class Borders:
-    """What is within reach of each of n rows.
+    """The clusters and the near borders of n rows.
 
-    ``assignment``: its own cluster. ``visits``: those it makes, at most ``budget`` a row, nearest
-    border first. ``cut``: required ones beyond the budget, ``cut_distance`` (float32) to their
-    borders; both empty without a budget.
+    Attributes
+    ----------
+    assignment
+        The cluster of each row.
+    visits
+        Visits that the rows make, at most ``budget`` per row, nearest borders first.
+    cut
+        Required visits beyond the budget; empty without a budget.
+    cut_distance
+        (c,) float32. Distance of the row to the border for each visit in ``cut``.
     """
 
     assignment: Assignment
@@ -54,7 +74,13 @@ class Borders:
     cut_distance: FloatArray
 
     def is_cut(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether a required visit of the row was cut."""
+        """Tell which rows had a required visit cut.
+
+        Returns
+        -------
+        ndarray
+            (n,) bool.
+        """
         flags = np.zeros(len(self.assignment.labels), dtype=bool)
         flags[self.cut.row] = True
         return flags
@@ -63,9 +89,18 @@ class Borders:
 class Prober:
     """Assigns rows to clusters and finds the borders within the margin.
 
-    ``centroids``: (k, d) float32, unit rows; ``budget``: most visits a row, all that are required
-    where ``None``; ``alone``: the rows on the other side stay at home. Holds a (k, k) table as
-    long as that is small.
+    It holds a (k, k) table of distances between centroids where k is at most 4,096.
+
+    Parameters
+    ----------
+    centroids
+        (k, d) float32. Unit rows.
+    eps_max
+        The horizon; see :func:`margin`.
+    budget
+        Most visits per row; ``None`` for all that are required.
+    alone
+        Whether the rows of the other side do not visit.
     """
 
     def __init__(
@@ -80,11 +115,22 @@ class Prober:
         self._reach = np.float32(margin(eps_max, alone=alone))
         self._budget = budget
         self._table = (
-            centroid_gaps(centroids, centroids) if len(centroids) <= _LARGEST_TABLE else None
+            centroid_gaps(centroids, centroids) if len(centroids) <= LARGEST_FLAT else None
         )
 
     def __call__(self, X: FloatArray) -> Borders:
-        """``X``: (n, d) float32, unit rows."""
+        """Assign rows and find their visits.
+
+        Parameters
+        ----------
+        X
+            (n, d) float32. Unit rows.
+
+        Returns
+        -------
+        Borders
+            The clusters and the visits of the rows.
+        """
         n, k = len(X), len(self._centroids)
         labels = np.empty(n, dtype=np.int32)
         found: list[_Reached] = [_NOTHING]
@@ -102,19 +148,23 @@ class Prober:
         return _within_budget(assignment, reached, self._budget)
 
     def _within_reach(self, products: FloatArray, labels: LabelArray) -> _Reached:
+        """Find the near borders of a block of rows.
+
+        Allowing for float32 noise adds a few superfluous visits, which are harmless.
+        """
         n, k = products.shape
         here = np.arange(n)
         own = products[here, labels]
         gaps = self._gaps_of(labels)
-        near = products + self._reach * gaps >= (own - PRODUCT_NOISE)[:, None]
+        near = products + self._reach * gaps >= (own - FLOAT32_NOISE)[:, None]
         near[here, labels] = False
         flat = np.flatnonzero(near)
         row, cluster = flat // k, flat % k
-        lead = np.maximum(own[row] - products[row, cluster] - PRODUCT_NOISE, 0)
+        lead = np.maximum(own[row] - products[row, cluster] - FLOAT32_NOISE, 0)
         return _Reached(row, cluster.astype(np.int32), lead / gaps[row, cluster])
 
     def _gaps_of(self, labels: LabelArray) -> FloatArray:
-        """(n, k) distances from the centroid of each row's label to all centroids."""
+        """Distances from the centroid of each row's label to all centroids, (n, k)."""
         if self._table is not None:
             return self._table[labels]
         present, position = np.unique(labels, return_inverse=True)
@@ -122,15 +172,38 @@ class Prober:
 
 
 def centroid_gaps(A: FloatArray, B: FloatArray) -> FloatArray:
-    """||a - b|| for all pairs of unit rows, rounded up a little, never 0."""
+    """Compute ||a - b|| for all pairs of unit rows, rounded up a little and never 0.
+
+    Parameters
+    ----------
+    A
+        (a, d) float32. Unit rows.
+    B
+        (b, d) float32. Unit rows.
+
+    Returns
+    -------
+    ndarray
+        (a, b) float32.
+    """
     squared = 2 - 2 * (A @ B.T)
-    gaps: FloatArray = np.sqrt(np.maximum(squared, 0) + 2 * PRODUCT_NOISE)
+    gaps: FloatArray = np.sqrt(np.maximum(squared, 0) + 2 * FLOAT32_NOISE)
     return gaps
 
 
 @dataclass(frozen=True)
 class _Reached:
-    """``row`` is within ``distance`` of its border to ``cluster``; (m,) each."""
+    """Borders within reach of rows.
+
+    Attributes
+    ----------
+    row
+        (m,) int64. Position of the row.
+    cluster
+        (m,) int32. Cluster on the other side of the border.
+    distance
+        (m,) float32. Lower bound of the row's distance to the border.
+    """
 
     row: IndexArray
     cluster: LabelArray
@@ -153,7 +226,7 @@ def _within_budget(assignment: Assignment, reached: _Reached, budget: int | None
         )
     order = np.lexsort((reached.cluster, reached.distance, reached.row))
     row, cluster = reached.row[order], reached.cluster[order]
-    # place of each border among those of its row, nearest first
+    # The place of each border among those of its row, nearest first.
     starts = np.flatnonzero(np.diff(row, prepend=-1))
     place = np.arange(len(row)) - np.repeat(starts, np.diff(np.r_[starts, len(row)]))
     kept = place < budget
@@ -166,56 +239,15 @@ def _within_budget(assignment: Assignment, reached: _Reached, budget: int | None
 
 
 @dataclass(frozen=True)
-class Notices:
-    """Of each pair of clusters between which visits were cut, the one that came nearest.
-
-    ``home``: the cluster of the rows that did not visit; ``cluster``: the one not visited;
-    ``distance``: the least distance to the border among those rows; (m,) each.
-    """
-
-    home: LabelArray
-    cluster: LabelArray
-    distance: FloatArray
-
-    def to(self, cluster: int) -> Notices:
-        """Those about visits to one cluster."""
-        here = self.cluster == cluster
-        return Notices(self.home[here], self.cluster[here], self.distance[here])
-
-
-def notices_of(borders: Borders) -> Notices:
-    """One notice for each (own cluster, cluster not visited)."""
-    home = borders.assignment.labels[borders.cut.row]
-    order = np.lexsort((borders.cut_distance, borders.cut.cluster, home))
-    pairs = np.stack([home[order], borders.cut.cluster[order]])
-    first = np.r_[True, (pairs[:, 1:] != pairs[:, :-1]).any(axis=0)][: pairs.shape[1]]
-    return Notices(pairs[0, first], pairs[1, first], borders.cut_distance[order][first])
-
-
-def may_have_missed(
-    X: FloatArray, cluster: int, notices: Notices, centroids: FloatArray, eps_max: float
-) -> npt.NDArray[np.bool_]:
-    """(n,) whether some row that did not visit may be a duplicate of the row, as far as the
-    distances to the border can tell: they add up to at most ``2 * margin(eps_max)``.
-
-    ``X``: (n, d), members of ``cluster`` none of whose own visits were cut, so that they have
-    visited whatever lies within the margin; ``notices``: those to ``cluster``.
-    """
-    missed = np.zeros(len(X), dtype=bool)
-    reach = margin(eps_max)
-    own = X @ centroids[cluster]
-    for home, distance in zip(notices.home, notices.distance, strict=True):
-        gap = centroid_gaps(centroids[cluster][None], centroids[home][None])[0, 0]
-        lead = own - X @ centroids[home]
-        not_visited = lead + PRODUCT_NOISE > reach * gap
-        missed |= not_visited & (lead - PRODUCT_NOISE <= (2 * reach - distance) * gap)
-    return missed
-
-
-@dataclass(frozen=True)
 class Probing:
-    """Rows visit every cluster whose border is near enough for a pair above ``1 - eps_max`` to
-    cross it; at most the ``budget`` nearest ones where there is one.
+    """Rows visit every cluster whose border a pair above ``1 - eps_max`` could cross.
+
+    Attributes
+    ----------
+    eps_max
+        The horizon; see :func:`margin`.
+    budget
+        Most visits per row, to the nearest borders; ``None`` for all that are required.
     """
 
     eps_max: float

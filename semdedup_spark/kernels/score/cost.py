@@ -1,4 +1,4 @@
-"""Costs, before anyone pays them: of comparing rows; and the sample to train on."""
+"""Estimates the cost of comparing rows before any row is compared."""
 
 from __future__ import annotations
 
@@ -10,21 +10,36 @@ import numpy.typing as npt
 from semdedup_spark.kernels.cluster.sample_plan import BYTES_PER_CORE_SECOND
 from semdedup_spark.kernels.score.unit_plan import UnitPlan
 
+# Weight of the average of clusters of a size, against the visits counted in one cluster.
 _PSEUDO_VISITS = 4.0
-# A vector travels to another unit in the time of so many comparisons: 690 with 384 numbers, 730
-# with 3,072 (benchmarks/recall.py).
+# Comparisons in the time that a vector takes to travel to another unit. Measured: 690 for vectors
+# of 384 numbers, 730 for 3,072 (benchmarks/recall.py).
 _COMPARISONS_PER_COPY = 700
+# With fewer pairs the time that vectors travel does not matter.
 _MANY_PAIRS = 2e7
 
 
 def expected_probes(
     seen: npt.ArrayLike, sizes: npt.ArrayLike, sample_rows: int
 ) -> npt.NDArray[np.float64]:
-    """(k,) rows that will visit each cluster, from those of a sample.
+    """Estimate from a sample how many rows will visit each cluster.
 
-    ``seen``: (k,) visits by the ``sample_rows`` rows of the sample; ``sizes``: (k,) rows of each
-    cluster. Few visits say little of one cluster, so each is drawn towards what clusters of its
-    size get on average.
+    A few visits say little about one cluster, so each count is drawn towards the average of
+    clusters of the same size.
+
+    Parameters
+    ----------
+    seen
+        (k,) numbers. Visits that the rows of the sample made to each cluster.
+    sizes
+        (k,) numbers. Rows of each cluster.
+    sample_rows
+        Number of rows of the sample.
+
+    Returns
+    -------
+    ndarray
+        (k,) float64. Rows expected to visit each cluster.
     """
     visits, rows = np.asarray(seen, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
     usual = visits.sum() * rows / max(rows.sum(), 1.0)
@@ -33,11 +48,24 @@ def expected_probes(
 
 
 def cheaper_all_with_all(sizes: npt.ArrayLike, probes: npt.ArrayLike, unit_rows: int) -> bool:
-    """Whether comparing all pairs takes less than clusters with so many probes do: comparisons, and
-    vectors that travel to more units than one.
+    """Decide whether comparing all pairs of rows is cheaper than clusters with probes.
 
-    ``sizes``, ``probes``: (k,) rows of each cluster, and rows that visit it; ``unit_rows``: most
-    rows of a unit. Of few rows only the comparisons count: neither takes long then.
+    The cost consists of comparisons, and of vectors that travel to more than one unit. With few
+    rows only the comparisons count, because neither way takes long then.
+
+    Parameters
+    ----------
+    sizes
+        (k,) numbers. Rows of each cluster.
+    probes
+        (k,) numbers. Rows that visit each cluster.
+    unit_rows
+        Most rows of a unit.
+
+    Returns
+    -------
+    bool
+        True where comparing all pairs costs no more.
     """
     rows, visits = np.asarray(sizes, dtype=np.float64), np.asarray(probes, dtype=np.float64)
     n = rows.sum()
@@ -50,8 +78,18 @@ def cheaper_all_with_all(sizes: npt.ArrayLike, probes: npt.ArrayLike, unit_rows:
 
 @dataclass(frozen=True)
 class ComparisonCost:
-    """``probes``: visits to other clusters; ``comparisons``: pairs of rows compared;
-    ``copies``: vectors that travel to a unit; ``core_seconds``: of one core.
+    """Estimated cost of comparing rows.
+
+    Attributes
+    ----------
+    probes
+        Visits of rows to other clusters.
+    comparisons
+        Pairs of rows compared.
+    copies
+        Vectors that travel to a unit.
+    core_seconds
+        Seconds of one core.
     """
 
     probes: float
@@ -69,8 +107,28 @@ def comparison_cost(
     dimension: int,
     flops_per_second: float,
 ) -> ComparisonCost:
-    """What assigning to ``n_clusters`` and comparing rows will cost. ``sizes``, ``probes``: as
-    planned, (k,), or (1,) where all rows are compared with each other.
+    """Estimate the cost of assigning rows to clusters and comparing them.
+
+    Parameters
+    ----------
+    sizes
+        (k,) numbers. Rows of each planned cluster; (1,) where all rows are compared with each
+        other.
+    probes
+        Visits to each of these; same shape as ``sizes``.
+    plan
+        The work units.
+    n_clusters
+        Number of centroids that each row is compared with.
+    dimension
+        Numbers per row.
+    flops_per_second
+        Rate of one core in matrix products.
+
+    Returns
+    -------
+    ComparisonCost
+        The estimate.
     """
     rows, visits = np.asarray(sizes, dtype=np.float64), np.asarray(probes, dtype=np.float64)
     comparisons = float((rows * rows / 2 + rows * visits).sum())

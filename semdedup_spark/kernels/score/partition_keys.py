@@ -1,7 +1,7 @@
 """Keys that Spark's hash partitioning sends to chosen partitions.
 
-Units are balanced; hashing their numbers would throw that away: of 64 units in 64 partitions about
-24 partitions stay empty and some get four. A key is therefore chosen for each unit so that its
+The units have balanced costs, and hashing their numbers would destroy the balance. Of 64 partitions
+for 64 units about 24 would stay empty and some would get four units. So each unit gets a key whose
 hash falls on the partition wanted.
 """
 
@@ -10,19 +10,34 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+# Seed of the hash in Spark's HashPartitioning.
 _SPARK_SEED = 42
 
 
 def partition_keys(n: int, n_partitions: int) -> npt.NDArray[np.int32]:
-    """(n,) different int32 keys; ``repartition(n_partitions, key)`` puts key i in partition
-    ``i % n_partitions``.
+    """Find keys that spread evenly over partitions.
+
+    ``repartition(n_partitions, key)`` puts key i in partition ``i % n_partitions``.
+
+    Parameters
+    ----------
+    n
+        Number of keys.
+    n_partitions
+        Number of partitions.
+
+    Returns
+    -------
+    ndarray
+        (n,) int32. All keys differ.
     """
     residue = np.arange(n) % n_partitions
     turns = -(-n // n_partitions)
     tried = 0
     found = np.empty(0, dtype=np.int32)
     while True:
-        # Every partition must be hit ``turns`` times: a coupon collector's number of tries.
+        # Every partition must be hit ``turns`` times. The number of tries is that of the coupon
+        # collector's problem.
         tried = 2 * tried or int(n_partitions * (np.log(n_partitions) + 4 * turns + 4))
         found = np.arange(tried, dtype=np.int32)
         partition = spark_hash(found).astype(np.int64) % n_partitions
@@ -35,7 +50,18 @@ def partition_keys(n: int, n_partitions: int) -> npt.NDArray[np.int32]:
 
 
 def spark_hash(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Spark SQL's ``hash`` of int values: MurmurHash3 x86 32 of four bytes, seed 42."""
+    """Compute Spark SQL's ``hash`` of int values: MurmurHash3 x86 32-bit of four bytes, seed 42.
+
+    Parameters
+    ----------
+    values
+        (n,) int32.
+
+    Returns
+    -------
+    ndarray
+        (n,) int32.
+    """
     with np.errstate(over="ignore"):
         k = values.astype(np.uint32) * np.uint32(0xCC9E2D51)
         k = _rotated(k, 15) * np.uint32(0x1B873593)

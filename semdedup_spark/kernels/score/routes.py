@@ -1,4 +1,4 @@
-"""Which units a row visits, and what it does there."""
+"""Which units a row visits, and its role in each."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ from semdedup_spark.kernels.score.unit_plan import SizeArray, UnitPlan
 from semdedup_spark.kernels.vectors import HashArray, IndexArray
 
 RoleArray = npt.NDArray[np.int8]
-# At home a row is compared with the rows of its own cluster and slot, and with the second side.
+# At home a row is compared with the rows of its own cluster and slot, and with all second rows.
 HOME = 0
-# Elsewhere the rows of one side are compared with those of the other.
+# In other units the first rows are compared with the second rows.
 FIRST = 1
 SECOND = 2
 
 
 @dataclass(frozen=True)
 class Routes:
-    """One entry per (row, unit it visits). ``row``: position in the input; ``unit``; ``tile``: the
-    cluster whose rows it meets there (a unit has one tile of a cluster); ``role``: ``HOME``,
-    ``FIRST`` or ``SECOND``. A row is at home in exactly one unit.
+    """One entry for each (row, unit that it visits). A row is at home in exactly one unit.
+
+    Attributes
+    ----------
+    row
+        (m,) int64. Position of the row in the input.
+    unit
+        (m,) int64. Number of the unit.
+    tile
+        (m,) int32. Cluster whose rows the row meets there. A unit has one tile of a cluster.
+    role
+        (m,) int8. ``HOME``, ``FIRST`` or ``SECOND``.
     """
 
     row: IndexArray
@@ -34,8 +43,14 @@ class Routes:
 
 @dataclass(frozen=True)
 class Visits:
-    """Rows that visit clusters which are not their own. ``row``: (m,) position; ``cluster``: (m,)
-    int32.
+    """Visits of rows to clusters that are not their own.
+
+    Attributes
+    ----------
+    row
+        (m,) int64. Position of the row.
+    cluster
+        (m,) int32. The cluster that it visits.
     """
 
     row: IndexArray
@@ -50,11 +65,27 @@ def route(
     travels: npt.NDArray[np.bool_] | None = None,
     probes: Visits | None = None,
 ) -> Routes:
-    """The units that each row visits.
+    """Find the units that each row visits.
 
-    ``labels``: (n,) int32; ``hashes``: (n,) uint64, equal for equal vectors, so that exact
-    duplicates share a slot; ``travels``: (n,) bool, false for a row that another one with the same
-    vector stands for, and that only goes home; ``probes``: visits to other clusters.
+    Parameters
+    ----------
+    labels
+        (n,) int32. Cluster of each row.
+    hashes
+        (n,) uint64. Hashes of the vectors. Equal vectors have equal hashes, so that exact
+        duplicates share a slot.
+    plan
+        The work units.
+    travels
+        (n,) bool. False for a row that is represented by another row with the same vector; it only
+        goes home. ``None`` where all rows travel.
+    probes
+        Visits to other clusters, ``None`` where there are none.
+
+    Returns
+    -------
+    Routes
+        All visits to units.
     """
     slot = _slot(hashes, plan.slots[labels])
     home = Routes(
@@ -81,7 +112,20 @@ def route(
 
 
 def home_units(cluster: int, plan: UnitPlan) -> SizeArray:
-    """The units in which the members of a cluster are at home."""
+    """List the units in which the members of a cluster are at home.
+
+    Parameters
+    ----------
+    cluster
+        Number of the cluster.
+    plan
+        The work units.
+
+    Returns
+    -------
+    ndarray
+        (s,) int64. Numbers of units, one for each slot of the cluster.
+    """
     slot = np.arange(plan.slots[cluster])
     return np.asarray(plan.first_unit[cluster] + _triangle(slot, slot))
 
@@ -95,7 +139,7 @@ def _triangle(high: IndexArray, low: IndexArray) -> IndexArray:
 
 
 def _repeat(counts: SizeArray) -> tuple[IndexArray, IndexArray]:
-    """For entry i, ``counts[i]`` times (i, 0), (i, 1), ..."""
+    """Enumerate (i, 0), (i, 1), ... up to ``counts[i]`` pairs for each entry i."""
     entry = np.repeat(np.arange(len(counts)), counts)
     return entry, np.arange(len(entry)) - np.repeat(np.cumsum(counts) - counts, counts)
 

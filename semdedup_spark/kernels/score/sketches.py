@@ -1,12 +1,13 @@
-"""Exact recall for less: an upper bound of the cosine in few dimensions rules out most pairs.
+"""Cheaper exact recall: an upper bound of the cosine in few dimensions rules out most pairs.
 
-Let V (d, m) have orthonormal columns and x, y be unit vectors. Then, by Cauchy and Schwarz,
+Let V (d, m) have orthonormal columns, and let x and y be unit vectors. By the inequality of Cauchy
+and Schwarz,
 
-    x . y  <=  (V'x) . (V'y) + r(x) r(y),    r(x) = sqrt(1 - |V'x|^2),
+    x . y  <=  (V'x) . (V'y) + r(x) r(y),    r(x) = sqrt(1 - |V'x|^2).
 
-which is the product of the sketches (V'x, r(x)) and (V'y, r(y)): unit vectors of m + 1 dimensions.
-Where V holds the main directions of the rows, few pairs have a bound above the horizon, and only
-those need all d dimensions. No pair above the horizon is missed, whatever V is.
+The right side is the product of the sketches (V'x, r(x)) and (V'y, r(y)), which are unit vectors of
+m + 1 dimensions. Where V holds the main directions of the rows, few pairs have a bound above the
+horizon, and only those need all d dimensions. No pair above the horizon is missed for any V.
 """
 
 from __future__ import annotations
@@ -16,28 +17,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray, paired_similarity
+from semdedup_spark.kernels.vectors import (
+    BELOW_EVERY_COSINE,
+    FloatArray,
+    IndexArray,
+    paired_similarity,
+)
 
-# Rounding in float32: of |V'x|^2, and of a product of sketches against the true one.
+# Bounds of float32 rounding: of |V'x|^2, and of a product of sketches.
 _LENGTH_NOISE = 1e-6
 _BOUND_NOISE = 1e-5
 _SAMPLE_ROWS = 256
 _WIDTHS = (16, 32, 48, 64, 96, 128, 192, 256)
-# Comparing one pair by itself costs as much as so many pairs in a matrix product.
+# Comparing a single pair costs as much as this many pairs in a matrix product.
 _PAIR_COST = 150.0
-# Sketching must promise to save at least this share of the products ...
+# Sketches are used where they are expected to cost at most this share of the plain products.
 _LARGEST_COST = 0.6
-# ... of a tile that has at least so many.
+# In a tile of fewer multiply-adds they are not tried.
 _SMALLEST_PRODUCTS = 2**30
 _BLOCK = 512
 _PANEL = 1024
-# Share of a block's pairs beyond which it is multiplied in full.
+# A block in which a larger share of the pairs passes the bound is multiplied in full.
 _DENSE = 0.02
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """``i``, ``j``: positions of m pairs in one array; ``similarity``: (m,) float32, exact."""
+    """m pairs of rows.
+
+    Attributes
+    ----------
+    i
+        (m,) int64. Position of one row of each pair.
+    j
+        (m,) int64. Position of the other row, in the same array.
+    similarity
+        (m,) float32. Exact cosine.
+    """
 
     i: IndexArray
     j: IndexArray
@@ -45,14 +61,29 @@ class Pairs:
 
 
 def choose_basis(X: FloatArray, n_pairs: int, above: float) -> FloatArray | None:
-    """(d, m) orthonormal columns that make comparing ``n_pairs`` pairs of the rows ``X`` (n, d)
-    cheapest, by trial on a sample; ``None`` where plain products are as cheap. Deterministic.
+    """Choose the directions that make comparing rows cheapest, by trial on a sample.
+
+    The choice is deterministic.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    n_pairs
+        Number of pairs of these rows to compare.
+    above
+        Threshold of the cosine.
+
+    Returns
+    -------
+    ndarray | None
+        (d, m) float32, orthonormal columns; ``None`` where plain products are as cheap.
     """
     n, d = X.shape
     if n_pairs * d < _SMALLEST_PRODUCTS or n < _SAMPLE_ROWS:
         return None
     basis = _main_directions(X[_spread(n, 0.0)])
-    # Rows that the basis was made from fit it better than others do.
+    # The trial uses other rows, because the basis fits the rows it was made from better.
     trial = X[_spread(n, 0.5)] @ basis
     best, cost = None, _LARGEST_COST
     for width in (w for w in _WIDTHS if w <= basis.shape[1]):
@@ -65,13 +96,13 @@ def choose_basis(X: FloatArray, n_pairs: int, above: float) -> FloatArray | None
 
 
 def _spread(n: int, shift: float) -> IndexArray:
-    """Positions of a sample, evenly spread over n rows; ``shift``: in [0, 1), of the distance."""
+    """Choose evenly spaced positions among n rows, shifted by a share of the spacing."""
     step = n / _SAMPLE_ROWS
     return ((np.arange(_SAMPLE_ROWS) + shift) * step).astype(np.int64)
 
 
 def _main_directions(sample: FloatArray) -> FloatArray:
-    """(d, m) principal directions of the sample (not centred), the strongest first."""
+    """Compute the principal directions of the sample (not centred), (d, m), the strongest first."""
     wide = sample.astype(np.float64)
     values, vectors = np.linalg.eigh(wide @ wide.T)
     strong = np.flatnonzero(values > values[-1] * 1e-6)[::-1][: _WIDTHS[-1]]
@@ -82,7 +113,20 @@ def _main_directions(sample: FloatArray) -> FloatArray:
 
 
 def sketch(X: FloatArray, basis: FloatArray) -> FloatArray:
-    """(n, m + 1) sketches of the unit rows ``X`` (n, d); ``basis``: (d, m)."""
+    """Compute sketches of rows.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    basis
+        (d, m) float32. Orthonormal columns.
+
+    Returns
+    -------
+    ndarray
+        (n, m + 1) float32. Their products bound the cosines from above, except for rounding.
+    """
     return _with_rest(X @ basis)
 
 
@@ -101,12 +145,32 @@ def pairs_above(
     *,
     every: bool = False,
 ) -> Iterator[Pairs]:
-    """Pairs with a similarity above ``above``: for each row the most similar earlier one is among
-    them.
+    """Find the pairs of rows whose cosine exceeds a threshold.
 
-    ``A``: (n, d), ``B``: (m, d), float32 unit rows; ``at_a``, ``at_b``: their ascending positions
-    in one array, none in both. Without ``B``: pairs within ``A``. A block with very many such
-    pairs yields only the best ones of its rows, unless ``every`` pair is wanted.
+    The pairs include, for each row, the most similar earlier row. A block with very many pairs
+    yields only the best pairs of its rows, unless ``every`` is set.
+
+    Parameters
+    ----------
+    A
+        (n, d) float32. Unit rows.
+    at_a
+        (n,) int64, ascending. Positions of these rows in one common array.
+    B
+        (m, d) float32. Unit rows to compare ``A`` with; ``None`` compares the rows of ``A``.
+    at_b
+        (m,) int64, ascending. Positions of the rows of ``B``; none is also in ``at_a``.
+    basis
+        (d, w) float32. Orthonormal columns, from :func:`choose_basis`.
+    above
+        Threshold of the cosine, exclusive.
+    every
+        Whether every pair is wanted.
+
+    Yields
+    ------
+    Pairs
+        The pairs of one block.
     """
     sketch_a = sketch(A, basis)
     sketch_b, others, at = sketch_a, A, at_a
@@ -135,12 +199,12 @@ def pairs_above(
 def _best_of_block(
     A: FloatArray, at_a: IndexArray, B: FloatArray, at_b: IndexArray, above: float
 ) -> Pairs:
-    """For each row of both sides the best one that is earlier."""
+    """Find for each row of both sides the best row that is earlier."""
     products = A @ B.T
     earlier = at_b[None, :] < at_a[:, None]
     same = at_b[None, :] == at_a[:, None]
-    of_a = np.where(earlier, products, -2.0)
-    of_b = np.where(earlier | same, -2.0, products)
+    of_a = np.where(earlier, products, BELOW_EVERY_COSINE)
+    of_b = np.where(earlier | same, BELOW_EVERY_COSINE, products)
     i = np.r_[np.arange(len(A)), of_b.argmax(axis=0)]
     j = np.r_[of_a.argmax(axis=1), np.arange(len(B))]
     best = np.r_[of_a.max(axis=1), of_b.max(axis=0)].astype(np.float32)

@@ -1,4 +1,4 @@
-"""One work unit: rows of several clusters in rank order in, their scores out."""
+"""One work unit: takes rows of several clusters in rank order and returns their scores."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from semdedup_spark.kernels.cluster.lloyd import LabelArray
 from semdedup_spark.kernels.score.devices import block_rows, place
-from semdedup_spark.kernels.score.routes import HOME, SECOND, RoleArray
+from semdedup_spark.kernels.score.routes import HOME, SECOND
 from semdedup_spark.kernels.score.running_max import BELOW_ONE, NO_NEIGHBOR
 from semdedup_spark.kernels.score.similarity import (
     EarlierSimilarity,
@@ -20,35 +18,28 @@ from semdedup_spark.kernels.score.similarity import (
     merge_best,
 )
 from semdedup_spark.kernels.score.sketches import Pairs, choose_basis, pairs_above
-from semdedup_spark.kernels.vectors import FloatArray, HashArray, IndexArray, first_of_equal_rows
+from semdedup_spark.kernels.score.unit_contents import (
+    UnitRowsInOrder,
+    heads_of_copies,
+    tiles_to_compare,
+)
+from semdedup_spark.kernels.vectors import FloatArray, IndexArray
 
-# Pairs set aside before they are brought together.
+# With more pairs set aside, the pairs are merged into the result.
 _MOST_PAIRS = 1 << 20
 
 
 @dataclass(frozen=True)
-class UnitRowsInOrder:
-    """The n rows of a unit, in rank order, over u distinct-or-not vectors.
-
-    ``vectors``: (u, d) float32, unit rows, and ``hashes``: (u,) of them; ``vector``: (n,) int64,
-    each row's position in ``vectors``; ``tile``, ``role``: (n,), see
-    :class:`~kernels.score.routes.Routes`; ``is_target``: (n,) bool, the rows whose score is
-    wanted, all of them where ``None``. The others are there to be compared with, and get none;
-    ``others_only``: targets are compared with the others, and not with each other.
-    """
-
-    vectors: FloatArray
-    hashes: HashArray
-    vector: IndexArray
-    tile: LabelArray
-    role: RoleArray
-    is_target: npt.NDArray[np.bool_] | None = None
-    others_only: bool = False
-
-
-@dataclass(frozen=True)
 class UnitScores:
-    """``best``: of each row, ``neighbor`` being a position in the unit; ``comparisons``: pairs."""
+    """The result of a unit.
+
+    Attributes
+    ----------
+    best
+        The score of each row; neighbors are positions in the unit.
+    comparisons
+        Number of pairs compared.
+    """
 
     best: EarlierSimilarity
     comparisons: int
@@ -63,22 +54,39 @@ def score_unit(
     half: bool = False,
     settled: bool = False,
 ) -> UnitScores:
-    """M and neighbor of every row of the unit.
+    """Compute the score and the neighbor of every row of the unit.
 
-    Rows with equal vectors form a group: its first row stands for it in the products, and at home
-    every other row gets exactly 1.0 and the first as its neighbor (design section 5, step 2);
-    rows that differ, at most the number before 1.0.
-    ``above``: similarities that are not greater count as none; ``device``: where to multiply;
-    ``block``: rows at a time, by default what suits the device; ``half``: a GPU multiplies in
-    float16, and what that leaves undecided is settled in float64; ``settled``: what float32 leaves
-    undecided is, too, for results that do not depend on which rows are in the unit.
+    Rows with equal vectors form a group. The group's first row represents it in the products. At
+    home every other row of the group gets exactly 1.0, and the first row as its neighbor. Rows that
+    differ get at most the largest number below 1.0.
+
+    Parameters
+    ----------
+    rows
+        The rows of the unit.
+    above
+        Threshold of the cosine, exclusive. A row with none above it gets 0 and no neighbor.
+    device
+        Where products are computed: ``cpu``, or torch's name of a device.
+    block
+        Rows per block; ``None`` chooses what suits the device.
+    half
+        Whether a GPU multiplies in float16. What that leaves open is decided in float64.
+    settled
+        Whether to decide in float64 what float32 leaves open, so that results do not depend on
+        which rows are in the unit.
+
+    Returns
+    -------
+    UnitScores
+        The scores.
     """
     n = len(rows.tile)
     similarity = np.zeros(n, dtype=np.float32)
     neighbor = np.full(n, NO_NEIGHBOR, dtype=np.int64)
     wanted = np.ones(n, dtype=bool) if rows.is_target is None else rows.is_target
     head = heads_of_copies(rows)
-    if rows.others_only:  # a target stands for no other
+    if rows.others_only:  # a target must not represent other rows
         head = np.where(wanted[head], np.arange(n), head)
     copies = np.flatnonzero((head != np.arange(n)) & (rows.role == HOME) & wanted)
     similarity[copies], neighbor[copies] = 1.0, head[copies]
@@ -106,34 +114,31 @@ def score_unit(
         if len(first) and len(second):
             found.across(first, second, above, size)
     found.settle()
-    # Or what is equal but for rounding would tie with an equal row.
+    # Without this bound a row that rounds to similarity 1 would tie with an equal row.
     different = np.ones(n, dtype=bool)
     different[copies] = False
     np.minimum(similarity, BELOW_ONE, out=similarity, where=different)
     return UnitScores(EarlierSimilarity(similarity, neighbor), comparisons)
 
 
-def heads_of_copies(rows: UnitRowsInOrder) -> IndexArray:
-    """For each row the first one, in rank order, with the same vector in the same tile."""
-    distinct = first_of_equal_rows(rows.vectors, rows.hashes)[rows.vector]
-    group = rows.tile.astype(np.int64) * len(rows.vectors) + distinct
-    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
-    return np.asarray(first[inverse.reshape(-1)])
-
-
-def tiles_to_compare(tile: LabelArray, heads: IndexArray) -> list[IndexArray]:
-    """The heads of each tile with something to compare, in rank order."""
-    order = heads[np.argsort(tile[heads], kind="stable")]
-    starts = np.flatnonzero(np.diff(tile[order], prepend=-1))
-    ends = np.r_[starts[1:], len(order)]
-    several: npt.NDArray[np.bool_] = ends - starts > 1
-    return [order[a:b] for a, b in zip(starts[several], ends[several], strict=True)]
-
-
 @dataclass(frozen=True)
 class _Found:
-    """Where the results of the tiles come together. ``vectors`` lie on the computing device;
-    ``exact``: the float32 ones where those are float16.
+    """The place where the results of the tiles are merged.
+
+    Attributes
+    ----------
+    vectors
+        (u, d) array or tensor. The vectors on the computing device.
+    exact
+        (u, d) float32. The vectors for decisions in float64; ``None`` where products decide.
+    vector
+        (n,) int64. Position of each row's vector.
+    similarity
+        (n,) float32. Best similarity of each row so far.
+    neighbor
+        (n,) int64. Best neighbor of each row so far.
+    pairs
+        Pairs set aside, not yet merged.
     """
 
     vectors: Any
@@ -159,8 +164,25 @@ class _Found:
         self._store(of_second, second, first)
 
     def onto(self, rows: IndexArray, others: IndexArray, above: float, block: int) -> int:
-        """Compare each of ``rows`` with those of ``others`` that rank before it, whose scores
-        stay; returns how many pairs that were.
+        """Compare each of ``rows`` with those of ``others`` that rank before it.
+
+        The scores of ``others`` do not change.
+
+        Parameters
+        ----------
+        rows
+            (m,) int64, ascending. Positions of the rows to score.
+        others
+            (o,) int64, ascending. Positions of the rows to compare with.
+        above
+            Threshold of the cosine, exclusive.
+        block
+            Rows per block.
+
+        Returns
+        -------
+        int
+            Number of pairs compared.
         """
         if not len(rows) or not len(others):
             return 0
@@ -176,8 +198,25 @@ class _Found:
     def sketched(
         self, first: IndexArray, second: IndexArray, above: float, *, at_home: bool
     ) -> bool:
-        """Compare by sketches where that is cheaper; whether it was done."""
-        # A GPU makes a large product faster than it finds out which part of it is of use.
+        """Compare rows by sketches where that is cheaper.
+
+        Parameters
+        ----------
+        first
+            (a,) int64, ascending. Positions of the first rows.
+        second
+            (b,) int64, ascending. Positions of the second rows.
+        above
+            Threshold of the cosine, exclusive.
+        at_home
+            Whether the first rows are also compared with each other.
+
+        Returns
+        -------
+        bool
+            Whether the rows were compared.
+        """
+        # A GPU computes a large product faster than it finds out which part of it is needed.
         if above <= 0 or not isinstance(self.vectors, np.ndarray) or self.exact is not None:
             return False
         within = len(first) * (len(first) - 1) // 2 if at_home else 0
@@ -200,7 +239,7 @@ class _Found:
             self.settle()
 
     def settle(self) -> None:
-        """Bring the pairs set aside into the result."""
+        """Merge the pairs set aside into the result."""
         if not self.pairs:
             return
         i = np.concatenate([pairs.i for pairs in self.pairs])

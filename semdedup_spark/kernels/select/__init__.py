@@ -1,1 +1,1 @@
-"""Which rows stay: survivors, components, cover."""
+"""Chooses the rows that stay: chains of neighbors, connected components, greedy cover."""

@@ -1,7 +1,8 @@
-"""Connected components of the graph of pairs above a threshold, within one unit, block by block.
+"""Connected components of the graph of pairs above a threshold, within one unit.
 
-A block of pairs is merged into the components found so far and forgotten: memory does not grow
-with the number of pairs, which is quadratic where many rows are alike.
+Pairs are found block by block. A block of pairs is merged into the components found so far and then
+forgotten, so memory does not grow with the number of pairs. That number is quadratic where many
+rows are alike.
 """
 
 from __future__ import annotations
@@ -12,21 +13,39 @@ import numpy as np
 
 from semdedup_spark.kernels.score.routes import HOME, SECOND
 from semdedup_spark.kernels.score.sketches import choose_basis, pairs_above
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder, heads_of_copies, tiles_to_compare
+from semdedup_spark.kernels.score.unit_contents import (
+    UnitRowsInOrder,
+    heads_of_copies,
+    tiles_to_compare,
+)
 from semdedup_spark.kernels.select.survivors import last_of_chain
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray
+from semdedup_spark.kernels.vectors import PANEL_ROWS, FloatArray, IndexArray
 
+# Rows on the first side of one matrix product.
 _BLOCK = 256
-_PANEL = 4096
 
 
 def first_linked(rows: UnitRowsInOrder, *, above: float, block: int = _BLOCK) -> IndexArray:
-    """(n,) for each row of the unit the first one, in rank order, that it is linked to by a chain
-    of pairs that the unit compares and whose similarity is greater than ``above``; itself where
-    there is none.
+    """Find the component of each row of a unit, named by the component's first row.
 
-    Rows with equal vectors are one node, whose first row stands for it. About as many products as
-    :func:`semdedup_spark.kernels.score.unit.score_unit` makes.
+    Two rows are linked by a chain of pairs that the unit compares and whose similarity exceeds
+    ``above``. Rows with equal vectors are one node, represented by the first of them. The number of
+    products is about that of :func:`semdedup_spark.kernels.score.unit.score_unit`.
+
+    Parameters
+    ----------
+    rows
+        The n rows of the unit, in rank order.
+    above
+        Threshold of the cosine, exclusive.
+    block
+        Rows per block.
+
+    Returns
+    -------
+    ndarray
+        (n,) int64. Position of the first row, in rank order, that the row is linked to; its own
+        position where it is linked to no earlier row.
     """
     first = heads_of_copies(rows)
     heads = np.flatnonzero(first == np.arange(len(first)))
@@ -40,9 +59,16 @@ def first_linked(rows: UnitRowsInOrder, *, above: float, block: int = _BLOCK) ->
 
 
 def merge_pairs(first: IndexArray, i: IndexArray, j: IndexArray) -> None:
-    """Merge the components of positions ``i`` and ``j`` (m,), in place.
+    """Merge the components of pairs of positions.
 
-    ``first``: (n,) for each position the least of its component.
+    Parameters
+    ----------
+    first
+        (n,) int64. The lowest position of each position's component; updated in place.
+    i
+        (m,) int64. One position of each pair.
+    j
+        (m,) int64. The other position of each pair.
     """
     a, b = first[i], first[j]
     while True:
@@ -64,8 +90,9 @@ def _linked_pairs(
     *,
     at_home: bool,
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """Pairs of positions in the unit above the threshold: of ``one`` within itself if
-    ``at_home``, and with ``other``; a bounded number at a time.
+    """Yield blocks of pairs above the threshold, as positions in the unit.
+
+    Pairs join ``one`` with ``other`` and, if ``at_home``, the rows of ``one`` with each other.
     """
     n_pairs = len(one) * (len(one) - 1) // 2 * at_home + len(one) * len(other)
     A, B = rows.vectors[rows.vector[one]], rows.vectors[rows.vector[other]]
@@ -89,8 +116,8 @@ def _above(
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
     for start in range(0, len(A), block):
         rows = slice(start, min(start + block, len(A)))
-        for begin in range(0, rows.stop if within else len(B), _PANEL):
-            end = min(begin + _PANEL, rows.stop if within else len(B))
+        for begin in range(0, rows.stop if within else len(B), PANEL_ROWS):
+            end = min(begin + PANEL_ROWS, rows.stop if within else len(B))
             i, j = np.nonzero(A[rows] @ B[begin:end].T > np.float32(above))
             if len(i):
                 yield i + start, j + begin

@@ -1,4 +1,4 @@
-"""Greedy selection in rank order: a row goes only if a row that stays is above the threshold."""
+"""Greedy selection in rank order: a row is removed only if a kept row is too similar to it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray
+from semdedup_spark.kernels.vectors import (
+    BELOW_EVERY_COSINE,
+    PANEL_ROWS,
+    FloatArray,
+    IndexArray,
+)
 
+# Stands for the survivor of a row that is kept itself.
 NOBODY = -1
+# Rows decided at a time.
 _BLOCK = 256
-_PANEL = 4096
-# Below every cosine.
-_NEVER = -2.0
 
 
 @dataclass(frozen=True)
 class Cover:
-    """``survivor``: (m,) of each row offered the number of the kept row that covers it best, the
-    earliest on ties, ``NOBODY`` where the row itself is kept; ``similarity``: (m,) to it, 0 there.
-    Rows are numbered as they were offered.
+    """The decisions about m offered rows.
+
+    Rows are numbered from 0 in the order in which they were offered.
+
+    Attributes
+    ----------
+    survivor
+        (m,) int64. Number of the kept row that is most similar to the row, the earliest one on
+        ties; ``NOBODY`` where the row itself is kept.
+    similarity
+        (m,) float32. Cosine to the survivor, 0 where the row itself is kept.
     """
 
     survivor: IndexArray
@@ -28,17 +40,37 @@ class Cover:
 
 
 class GreedyCover:
-    """Decides rows that come in rank order, some at a time. It holds the vectors of kept rows."""
+    """Decides rows that come in rank order, in batches. It holds the vectors of the kept rows.
+
+    Parameters
+    ----------
+    above
+        Threshold of the cosine, exclusive: a removed row is more similar than this to its survivor.
+    """
 
     def __init__(self, above: float) -> None:
-        """``above``: the similarity that a removed row's survivor exceeds."""
         self._above = np.float32(above)
         self._kept: list[FloatArray] = []
         self._numbers: list[IndexArray] = []
         self._offered = 0
 
     def offer(self, X: FloatArray, sure: npt.NDArray[np.bool_], *, block: int = _BLOCK) -> Cover:
-        """The next rows ``X`` (m, d), unit rows; ``sure``: (m,) those that stay in any case."""
+        """Decide the next rows.
+
+        Parameters
+        ----------
+        X
+            (m, d) float32. Unit rows, in rank order.
+        sure
+            (m,) bool. Rows that are kept in any case.
+        block
+            Rows decided at a time. The result does not depend on it.
+
+        Returns
+        -------
+        Cover
+            The decisions about these rows.
+        """
         survivor = np.full(len(X), NOBODY, dtype=np.int64)
         similarity = np.zeros(len(X), dtype=np.float32)
         for start in range(0, len(X), block):
@@ -53,7 +85,7 @@ class GreedyCover:
         survivor: IndexArray,
         similarity: FloatArray,
     ) -> None:
-        best = np.full(len(X), _NEVER, dtype=np.float32)
+        best = np.full(len(X), BELOW_EVERY_COSINE, dtype=np.float32)
         by = np.full(len(X), NOBODY, dtype=np.int64)
         open_rows = np.flatnonzero(~sure)
         if len(open_rows):
@@ -67,7 +99,9 @@ class GreedyCover:
                 stays[row] = not (best[row] > self._above or earlier.any())
             gone = np.flatnonzero(~stays)
             products = within[gone]
-            products[~stays[None, :] | (np.arange(len(X))[None, :] >= gone[:, None])] = _NEVER
+            products[~stays[None, :] | (np.arange(len(X))[None, :] >= gone[:, None])] = (
+                BELOW_EVERY_COSINE
+            )
             if len(gone):
                 _raise(best, by, gone, products, self._offered + np.arange(len(X)))
             survivor[gone] = by[gone]
@@ -76,8 +110,8 @@ class GreedyCover:
         self._offered += len(X)
 
     def _add(self, X: FloatArray, numbers: IndexArray) -> None:
-        """Kept rows are held in panels, so that a product with them is bounded."""
-        if self._kept and len(self._kept[-1]) + len(X) <= _PANEL:
+        """Hold kept rows in panels, so that a product with one of them is bounded."""
+        if self._kept and len(self._kept[-1]) + len(X) <= PANEL_ROWS:
             self._kept[-1] = np.concatenate([self._kept[-1], X])
             self._numbers[-1] = np.concatenate([self._numbers[-1], numbers])
         elif len(X):
@@ -88,7 +122,7 @@ class GreedyCover:
 def _raise(
     best: FloatArray, by: IndexArray, rows: IndexArray, products: FloatArray, numbers: IndexArray
 ) -> None:
-    """Put the best of each row's products into ``best`` and ``by``, where it is better."""
+    """Take over the best product of each row, and its kept row's number, where it is higher."""
     column = products.argmax(axis=1)
     value = products[np.arange(len(rows)), column]
     better = value > best[rows]

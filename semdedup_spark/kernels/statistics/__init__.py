@@ -1,1 +1,1 @@
-"""Small statistics: random pairs, histograms, association."""
+"""Small statistics: similarity of random pairs, histograms, association of two labellings."""

@@ -1,4 +1,4 @@
-"""How strongly two labellings of the same rows go together."""
+"""Cramer's V: how strongly two labellings of the same rows are associated."""
 
 from __future__ import annotations
 
@@ -7,12 +7,34 @@ import numpy.typing as npt
 
 
 def cramers_v(a: npt.ArrayLike, b: npt.ArrayLike, counts: npt.ArrayLike | None = None) -> float:
-    """Cramer's V of two labellings, each (n,) of whole numbers: 0 where independent, 1 where one
-    decides the other. ``counts``: (n,) how many rows each entry stands for, 1 by default.
+    """Compute Cramer's V of two labellings of the same rows.
 
-    ``sqrt(chi2 / (n * (min(r, c) - 1)))`` for the r x c contingency table (Cramer 1946, p. 282),
-    without correction: independent labellings of few rows come out somewhat above 0. A labelling
-    with a single value has no association: 0.
+    The value is ``sqrt(chi2 / (n * (min(r, c) - 1)))`` for the r x c contingency table. It has no
+    bias correction, so independent labellings of few rows come out somewhat above 0.
+
+    Parameters
+    ----------
+    a
+        (n,) integers. The first labelling.
+    b
+        (n,) integers. The second labelling.
+    counts
+        (n,) numbers. How many rows each entry stands for; 1 each by default.
+
+    Returns
+    -------
+    float
+        0 where the labellings are independent, 1 where one determines the other. 0 where a
+        labelling has a single value, which has no association.
+
+    Raises
+    ------
+    ValueError
+        If the labellings differ in length or are empty.
+
+    References
+    ----------
+    Cramer, H. (1946). Mathematical Methods of Statistics, p. 282.
     """
     _, rows = np.unique(np.asarray(a), return_inverse=True)
     _, columns = np.unique(np.asarray(b), return_inverse=True)

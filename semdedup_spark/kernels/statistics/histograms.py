@@ -1,4 +1,4 @@
-"""How similar the rows of a cluster are: to its centroid, and to each other."""
+"""Histograms of the similarity of a cluster's rows, to the centroid and to each other."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ import numpy.typing as npt
 from semdedup_spark.kernels.vectors import FloatArray
 
 Counts = npt.NDArray[np.int64]
+# Rows per block of pairs.
 _BLOCK = 1024
 
 
 def pairwise_counts(X: FloatArray, edges: npt.NDArray[np.float64]) -> Counts:
-    """(b,) how many of the n * (n - 1) / 2 pairs of rows have a cosine in each bin.
+    """Count how many of the n * (n - 1) / 2 pairs of rows have a cosine in each bin.
 
-    ``X``: (n, d) float32, unit rows; ``edges``: (b + 1,) ascending, from -1 or less to 1: cosines
-    are clipped to the range. Exact, in memory of one block of rows by n.
+    The counts are exact. Memory holds the products of one block of rows with all n rows.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    edges
+        (b + 1,) float64, ascending, from -1 or less to 1. Cosines are clipped to this range.
+
+    Returns
+    -------
+    ndarray
+        (b,) int64. Number of pairs in each bin.
     """
     counts = np.zeros(len(edges) - 1, dtype=np.int64)
     for start in range(0, len(X), _BLOCK):
@@ -30,8 +42,26 @@ def pairwise_counts(X: FloatArray, edges: npt.NDArray[np.float64]) -> Counts:
 
 @dataclass(frozen=True)
 class ClusterHistograms:
-    """Of one cluster, before and after: counts in the bins between ``edges`` of the cosines of its
-    rows to the centroid and of all its pairs of rows.
+    """Histograms of one cluster, before and after rows were removed.
+
+    Attributes
+    ----------
+    cluster
+        Number of the cluster.
+    n_before
+        Rows of the cluster before.
+    n_after
+        Rows of the cluster after.
+    edges
+        (b + 1,) float64, ascending. Edges of the bins of cosines.
+    centroid_before
+        (b,) int64. Rows by their cosine to the centroid, before.
+    centroid_after
+        (b,) int64. Rows by their cosine to the centroid, after.
+    pairs_before
+        (b,) int64. Pairs of rows by their cosine, before.
+    pairs_after
+        (b,) int64. Pairs of rows by their cosine, after.
     """
 
     cluster: int
@@ -52,9 +82,28 @@ def cluster_histograms(
     *,
     n_bins: int = 40,
 ) -> list[ClusterHistograms]:
-    """One for each cluster, largest first; all with the same bins, which reach from the least to
-    the highest cosine of any pair. ``X``: (n, d) unit rows; ``labels``, ``similarity``: (n,) the
-    cluster and the cosine to its centroid; ``kept``: (n,) whether pruning left the row.
+    """Compute the histograms of each cluster.
+
+    All clusters have the same bins. These reach from the lowest cosine, of a pair within a cluster
+    or of a row to its centroid, up to 1.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    labels
+        (n,) int32. Cluster of each row.
+    similarity
+        (n,) float32. Cosine of each row to its centroid.
+    kept
+        (n,) bool. Whether the row is still there afterwards.
+    n_bins
+        Number of bins.
+
+    Returns
+    -------
+    list[ClusterHistograms]
+        One for each cluster, the largest cluster first.
     """
     members = {int(c): np.flatnonzero(labels == c) for c in np.unique(labels)}
     low = min(float((X[rows] @ X[rows].T).min()) for rows in members.values())

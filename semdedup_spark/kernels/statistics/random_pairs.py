@@ -1,4 +1,4 @@
-"""How similar rows are that have nothing to do with each other: a property of the model."""
+"""How similar unrelated rows are to each other: a property of the embedding model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ _QUANTILE = 0.999
 
 @dataclass(frozen=True)
 class Background:
-    """``mean`` and 99.9th percentile, ``p999``, of the cosine over ``n_pairs`` pairs."""
+    """Distribution of the cosine over random pairs of rows.
+
+    Attributes
+    ----------
+    mean
+        Mean cosine.
+    p999
+        99.9th percentile of the cosine.
+    n_pairs
+        Number of pairs.
+    """
 
     mean: float
     p999: float
@@ -21,8 +31,17 @@ class Background:
 
 
 def background_of(X: FloatArray) -> Background | None:
-    """Of all pairs of different vectors among the random rows ``X`` (n, d), unit rows, n at most
-    some thousand; ``None`` where there is no such pair.
+    """Measure the cosine of all pairs of different vectors among random rows.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows, chosen at random; n is at most a few thousand.
+
+    Returns
+    -------
+    Background | None
+        The distribution, or ``None`` where fewer than two vectors differ.
     """
     distinct = np.unique(X, axis=0)
     i, j = np.triu_indices(len(distinct), 1)

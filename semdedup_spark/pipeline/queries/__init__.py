@@ -1,1 +1,1 @@
-"""What reads an output and writes no table."""
+"""Queries: they read an output and write no table."""

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import ClusterConfig, ProbeBudget, ScoreConfig
-from semdedup_spark.kernels.cluster.cost import USUAL, Forecast, measured_rate
+from semdedup_spark.kernels.cluster.cost import Forecast, measured_rate
+from semdedup_spark.kernels.cluster.size_curve import USUAL
 from semdedup_spark.kernels.score.cost import (
     ComparisonCost,
     cheaper_all_with_all,
@@ -19,12 +20,8 @@ from semdedup_spark.kernels.score.cost import (
 )
 from semdedup_spark.kernels.score.unit_plan import plan_units
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.stages.cluster import (
-    dimension_of,
-    expected_cost,
-    forecast_of,
-    require_centroids,
-)
+from semdedup_spark.pipeline.stages.cluster import dimension_of, require_centroids
+from semdedup_spark.pipeline.stages.cluster_cost import expected_cost, forecast_of
 from semdedup_spark.pipeline.stages.compare_settings import clusters, probing_of, survey_sample
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.tables.catalog import read_table

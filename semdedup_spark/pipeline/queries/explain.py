@@ -1,10 +1,10 @@
-"""Why one row was kept, removed or rejected. Reads by id; nothing is written."""
+"""Find out why one row was kept, removed or rejected. Rows are read by id; nothing is written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
@@ -13,100 +13,59 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import UnknownRowError
 from semdedup_spark.pipeline.ids import parse_id
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.queries.reference_side import of_both
+from semdedup_spark.pipeline.queries.explain_result import (
+    Absorbed,
+    Explanation,
+    Link,
+    Rejection,
+    Standing,
+)
+from semdedup_spark.pipeline.queries.reference_side import ask_both
 from semdedup_spark.pipeline.queries.selections import Selection, contents, find_selection
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table, table_exists
 
-_MOST_LINKS = 50
+MOST_LINKS = 50
+# So many rows of a group, at most, are collected to follow a chain.
 _MOST_INNER = 100_000
 _MOST_REJECTIONS = 20
 _SUGGESTED = 3
 
 
-@dataclass(frozen=True)
-class Standing:
-    """The row of ``scores``. ``rank_in_cluster``: 1 is the most preferred of ``cluster_rows``;
-    ``kept_up_to``: the largest eps that keeps the row by the paper's rule, 0 for an exact copy.
-    """
+def run_explain(
+    job: Job, key: str, *, name: str | None = None, most: int = 20, most_links: int = MOST_LINKS
+) -> Explanation:
+    """Collect everything that the tables say about one row.
 
-    cluster_id: int
-    cluster_rows: int
-    rank_in_cluster: int
-    batch: int
-    rank_key: str
-    centroid_similarity: float
-    max_similarity: float
-    neighbor_id: Any
-    exhaustive: bool
-    kept_up_to: float
+    Parameters
+    ----------
+    job
+        The job whose output is read.
+    key
+        Id of the row, as text.
+    name
+        Name of the selection; by default that of the job file.
+    most
+        Number of rows, at most, that are listed for a kept row that stands for them. Their count
+        is exact in any case.
+    most_links
+        Number of links of the chain, at most.
 
+    Returns
+    -------
+    Explanation
+        What became of the row, and why.
 
-@dataclass(frozen=True)
-class Link:
-    """A removed row and the earlier row because of which it went; null where a decision of a person
-    removed it.
-    """
+    Raises
+    ------
+    UnknownRowError
+        No table has the id.
 
-    id: Any
-    neighbor_id: Any
-    similarity: float | None
-
-
-@dataclass(frozen=True)
-class Absorbed:
-    """A row that a kept row stands for."""
-
-    id: Any
-    similarity: float | None
-    survivor_similarity: float | None
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A row of ``quarantine``."""
-
-    stage: str
-    reason: str
-    message: str | None
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """``fate``: ``scored`` where nothing was selected yet; ``reason``: of a removed row, that of
-    ``duplicates``; ``protected_from``: the row that it would have gone for, had ``must_agree`` not
-    kept it; ``decision``: what a person decided about it, and why. ``chain``: from the row to its
-    survivor, at most 50 links (``chain_complete``); ``absorbed``: the most similar of
-    ``n_absorbed`` rows; ``contents``: by id as text, what the rows named here say;
-    ``reference_contents``: that of neighbors and survivors, where these are rows of a reference.
-    """
-
-    id: Any
-    fate: Literal["kept", "removed", "quarantined", "scored"]
-    selection: str | None = None
-    eps: float | None = None
-    standing: Standing | None = None
-    chain: list[Link] = field(default_factory=list)
-    chain_complete: bool = True
-    reason: str | None = None
-    protected_from: Any = None
-    decision: str | None = None
-    survivor_id: Any = None
-    survivor_similarity: float | None = None
-    covered: bool | None = None
-    n_absorbed: int = 0
-    absorbed: list[Absorbed] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    contents: dict[str, str] = field(default_factory=dict)
-    reference_contents: dict[str, str] | None = None
-
-
-def run_explain(job: Job, key: str, *, name: str | None = None, most: int = 20) -> Explanation:
-    """Everything the tables know about the row whose id is written ``key``. ``most``: rows that a
-    kept one stands for, to be listed; their number is exact.
-
-    Raises :class:`UnknownRowError` where no table has the id, and :class:`ConfigError` where it
-    is not of the ids' type.
+    Notes
+    -----
+    What it calls raises ``InvalidIdError`` where the text cannot be an id of the type that the
+    column has, and ``StageOrderError`` where there are no scores, where the scores are not those of
+    the job's reference, or where there is no selection called ``name``.
     """
     scores = read_table(job.spark, job.root, s.SCORES)
     check_reference(job)
@@ -114,14 +73,17 @@ def run_explain(job: Job, key: str, *, name: str | None = None, most: int = 20) 
     rejections = _rejections(job, row_id)
     found = scores.filter(F.col(s.ID) == F.lit(row_id)).first()
     if found is None and not rejections:
-        raise _unknown(scores, key)
+        raise UnknownRowError(
+            f"--id must be the id of a scored or quarantined row. Got {key!r}.",
+            hint=_alike(scores, key),
+        )
     if found is None:
         return Explanation(row_id, "quarantined", rejections=rejections)
     standing, selection = _standing(scores, found), find_selection(job, name)
     known = Explanation(row_id, "scored", standing=standing, rejections=rejections)
     if selection is not None:
         known = replace(known, selection=selection.name, eps=selection.eps)
-        known = _fate(job, known, selection, most)
+        known = _fate(job, known, selection, most, most_links)
         protecting = s.of_selection(s.PROTECTED, selection.name)
         protected = _row_of(job, protecting, row_id) if known.fate == "kept" else None
         if protected is not None:
@@ -136,27 +98,25 @@ def _with_contents(job: Job, known: Explanation, neighbor_id: Any) -> Explanatio
     own = [known.id, *(each.id for each in known.absorbed)]
     others = [neighbor_id, known.survivor_id, known.protected_from]
     others += [link.neighbor_id for link in known.chain]
-    found = of_both(job, partial(contents, job), set(own), set(others) - {None})
+    found = ask_both(job, partial(contents, job), set(own), set(others) - {None})
     texts, theirs = ({str(each): text for each, text in told.items()} for told in found)
     if job.config.reference is None:
         return replace(known, contents=texts)
     return replace(known, contents=texts, reference_contents=theirs)
 
 
-def _unknown(scores: DataFrame, key: str) -> UnknownRowError:
+def _alike(scores: DataFrame, key: str) -> str:
+    """Name a few ids that contain the text, or else any."""
     text = F.col(s.ID).cast("string")
     alike = scores.filter(F.contains(F.lower(text), F.lit(key.lower()))).select(text)
     some = [row[0] for row in alike.limit(_SUGGESTED).collect()]
     first = [row[0] for row in scores.select(text).limit(_SUGGESTED).collect()]
     listed = ", ".join(map(repr, some or first))
-    return UnknownRowError(
-        f"--id must be the id of a scored or quarantined row. Got {key!r}.",
-        hint=f"ids that contain it: {listed}" if some else f"ids look like {listed}",
-    )
+    return f"ids that contain it: {listed}" if some else f"ids look like {listed}"
 
 
 def _row_of(job: Job, table: str, row_id: Any) -> Row | None:
-    """The row of a table that there may be."""
+    """Return the row with this id, where the table exists and has one."""
     if not table_exists(job.spark, job.root, table):
         return None
     return read_table(job.spark, job.root, table).filter(F.col(s.ID) == F.lit(row_id)).first()
@@ -172,7 +132,7 @@ def _rejections(job: Job, row_id: Any) -> list[Rejection]:
 
 def _standing(scores: DataFrame, row: Row) -> Standing:
     before = F.lit(False)
-    for name in (s.ID, s.RANK_KEY, s.BATCH):  # the last term of the order first
+    for name in (s.ID, s.RANK_KEY, s.BATCH):  # built from the last term of the order to the first
         at = F.lit(row[name])
         before = (F.col(name) < at) | ((F.col(name) == at) & before)
     cluster = scores.filter(F.col(s.CLUSTER_ID) == row[s.CLUSTER_ID])
@@ -192,7 +152,9 @@ def _standing(scores: DataFrame, row: Row) -> Standing:
     )
 
 
-def _fate(job: Job, known: Explanation, selection: Selection, most: int) -> Explanation:
+def _fate(
+    job: Job, known: Explanation, selection: Selection, most: int, most_links: int
+) -> Explanation:
     duplicates = selection.duplicates
     own = duplicates.filter(F.col(s.ID) == F.lit(known.id)).first()
     if own is None and job.config.reference is not None:
@@ -204,22 +166,24 @@ def _fate(job: Job, known: Explanation, selection: Selection, most: int) -> Expl
         absorbed = [Absorbed(*row) for row in few.collect()]
         n = len(absorbed) if len(absorbed) < most else group.count()
         return replace(known, fate="kept", absorbed=absorbed, n_absorbed=n)
-    chain, complete = _chain(duplicates, own)
+    chain, complete = _chain(duplicates, own, most_links)
     return replace(
         known,
         fate="removed",
         chain=chain,
         chain_complete=complete,
-        reason=own.asDict().get(s.REASON),  # older tables have none
+        reason=own.asDict().get(s.REASON),  # tables of older releases have none
         survivor_id=own[s.SURVIVOR_ID],
         survivor_similarity=own[s.SURVIVOR_SIMILARITY],
         covered=own[s.COVERED],
     )
 
 
-def _chain(duplicates: DataFrame, own: Row) -> tuple[list[Link], bool]:
-    """From a removed row neighbor by neighbor to a kept one. Every link is of the same group, and
-    but for the first the neighbor of another row: few even where the group is large.
+def _chain(duplicates: DataFrame, own: Row, most_links: int) -> tuple[list[Link], bool]:
+    """Follow the neighbors from a removed row to a kept one.
+
+    All rows on the way are in the group of one survivor. Each but the first is the neighbor of
+    another row of the group. Such rows are few, even in a large group, so the driver holds them.
     """
     first = Link(own[s.ID], own[s.NEIGHBOR_ID], own[s.SIMILARITY])
     if first.neighbor_id == own[s.SURVIVOR_ID] or first.neighbor_id is None:
@@ -229,6 +193,6 @@ def _chain(duplicates: DataFrame, own: Row) -> tuple[list[Link], bool]:
     inner = group.join(named, s.ID, "left_semi").select(s.ID, s.NEIGHBOR_ID, s.SIMILARITY)
     steps = {row[0]: row for row in inner.limit(_MOST_INNER).collect()}
     chain = [first]
-    while len(chain) < _MOST_LINKS and chain[-1].neighbor_id in steps:
+    while len(chain) < most_links and chain[-1].neighbor_id in steps:
         chain.append(Link(*steps[chain[-1].neighbor_id]))
     return chain, chain[-1].neighbor_id == own[s.SURVIVOR_ID]

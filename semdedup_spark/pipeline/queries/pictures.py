@@ -1,4 +1,4 @@
-"""Thumbnails of a few rows, read again from where the images are."""
+"""Make thumbnails of a few rows. The images are read again from where they lie."""
 
 from __future__ import annotations
 
@@ -20,9 +20,25 @@ from semdedup_spark.transforms.queries.thumbnails import THUMBNAIL, thumbnails
 
 
 def pictures(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, bytes]:
-    """JPEG thumbnails by id of rows of one side; a row whose image cannot be read any more has
-    none. Files are opened one by one; a column of a table is read from the embeddings' copy of it,
-    else from the source. Tar shards would have to be read whole, and are not.
+    """Make JPEG thumbnails of rows.
+
+    Files are opened one by one. A column of a table is read from its copy in the embeddings, or
+    else from the source. Rows of tar shards get no thumbnail, as whole shards would have to be
+    read.
+
+    Parameters
+    ----------
+    job
+        The job.
+    side
+        The side that the rows belong to.
+    ids
+        Ids of a few rows.
+
+    Returns
+    -------
+    dict[Any, bytes]
+        Thumbnails by id. A row whose image can no longer be read has none.
     """
     source = side.source
     if source.kind not in ("images", "image_text") or not ids:
@@ -49,7 +65,7 @@ def _of_file(path: str) -> bytes | None:
 
 
 def _of_table(job: Job, side: Side) -> DataFrame | None:
-    """Rows of id and payload, where they can be had by a filter."""
+    """Return (id, payload), where a filter by id can read few rows of it; else ``None``."""
     source = side.source
     content = source.content or ""
     embeddings = read_table(job.spark, job.root, side.table)
@@ -66,7 +82,7 @@ def _of_table(job: Job, side: Side) -> DataFrame | None:
 
 
 def _image(columns: DataType, name: str, path: str) -> Column | None:
-    """The encoded image of a binary column, or of a struct with one named bytes."""
+    """Return the encoded image: a binary column, or the field ``bytes`` of a struct."""
     if not isinstance(columns, StructType) or name not in columns.names:
         return None
     kind = columns[name].dataType

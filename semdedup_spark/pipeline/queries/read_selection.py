@@ -1,4 +1,4 @@
-"""Both tables of a selection at one moment, for readers."""
+"""Read both tables of a selection in versions that belong together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from semdedup_spark.tables.states import table_state
 
 @dataclass(frozen=True)
 class SelectedTables:
-    """What run ``run_id`` left: rows kept, and rows removed."""
+    """The tables of one finished selection.
+
+    Attributes
+    ----------
+    run_id
+        Name of the run that made the selection.
+    deduplicated
+        The kept rows, with the columns of the source.
+    duplicates
+        The removed rows and their survivors.
+    """
 
     run_id: str
     deduplicated: DataFrame
@@ -23,12 +33,29 @@ class SelectedTables:
 
 
 def read_selection(spark: SparkSession, output: str, name: str | None = None) -> SelectedTables:
-    """The newest finished selection, by default that without a name, of an output directory, URI
-    or ``catalog.schema``.
+    """Read the newest finished selection of an output.
 
-    The two tables are written one after the other; the ledger's row comes after both, and names the
-    versions that belong together. A selection that is being written is not seen. Raises
-    :class:`StageOrderError` where none was finished.
+    The two tables are written one after the other. The line of the ledger is written after both,
+    and names the versions that belong together. So a selection that is being written is not seen.
+
+    Parameters
+    ----------
+    spark
+        The session that reads.
+    output
+        The output: a directory, a URI, or ``catalog.schema``.
+    name
+        Name of the selection; by default the selection without a name.
+
+    Returns
+    -------
+    SelectedTables
+        Both tables.
+
+    Raises
+    ------
+    StageOrderError
+        No such selection was finished.
     """
     root = OutputRoot.parse(output)
     record = Ledger(spark, root).last(s.selection_stage(name))
@@ -48,7 +75,9 @@ def read_selection(spark: SparkSession, output: str, name: str | None = None) ->
 def _as_recorded(
     spark: SparkSession, root: OutputRoot, table: str, record: StageRecord
 ) -> DataFrame:
-    """The newest version while it holds the result: an older one's files may be vacuumed."""
+    """Read the newest version while it holds the result. VACUUM may have removed the files of the
+    version in the ledger.
+    """
     state = table_state(spark, root, table)
     holds = state is not None and state.holds(record.stage, record.result_key)
     version = state.version if state is not None and holds else record.outputs[table]

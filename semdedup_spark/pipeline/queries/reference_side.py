@@ -1,4 +1,4 @@
-"""The two kinds of rows that a selection names: its own, and those that stand for removed ones."""
+"""Where the rows that a selection names come from: the job's own source, or its reference."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Side:
-    """``table``: of the rows' embeddings; ``source``: where they were read. The same id may occur
-    on both sides of a job, for different rows.
+    """The rows of the source, or those of the reference. One id may occur on both sides, for
+    different rows.
+
+    Attributes
+    ----------
+    table
+        Name of the table that holds their embeddings.
+    source
+        Where they were read.
     """
 
     table: str
@@ -24,22 +31,59 @@ class Side:
 
 
 def own_side(job: Job) -> Side:
-    """The rows that are kept or removed."""
+    """Return the side of the rows that are kept or removed.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    Side
+        The rows of the source.
+    """
     return Side(s.EMBEDDINGS, job.config.source)
 
 
 def survivor_side(job: Job) -> Side:
-    """Neighbors and survivors: rows of the reference where there is one, else the job's own."""
+    """Return the side of neighbors and survivors.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    Side
+        The rows of the reference where the job has one, else the rows of the source.
+    """
     if job.config.reference is None:
         return own_side(job)
     return Side(s.REFERENCE, job.config.reference)
 
 
-def of_both(
+def ask_both(
     job: Job, ask: Callable[[Side, set[Any]], dict[Any, _T]], own: set[Any], others: set[Any]
 ) -> tuple[dict[Any, _T], dict[Any, _T]]:
-    """What ``ask`` tells, by id, of the job's ``own`` rows and of ``others``, neighbors and
-    survivors; asked once where both are rows of one table.
+    """Ask about rows of both sides. There is one question where both are rows of one table.
+
+    Parameters
+    ----------
+    job
+        The job.
+    ask
+        Takes a side and ids of its rows, and returns what is known of them by id.
+    own
+        Ids of rows that were kept or removed.
+    others
+        Ids of neighbors and survivors.
+
+    Returns
+    -------
+    tuple[dict[Any, _T], dict[Any, _T]]
+        What is known of ``own``, and of ``others``. Without a reference both are the same dict.
     """
     if job.config.reference is None:
         told = ask(own_side(job), own | others)

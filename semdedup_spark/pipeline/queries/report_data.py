@@ -1,11 +1,10 @@
-"""What a report shows of a finished job, as plain data; bounded for any table size."""
+"""Collect what a report shows of a finished job: a bounded amount, however large the tables."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,14 @@ from semdedup_spark.config import canonical_json
 from semdedup_spark.masking import masked_settings
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.pictures import pictures
-from semdedup_spark.pipeline.queries.reference_side import Side, of_both
+from semdedup_spark.pipeline.queries.reference_side import Side, ask_both
+from semdedup_spark.pipeline.queries.report_result import (
+    Group,
+    Overview,
+    Reason,
+    Shown,
+    StageLine,
+)
 from semdedup_spark.pipeline.queries.selections import (
     Selection,
     beside_survivors,
@@ -26,8 +32,8 @@ from semdedup_spark.pipeline.queries.selections import (
     edge_removals,
     require_selection,
 )
-from semdedup_spark.pipeline.queries.summary import Example
-from semdedup_spark.pipeline.queries.tune import Tuning, named_value, run_tune
+from semdedup_spark.pipeline.queries.tune import run_tune
+from semdedup_spark.pipeline.queries.tune_result import named_value
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _STAGES = ("embed", "cluster", "score")
@@ -36,85 +42,31 @@ _EDGES, _UNCOVERED = 12, 6
 _MOST_REASONS = 20
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A row as a person sees it. ``similarity``: to the survivor; 1 for the survivor itself."""
-
-    id: str
-    text: str
-    similarity: float
-    picture: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Group:
-    """A kept row and some of the ``size`` rows that it stands for, the least similar first."""
-
-    survivor: Shown
-    members: list[Shown]
-    size: int
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why rows were rejected, how many, and one of them."""
-
-    reason: str
-    rows: int
-    example_id: str
-    message: str
-
-
-@dataclass(frozen=True)
-class StageLine:
-    """A stage of the lineage, from the ledger."""
-
-    stage: str
-    run_id: str
-    started_at: datetime
-    seconds: float
-    reused: bool
-    inputs: dict[str, str]
-    outputs: dict[str, int]
-    counts: dict[str, int]
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Overview:
-    """Everything in a report; ``pictures``, ``survivor_pictures``: by id as text, of removed rows
-    and of those that stand for them, which are rows of a reference if ``has_reference``.
-    """
-
-    output: str
-    selection: str | None
-    resolution: str
-    eps: float
-    counts: dict[str, int]
-    tuning: Tuning
-    n_groups: int
-    cluster_sizes: list[int]
-    removed_per_cluster: list[int]
-    largest: list[Group]
-    drawn: list[Group]
-    edges: list[Example]
-    uncovered: list[Example]
-    reasons: list[Reason]
-    lineage: list[StageLine]
-    settings: dict[str, str]
-    software: dict[str, str]
-    pictures: dict[str, bytes]
-    survivor_pictures: dict[str, bytes]
-    has_reference: bool
-
-
 def run_overview(
     job: Job, *, name: str | None = None, by: str | None = None, seed: int = 0
 ) -> Overview:
-    """Look at a finished selection. ``by``: a column of the source for shares by its values;
-    ``seed``: of what is drawn at random.
+    """Collect what a report shows of a finished selection.
 
-    Raises :class:`StageOrderError` where nothing was selected yet.
+    Parameters
+    ----------
+    job
+        The job whose output is read.
+    name
+        Name of the selection; by default that of the job file.
+    by
+        Column of the source whose values are counted separately.
+    seed
+        Seed of the groups and pairs that are drawn at random.
+
+    Returns
+    -------
+    Overview
+        Everything that the report shows.
+
+    Notes
+    -----
+    What it calls raises ``StageOrderError`` where there is no such selection, and ``SourceError``
+    where the embeddings do not carry the column ``by``.
     """
     selection = require_selection(job, name)
     tuning = run_tune(job, by=by, selected=selection.eps)
@@ -130,7 +82,7 @@ def run_overview(
     beside = beside_survivors(job, uncovered)
     examples = [*edges, *beside]
     ids = {each.id for each in examples}, {each.survivor_id for each in examples}
-    removed_pictures, survivor_pictures = of_both(job, partial(_pictures_of, job), *ids)
+    removed_pictures, survivor_pictures = ask_both(job, partial(_pictures_of, job), *ids)
     lineage, settings, software = _lineage(job, selection)
     return Overview(
         output=job.root.location,
@@ -166,7 +118,7 @@ def _groups(job: Job, removed: DataFrame, wanted: Sequence[tuple[Any, int]]) -> 
         .select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY, "place")
     )
     members = few.orderBy("place").collect() if survivors else []
-    shown, standing = of_both(
+    shown, standing = ask_both(
         job, partial(_shown, job), {row[s.ID] for row in members}, set(survivors)
     )
     of_group: dict[Any, list[Shown]] = {survivor: [] for survivor in survivors}
@@ -182,7 +134,7 @@ def _shown(job: Job, side: Side, ids: set[Any]) -> dict[Any, Shown]:
 
 
 def _pictures_of(job: Job, side: Side, named: set[str]) -> dict[str, bytes]:
-    """Images have paths or strings as ids, or whole numbers."""
+    """Read thumbnails by ids written as text. Ids are strings, such as paths, or whole numbers."""
     if side.source.kind == "text":
         return {}
     kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType.typeName()
@@ -191,7 +143,7 @@ def _pictures_of(job: Job, side: Side, named: set[str]) -> dict[str, bytes]:
 
 
 def _cluster_sizes(job: Job) -> list[int]:
-    """One number for each cluster."""
+    """Return the number of rows of each cluster."""
     rows = read_table(job.spark, job.root, s.CLUSTERS).select(s.N_ROWS).collect()
     return [int(row[0]) for row in rows]
 
@@ -212,7 +164,7 @@ def _reasons(job: Job) -> list[Reason]:
 def _lineage(
     job: Job, selection: Selection
 ) -> tuple[list[StageLine], dict[str, str], dict[str, str]]:
-    """Stage by stage: what ran; with which settings; on which software."""
+    """Return what ran, its settings, and the versions of the software, by stage."""
     records = [*(job.ledger.last(stage) for stage in _STAGES), selection.record]
     known = [record for record in records if record is not None]
     lines = [

@@ -1,4 +1,4 @@
-"""One selection of a score table, as the reading commands find it; and what its rows look like."""
+"""Find a selection, and read what its rows look like to a person."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.queries.reference_side import Side, of_both
+from semdedup_spark.pipeline.queries.reference_side import Side, ask_both
 from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
@@ -25,8 +25,16 @@ MOST_CHARACTERS = 4000
 
 @dataclass(frozen=True)
 class Selection:
-    """``name``: of a selection beside the main one; ``record``: its newest row of the ledger;
-    ``duplicates``: its table of removed rows.
+    """A selection that was made.
+
+    Attributes
+    ----------
+    name
+        Its name; ``None`` for the selection without a name.
+    record
+        Its newest line of the ledger.
+    duplicates
+        Its table of removed rows.
     """
 
     name: str | None
@@ -35,14 +43,36 @@ class Selection:
 
     @property
     def eps(self) -> float:
-        """The threshold that was used."""
+        """Return the threshold of the selection.
+
+        Returns
+        -------
+        float
+            Rows with M > 1 - eps are removed.
+        """
         return float(self.record.metrics["eps"])
 
 
 def find_selection(job: Job, name: str | None = None) -> Selection | None:
-    """The selection called ``name``, by default that of the job file; ``None`` where none was made.
+    """Find a selection of the job's output.
 
-    Raises :class:`StageOrderError` where a name is given and there is no such selection.
+    Parameters
+    ----------
+    job
+        The job.
+    name
+        Name of the selection; by default that of the job file.
+
+    Returns
+    -------
+    Selection | None
+        ``None`` where neither the argument nor the job file has a name, and no selection without
+        a name was made.
+
+    Raises
+    ------
+    StageOrderError
+        There is no selection of this name.
     """
     name = name or job.config.select.name
     record = job.ledger.last(s.selection_stage(name))
@@ -58,7 +88,25 @@ def find_selection(job: Job, name: str | None = None) -> Selection | None:
 
 
 def require_selection(job: Job, name: str | None = None) -> Selection:
-    """As :func:`find_selection`. Raises :class:`StageOrderError` where none was made."""
+    """Find a selection of the job's output, which must have been made.
+
+    Parameters
+    ----------
+    job
+        The job.
+    name
+        Name of the selection; by default that of the job file.
+
+    Returns
+    -------
+    Selection
+        The selection.
+
+    Raises
+    ------
+    StageOrderError
+        There is no such selection.
+    """
     selection = find_selection(job, name)
     if selection is None:
         raise StageOrderError(
@@ -69,8 +117,22 @@ def require_selection(job: Job, name: str | None = None) -> Selection:
 
 
 def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
-    """What a person would recognise each of a few rows of one side by: its text or caption, else
-    its columns as JSON, without what cannot be read; at most 4,000 characters.
+    """Read what a person would recognise rows by.
+
+    Parameters
+    ----------
+    job
+        The job.
+    side
+        The side that the rows belong to.
+    ids
+        Ids of a few rows.
+
+    Returns
+    -------
+    dict[Any, str]
+        By id: the text or the caption of a row. A row without one has its columns as JSON, but for
+        binary and nested columns. At most 4,000 characters each.
     """
     if not ids:
         return {}
@@ -100,12 +162,27 @@ def _is_plain(kind: DataType) -> bool:
 
 
 def edge_removals(job: Job, selection: Selection, *, n: int, seed: int = 0) -> list[Example]:
-    """The ``n`` removed rows whose similarity to their neighbor is nearest to the threshold, the
-    nearest first, beside their survivors: where mistakes are most likely. ``seed`` chooses among
-    rows of one similarity.
+    """Show the removed rows nearest to the threshold beside their survivors: mistakes are most
+    likely there.
+
+    Parameters
+    ----------
+    job
+        The job.
+    selection
+        The selection.
+    n
+        Number of rows, at most.
+    seed
+        Chooses among rows of equal similarity.
+
+    Returns
+    -------
+    list[Example]
+        Rows that were removed for their similarity to a neighbor, the least similar first.
     """
     removed = selection.duplicates
-    if s.REASON in removed.columns:  # older tables have none
+    if s.REASON in removed.columns:  # tables of older releases have none
         near = removed.filter(F.col(s.REASON) == s.BY_SIMILARITY)
     else:
         near = removed.filter(F.col(s.SIMILARITY) > 1 - selection.eps)
@@ -115,18 +192,46 @@ def edge_removals(job: Job, selection: Selection, *, n: int, seed: int = 0) -> l
 
 
 def drawn(rows: DataFrame, n: int, seed: int) -> DataFrame:
-    """``n`` rows at random, the same ones for the same seed."""
+    """Draw rows at random. The same seed draws the same rows.
+
+    Parameters
+    ----------
+    rows
+        Rows with a column ``id``.
+    n
+        Number of rows, at most.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    DataFrame
+        The drawn rows, with all columns.
+    """
     return rows.orderBy(F.xxhash64(s.ID, F.lit(seed)), s.ID).limit(n)
 
 
 def beside_survivors(job: Job, few: DataFrame) -> list[Example]:
-    """A few rows of ``duplicates``, in their order, beside the rows that stand for them."""
+    """Show removed rows beside their survivors.
+
+    Parameters
+    ----------
+    job
+        The job.
+    few
+        A few rows of ``duplicates``. The driver holds all of them.
+
+    Returns
+    -------
+    list[Example]
+        The rows in their order, without those that have no survivor.
+    """
     # A row that only an override removed has no survivor.
     whole = few.filter(F.col(s.SURVIVOR_SIMILARITY).isNotNull())
     columns = (s.ID, s.SURVIVOR_ID, s.NEIGHBOR_ID, s.SIMILARITY, s.SURVIVOR_SIMILARITY, s.COVERED)
     pairs = whole.select(*columns).collect()
     ids = {row[s.ID] for row in pairs}, {row[s.SURVIVOR_ID] for row in pairs}
-    texts, others = of_both(job, partial(contents, job), *ids)
+    texts, others = ask_both(job, partial(contents, job), *ids)
     return [
         Example(
             id=str(row[s.ID]),

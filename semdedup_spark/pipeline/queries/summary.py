@@ -1,4 +1,4 @@
-"""What a person wants to see when a job is done, as plain data; bounded for any table size."""
+"""What a person wants to see when a job is done, as plain data of bounded size."""
 
 from __future__ import annotations
 
@@ -18,11 +18,27 @@ _MOST_REASONS = 20
 
 @dataclass(frozen=True)
 class Example:
-    """A row beside another, in general a removed one beside its survivor.
+    """Two rows to be shown side by side, in general a removed row and its survivor.
 
-    ``similarity``: of a removed row to its neighbor, because of which it went, else of the two;
-    ``neighbor_id``: which that is, where it may be another than the survivor;
-    ``survivor_similarity``: to the survivor, directly; ``covered``: whether that would do.
+    Attributes
+    ----------
+    id
+        Id of the row, as text.
+    text
+        Its text.
+    survivor_id
+        Id of the other row, as text.
+    survivor_text
+        Text of the other row.
+    similarity
+        Cosine similarity of a removed row to the neighbor because of which it was removed; of
+        other rows, that of the two rows.
+    neighbor_id
+        Id of that neighbor as text, where it may be another row than the survivor.
+    survivor_similarity
+        Cosine similarity to the survivor, measured directly.
+    covered
+        Whether ``survivor_similarity`` alone would remove the row.
     """
 
     id: str
@@ -36,7 +52,21 @@ class Example:
 
 
 def kept_curve(job: Job, eps: float) -> list[tuple[float, float]]:
-    """(eps, fraction of the scored rows kept) for a grid of eps up to the horizon."""
+    """Compute what fraction of the scored rows each of a few thresholds keeps.
+
+    Parameters
+    ----------
+    job
+        The job whose scores are read.
+    eps
+        A threshold that must be among them.
+
+    Returns
+    -------
+    list[tuple[float, float]]
+        (eps, fraction kept), ascending, up to the horizon ``score.eps_max``. Empty where nothing
+        was scored.
+    """
     horizon = job.config.score.eps_max
     grid = sorted({value for value in (*_EPS_GRID, eps) if value <= horizon})
     row = kept_fractions(read_table(job.spark, job.root, s.SCORES), grid).first()
@@ -46,16 +76,40 @@ def kept_curve(job: Job, eps: float) -> list[tuple[float, float]]:
 
 
 def quarantine_reasons(job: Job) -> list[tuple[str, int]]:
-    """(reason, rows), the most frequent first, at most 20."""
+    """Count the rows in quarantine by reason.
+
+    Parameters
+    ----------
+    job
+        The job whose quarantine is read.
+
+    Returns
+    -------
+    list[tuple[str, int]]
+        (reason, number of rows), the most frequent first, at most 20.
+    """
     rows = read_table(job.spark, job.root, s.QUARANTINE).groupBy(s.REASON).count()
     top = rows.orderBy(F.desc("count"), s.REASON).limit(_MOST_REASONS).collect()
     return [(row[s.REASON], int(row["count"])) for row in top]
 
 
 def removed_examples(job: Job, *, content: str, n: int) -> list[Example]:
-    """``n`` removed rows beside their survivors; the same ones each time.
+    """Choose removed rows and show them beside their survivors. The choice is by a hash of the id,
+    so it is the same each time.
 
-    ``content``: name of the source's column to show.
+    Parameters
+    ----------
+    job
+        The job whose selection is read.
+    content
+        Name of the column of the source that is shown.
+    n
+        Number of rows, at most.
+
+    Returns
+    -------
+    list[Example]
+        The rows and their survivors.
     """
     duplicates = s.of_selection(s.DUPLICATES, job.config.select.name)
     removed = read_table(job.spark, job.root, duplicates).filter(F.col(s.SURVIVOR_ID).isNotNull())
@@ -67,8 +121,28 @@ def removed_examples(job: Job, *, content: str, n: int) -> list[Example]:
 def kept_neighbors(
     job: Job, *, content: str, ids_like: str, low: float, high: float, n: int
 ) -> list[Example]:
-    """Rows whose id matches the regular expression ``ids_like`` and whose M lies in (low, high],
-    beside their neighbor: what a threshold between would remove.
+    """Show rows in a range of similarities beside their neighbors: what a threshold in this range
+    would remove.
+
+    Parameters
+    ----------
+    job
+        The job whose scores are read.
+    content
+        Name of the column of the source that is shown.
+    ids_like
+        Regular expression that the ids, as text, must match.
+    low
+        Lower end of the range of M, exclusive.
+    high
+        Upper end of the range of M, inclusive.
+    n
+        Number of rows, at most.
+
+    Returns
+    -------
+    list[Example]
+        The rows and their neighbors, the most similar first.
     """
     m = F.col(s.MAX_SIMILARITY)
     scores = read_table(job.spark, job.root, s.SCORES)

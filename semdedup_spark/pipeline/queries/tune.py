@@ -1,11 +1,10 @@
-"""What each threshold would keep, and which threshold keeps so much: nothing is written."""
+"""What fraction of the rows each eps keeps, and which eps keeps a wanted fraction."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -15,6 +14,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.later_similarity import later_similarity
+from semdedup_spark.pipeline.queries.tune_result import SourceShare, Target, Threshold, Tuning
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.queries.thresholds import (
@@ -33,85 +33,12 @@ KEEP_GRID = (0.99, 0.95, 0.9, 0.8, 0.7, 0.63, 0.5, 0.4)
 _CURVE_POINTS = 30
 _BINS = 50
 _MOST_SOURCES = 40
-OTHERS, NO_VALUE = "(other)", "(null)"
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """One eps: rows ``removed``, the fraction ``kept``, and ``in_groups``, the fraction of the rows
-    that have a duplicate on either side, before or after them in rank order. From the scores alone
-    it is a lower bound: the removed rows and their neighbors.
-    """
-
-    eps: float
-    kept: float
-    removed: int
-    in_groups: float
-
-
-@dataclass(frozen=True)
-class Target:
-    """The smallest eps that keeps at least the fraction ``wanted``, and what it keeps. ``limit``:
-    ``copies`` where exact copies alone are more than may go; ``horizon`` where it would be beyond
-    ``eps_max`` (``eps`` is null where scores do not reach so far).
-    """
-
-    wanted: float
-    eps: float | None
-    kept: float | None
-    limit: Literal["copies", "horizon"] | None = None
-
-
-@dataclass(frozen=True)
-class SourceShare:
-    """Rows of one value of the column asked ``by``, and the fraction kept at each threshold.
-    ``source``: the value as text, ``None`` for null; ``others``: it is no value, but all the rest.
-    """
-
-    source: str | None
-    rows: int
-    kept: list[float]
-    others: bool = False
-
-    @property
-    def name(self) -> str:
-        """As a table names it; no two have one name."""
-        return OTHERS if self.others else named_value(self.source)
-
-
-def named_value(value: str | None) -> str:
-    """A value of the data as a table names it. One that reads like our own words, like nothing,
-    or like one in quotes stands in quotes.
-    """
-    if value is None:
-        return NO_VALUE
-    like_ours = value in (OTHERS, NO_VALUE) or value != value.strip() or not value
-    return repr(value) if like_ours or value[0] in "'\"" else value
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """All of it. ``copies``: rows with M = 1; ``selected``: the eps of the last selection;
-    ``curve``: (eps, fraction kept); ``histogram``: (from, to, rows) of M, open on the left but for
-    the first; the last bin includes the copies; ``in_groups_exact``: see :class:`Threshold`.
-    """
-
-    rows: int
-    copies: int
-    eps_max: float
-    recall: str
-    selected: float | None
-    thresholds: list[Threshold]
-    targets: list[Target]
-    curve: list[tuple[float, float]]
-    histogram: list[tuple[float, float, int]]
-    in_groups_exact: bool = False
-    by: str | None = None
-    sources: list[SourceShare] = field(default_factory=list)
 
 
 def _nearest(job: Job, scores: DataFrame, *, both_sides: bool) -> DataFrame:
-    """(id, nearest): the similarity of each row to any other, or to any of the reference."""
+    """Return (id, nearest): the highest similarity of each row to any other row, on either side of
+    it in rank order, or to any row of the reference.
+    """
     check_reference(job)
     if both_sides:
         return nearest_of(scores, later_similarity(job))
@@ -130,12 +57,34 @@ def run_tune(
     selected: float | None = None,
     both_sides: bool = False,
 ) -> Tuning:
-    """Kept fractions for a grid of eps (by default a usual one, up to the horizon), and eps for a
-    grid of kept fractions. ``by``: a column of the source to break the fractions down by;
-    ``both_sides``: count the rows that have a duplicate exactly, which compares all rows once more.
+    """Count, from the scores, what thresholds would keep.
 
-    Raises :class:`ConfigError` for values outside (0, 1), :class:`SourceError` for a column that
-    the embeddings do not carry, before any job.
+    Parameters
+    ----------
+    job
+        The job whose scores are read.
+    eps_grid
+        Thresholds, each in (0, 1). By default a usual grid up to the horizon, and ``selected``.
+    keep_grid
+        Fractions of the rows, each in (0, 1), for which an eps is sought. By default a usual grid.
+    by
+        Column of the source whose values are counted separately.
+    selected
+        Threshold in use; by default that of the newest selection without a name.
+    both_sides
+        Count exactly how many rows have a duplicate. This compares all rows once more.
+
+    Returns
+    -------
+    Tuning
+        The counts.
+
+    Notes
+    -----
+    What it calls raises ``ConfigError`` where a value is outside (0, 1), and ``SourceError`` where
+    the embeddings do not carry the column ``by``; both before any Spark job. It raises
+    ``StageOrderError`` where there are no scores, or where they are not those of the job's
+    reference.
     """
     _check("--eps", eps_grid)
     _check("--keep", keep_grid)
@@ -178,22 +127,56 @@ def run_tune(
 
 @dataclass(frozen=True)
 class _Counted:
-    """``edges`` ascending, ``cells``: (len(edges) + 1,) rows between them, of ``n`` in all."""
+    """Numbers of rows by similarity.
+
+    Attributes
+    ----------
+    edges
+        Similarities, ascending.
+    cells
+        (len(edges) + 1,) int64. Number of rows between two edges; an edge belongs to the cell
+        below it.
+    n
+        Number of rows in all.
+    """
 
     edges: list[float]
     cells: np.ndarray
     n: int
 
     def up_to(self, edge: float) -> int:
-        """Rows whose similarity is at most ``edge``, which must be one of the edges."""
+        """Count rows up to a similarity.
+
+        Parameters
+        ----------
+        edge
+            One of the edges.
+
+        Returns
+        -------
+        int
+            Number of rows whose similarity is at most ``edge``.
+        """
         return int(self.cells[: self.edges.index(edge) + 1].sum())
 
     def kept(self, eps: float) -> float:
+        """Compute what fraction of the rows an eps keeps.
+
+        Parameters
+        ----------
+        eps
+            A threshold; ``1 - eps`` must be one of the edges.
+
+        Returns
+        -------
+        float
+            Fraction in [0, 1]; 0 where there are no rows.
+        """
         return self.up_to(1 - eps) / max(self.n, 1)
 
 
 def _below_one() -> float:
-    """The largest float32 under 1: whatever is above is an exact copy."""
+    """Return the largest float32 below 1. A similarity above it is that of an exact copy."""
     return float(np.nextafter(np.float32(1), np.float32(0)))
 
 
@@ -204,7 +187,7 @@ def _check(option: str, values: Sequence[float]) -> None:
 
 
 def _horizon(job: Job) -> tuple[float, str]:
-    """What the scores were made with, which the job file may no longer say."""
+    """Return eps_max and recall of the scores. The job file may have been changed since."""
     last = job.ledger.last("score")
     if last is None:
         return job.config.score.eps_max, str(job.config.score.recall)
@@ -251,7 +234,7 @@ def _histogram(counted: _Counted, bins: list[float]) -> list[tuple[float, float,
 
 
 def _with_source(job: Job, scores: DataFrame, by: str) -> DataFrame:
-    """max_similarity and ``group``, the source's column as text."""
+    """Return (id, max_similarity, group), where ``group`` is the source's column as text."""
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS)
     names = embeddings.select(f"{s.SOURCE}.*").columns
     if by not in names:
@@ -262,26 +245,27 @@ def _with_source(job: Job, scores: DataFrame, by: str) -> DataFrame:
 
 
 def shares_by_value(sourced: DataFrame, grid: list[float]) -> list[SourceShare]:
-    """Fractions kept by the values of a column: those of most rows, and all others as one.
+    """Count what thresholds keep of the rows of each value of a column. The 40 most frequent values
+    are counted one by one, all others as one.
 
     Parameters
     ----------
     sourced
-        ``max_similarity`` and ``group``, the value as text or null.
+        Rows of (max_similarity, group), where ``group`` is the value as text or null.
     grid
-        Thresholds, eps.
+        Thresholds eps, each in (0, 1).
 
     Returns
     -------
-    list of SourceShare
-        At most 41, whatever the column holds.
+    list[SourceShare]
+        At most 41 lines, the values of most rows first.
     """
     sizes = sourced.groupBy(GROUP).count().orderBy(F.desc("count"), GROUP)
     top = [row[GROUP] for row in sizes.limit(_MOST_SOURCES).collect()]
     edges = sorted({1 - eps for eps in grid})
     named = F.col(GROUP).isin([value for value in top if value is not None])
     is_top = F.coalesce(named, F.lit(None in top))
-    # No value of the column may be taken for the rest, nor for null.
+    # The label keeps apart: the rest, null, and values that read like the words for these.
     label = F.struct(~is_top, F.when(is_top, F.col(GROUP)))
     keys = [*((False, value) for value in top), (True, None)]
     cells = {key: np.zeros(len(edges) + 1, dtype=np.int64) for key in keys}

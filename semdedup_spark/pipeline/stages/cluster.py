@@ -1,4 +1,4 @@
-"""``embeddings`` to ``centroids``."""
+"""Stage ``cluster``: train ``centroids`` on a sample of ``embeddings``, or take given ones."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import replace
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import ClusterConfig, ScoreConfig, fingerprint
+from semdedup_spark.config import fingerprint
 from semdedup_spark.errors import StageOrderError
-from semdedup_spark.kernels.cluster.cost import USUAL, Forecast, SizeCurve, cheapest, forecast
 from semdedup_spark.kernels.cluster.sample_plan import plan_training
 from semdedup_spark.kernels.cluster.train import Training
 from semdedup_spark.masking import masked
@@ -17,6 +16,7 @@ from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.identity import result_key
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, has_output, require_stage, run_stage
+from semdedup_spark.pipeline.stages.cluster_cost import expected_cost
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_centroids
 from semdedup_spark.pipeline.stages.given_centroids import (
@@ -30,37 +30,47 @@ from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.cluster.centroid_rows import (
     Centroids,
-    Sizes,
     centroid_rows,
     collect_centroids,
 )
 from semdedup_spark.transforms.cluster.fit import Sample, count_contents, fit_centroids, sample_rows
-from semdedup_spark.transforms.cluster.survey import survey_clusters
 from semdedup_spark.transforms.embed.vector_storage import dimension_of_first
 
-# Of the survey that tells how uneven clusters are.
-_SURVEY_ROWS = 16_384
-
-# Names among the stage's inputs.
+# Keys of the stage's inputs: the result that the table embeddings began with, and the rows that the
+# centroids were trained on.
 _ORIGIN, _TRAINED_ON = "origin", "trained_on"
-# Times the cost with new centroids from which a run says so.
+# A run reports cost_drift where it is above this.
 DRIFT_BOUND = 2.0
 
 
 @exclusive
 def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = False) -> StageRecord:
-    """Train on a sample of ``embeddings``, or take the centroids of ``cluster.centroids``;
-    ``embed``: its record, looked up if not given.
+    """Train centroids on a sample of ``embeddings``, or take those of ``cluster.centroids``.
 
-    Centroids stay as new rows come, unless ``cluster.retrain`` says otherwise: old ones only cost
-    time. ``afresh``: train in any case.
+    Centroids stay as new rows come, unless ``cluster.retrain`` says otherwise. Old centroids make
+    no result wrong, but they may cost more time.
+
+    Parameters
+    ----------
+    job
+        The job.
+    embed
+        Record of the stage embed; by default it is looked up.
+    afresh
+        Train in any case.
+
+    Returns
+    -------
+    StageRecord
+        Record of the stage.
     """
     embed = embed or require_embed(job)
     named, version = given_table(job), 0
     given: dict[str, str] = {}
     if named is not None:
         version = named.newest_version(job.spark)
-        # A table made again under this name has the same versions of other contents.
+        # The table's id is needed too: a table made again under this name has versions with the
+        # same numbers and other contents.
         table = f"{named.root.name(named.table)} {table_id(job.spark, named.root, named.table)}"
         given["given centroids"] = masked(f"{table}@{version}")
     inputs = _inputs(job, embed, given, afresh=afresh)
@@ -88,8 +98,10 @@ def run_cluster(job: Job, embed: StageRecord | None = None, *, afresh: bool = Fa
 
 
 def _inputs(job: Job, embed: StageRecord, given: dict[str, str], *, afresh: bool) -> dict[str, str]:
-    """What the centroids depend on: the rows on which they are trained now, or were trained if
-    those that are there can stay; these rows may since have grown to a larger table.
+    """Return what the centroids depend on: the rows that they are trained on.
+
+    These are the rows of now, or, where the present centroids can stay, the rows that they were
+    trained on. The table may have grown since.
     """
     settings, state = job.config.cluster, job.state(s.EMBEDDINGS)
     rows, origin = embed.result_key, embed.result_key
@@ -109,36 +121,54 @@ def _inputs(job: Job, embed: StageRecord, given: dict[str, str], *, afresh: bool
 
 
 def require_centroids(job: Job) -> StageRecord:
-    """The record of the stage; raises :class:`StageOrderError` where it must run first."""
+    """Return the record of the stage cluster, which must have run.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    StageRecord
+        Record of the stage.
+
+    Raises
+    ------
+    StageOrderError
+        The stage must run first: it has not run, it ran with other settings, its table was changed,
+        or its centroids are of embeddings that were replaced by others since.
+    """
     cluster = require_stage(job, "cluster", job.config.cluster.identity())
     state = job.state(s.EMBEDDINGS)
     origin = cluster.inputs.get(_ORIGIN)
     if state is not None and origin is not None and origin != state.mark.rows.origin:
         raise StageOrderError(
-            "the output of stage cluster must be made from these embeddings. They have begun anew "
-            "since.",
+            "the output of stage cluster must be made from these embeddings. The table embeddings "
+            "was started anew since.",
             hint="run `semdedup cluster` again, or `semdedup run`.",
         )
     return cluster
 
 
-def cost_drift(settings: ClusterConfig, sizes: Sizes) -> float:
-    """How many times the comparisons within clusters, and the assignment, that new centroids would
-    take.
-    """
-    n, k = sizes.rows, sizes.n_clusters
-    if not n or not sizes.sample_rows:
-        return 1.0
-    uneven = k * sizes.sample_pairs / sizes.sample_rows**2
-    wanted = settings.n_clusters
-    if not isinstance(wanted, int):
-        wanted = forecast_of(settings, n, sizes.dimension, USUAL).n_clusters
-    best = min(wanted, n)
-    return float((sizes.pairs / 2 + n * k) / (uneven * n * n / best / 2 + n * best))
-
-
 def dimension_of(rows: DataFrame) -> int:
-    """Of the embeddings. Raises :class:`StageOrderError` where there is none."""
+    """Return the dimension of the embeddings.
+
+    Parameters
+    ----------
+    rows
+        Rows of ``embeddings``.
+
+    Returns
+    -------
+    int
+        Length of an embedding.
+
+    Raises
+    ------
+    StageOrderError
+        There are no rows.
+    """
     dimension = dimension_of_first(rows)
     if dimension is None:
         raise StageOrderError(
@@ -188,42 +218,4 @@ def _train(job: Job, all_rows: Sample, mark: StageMark) -> StageResult:
             "sample_share": n_sample / n,
             **{f"objective_{i:02d}": value for i, value in enumerate(fitted.objective)},
         },
-    )
-
-
-def expected_cost(job: Job, rows: DataFrame, n: int, dimension: int) -> Forecast:
-    """What the configured number of clusters will cost; of ``auto`` the cheapest, for clusters as
-    uneven as those of a sample of the rows (id, embedding).
-    """
-    settings = job.config.cluster
-    sample = sample_rows(rows, min(1.0, _SURVEY_ROWS / n), settings.seed)
-    sizes = survey_clusters(sample, settings.seed)
-    return forecast_of(settings, n, dimension, sizes)
-
-
-def forecast_of(settings: ClusterConfig, n: int, dimension: int, sizes: SizeCurve) -> Forecast:
-    """Of the configured number of clusters, or of the cheapest one."""
-    k, levels, per_cluster = (
-        settings.n_clusters,
-        settings.wanted_levels,
-        settings.sample_per_cluster,
-    )
-    unit = ScoreConfig().unit_rows(dimension)  # score.unit_memory_mb must change no result
-    if k == "auto":
-        return cheapest(
-            n,
-            dimension,
-            sample_per_cluster=per_cluster,
-            unit_rows=unit,
-            sizes=sizes,
-            levels=levels,
-        )
-    return forecast(
-        n,
-        dimension,
-        min(k, n),
-        sample_per_cluster=per_cluster,
-        unit_rows=unit,
-        sizes=sizes,
-        levels=levels,
     )

@@ -1,4 +1,4 @@
-"""The table ``overrides`` as stages read it: decisions about rows, by ids of the source's type."""
+"""Read the table ``overrides``: decisions of people about rows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,25 @@ _SHOWN = 5
 
 
 def decisions(job: Job, id_type: DataType) -> DataFrame | None:
-    """The overrides, for rows whose ids are of ``id_type``; ``None`` where there are none. Whole
-    numbers of another width are the same ids.
+    """Read the decisions about rows. Ids that are whole numbers of another width are the same ids.
 
-    Raises :class:`SourceError` where the ids are of another kind: a decision of a person is neither
-    dropped nor guessed.
+    Parameters
+    ----------
+    job
+        The job.
+    id_type
+        Type of the ids of the rows.
+
+    Returns
+    -------
+    DataFrame | None
+        Rows of ``overrides``; ``None`` where there are none.
+
+    Raises
+    ------
+    SourceError
+        The ids of ``overrides`` are of another type. A decision of a person is not dropped, and
+        what it would mean now is not guessed.
     """
     if not table_exists(job.spark, job.root, s.OVERRIDES):
         return None
@@ -35,7 +49,8 @@ def decisions(job: Job, id_type: DataType) -> DataFrame | None:
     shown = ", ".join(map(repr, few[:_SHOWN])) + (", ..." if few[_SHOWN:] else "")
     raise SourceError(
         f"ids must be of the type that the table overrides has, as it holds decisions about rows. "
-        f"Got {id_type.simpleString()} for {own.simpleString()}; decided is about {shown}.",
+        f"Got {id_type.simpleString()} for {own.simpleString()}; there are decisions about "
+        f"{shown}.",
         hint="let the id keep its type, in a view; or withdraw these decisions, with `semdedup "
         "restore --withdraw --id ID` and `semdedup remove --withdraw --id ID`, and decide again "
         "by the new ids; or give the job another output.",

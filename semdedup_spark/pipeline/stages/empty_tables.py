@@ -1,4 +1,4 @@
-"""What the stages leave where ``embeddings`` has no rows: tables with all columns and no row."""
+"""Tables without rows, which the stages write where ``embeddings`` has no rows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _NO_CENTROIDS = "no centroids"
 
 
 def is_emptied(job: Job, embed: StageRecord) -> bool:
-    """Whether there is nothing to cluster, and nothing wrong with that.
+    """Tell whether there are no rows to work on.
 
     Parameters
     ----------
-    job : Job
-        ``allow_empty`` accepts that all rows are in quarantine.
-    embed : StageRecord
-        The record of the stage embed.
+    job
+        The job. With ``allow_empty`` all rows may be in quarantine.
+    embed
+        Record of the stage embed.
 
     Returns
     -------
@@ -52,7 +52,20 @@ def is_emptied(job: Job, embed: StageRecord) -> bool:
 
 
 def no_centroids(job: Job, mark: StageMark) -> StageResult:
-    """``centroids`` without rows."""
+    """Write ``centroids`` without rows.
+
+    Parameters
+    ----------
+    job
+        The job.
+    mark
+        Mark of the commit.
+
+    Returns
+    -------
+    StageResult
+        Result of the stage cluster.
+    """
     mark = replace(mark, content=_NO_CENTROIDS)
     commit = replace_table(_no_rows(job, s.CENTROIDS_DDL), job.root, s.CENTROIDS, mark)
     counts = {"rows": 0, "sample_rows": 0, "n_clusters": 0}
@@ -60,7 +73,20 @@ def no_centroids(job: Job, mark: StageMark) -> StageResult:
 
 
 def no_scores(job: Job, mark: StageMark) -> StageResult:
-    """``scores`` and ``clusters`` without rows."""
+    """Write ``scores`` and ``clusters`` without rows.
+
+    Parameters
+    ----------
+    job
+        The job.
+    mark
+        Mark of the commit.
+
+    Returns
+    -------
+    StageResult
+        Result of the stage score.
+    """
     columns = s.scores_ddl(_id_type(job), rank_key_type(job.config.score.rank_by))
     scores = replace_table(_no_rows(job, columns), job.root, s.SCORES, mark)
     mark = StageMark(job.run_id, "score", mark.result_key)
@@ -70,7 +96,18 @@ def no_scores(job: Job, mark: StageMark) -> StageResult:
 
 
 def no_pruning(job: Job) -> DataFrame:
-    """The rows of ``pruning``: none."""
+    """Make a table ``pruning`` without rows.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    DataFrame
+        All columns of ``pruning``, and no row.
+    """
     return _no_rows(job, s.pruning_ddl(_id_type(job)))
 
 

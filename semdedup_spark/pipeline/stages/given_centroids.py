@@ -1,4 +1,4 @@
-"""Centroids that another run trained: which they are, and whether they fit these embeddings."""
+"""Find and check the centroids of ``cluster.centroids``, which another run trained."""
 
 from __future__ import annotations
 
@@ -16,8 +16,20 @@ _COLUMNS = (s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS, s.CELL_ID, s.MODEL_VERSION)
 
 
 def check_encoder(job: Job, made_with: str) -> None:
-    """Raises :class:`MixedEncodersError` where ``cluster.centroids`` are of another encoder than
-    this job's, before anything is embedded. Nothing to do where they are trained here.
+    """Check, before anything is embedded, that given centroids are of this job's encoder. Without
+    ``cluster.centroids`` there is nothing to check.
+
+    Parameters
+    ----------
+    job
+        The job.
+    made_with
+        Identity of the job's encoder.
+
+    Raises
+    ------
+    MixedEncodersError
+        The centroids are of another encoder, or do not say of which.
     """
     named = given_table(job)
     if named is None:
@@ -40,14 +52,48 @@ def check_encoder(job: Job, made_with: str) -> None:
 
 
 def given_table(job: Job) -> NamedTable | None:
-    """``cluster.centroids``, where it is set."""
+    """Return the table that ``cluster.centroids`` names.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    NamedTable | None
+        ``None`` where the key is not set.
+    """
     name = job.config.cluster.centroids
     return None if name is None else NamedTable.parse(name)
 
 
 def given_centroids(job: Job, named: NamedTable, version: int, dimension: int) -> DataFrame:
-    """The rows of the table, as they were before they were scored. Raises :class:`ConfigError`
-    where they are not of this dimension.
+    """Read given centroids.
+
+    Release 0.1 wrote statistics of the scored clusters into the same table. These columns are left
+    out.
+
+    Parameters
+    ----------
+    job
+        The job.
+    named
+        The table.
+    version
+        Its Delta version.
+    dimension
+        Length of an embedding.
+
+    Returns
+    -------
+    DataFrame
+        Rows of ``centroids``.
+
+    Raises
+    ------
+    ConfigError
+        The table has no rows, lacks a column, or has centroids of another length.
     """
     table = read_table(job.spark, named.root, named.table, version)
     missing = [name for name in _COLUMNS[:3] if name not in table.columns]

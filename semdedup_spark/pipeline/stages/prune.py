@@ -1,4 +1,4 @@
-"""``embeddings`` and ``centroids`` to ``pruning`` and ``pruned`` (Heo & Chen)."""
+"""Stage ``prune`` (Heo & Chen 2024): from ``embeddings`` to ``pruning`` and ``pruned``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,18 @@ from semdedup_spark.transforms.prune import (
 
 @exclusive_once_begun
 def run_pruning_job(job: Job) -> StageRecord:
-    """Embed, cluster and prune, each computed or reused."""
+    """Run the stages embed, cluster and prune. Each is computed, or its output is reused.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    StageRecord
+        Record of the stage prune.
+    """
     embed = run_embed(job)
     return run_prune(job, embed, run_cluster(job, embed))
 
@@ -41,8 +52,21 @@ def run_pruning_job(job: Job) -> StageRecord:
 def run_prune(
     job: Job, embed: StageRecord | None = None, cluster: StageRecord | None = None
 ) -> StageRecord:
-    """Keep a percentage of each cluster; the records of the stages before are looked up if not
-    given.
+    """Keep a percentage of each cluster (Heo & Chen 2024).
+
+    Parameters
+    ----------
+    job
+        The job.
+    embed
+        Record of the stage embed; by default it is looked up.
+    cluster
+        Record of the stage cluster; by default it is looked up.
+
+    Returns
+    -------
+    StageRecord
+        Record of the stage.
     """
     embed = embed or require_embed(job)
     cluster = cluster or require_centroids(job)
@@ -55,7 +79,22 @@ def run_prune(
 
 
 def pruning_inputs(job: Job, embed: StageRecord, cluster: StageRecord) -> dict[str, str]:
-    """What tells the rows that are pruned from other ones."""
+    """Return the inputs of the stage: the identity of the rows and of the centroids.
+
+    Parameters
+    ----------
+    job
+        The job.
+    embed
+        Record of the stage embed.
+    cluster
+        Record of the stage cluster.
+
+    Returns
+    -------
+    dict[str, str]
+        Inputs by name.
+    """
     inputs = {
         s.EMBEDDINGS: embed.result_key,
         s.CENTROIDS: identity_of(job, cluster, s.CENTROIDS),
@@ -108,8 +147,22 @@ def _choose(job: Job, embeddings: DataFrame, centroids: DataFrame) -> DataFrame:
 
 
 def label_association(job: Job, record: StageRecord, column: str) -> float:
-    """Cramer's V of the clusters of a pruning and a ``column`` of the source with few values: how
-    much the clusters say about it. Near 0 it may mean that rows and clusters are out of step.
+    """Measure how much the clusters of a pruning say about a column: Cramer's V. A value near 0 may
+    mean that rows and clusters do not belong together.
+
+    Parameters
+    ----------
+    job
+        The job.
+    record
+        Record of the stage prune.
+    column
+        Column of the source that has few values.
+
+    Returns
+    -------
+    float
+        Cramer's V in [0, 1].
     """
     pruning = read_table(job.spark, job.root, s.PRUNING, record.outputs[s.PRUNING])
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS)

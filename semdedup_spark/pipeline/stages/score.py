@@ -14,7 +14,8 @@ from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.identity import result_key
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, identity_of, require_stage, run_stage
-from semdedup_spark.pipeline.stages.cluster import cost_drift, require_centroids
+from semdedup_spark.pipeline.stages.cluster import require_centroids
+from semdedup_spark.pipeline.stages.cluster_cost import cost_drift
 from semdedup_spark.pipeline.stages.compare import observed, plan_routing, scored
 from semdedup_spark.pipeline.stages.compare_settings import probing_of, shipped
 from semdedup_spark.pipeline.stages.embed.embed import reference_settings, require_embed

@@ -1,4 +1,4 @@
-"""``scores`` to ``deduplicated`` and ``duplicates``."""
+"""Stage ``select``: from ``scores`` to ``deduplicated`` and ``duplicates``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
 from semdedup_spark.pipeline.stages.compare import plan_routing
 from semdedup_spark.pipeline.stages.decisions import decisions
-from semdedup_spark.pipeline.stages.embed.embed import ERASED, require_embed
+from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
 from semdedup_spark.pipeline.stages.select_guards import (
     check_guards,
     has_guards,
     measured_background,
 )
-from semdedup_spark.tables.catalog import last_change, read_table, table_exists
+from semdedup_spark.pipeline.stages.select_inputs import (
+    agreement_input,
+    erased_input,
+    overrides_input,
+)
+from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import Commit, replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
@@ -45,7 +50,6 @@ from semdedup_spark.transforms.select.resolve import (
 from semdedup_spark.transforms.select.threshold import eps_for_kept, explained_rows, kept_rows
 
 _RESOLVE = {"paper": resolve_paper, "cover": resolve_cover, "components": resolve_components}
-_NO_OVERRIDES = "none"
 _GUARDS = "guards"
 
 
@@ -57,8 +61,23 @@ def run_select(
     *,
     guarded: bool = True,
 ) -> StageRecord:
-    """``scores`` to ``deduplicated`` and ``duplicates``, or to the tables of a named selection; if
-    not ``guarded``, whatever its guards say, which the ledger then tells.
+    """Decide by the scores which rows are kept, and write the tables of the selection.
+
+    Parameters
+    ----------
+    job
+        The job. ``select.name`` says which selection this is.
+    embed
+        Record of the stage embed; by default it is looked up.
+    score
+        Record of the stage score; by default it is looked up.
+    guarded
+        Whether the guards may stop the selection. The ledger records where they were waived.
+
+    Returns
+    -------
+    StageRecord
+        Record of the stage.
     """
     select = job.config.select
     if embed is None:  # else the stage embed has just checked the columns
@@ -75,24 +94,21 @@ def run_select(
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
 
 
-def agreement_input(*, asked: bool) -> dict[str, str]:
-    """How values are compared that must agree: earlier releases compared their JSON texts."""
-    return {"agreement": "as SQL compares"} if asked else {}
-
-
-def overrides_input(job: Job) -> dict[str, str]:
-    """What tells the decisions of people that a selection respects from earlier ones."""
-    return {s.OVERRIDES: last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES}
-
-
-def erased_input(embed: StageRecord) -> dict[str, str]:
-    """What tells a selection's books from those before rows were erased, also from quarantine."""
-    return {ERASED: str(embed.counts[ERASED])} if embed.counts.get(ERASED) else {}
-
-
 def check_select_columns(job: Job, embeddings: DataFrame) -> None:
-    """Raise :class:`SourceError` where the selection needs a column that is not carried, and
-    :class:`ConfigError` where it has a pattern that Spark does not understand.
+    """Check that the embeddings carry the columns that the selection needs, and that Spark accepts
+    its patterns.
+
+    Parameters
+    ----------
+    job
+        The job.
+    embeddings
+        Rows of ``embeddings``; only their schema is used.
+
+    Notes
+    -----
+    What it calls raises ``SourceError`` where a column is not carried, and ``ConfigError`` where
+    Spark does not understand a pattern.
     """
     check_patterns(job.spark, job.config.select.patterns)
     own = embeddings.select(f"{s.SOURCE}.*")
@@ -102,7 +118,19 @@ def check_select_columns(job: Job, embeddings: DataFrame) -> None:
 
 @dataclass(frozen=True)
 class Selecting:
-    """One selection being made."""
+    """One selection that is being made.
+
+    Attributes
+    ----------
+    job
+        The job.
+    embed
+        Record of the stage embed.
+    score
+        Record of the stage score.
+    guarded
+        Whether the guards may stop the selection.
+    """
 
     job: Job
     embed: StageRecord
@@ -110,7 +138,24 @@ class Selecting:
     guarded: bool
 
     def compute(self, key: str) -> StageResult:
-        """Decide, check the guards, and write."""
+        """Decide which rows are removed, check the guards, and write the tables.
+
+        Parameters
+        ----------
+        key
+            Result key of the selection.
+
+        Returns
+        -------
+        StageResult
+            Versions of the tables, counts and measures.
+
+        Notes
+        -----
+        What it calls raises ``GuardError`` where a guard stops the selection, ``HorizonError``
+        where ``select.keep`` needs an eps beyond ``score.eps_max``, and ``ReconciliationError``
+        where the counts do not add up.
+        """
         job = self.job
         scores = self._read(s.SCORES, self.score)
         embeddings = self._read(s.EMBEDDINGS, self.embed)
@@ -138,7 +183,7 @@ class Selecting:
         def links() -> DataFrame:
             return self._links(embeddings, eps)
 
-        # Else neighbors are rows of the reference, and stay.
+        # With a reference, neighbors are its rows. They are never removed, so there are no chains.
         chains = job.config.reference is None
         return Case(scores, embeddings, eps, across, links, overrides, values, chains)
 
@@ -146,13 +191,13 @@ class Selecting:
         return [Agreement(a.column, a.pattern) for a in self.job.config.select.must_agree]
 
     def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
-        """Compare as the scores were made, but only for pairs above ``1 - eps``."""
+        """Compare rows as for the scores, but look only for pairs above ``1 - eps``."""
         settings = self.job.config.score
         if settings.recall == "exact":
             settings = settings.model_copy(update={"eps_max": eps})
         centroids = read_table(self.job.spark, self.job.root, s.CENTROIDS)
         n = self.embed.counts["embedded"]
-        # Who ranks first is decided later, by the scores; here any order will do.
+        # Any rank order will do: links have no direction, and the scores decide later who is first.
         routing = replace(plan_routing(embeddings, centroids, settings, n), rank_by="random")
         packed = route_rows(embeddings, routing, seed=settings.seed)
         return link_units(packed, routing, eps)
@@ -193,7 +238,7 @@ class Selecting:
             outputs[s.PROTECTED], counts["protected"] = protected.version, protected.rows
         elif table_exists(job.spark, job.root, s.of_selection(s.PROTECTED, name)):
             old = read_table(job.spark, job.root, s.of_selection(s.PROTECTED, name))
-            store(old.limit(0), s.PROTECTED)  # of an earlier selection of this name
+            store(old.limit(0), s.PROTECTED)  # no row is protected now, as in an earlier selection
         return {s.of_selection(t, name): version for t, version in outputs.items()}, counts
 
 

@@ -1,4 +1,6 @@
-"""What stops a selection before it is written, and what it should be seen beside."""
+"""Guards that stop a selection before it is written, and the similarity of random pairs, which
+puts an eps into proportion.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,38 @@ _SHOWN = 5
 
 
 def has_guards(select: SelectConfig) -> bool:
-    """Whether anything is to be checked."""
+    """Tell whether a selection has guards.
+
+    Parameters
+    ----------
+    select
+        Settings of the selection.
+
+    Returns
+    -------
+    bool
+        Whether anything is to be checked.
+    """
     return select.max_removed_fraction is not None or bool(select.max_removed_fraction_by)
 
 
 def check_guards(select: SelectConfig, removed: DataFrame, embeddings: DataFrame) -> None:
-    """Raise :class:`GuardError` if more of the embedded rows go than is allowed, of all or of those
-    with one value of a column. ``removed``: id; ``embeddings``: id, source.
+    """Check that no more of the embedded rows are removed than the guards allow, of all rows and of
+    the rows of each value of a column.
+
+    Parameters
+    ----------
+    select
+        Settings of the selection.
+    removed
+        Rows with a column ``id``: those that would be removed.
+    embeddings
+        Rows of (id, source).
+
+    Raises
+    ------
+    GuardError
+        More rows would be removed.
     """
     problems = []
     limit = select.max_removed_fraction
@@ -63,8 +90,24 @@ def _shown(row: Row) -> str:
 def measured_background(
     job: Job, score: StageRecord, embeddings: DataFrame, embed: StageRecord
 ) -> dict[str, float]:
-    """Mean and 99.9th percentile of the cosine of random pairs; taken over from an earlier
-    selection of the same scores. Nothing where all rows are equal.
+    """Measure how similar random pairs of rows are. An earlier selection of the same scores has
+    measured the same, so its numbers are taken over.
+
+    Parameters
+    ----------
+    job
+        The job.
+    score
+        Record of the stage score.
+    embeddings
+        Rows of (id, embedding).
+    embed
+        Record of the stage embed.
+
+    Returns
+    -------
+    dict[str, float]
+        Mean and 99.9th percentile of the cosine similarity; empty where all rows are equal.
     """
     names = (BACKGROUND_MEAN, BACKGROUND_P999)
     for stage in {s.selection_stage(job.config.select.name), s.selection_stage(None)}:
@@ -78,8 +121,18 @@ def measured_background(
 
 
 def background_note(metrics: Mapping[str, float]) -> tuple[str, bool]:
-    """(what to say beside eps, whether 1 - eps lies inside the background); empty where nothing is
-    known.
+    """Put an eps into proportion: compare its threshold to the similarity of random pairs.
+
+    Parameters
+    ----------
+    metrics
+        Metrics of a selection.
+
+    Returns
+    -------
+    tuple[str, bool]
+        A sentence, empty where random pairs were not measured, and whether more than 1 in 1,000
+        random pairs is above the threshold 1 - eps.
     """
     if BACKGROUND_P999 not in metrics:
         return "", False

@@ -1,1 +1,1 @@
-"""One module for each format that is more than a table."""
+"""Readers of the source formats that Spark cannot read as a plain table."""

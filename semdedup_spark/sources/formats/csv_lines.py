@@ -1,4 +1,4 @@
-"""What Spark's CSV reader would lose without a word, looked for in the lines themselves."""
+"""Checks of CSV files for content that Spark's CSV reader would lose without an error."""
 
 from __future__ import annotations
 
@@ -17,8 +17,22 @@ _MOST_SHOWN = 3
 
 
 def check_csv(spark: SparkSession, source: SourceConfig) -> None:
-    """Raise :class:`SourceError` where files begin with different headers, where a line is not
-    UTF-8, or where quotes are not those of the options. One pass over the lines.
+    """Check the headers, the encoding and the quoting of CSV files in one pass over their lines.
+
+    Files in UTF-16 or UTF-32 are not checked: Spark's text reader cannot split their lines.
+
+    Parameters
+    ----------
+    spark
+        The session that reads the lines.
+    source
+        A source of format csv.
+
+    Raises
+    ------
+    SourceError
+        If files have different headers, if a line is not UTF-8, or if the quoting does not agree
+        with ``source.options``.
     """
     if is_wide(source):
         return
@@ -36,38 +50,52 @@ def check_csv(spark: SparkSession, source: SourceConfig) -> None:
         return
     if wrong["invalid"]:
         raise SourceError(
-            f"CSV must be UTF-8. {wrong['invalid']:,} lines are not, some of them in "
-            f"{wrong['invalid_in']}.",
-            hint="set source.options to {encoding: its encoding}, such as ISO-8859-1.",
+            f"CSV files must be UTF-8. Got {wrong['invalid']:,} lines that are not. One of their "
+            f"files is {wrong['invalid_in']}.",
+            hint="name the encoding in source.options, such as {encoding: ISO-8859-1}.",
         )
     if wrong["open"]:
-        raise _open_quotes(source, wrong["open"], wrong["open_in"])
+        problem, hint = _open_quotes(source, wrong["open"], wrong["open_in"])
+        raise SourceError(problem, hint=hint)
     if wrong["after"]:
         raise SourceError(
-            f"a quoted field of CSV must end at its closing quote. In {wrong['after']:,} lines "
-            f"text follows it, some of them in {wrong['after_in']}.",
-            hint=r"where a backslash stands before quotes inside of a field, set source.options to "
-            r"""{escape: "\\"}; where quotes are characters as any others, to {quote: ""}.""",
+            f"a quoted CSV field must end at its closing quote. In {wrong['after']:,} lines "
+            f"text follows the closing quote. One of their files is {wrong['after_in']}.",
+            hint=r"if a backslash escapes quotes inside fields, set source.options to "
+            r"""{escape: "\\"}; if quotes are ordinary characters, set it to {quote: ""}.""",
         )
 
 
-def _open_quotes(source: SourceConfig, n: int, file: str) -> SourceError:
+def _open_quotes(source: SourceConfig, n: int, file: str) -> tuple[str, str]:
+    """The problem and the hint for quotes that are not closed."""
     if _multi_line(source) == "true":
-        return SourceError(
-            f"quotes of CSV must come in pairs, or one field takes all that follows. In {file} "
-            "one has no other.",
-            hint="mend that file; in a field, a quote is written twice, and the field in quotes.",
+        return (
+            "CSV quotes must come in pairs: a field whose quote is never closed takes all lines "
+            f"that follow. The file {file} has an unclosed quote.",
+            "correct the file: enclose a field that holds a quote in quotes, and double the quote "
+            "inside it.",
         )
-    return SourceError(
-        f"a quoted field of CSV must end in the line where it begins. In {n:,} lines it does not, "
-        f"some of them in {file}.",
-        hint='where fields hold line breaks, set source.options to {multiLine: "true"}; where '
-        'quotes are characters as any others, to {quote: ""}.',
+    return (
+        f"a quoted CSV field must end in the line where it begins. In {n:,} lines it does not. "
+        f"One of their files is {file}.",
+        'if fields hold line breaks, set source.options to {multiLine: "true"}; if quotes are '
+        'ordinary characters, set it to {quote: ""}.',
     )
 
 
 def is_wide(source: SourceConfig) -> bool:
-    """Whether a character of the encoding has more bytes than one, and so has the end of a line."""
+    """Tell whether the encoding uses more than one byte for each character and line end.
+
+    Parameters
+    ----------
+    source
+        A source of format csv or jsonl. Its options name the encoding.
+
+    Returns
+    -------
+    bool
+        True for UTF-16 and UTF-32.
+    """
     return _encoding(source).startswith(("utf16", "utf32"))
 
 
@@ -82,7 +110,7 @@ def _multi_line(source: SourceConfig) -> str | None:
 
 
 def _lines(spark: SparkSession, source: SourceConfig) -> DataFrame:
-    """file, n (the order of the lines of a file), first (whether of its first part), value."""
+    """Columns file, n (order of lines within a file), first (in the file's first split?), value."""
     separator = source.option("lineSep")
     options = {} if separator is None else {"lineSep": separator}
     lines = chosen_files(spark, source, "text", **options)
@@ -98,7 +126,9 @@ def _lines(spark: SparkSession, source: SourceConfig) -> DataFrame:
 
 
 def _by_file(lines: DataFrame, source: SourceConfig) -> DataFrame:
-    """file, header; how many lines are open, have text after a quoted field, are not UTF-8."""
+    """Columns file, header, and counts of lines: open (a quote is not closed), after (text follows
+    a closing quote), invalid (not UTF-8).
+    """
     return lines.groupBy("file").agg(
         F.min_by("value", F.when(F.col("first"), F.col("n"))).alias("header"),
         *(n.alias(name) for name, n in _quoting(source).items()),
@@ -117,7 +147,7 @@ def _quoting(source: SourceConfig) -> dict[str, Column]:
         return {"open": nothing, "after": nothing}
     value = F.col("value")
     if multi_line == "true":
-        # Whatever lines a field has: of quotes that are not escaped there is an even number.
+        # A field may span lines, but a valid file has an even number of unescaped quotes.
         plain = value if escape == quote else F.regexp_replace(value, f"{re.escape(escape)}.", "")
         others = F.regexp_replace(plain, re.escape(quote), "")
         return {"open": F.sum(F.length(plain) - F.length(others)) % 2, "after": nothing}
@@ -130,8 +160,9 @@ def _quoting(source: SourceConfig) -> dict[str, Column]:
 
 
 def _patterns(source: SourceConfig, quote: str, escape: str) -> tuple[str, str]:
-    """Java's patterns of a whole field, and of one that is not closed. No part ever gives back what
-    it took (``*+``), so that long lines need neither time nor stack.
+    """Java regular expressions for a whole field and for an unclosed one.
+
+    Possessive quantifiers (``*+``) never backtrack, so long lines cost neither time nor stack.
     """
     q, e = re.escape(quote), re.escape(escape)
     inside = f"[^{q}]*+(?:{q}{q}[^{q}]*+)*+"
@@ -158,9 +189,10 @@ def _check_headers(found: DataFrame, source: SourceConfig) -> None:
     if len(names) > 1:
         shown = "; ".join(f"{', '.join(name)} in {file}" for name, file in names.items())
         raise SourceError(
-            f"all CSV files of source.path must have one header, in one order. Got {shown}.",
-            hint="read them apart, or write them anew with one header; where files have none, set "
-            'source.options to {header: "false"}.',
+            "all CSV files of source.path must have the same header, in the same order. "
+            f"Got {shown}.",
+            hint="read the files as separate sources, or rewrite them with one header; if they "
+            'have no header, set source.options to {header: "false"}.',
         )
 
 

@@ -1,7 +1,7 @@
-"""The bytes of a file, unpacked where it is compressed, within bounds of memory and time.
+"""Streaming decompression of gzip, bzip2 and xz with bounded memory and time.
 
-Python's own readers of gzip, bzip2 and xz do the work: unlike tarfile's they check sums and go on
-where one compressed file follows another.
+Python's own readers of gzip, bzip2 and xz do the work. Unlike tarfile's, they verify checksums and
+continue when one compressed file follows another.
 """
 
 from __future__ import annotations
@@ -14,26 +14,30 @@ import zlib
 from typing import IO, Any
 
 _AT_A_TIME = 1 << 20
-# A dictionary may be as large as xz -9 makes it and then some; the format allows for 4 GiB.
+# Memory limit of the xz decoder. Dictionaries of xz -9 fit; the format allows up to 4 GiB.
 _XZ_MEMORY = 256 << 20
-# 45 bytes of bzip2 can hold gigabytes: more than this means that somebody wants a worker to hang.
+# Limits against decompression bombs: 45 bytes of bzip2 can hold gigabytes.
 _FREE_BYTES = 1 << 30
 _MOST_TIMES = 256
 _GZIP, _BZIP2, _XZ = (b"\x1f\x8b\x08",), (b"BZh",), (b"\xfd7zXZ", b"\x5d\x00\x00\x80")
 
 
 class Unpacked:
-    """``left``: how many bytes are still to come, where that is known; ``damage``: why reading
-    ended before the file did, else ``None``.
+    """A binary stream that is decompressed while it is read.
+
+    The first bytes tell the compression. A stream without a known signature is read as it is.
+    ``left`` is the number of bytes still to come: ``None`` if unknown, as for compressed streams.
+    ``damage`` says why reading stopped before the end of the file, else it is ``None``.
 
     Parameters
     ----------
     stream
-        Binary, read from where it is to its end; it need not be seekable.
+        Binary stream, read from its position to its end. It need not be seekable.
     n_bytes
-        Its length, where known.
+        Length of the stream in bytes, or ``None`` if unknown.
     free_bytes
-        As much may always come of it; beyond, no more than 256 times what was read.
+        Number of decompressed bytes that are always allowed. Beyond them, the output may have at
+        most 256 times the bytes read so far.
     """
 
     def __init__(
@@ -56,9 +60,29 @@ class Unpacked:
         self._given = 0
 
     def read(self, size: int) -> bytes:
-        """The next ``size`` bytes; fewer only at the end, where ``damage`` says what is wrong.
+        """Read the next bytes.
 
-        Raises ``OSError`` where the stream itself fails, so that Spark tries the task again.
+        Parameters
+        ----------
+        size
+            Number of bytes to read.
+
+        Returns
+        -------
+        bytes
+            ``size`` bytes. Fewer only at the end of the stream, or where ``damage`` is set.
+
+        Raises
+        ------
+        OSError
+            If the underlying stream itself fails. Spark then retries the task. Damage to the
+            compressed content is not raised: ``damage`` describes it.
+        EOFError
+            As for OSError.
+        zlib.error
+            As for OSError.
+        lzma.LZMAError
+            As for OSError.
         """
         if self.damage is not None:
             return b""
@@ -77,7 +101,18 @@ class Unpacked:
         return content
 
     def skip(self, size: int) -> bool:
-        """Whether there were ``size`` bytes to pass over; no more than a piece is ever held."""
+        """Pass over bytes, holding at most 1 MiB of them at a time.
+
+        Parameters
+        ----------
+        size
+            Number of bytes to pass over.
+
+        Returns
+        -------
+        bool
+            True if the stream had that many bytes.
+        """
         while size > 0:
             passed = len(self.read(min(size, _AT_A_TIME)))
             if passed == 0:
@@ -87,7 +122,13 @@ class Unpacked:
 
 
 class _Source(io.RawIOBase):
-    """Counts what is read, and notes whether it was the stream itself that failed."""
+    """Counts the bytes read, and records whether the stream itself failed.
+
+    Parameters
+    ----------
+    stream
+        Binary stream to read from.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self.n_read, self.failed = stream, 0, False
@@ -107,7 +148,13 @@ class _Source(io.RawIOBase):
 
 
 class _Xz(io.RawIOBase):
-    """As ``lzma.LZMAFile``, which cannot be given a bound for memory."""
+    """Like ``lzma.LZMAFile``, but with a memory limit, which that class does not offer.
+
+    Parameters
+    ----------
+    packed
+        Binary stream of one or more concatenated xz or lzma files.
+    """
 
     def __init__(self, packed: io.BufferedReader[Any]) -> None:
         self._packed = packed
@@ -134,7 +181,7 @@ class _Xz(io.RawIOBase):
                 return len(unpacked)
 
     def _after_the_end(self) -> bytes:
-        """What follows: another compressed file, behind zeros that fill up blocks, or nothing."""
+        """The bytes after the padding zeros: the start of another compressed file, or nothing."""
         content = self._decoder.unused_data.lstrip(b"\0")
         while not content:
             content = self._packed.read1(_AT_A_TIME)

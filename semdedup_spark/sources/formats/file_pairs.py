@@ -1,4 +1,4 @@
-"""Which file of one folder goes with which of another: by what their names differ in."""
+"""Pair the files of two folders by the parts in which their names differ."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ _Key = str | tuple[int, ...]
 
 
 def pair(first: Sequence[str], second: Sequence[str]) -> list[str] | None:
-    """The files of ``second`` in the order of those of ``first`` that they go with.
+    """Find for each file of ``first`` its partner in ``second``.
 
-    What all names of one side share says nothing, so that ``img_emb_2.npy`` goes with
-    ``metadata_002.parquet``: numbers are compared as numbers. Of a file on either side alone its
-    last number, where both have one, decides.
+    The parts that all names of one side share are ignored, and numbers are compared as numbers.
+    So ``img_emb_2.npy`` goes with ``metadata_002.parquet``. A single file on each side is a pair
+    unless both names have a number and their last numbers differ.
 
     Parameters
     ----------
-    first, second : sequence of str
-        Paths, each once.
+    first
+        Paths, without repetition.
+    second
+        Paths, without repetition.
 
     Returns
     -------
-    list of str or None
-        ``None`` where a name has no partner, or more than one.
+    list[str] | None
+        The paths of ``second`` in the order of their partners in ``first``. ``None`` if a file
+        has no partner, or several.
     """
     if len(first) != len(second):
         return None
@@ -43,16 +46,16 @@ def pair(first: Sequence[str], second: Sequence[str]) -> list[str] | None:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """Below their common folder and without their ending."""
+    """Names relative to the common folder, without their extension."""
     folder = os.path.commonpath([os.path.dirname(path) for path in paths])
     return [os.path.splitext(os.path.relpath(path, folder))[0] for path in paths]
 
 
 def _texts(paths: Sequence[str]) -> Sequence[_Key]:
-    """What the names differ in, with numbers that are written as numbers are."""
+    """The parts in which the names differ. Numbers lose their leading zeros."""
     names = _names(paths)
     begin = _alike(names)
-    # A number that only begins alike, as in 10 and 11, is compared as a whole.
+    # Do not cut a number apart: 10 and 11 share a digit but are compared as a whole.
     while begin and names[0][begin - 1].isdigit():
         begin -= 1
     rest = [name[begin:] for name in names]
@@ -63,10 +66,10 @@ def _texts(paths: Sequence[str]) -> Sequence[_Key]:
 
 
 def _alike(texts: Sequence[str]) -> int:
-    """How many characters all texts begin with."""
+    """Length of the common prefix of all texts, in characters."""
     return sum(1 for _ in takewhile(lambda here: len(set(here)) == 1, zip(*texts, strict=False)))
 
 
 def _numbers(paths: Sequence[str]) -> Sequence[_Key]:
-    """All numbers of what the names differ in."""
+    """All numbers within the parts in which the names differ."""
     return [tuple(map(int, _NUMBER.findall(str(text)))) for text in _texts(paths)]

@@ -1,4 +1,4 @@
-"""Folders of files, one row a file: what is to be read is chosen by name, before any content."""
+"""Folders of files, one row for each file. Files are chosen by metadata before content is read."""
 
 from __future__ import annotations
 
@@ -17,14 +17,28 @@ from semdedup_spark.sources.hash_ranges import place_of, within
 from semdedup_spark.sources.raw_source import PROBLEM, RawSource, Roles, no_problem
 from semdedup_spark.sources.row_checks import TOO_MANY_BYTES, too_many_bytes
 
-# Options of Spark's file readers that decide which files are seen.
 _SLASHES = re.compile(":/+")
+# Options of Spark's file readers that decide which files are listed.
 _CHOOSING = ("pathglobfilter", "modifiedbefore", "modifiedafter", "recursivefilelookup")
 
 
 def listing(spark: SparkSession, source: SourceConfig, **defaults: str) -> DataFrame:
-    """path, modificationTime, length and content of every file of ``source.path`` that is not
-    empty, at any depth; content is read only if it is selected.
+    """List the files of ``source.path`` that are not empty, at any depth.
+
+    Parameters
+    ----------
+    spark
+        The session that lists the files.
+    source
+        The source. Its options may restrict the files.
+    **defaults
+        Options of Spark's file reader for which ``source.options`` takes precedence.
+
+    Returns
+    -------
+    DataFrame
+        Columns path, modificationTime, length (bytes) and content. Spark reads the content only if
+        it is selected.
     """
     return chosen_files(spark, source, "binaryFile", **defaults)
 
@@ -32,14 +46,50 @@ def listing(spark: SparkSession, source: SourceConfig, **defaults: str) -> DataF
 def chosen_files(
     spark: SparkSession, source: SourceConfig, form: str, **defaults: str
 ) -> DataFrame:
-    """The same files as one of Spark's simple formats has them."""
+    """Read the files of ``source.path``, at any depth, in one of Spark's simple formats.
+
+    Parameters
+    ----------
+    spark
+        The session that reads the files.
+    source
+        The source. Only those of its options that choose files are used.
+    form
+        A Spark format, such as text or binaryFile.
+    **defaults
+        Options of that format's reader for which ``source.options`` takes precedence.
+
+    Returns
+    -------
+    DataFrame
+        The columns of the Spark format.
+    """
     chosen = {k: v for k, v in source.options.items() if k.lower() in _CHOOSING}
     reader = spark.read.format(form).option("recursiveFileLookup", "true")
     return reader.options(**{**defaults, **chosen}).load(as_pattern(source.path or ""))
 
 
 def file_fingerprint(files: DataFrame, path: str) -> str:
-    """Count, size and a hash of the names, sizes and times of the files of a fresh listing."""
+    """Summarise a listing of files in a string that changes when a file does.
+
+    Parameters
+    ----------
+    files
+        A fresh listing with path, length (bytes) and modificationTime.
+    path
+        The configured ``source.path``, for the message.
+
+    Returns
+    -------
+    str
+        ``files:`` with the number of files, their total size in bytes, and a hash of their names,
+        sizes and times.
+
+    Raises
+    ------
+    SourceError
+        If there is no file.
+    """
     files = files.select("path", "length", "modificationTime")
     row = files.agg(
         F.count(F.lit(1)), F.sum("length"), F.bit_xor(F.xxhash64(*files.columns))
@@ -48,14 +98,33 @@ def file_fingerprint(files: DataFrame, path: str) -> str:
         raise SourceError(
             f"source.path must match at least one file that is not empty. Got {path!r}, which has "
             "none.",
-            hint="names that begin with _ or . are not read.",
+            hint="files whose names begin with _ or . are not read.",
         )
     return f"files:{row[0]}:{row[1]}:{row[2]}"
 
 
 def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
-    """A folder of images: the path is the key; a part is read without opening the other files, and
-    no file above ``source.max_bytes`` is.
+    """Read a folder of images. The path is the key of a row.
+
+    A part is read without opening the files of other parts. Files larger than
+    ``source.max_bytes`` are never opened.
+
+    Parameters
+    ----------
+    spark
+        The session that reads the files.
+    source
+        A source of format files.
+
+    Returns
+    -------
+    RawSource
+        Columns path, modificationTime, length, content and :data:`PROBLEM`.
+
+    Notes
+    -----
+    Raises :class:`SourceError` if the files belong to a lake table, or if Spark cannot read their
+    names.
     """
     files = listing(spark, source)
     names = files.inputFiles()
@@ -82,8 +151,19 @@ def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
 
 
 def empty_files(files: DataFrame, names: list[str]) -> DataFrame | None:
-    """``name`` (percent-encoded) and ``path`` of the files of no bytes, which Spark lists but does
-    not read; ``None`` where there are none. ``names``: of all files that it lists.
+    """Find the files of zero bytes, for which Spark's reader returns no row.
+
+    Parameters
+    ----------
+    files
+        The listing of files that are not empty.
+    names
+        Percent-encoded URIs of all files, the empty ones included.
+
+    Returns
+    -------
+    DataFrame | None
+        Columns name (percent-encoded) and path. ``None`` if no file is empty.
     """
     if len(names) == files.count():
         return None
@@ -91,22 +171,39 @@ def empty_files(files: DataFrame, names: list[str]) -> DataFrame | None:
     spark, columns = files.sparkSession, "name string, path string"
     listed = spark.createDataFrame(every, columns)
     empty = listed.join(files.select(file_name().alias("name")), "name", "left_anti")
-    # Found once: their names are few beside those that the driver holds already.
+    # Collected, so that Spark finds them once. The driver holds the names of all files already.
     return spark.createDataFrame(empty.collect(), columns)
 
 
 def file_name() -> Column:
-    """The file that a row comes from, percent-encoded, as :func:`one_slash` writes it."""
+    """Name the file that a row comes from.
+
+    Returns
+    -------
+    Column
+        String. The percent-encoded URI, as :func:`one_slash` writes it.
+    """
     return F.regexp_replace("_metadata.file_path", _SLASHES.pattern, ":/")
 
 
 def one_slash(name: str) -> str:
-    """Spark writes ``file:/x`` in one place and ``file:///x`` in another: both as the first."""
+    """Write ``file:///x`` as ``file:/x``. Spark uses both forms.
+
+    Parameters
+    ----------
+    name
+        A URI.
+
+    Returns
+    -------
+    str
+        The URI with one slash after its scheme.
+    """
     return _SLASHES.sub(":/", name)
 
 
 def _readable(files: DataFrame, max_bytes: int) -> DataFrame:
-    """``files`` with a problem, instead of content, of those that are larger."""
+    """``files``, where those that are larger than ``max_bytes`` have a problem and no content."""
     size = F.col("_metadata.file_size")
     large = files.filter(size > max_bytes).select(
         "path",
@@ -117,7 +214,7 @@ def _readable(files: DataFrame, max_bytes: int) -> DataFrame:
             F.lit(TOO_MANY_BYTES).alias("reason"), too_many_bytes(max_bytes).alias("message")
         ).alias(PROBLEM),
     )
-    # Two scans, but Spark finds by metadata which files are whose, and mostly the second has none.
+    # These are two scans. Spark assigns files to them by metadata, and the second is mostly empty.
     return files.filter(size <= max_bytes).select("*", no_problem()).unionByName(large)
 
 

@@ -1,7 +1,8 @@
-"""What Spark's JSON reader would lose without a word, looked for in the records themselves.
+"""Checks of JSON records for content that Spark's JSON reader would lose without an error.
 
-It finds no key that differs in case from the one in its schema, at any depth, and of a line reads
-the first record only. Nearly all lines are passed over by a pattern; Python parses the others.
+At any depth, the reader ignores a key whose case differs from the name in the schema. It also reads
+only the first record of a line. A regular expression clears nearly all lines, and Python parses the
+others.
 """
 
 from __future__ import annotations
@@ -22,16 +23,33 @@ from semdedup_spark.sources.formats.csv_lines import is_wide
 from semdedup_spark.sources.formats.folder import chosen_files, file_name
 
 _MOST_SHOWN = 3
-# Beyond so many names a pattern of them all is slower than parsing.
+# With more names than this, a regular expression of all of them is slower than parsing.
 _MOST_NAMES = 500
-# Of an object: what is known of its keys; of an array, or a map: of what it holds; else nothing.
+# Names of a type's fields. A struct is a dict by field name, an array or a map is a list of one
+# entry (for its elements or values), and any other type is None.
 Known = dict[str, "Known"] | list["Known"] | None
 _BEHIND = "more than one record"
 
 
 def check_json(spark: SparkSession, source: SourceConfig, columns: StructType) -> None:
-    """Raise :class:`SourceError` where a key of a record differs in case alone from one of
-    ``columns``, or where a second record stands behind the first.
+    """Check JSON files for keys that differ from a column only in case, and for lost records.
+
+    Files in UTF-16 or UTF-32 are not checked: Spark's text reader cannot split their lines.
+
+    Parameters
+    ----------
+    spark
+        The session that reads the lines.
+    source
+        A source of format jsonl.
+    columns
+        The schema with which Spark reads the records.
+
+    Raises
+    ------
+    SourceError
+        If a key differs from a field of ``columns`` only in case, or if a line (with multiLine, a
+        file) holds a second record.
     """
     if is_wide(source):
         return
@@ -51,23 +69,34 @@ def check_json(spark: SparkSession, source: SourceConfig, columns: StructType) -
     for row in rows:
         if row["what"] == _BEHIND:
             raise SourceError(
-                f"a line of jsonl must hold one record. {row['n']:,} hold more, some of them in "
-                f"{row['file']}; only the first would be read.",
-                hint="write each record in a line of its own; several in one line go between [ "
-                "and ], with commas.",
+                f"a line of jsonl must hold one record, because Spark reads only the first. "
+                f"{row['n']:,} hold more. One of their files is {row['file']}.",
+                hint="write each record in its own line, or write the records of a line as a JSON "
+                "array.",
             )
     if rows:
         shown = "; ".join(f"{row['what']} in {row['file']}" for row in rows)
         raise SourceError(
             "keys of JSON records must not differ in upper and lower case alone: Spark reads only "
-            f"one of them, and the others' values would be lost. Got {shown}.",
-            hint="rename the key in the files; or keep the object around it as its JSON text: name "
-            'it in source.types as a string, such as "id string, text string, meta string".',
+            f"one of them and would lose the values of the others. Got {shown}.",
+            hint="rename the key in the files, or keep the object that holds it as JSON text: give "
+            'it the type string in source.types, as in "id string, text string, meta string".',
         )
 
 
 def known_keys(kind: DataType) -> Known:
-    """The names of a type's fields, down to the last."""
+    """Collect the field names of a type at every depth.
+
+    Parameters
+    ----------
+    kind
+        A Spark type.
+
+    Returns
+    -------
+    Known
+        A dict for a struct, a list of one entry for an array or a map, else ``None``.
+    """
     if isinstance(kind, StructType):
         return {field.name: known_keys(field.dataType) for field in kind.fields}
     if isinstance(kind, ArrayType):
@@ -78,16 +107,21 @@ def known_keys(kind: DataType) -> Known:
 
 
 def lost_keys(value: Any, known: Known, path: str = "") -> Iterator[str]:
-    """``meta.lang beside Lang``: every key, of a parsed value, that is known in another case only.
+    """Find the keys of a parsed value that the schema knows only in another case.
 
     Parameters
     ----------
-    value : object
-        As ``json.loads`` returns it.
-    known : dict, list or None
-        Of the column's type; see :func:`known_keys`.
-    path : str
-        Where the value stands.
+    value
+        A value as ``json.loads`` returns it.
+    known
+        The field names of its type, from :func:`known_keys`.
+    path
+        Dotted path of the value, empty or with a dot at its end.
+
+    Yields
+    ------
+    str
+        The key with its path, and the known name, such as ``meta.lang beside Lang``.
     """
     if isinstance(known, list):
         for inner in value if isinstance(value, list) else _values(value):
@@ -109,8 +143,19 @@ def _values(value: Any) -> Iterable[Any]:
 
 
 def lost_in(text: str, known: Known) -> set[str]:
-    """What the reader would lose of a line, or of a whole file. Of text that is no JSON nothing:
-    it goes to quarantine as it is.
+    """Describe what Spark's JSON reader would lose of a line or of a whole file.
+
+    Parameters
+    ----------
+    text
+        One record, or several. Text that is not JSON loses nothing: it goes to quarantine as it is.
+    known
+        The field names of the record's type, from :func:`known_keys`.
+
+    Returns
+    -------
+    set[str]
+        The descriptions of :func:`lost_keys`, and one for records behind the first.
     """
     text = text.strip().removeprefix("\ufeff")
     try:
@@ -139,14 +184,15 @@ def _finder(
 
 
 def _suspicious(known: Known) -> str | None:
-    """Java's pattern of lines that :func:`lost_in` must see; ``None``: of all of them."""
+    """Java regular expression for the lines that :func:`lost_in` must see. ``None`` means all."""
     names = set(_all_names(known))
     if len(names) > _MOST_NAMES:
         return None
     spellings: dict[str, set[str]] = {}
     for name in names:
         spellings.setdefault(name.lower(), set()).add(name)
-    # A key that is spelled in two ways, at two places, may be at the wrong one.
+    # Two places may spell a name in different cases. Then even a known spelling may be at the
+    # wrong place, so only names with a single spelling are excluded.
     exact = [re.escape(*found) for found in spellings.values() if len(found) == 1]
     every = "|".join(map(re.escape, spellings))
     not_exact = f'(?!(?:{"|".join(exact)})")' if exact else ""

@@ -1,4 +1,7 @@
-"""Files that a table format keeps are not rows as they are: its log says which of them count."""
+"""Refuse data files that belong to a Delta, Hudi or Iceberg table.
+
+Such a folder may hold deleted and replaced rows. Only the table's log says which files count.
+"""
 
 from __future__ import annotations
 
@@ -14,36 +17,35 @@ from pyspark.sql import SparkSession
 from semdedup_spark.errors import SourceError
 from semdedup_spark.paths import local
 
-# What a table's own folder holds, beside or above the files of its rows.
+# Glob patterns, relative to a table's folder, that identify its format.
 _SIGNS = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata/*.metadata.json": "Iceberg"}
 _FOLDERS_AT_ONCE = 200
 _PREFIX = re.compile(r"[^/]*:(?://[^/]*)?")
 _SPECIAL = re.compile(r"([\\{}\[\]*?,])")
 _HINTS = {
-    "Delta": "read it with source.format: delta, which knows what was deleted; for some of its "
-    "partitions make a view, and name it in source.table.",
-    "Hudi": "name it in source.table, by a catalog and a session that know Hudi.",
-    "Iceberg": "name it in source.table, by a catalog and a session that know Iceberg.",
+    "Delta": "set source.format to delta, which omits deleted rows; to read only some partitions, "
+    "create a view and name it in source.table.",
+    "Hudi": "name the table in source.table, with a session and a catalog that support Hudi.",
+    "Iceberg": "name the table in source.table, with a session and a catalog that support Iceberg.",
 }
 
 
 def refuse_files_of_tables(spark: SparkSession, files: Sequence[str], key: str) -> None:
-    """Raise :class:`SourceError` if a folder of the files, or one above, is a Delta, Hudi or
-    Iceberg table: deleted and replaced rows are still in such files.
+    """Refuse files whose folder, or a folder above it, is a Delta, Hudi or Iceberg table.
 
     Parameters
     ----------
-    spark : SparkSession
-        Looks where this machine's file system cannot.
-    files : sequence of str
-        Percent-encoded URIs, as ``DataFrame.inputFiles`` has them.
-    key : str
-        The configuration key that named them.
+    spark
+        The session that lists folders outside of this machine's file system.
+    files
+        Percent-encoded URIs, as ``DataFrame.inputFiles`` returns them.
+    key
+        The configuration key that named the files, for the message.
 
     Raises
     ------
     SourceError
-        Names the table, and how to read it.
+        If there is such a table. The hint says how to read it.
     """
     for prefix, folders in _levels(files):
         here = os.path.isdir(local(prefix + folders[0]) or "")
@@ -51,16 +53,15 @@ def refuse_files_of_tables(spark: SparkSession, files: Sequence[str], key: str) 
         if found is not None:
             folder, kind = found
             raise SourceError(
-                f"{key} must name files that belong to no table. {folder} is a table of {kind}, "
-                "and of its files only the table knows which rows count: those that were deleted, "
-                "or replaced, would come back.",
+                f"{key} must name files that belong to no table. Got files of the {kind} table "
+                f"{folder}, which still hold rows that the table has deleted or replaced.",
                 hint=_HINTS[kind],
             )
 
 
 def _levels(files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """All folders above the files, those of one depth together, near the root first: scheme and
-    authority, and the paths.
+    """All folders above the files, grouped by depth from the root down: the URI's scheme and
+    authority, and the paths of that depth.
     """
     levels: dict[tuple[int, str], set[str]] = {}
     for folder in {unquote(file).rpartition("/")[0] for file in files}:
@@ -83,7 +84,7 @@ def _table_here(prefix: str, folders: list[str]) -> tuple[str, str] | None:
 
 
 def _table_there(spark: SparkSession, prefix: str, folders: list[str]) -> tuple[str, str] | None:
-    """As Spark's own file systems see it: only they are sure to have the credentials."""
+    """Look through Spark's file systems, because only they are sure to have the credentials."""
     signs = ",".join(_SIGNS)
     for first in range(0, len(folders), _FOLDERS_AT_ONCE):
         paths = (_SPECIAL.sub(r"\\\1", path[1:]) for path in folders[first:][:_FOLDERS_AT_ONCE])
@@ -91,7 +92,7 @@ def _table_there(spark: SparkSession, prefix: str, folders: list[str]) -> tuple[
         files = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
         try:
             seen = files.load(f"{prefix}/{inside}{{{signs}}}").inputFiles()
-        except Exception:  # there is none, or it may not be looked into: then it is not this user's
+        except Exception:  # no match, or no permission to list a folder that others own
             continue
         for file in map(unquote, seen):
             for sign, kind in _SIGNS.items():

@@ -1,7 +1,8 @@
-"""Vectors in ``.npy`` files on a path that all workers share, memory-mapped: a task reads its rows.
+"""Vectors in ``.npy`` files on a path that all workers share.
 
-Rows are numbered through all files in the order of their names. Beside the vectors may lie what is
-known of them: a file of ids or a Parquet file for each, as clip-retrieval writes them.
+Workers map the files into memory, so a task reads only its own rows. Rows are numbered across all
+files in the order of the file names. ``source.metadata`` may add, for each file of vectors, a file
+of ids or a Parquet file of columns, as clip-retrieval writes them.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.sources.raw_source import RawSource, Roles
 
 _ROW, _VECTOR, _ID = "row", "vector", "id"
-# What is added to the columns of the metadata, or on the way there.
+# Names that are added to the columns of the metadata, some of them only between two steps.
 _RESERVED = {_ROW, _VECTOR, "_metadata", "__file", "__start", "__at"}
 _TASK_BYTES = 128 << 20
 _FEWEST_TASKS = 8
@@ -49,7 +50,15 @@ _FEWEST_TASKS = 8
 
 @dataclass(frozen=True)
 class _Files:
-    """``paths`` in order; ``starts[i]``: the first row of file i; ``starts[-1]``: of how many."""
+    """Files whose rows are numbered as if the files were one.
+
+    Attributes
+    ----------
+    paths
+        The files in order.
+    starts
+        (n_files + 1,). Number of the first row of each file, then the number of all rows.
+    """
 
     paths: list[str]
     starts: list[int]
@@ -60,8 +69,25 @@ class _Files:
 
 
 def read_npy(spark: SparkSession, source: SourceConfig) -> RawSource:
-    """Rows: ``row`` (its number), ``vector`` (array<float>; where a file holds float64,
-    array<double>), and the columns of the metadata.
+    """Open ``.npy`` files of vectors, and their metadata if any.
+
+    Parameters
+    ----------
+    spark
+        The session that reads the rows.
+    source
+        A source of format npy.
+
+    Returns
+    -------
+    RawSource
+        Columns ``row`` (bigint, the row's number), ``vector`` (array<float>, or array<double> if a
+        file holds float64), and the columns of the metadata.
+
+    Notes
+    -----
+    Raises :class:`SourceError` if files are missing or damaged, if their shapes do not agree, or
+    if the metadata do not go with the vectors.
     """
     vectors, dimension, number = _vector_files(source.path or "")
     beside = _metadata_files(source.metadata, vectors) if source.metadata is not None else None
@@ -99,7 +125,7 @@ def _rows(spark: SparkSession, begin: int, end: int, dimension: int) -> DataFram
 
 
 def _appended(rows: DataFrame, files: _Files, name: str, kind: DataType) -> DataFrame:
-    """``rows`` with one more column: of each, what ``files`` hold at its row number."""
+    """``rows`` with one more column: the value that ``files`` hold at the row's number."""
     schema = StructType([*rows.schema.fields, StructField(name, kind)])
     wide = kind == ArrayType(DoubleType())
     return rows.mapInArrow(_lookup(files, rows.columns.index(_ROW), name, wide=wide), schema)
@@ -131,7 +157,7 @@ def _vector_files(path: str) -> tuple[_Files, int, DataType]:
                 "source.path must hold .npy files of float16, float32 or float64, of shape (n, d) "
                 f"with one d. Got {header.dtype} of shape {header.shape} in {file}, and "
                 f"{first.dtype} of shape {first.shape} in {paths[0]}.",
-                hint="name the files of vectors only, such as img_emb/*.npy.",
+                hint="name only the files of vectors, such as img_emb/*.npy.",
             )
     files = _Files(paths, _starts([len(header) for header in headers]))
     wide = any(header.dtype.itemsize == 8 for header in headers)
@@ -140,16 +166,16 @@ def _vector_files(path: str) -> tuple[_Files, int, DataType]:
 
 def _metadata_files(path: str, vectors: _Files) -> _Files:
     paths = _found(path, "source.metadata", (".npy", ".parquet"))
-    # Who names one file for one file has paired them, whatever they are called.
+    # One named file for one file of vectors is a pair, whatever the names.
     named = len(vectors.paths) == 1 and os.path.isfile(local(absolute(path)) or "")
     paired = paths if named else pair(vectors.paths, paths)
     if len({os.path.splitext(file)[1] for file in paths}) > 1 or paired is None:
         raise SourceError(
-            "source.metadata must be of one format, with a file for each file of vectors, and of "
-            "the names of both what differs must be the same, as in img_emb_0.npy and "
-            f"metadata_0.parquet. Got {len(paths)} files, {_some(paths)}, for "
+            "source.metadata must have one format and one file for each file of vectors. Both "
+            "sides must be numbered alike, as in img_emb_0.npy and metadata_0.parquet. "
+            f"Got {len(paths)} files, {_some(paths)}, for "
             f"{len(vectors.paths)} files of vectors, {_some(vectors.paths)}.",
-            hint="check that no file is missing; number both alike; or name one file of each.",
+            hint="check that no file is missing, number both sides alike, or name one file each.",
         )
     counts = list(map(_count, paired))
     for file, beside, n, n_beside in zip(
@@ -171,7 +197,7 @@ def _count(file: str) -> int:
         return int(pq.ParquetFile(file).metadata.num_rows)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(
-            f"source.metadata must hold whole Parquet files. Got {file}: {error}",
+            f"source.metadata must hold complete Parquet files. Got {file}: {error}",
             hint="write the file again.",
         ) from error
 
@@ -185,11 +211,11 @@ def _found(path: str, key: str, endings: tuple[str, ...]) -> list[str]:
     place = local(absolute(path))
     if place is None:
         raise SourceError(
-            f"{key} must be a local or mounted path that every worker sees: .npy files are mapped "
-            f"into memory. Got {path!r}.",
+            f"{key} must be a local or mounted path that every worker can open, because .npy files "
+            f"are mapped into memory. Got {path!r}.",
             hint="mount the bucket, or convert the vectors to Parquet.",
         )
-    # What is there is that, with whatever brackets in its name; else it is a pattern.
+    # A path that exists is taken as it is, even with brackets in its name. Any other is a pattern.
     pattern = glob.escape(place) if os.path.exists(place) else place
     pattern = os.path.join(pattern, "**", "*") if os.path.isdir(place) else pattern
     paths = sorted(p for p in glob.glob(pattern, recursive=True) if p.endswith(endings))
@@ -197,7 +223,7 @@ def _found(path: str, key: str, endings: tuple[str, ...]) -> list[str]:
         raise SourceError(
             f"{key} must match files that end with {' or '.join(endings)}. Got {path!r}, which "
             "matches none.",
-            hint="check the path and, for a relative one, the working directory.",
+            hint="check the path and, if it is relative, the working directory.",
         )
     return paths
 
@@ -207,8 +233,8 @@ def _header(file: str, key: str) -> Any:
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise SourceError(
-            f"{key} must hold whole .npy files, of numbers or strings. Got {file}: {error}",
-            hint="arrays of Python objects are pickles, which are not read: save them as strings.",
+            f"{key} must hold whole .npy files of numbers or strings. Got {file}: {error}",
+            hint="save arrays of Python objects as strings: they are pickles, which are not read.",
         ) from error
 
 
@@ -220,31 +246,32 @@ def _id_type(ids: _Files) -> DataType:
         numbers = np.can_cast(kind.dtype, np.int64)
         if kind.ndim != 1 or not (kind.dtype.kind in "US" or numbers) or len(texts) > 1:
             raise SourceError(
-                "source.metadata must hold ids: strings, or whole numbers that an int64 can hold, "
-                f"the same in all files. Got {kind.dtype} of shape {kind.shape} in {path}.",
-                hint="save them as int64 or as strings, one for each vector.",
+                "source.metadata must hold ids of one kind in all files: strings, or whole numbers "
+                f"that fit int64. Got {kind.dtype} of shape {kind.shape} in {path}.",
+                hint="save the ids as int64 or as strings, one for each vector.",
             )
     return StringType() if texts == {True} else LongType()
 
 
 def _metadata_rows(spark: SparkSession, tables: _Files) -> DataFrame:
     """The columns of the Parquet files and the number of each row."""
-    # Columns that only some of the files have would else be lost.
+    # Without mergeSchema, columns that only some of the files have would be lost.
     reader = spark.read.option("mergeSchema", "true")
     rows = reader.parquet(*(as_pattern(f"file:{path}") for path in tables.paths))
     names = rows.inputFiles()
     refuse_files_of_tables(spark, names, "source.metadata")
     if len(names) != len(tables.paths):
         raise SourceError(
-            "source.metadata must hold Parquet files whose names do not begin with _ or a dot: "
-            f"Spark does not read those. It reads {len(names)} of {len(tables.paths)}.",
-            hint="rename them.",
+            "source.metadata must hold Parquet files whose names do not begin with _ or a dot, "
+            f"because Spark skips those. It reads {len(names)} of {len(tables.paths)} files.",
+            hint="rename the files.",
         )
     taken = _RESERVED & {name.lower() for name in rows.columns}
     if taken:
         raise SourceError(
-            f"source.metadata must have no column {' or '.join(sorted(taken))}: it is added here.",
-            hint="rename it in the Parquet files.",
+            f"source.metadata must have no column {' or '.join(sorted(taken))}, because the reader "
+            "adds a column of that name.",
+            hint="rename the column in the Parquet files.",
         )
     start_of = dict(zip(tables.paths, tables.starts[:-1], strict=True))
     starts = [

@@ -1,4 +1,4 @@
-"""Values out of ``.npy`` files laid end to end, and as columns."""
+"""Read rows of several ``.npy`` files as if they were one, and turn them into Arrow columns."""
 
 from __future__ import annotations
 
@@ -9,15 +9,32 @@ import pyarrow as pa
 def values_at(
     paths: list[str], starts: list[int], rows: np.ndarray, opened: dict[int, np.ndarray]
 ) -> np.ndarray:
-    """Values of the rows (n,) of files laid end to end; ``opened``: maps of files, kept by the
-    caller for as long as it likes. Only the pages of these rows are read.
+    """Read the given rows of files that are numbered as one.
+
+    The files are memory-mapped, so only the pages of these rows are read.
+
+    Parameters
+    ----------
+    paths
+        (n_files,). The ``.npy`` files in order.
+    starts
+        (n_files + 1,). Number of the first row of each file, then the number of all rows.
+    rows
+        (n,) integers. Row numbers, at least one.
+    opened
+        Open memory maps by file index. The caller passes the same dict again to reuse them.
+
+    Returns
+    -------
+    np.ndarray
+        (n, d) or (n,), in the files' dtype. Values in the order of ``rows``.
     """
     which = np.searchsorted(starts, rows, side="right") - 1
     parts, places = [], []
     for file in np.unique(which):
         here = np.flatnonzero(which == file)
         if file not in opened:
-            opened.clear()  # one map at a time is enough: rows come in order
+            opened.clear()  # rows come in order, so one open map is enough
             opened[file] = np.load(paths[file], mmap_mode="r", allow_pickle=False)
         wanted = rows[here] - starts[file]
         first, last = int(wanted.min()), int(wanted.max()) + 1
@@ -34,8 +51,19 @@ def values_at(
 
 
 def to_column(values: np.ndarray, *, wide: bool = False) -> pa.Array:
-    """A column of lists for a matrix (as float32, or float64 if ``wide``), of strings or of int64
-    for a vector of ids.
+    """Turn values into an Arrow column.
+
+    Parameters
+    ----------
+    values
+        (n, d) floats: vectors. (n,) strings, bytes or integers: ids.
+    wide
+        Whether vectors become float64 rather than float32.
+
+    Returns
+    -------
+    pa.Array
+        Lists of floats for vectors; strings or int64 for ids.
     """
     if values.ndim == 2:
         n, d = values.shape

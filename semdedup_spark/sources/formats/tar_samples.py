@@ -1,7 +1,8 @@
-"""A tar shard in the webdataset layout, read as a stream: files that share a name are one sample.
+"""Stream the samples of a tar shard in the webdataset layout.
 
-The key of ``a/b/0001.left.jpg`` is ``a/b/0001``, its member ``left.jpg``, as in webdataset. Memory
-holds the wanted members of one sample, whatever the size of the shard.
+Consecutive files that share a name up to its first dot are one sample. As in webdataset, the key of
+``a/b/0001.left.jpg`` is ``a/b/0001`` and its member is ``left.jpg``. Memory holds the wanted
+members of one sample at a time, whatever the size of the shard.
 """
 
 from __future__ import annotations
@@ -17,18 +18,32 @@ from semdedup_spark.sources.formats.tar_members import Damage, Member, TarReader
 
 _IMAGES = "jpg jpeg jpe png webp gif bmp tif tiff avif heic heif jp2 ppm pgm pbm tga ico"
 IMAGE_MEMBERS = frozenset(_IMAGES.split(" "))
-# The column of whatever image a sample has first.
+# The name under which a sample's first image is wanted, whatever its extension.
 ANY_IMAGE = "image"
-# What a sample is remembered by, so that one of very many files fills no memory.
+# Limit of names held for a sample, so that a sample of very many files does not fill memory.
 _MOST_MEMBERS = 10_000
+# Limit of names in a message.
 _MOST_NAMED = 20
 
 
 @dataclass
 class Sample:
-    """``members``: bytes of the wanted ones; ``found``: names of all; ``reason`` and ``message``
-    where it must not be used. ``key`` is ``None`` for damage to the shard itself; ``beside``: such
-    damage before, in or after the sample, so that members of it may be missing.
+    """One sample of a shard, or the report that the shard itself is damaged.
+
+    Attributes
+    ----------
+    key
+        Its key. ``None`` for the report of a damaged shard.
+    members
+        Content of the wanted members, by name.
+    found
+        Names of all members, in the order of the shard. The values are unused.
+    reason
+        Code of the reason why the sample must not be used, else ``None``.
+    message
+        The reason in words, else ``None``.
+    beside
+        Damage before, within or after the sample, so that members may be missing; else ``None``.
     """
 
     key: str | None
@@ -39,17 +54,35 @@ class Sample:
     beside: str | None = None
 
     def reject(self, reason: str, message: str) -> None:
-        """Note why the sample must not be used; the first reason stays."""
+        """Record why the sample must not be used. Only the first reason is kept.
+
+        Parameters
+        ----------
+        reason
+            Code of the reason.
+        message
+            The reason in words.
+        """
         if self.reason is None:
             self.reason, self.message = reason, message
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Members to read; of these the ``required`` must be there; :data:`ANY_IMAGE` is the first
-    image of a sample. Samples whose share of the shard (see :func:`share_of`) is not in
-    [``begin``, ``end``) are passed over. ``max_bytes``: of the members of a sample together; what
-    is larger is not read.
+    """Which samples and members of a shard to read.
+
+    Attributes
+    ----------
+    members
+        Names of the members to read. :data:`ANY_IMAGE` means the first image of a sample.
+    required
+        Those of ``members`` that each sample must have.
+    begin
+        In [0, 1]. Samples with a smaller :func:`share_of` are skipped.
+    end
+        In [0, 1]. Samples with this or a larger :func:`share_of` are skipped.
+    max_bytes
+        Limit of the members read of one sample together, in bytes. Beyond it nothing is read.
     """
 
     members: tuple[str, ...]
@@ -60,13 +93,26 @@ class Wanted:
 
 
 def read_samples(stream: IO[bytes], wanted: Wanted, n_bytes: int | None = None) -> Iterator[Sample]:
-    """Samples in the order of the shard, compressed or not, with a reason where they are no good.
+    """Read the samples of a shard in their order.
 
-    Reasons: ``duplicate_key`` (an earlier sample has this key), ``missing_member`` (a required),
-    ``member_too_large``, ``damaged_shard``: a sample beside damage that lacks a wanted member, and
-    one row without a key that says so. What follows the damage is read, as far as it can be found.
+    Reading goes on after damage, as far as later members can be found.
 
-    ``n_bytes``: the length of ``stream``, where it is known and cannot be asked for.
+    Parameters
+    ----------
+    stream
+        Binary stream of a tar archive, compressed or not.
+    wanted
+        Which samples and members to read.
+    n_bytes
+        Length of ``stream`` in bytes, if known. Needed only if the stream is not seekable.
+
+    Yields
+    ------
+    Sample
+        A sample that must not be used has a reason: ``duplicate_key`` (an earlier sample has the
+        key), ``missing_member`` (it lacks a required member), ``member_too_large``, or
+        ``damaged_shard`` (it lacks a wanted member and lies beside damage, or a member of it is
+        damaged). If the shard is damaged, the last sample has no key and says so.
     """
     if n_bytes is None and stream.seekable():
         here = stream.tell()
@@ -74,18 +120,18 @@ def read_samples(stream: IO[bytes], wanted: Wanted, n_bytes: int | None = None) 
         stream.seek(here)
     for sample in _grouped(TarReader(stream, n_bytes), wanted):
         if sample.key is None:
-            if wanted.begin <= 0.0:  # once, whatever the number of parts
+            if wanted.begin <= 0.0:  # report the damage in the first part only
                 yield sample
         elif _chosen(sample, wanted):
             yield _judged(sample, wanted)
 
 
 def _grouped(reader: TarReader, wanted: Wanted) -> Iterator[Sample]:
-    """Every sample of the shard; of those that are not chosen, without content."""
+    """Every sample of the shard. Those outside of the wanted range have no content."""
     seen: set[bytes] = set()
     sample: Sample | None = None
     first_damage: str | None = None
-    lost: str | None = None  # what may have taken members of the sample that comes next
+    lost: str | None = None  # damage that may have taken members of the next sample
     for found in reader:
         if isinstance(found, Damage):
             first_damage, lost = first_damage or found.message, found.message
@@ -111,12 +157,12 @@ def _grouped(reader: TarReader, wanted: Wanted) -> Iterator[Sample]:
 
 
 def _passed_over(member: Member) -> bool:
-    """Folders and hidden files."""
+    """Whether the entry is a folder or a hidden file."""
     return member.is_folder or member.name.rpartition("/")[2].startswith(".")
 
 
 def _remember(key: str, seen: set[bytes]) -> bool:
-    """Whether the key is new. A hash is kept of it, so that long keys fill no memory."""
+    """Whether the key is new. Only a hash of it is kept, so that long keys do not fill memory."""
     short = blake2b(key.encode(), digest_size=16).digest()
     if short in seen:
         return False
@@ -125,17 +171,38 @@ def _remember(key: str, seen: set[bytes]) -> bool:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """(key, member): what stands before and after the first dot of the file's own name, the member
-    in lower case; a name without a dot is all key.
+    """Split a path at the first dot of its file name.
+
+    Parameters
+    ----------
+    name
+        A path within the archive.
+
+    Returns
+    -------
+    tuple[str, str]
+        The key (with its folders) and the member in lower case, empty if there is no dot.
     """
-    name = name.encode("utf-8", "backslashreplace").decode()  # tar knows no encoding of names
+    # Tar does not say how names are encoded: bytes that are not UTF-8 become escapes.
+    name = name.encode("utf-8", "backslashreplace").decode()
     folder, slash, base = name.rpartition("/")
     stem, _, member = base.partition(".")
     return folder + slash + stem, member.lower()
 
 
 def share_of(key: str) -> float:
-    """A key's place in its shard, in [0, 1): a hash, the same in every process."""
+    """Hash a key to a position within its shard, the same in every process.
+
+    Parameters
+    ----------
+    key
+        A sample's key.
+
+    Returns
+    -------
+    float
+        The position, in [0, 1).
+    """
     return zlib.crc32(key.encode()) / 2**32
 
 
@@ -155,7 +222,7 @@ def _add(sample: Sample, member: str, found: Member, reader: TarReader, wanted: 
     held = sum(map(len, sample.members.values()))
     if held + found.size > wanted.max_bytes:
         message = (
-            f"the members of a sample that are read must have at most {wanted.max_bytes} bytes "
+            f"the members read of a sample must have at most {wanted.max_bytes} bytes together "
             f"(source.max_bytes). {found.name} has {found.size}."
         )
         sample.reject("member_too_large", message)
@@ -171,7 +238,9 @@ def _chosen(sample: Sample, wanted: Wanted) -> bool:
 
 def _judged(sample: Sample, wanted: Wanted) -> Sample:
     if sample.beside is not None and not all(name in sample.members for name in wanted.members):
-        sample.reject("damaged_shard", f"the shard is broken in or beside this: {sample.beside}")
+        sample.reject(
+            "damaged_shard", f"the shard is damaged in or next to this sample: {sample.beside}"
+        )
     for member in wanted.required:
         if member not in sample.members:
             there = ", ".join(name or "a file without a dot in its name" for name in _few(sample))
@@ -189,7 +258,22 @@ def _few(sample: Sample) -> list[str]:
 
 
 def batches(samples: Iterable[Sample], *, max_bytes: int, max_rows: int) -> Iterator[list[Sample]]:
-    """Samples in lists of bounded size; a larger sample has a list of its own."""
+    """Group samples into lists of bounded size. A sample above the bound is a list of its own.
+
+    Parameters
+    ----------
+    samples
+        The samples.
+    max_bytes
+        Limit of the members' content in a list, in bytes.
+    max_rows
+        Limit of samples in a list.
+
+    Yields
+    ------
+    list[Sample]
+        Consecutive samples, at least one.
+    """
     held: list[Sample] = []
     size = 0
     for sample in samples:

@@ -1,4 +1,4 @@
-"""JSONL and CSV: records of text, with a column for the text of those that cannot be parsed."""
+"""Read JSONL and CSV. A column holds the text of each record that cannot be parsed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,34 @@ from semdedup_spark.sources.formats.json_keys import check_json
 from semdedup_spark.sources.raw_source import RawSource, named_roles
 
 _READERS = {"jsonl": "json", "csv": "csv"}
-# While it is not yet known which names the records use themselves.
+# Name of the column of unparsed text until the records' own names are known.
 _FOR_NOW = "__unreadable"
 
 
 def read_records(
     spark: SparkSession, source: SourceConfig, fingerprint: Callable[[], str]
 ) -> RawSource:
-    """The rows of format jsonl or csv, with the column ``source.unreadable``.
+    """Open files of JSONL or CSV.
 
-    Raises :class:`SourceError` where a record has a column of that name.
+    Parameters
+    ----------
+    spark
+        The session that reads the files.
+    source
+        A source of format jsonl or csv.
+    fingerprint
+        Returns the fingerprint of the files as they are now.
+
+    Returns
+    -------
+    RawSource
+        The columns of the records, and the column ``source.unreadable`` with the text of records
+        that cannot be parsed.
+
+    Notes
+    -----
+    Raises :class:`SourceError` if a record has a column of that name, or if ``source.types`` does
+    not agree with the CSV header.
     """
     unreadable = source.unreadable or ""
     types = source.types or _found_types(spark, source, unreadable)
@@ -52,7 +70,7 @@ def read_records(
 def _reader(spark: SparkSession, source: SourceConfig) -> DataFrameReader:
     reader = spark.read.format(_READERS[source.format or ""])
     if source.format == "csv":
-        # Whether a record is whole must not depend on which of its columns somebody looks at.
+        # With column pruning, a malformed record would pass if only some columns are selected.
         reader = reader.options(header="true", escape='"', columnPruning="false")
         if is_wide(source):  # lines end with more than one byte
             reader = reader.options(multiLine="true", enforceSchema="false")
@@ -64,10 +82,10 @@ def _found_types(spark: SparkSession, source: SourceConfig, unreadable: str) -> 
     fields = [field for field in found.fields if field.name != _FOR_NOW]
     if unreadable.lower() in {field.name.lower() for field in fields}:
         raise SourceError(
-            f"records must have no column {unreadable}: it is for the text of those that cannot "
-            "be parsed. They have one.",
-            hint="set source.options to {columnNameOfCorruptRecord: a name that is no column}; "
-            f"then {unreadable} is a column as any other.",
+            f"records must have no column {unreadable}, because that name is for the text of "
+            "records that cannot be parsed. Got records with such a column.",
+            hint="set source.options to {columnNameOfCorruptRecord: an unused name}; "
+            f"then {unreadable} is an ordinary column.",
         )
     return StructType(fields)
 
@@ -78,13 +96,14 @@ def _columns(spark: SparkSession, source: SourceConfig) -> DataFrame:
 
 
 def _check_header(spark: SparkSession, source: SourceConfig, named: list[str]) -> None:
-    """Refuse ``source.types`` that name other columns than the header: CSV knows only places."""
+    """Refuse ``source.types`` that do not match the header: Spark assigns types by position."""
     if (source.option("header") or "true").lower() != "true":
         return
     header = _columns(spark, source).columns
     if [name.lower() for name in header] != [name.lower() for name in named]:
         raise SourceError(
-            "source.types must name the columns of the CSV header, all of them and in its order. "
+            "source.types must name all columns of the CSV header, in its order. "
             f"Got {', '.join(named)}; the header has {', '.join(header)}.",
-            hint="put source.types in the order of the header; source.columns says what to keep.",
+            hint="list all columns of the header in source.types; use source.columns to choose "
+            "those to keep.",
         )

@@ -1,8 +1,8 @@
-"""Tar shards in the webdataset (img2dataset) layout as a DataFrame, one shard a task.
+"""Read tar shards in the webdataset (img2dataset) layout as a DataFrame.
 
-Spark lists the shards, so that globs and buckets work as everywhere; a worker then opens its shard
-itself and streams it. Spark's own reader of whole files would hold a shard two or three times over
-(JVM, Arrow, Python) and ends at 2 GiB; so a worker holds one batch of samples instead.
+Spark lists the shards, so that globs and buckets work as for other formats. A worker then opens its
+shards itself and streams them, and holds one batch of samples at a time. Spark's own reader of
+whole files would hold a shard two or three times (JVM, Arrow, Python) and is limited to 2 GiB.
 """
 
 from __future__ import annotations
@@ -36,28 +36,72 @@ _SHARDS = "*.{tar,tgz,tbz2,txz,tar.gz,tar.bz2,tar.xz}"
 _JSON = "json"
 _DESCRIBING = ("id", "shard", "key")
 _TEXT_MEMBERS = ("txt", "text", "caption", "json", "cls", "cls2", "class", "index", "id", "url")
-# What a worker hands to Spark at a time.
+# Limits of a batch that a worker hands to Spark.
 _BATCH_BYTES, _BATCH_ROWS = 32 << 20, 1024
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Which members become columns, which of them hold text, and what is made of them."""
+    """How members become columns.
+
+    Attributes
+    ----------
+    wanted
+        The members to read.
+    text
+        Members whose bytes become strings.
+    fields
+        Columns ``json.<field>``, each a field of the member json.
+    roles
+        Which column is the id, the content, and so on.
+    for_id
+        Members from which the id comes.
+    """
 
     wanted: Wanted
     text: frozenset[str]
-    fields: tuple[str, ...]  # of the json: "json.<field>"
+    fields: tuple[str, ...]
     roles: Roles
     for_id: tuple[str, ...]
 
     def of_keys(self, key: str | None) -> _Layout:
-        """The same samples, of which only what makes the id is read."""
+        """Restrict the layout to the members from which the id comes.
+
+        Parameters
+        ----------
+        key
+            The configured ``source.id``, or ``None``.
+
+        Returns
+        -------
+        _Layout
+            A layout for the same samples.
+        """
         wanted = replace(self.wanted, members=self.for_id, required=())
         return replace(self, wanted=wanted, fields=_fields(key))
 
 
 def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
-    """Samples: id (``shard/key``), shard, key, and the members that the configuration names."""
+    """Open tar shards.
+
+    Parameters
+    ----------
+    spark
+        The session that lists the shards and runs the readers.
+    source
+        A source of format webdataset.
+
+    Returns
+    -------
+    RawSource
+        One row for each sample: id (``shard/key``), shard, key, and the members that the
+        configuration names.
+
+    Notes
+    -----
+    Raises :class:`SourceError` if ``source.columns`` names a field of the member json, or if the
+    files belong to a lake table. Reading the first shard may raise an ``OSError``.
+    """
     files = listing(spark, source, pathGlobFilter=_SHARDS)
     names = _checked_names(files)
     empty = empty_files(files, names)
@@ -65,7 +109,7 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
     layout = _layout(source)
     first = files.select("path").first()
     if first is not None:
-        open_stream(first["path"]).close()  # a store that Python cannot open is known now
+        open_stream(first["path"]).close()  # fail now if Python cannot open this file system
     shards = _placed(files)
 
     def samples(
@@ -84,7 +128,7 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
         n_tasks = min(n_shards, -(-n_shards * (end - begin) // END_OF_PLACES) + 1)
         return samples(here, n_tasks, layout, begin, end)
 
-    made_id = layout.roles.id is None  # of the content, so that it has to be read
+    made_id = layout.roles.id is None  # the id is a hash of the content, which must be read
     of_keys = layout.of_keys(source.id)
     keys = None if made_id else samples(shards, n_shards, of_keys, 0, END_OF_PLACES)
     return RawSource(
@@ -114,9 +158,9 @@ def _layout(source: SourceConfig) -> _Layout:
     own = source.columns or ["shard", "key", "txt", _JSON]
     if _fields(*own):
         raise SourceError(
-            f"source.columns must name members, such as {_JSON}, and no field of one; SQL's "
-            f"get_json_object reads those later. Got {own}.",
-            hint=f"put {_JSON} in their place.",
+            f"source.columns must name whole members, such as {_JSON}, and no fields of one. "
+            f"Got {own}.",
+            hint=f"name {_JSON} instead, and read its fields later with SQL's get_json_object.",
         )
     roles = Roles(_id_name(source), content, caption, own=own)
     payload = [name for name in (content, caption) if name is not None]
@@ -159,7 +203,7 @@ def _columns(layout: _Layout) -> list[Column]:
 
 
 def _placed(files: DataFrame) -> DataFrame:
-    """path, __lo, __hi, length: each shard a stretch of the places as long as its share of the
+    """Columns path, __lo, __hi, length. Each shard gets a range of places, in proportion to its
     bytes.
     """
     so_far = F.sum("length").over(Window.orderBy("path").rowsBetween(Window.unboundedPreceding, 0))

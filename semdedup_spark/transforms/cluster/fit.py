@@ -18,7 +18,8 @@ from pyspark.sql import functions as F
 from threadpoolctl import threadpool_limits
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.cluster.lloyd import ArrayData, Clustering, PartialSums, assign
+from semdedup_spark.kernels.cluster.lloyd import ArrayData, Clustering, assign
+from semdedup_spark.kernels.cluster.partial_sums import PartialSums
 from semdedup_spark.kernels.cluster.train import (
     Training,
     apportion,
@@ -40,9 +41,8 @@ from semdedup_spark.transforms.cluster.pack_by_cell import (
 from semdedup_spark.transforms.embed.vector_storage import LISTS, in_storage
 
 MLLIB = "mllib"
-# MLlib's cosine k-means keeps k x k arrays (SPARK-36553): beyond this k it is not asked.
-_LARGEST_MLLIB_K = 2000
-_MLLIB_ROWS_PER_CLUSTER = 32
+# MLlib's cosine k-means keeps k x k arrays (SPARK-36553), so it is not used beyond this k.
+_LARGEST_MLLIB_K, _MLLIB_ROWS_PER_CLUSTER = 2000, 32
 _MLLIB_ITERATIONS = 5
 _MLLIB_PARTITIONS = 8
 _SHARES = 2**20

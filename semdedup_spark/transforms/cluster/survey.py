@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.cluster.cost import USUAL, SizeCurve, survey_sizes
+from semdedup_spark.kernels.cluster.size_curve import USUAL, SizeCurve, survey_sizes
 from semdedup_spark.transforms.arrow import map_batches, to_matrix
 
 

@@ -10,10 +10,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.score.borders import Notices, Probing, may_have_missed
+from semdedup_spark.kernels.score.borders import Probing
+from semdedup_spark.kernels.score.missed_visits import Notices, may_have_missed
 from semdedup_spark.kernels.score.routes import HOME, SECOND
 from semdedup_spark.kernels.score.running_max import NO_NEIGHBOR
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder, UnitScores, score_unit
+from semdedup_spark.kernels.score.unit import UnitScores, score_unit
+from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.transforms.arrow import compute_device, map_groups
 from semdedup_spark.transforms.cluster.centroid_source import CentroidSource, assigner_of

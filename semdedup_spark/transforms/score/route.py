@@ -14,7 +14,8 @@ from pyspark.sql import DataFrame
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.cluster.assign import Assigner, OneLevel
 from semdedup_spark.kernels.cluster.lloyd import Assignment, LabelArray
-from semdedup_spark.kernels.score.borders import Borders, Notices, Prober, Probing, notices_of
+from semdedup_spark.kernels.score.borders import Borders, Prober, Probing
+from semdedup_spark.kernels.score.missed_visits import Notices, notices_of
 from semdedup_spark.kernels.score.routes import Visits, home_units, route
 from semdedup_spark.kernels.score.unit_plan import UnitPlan
 from semdedup_spark.kernels.vectors import (

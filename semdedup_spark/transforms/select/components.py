@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder
+from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.select.components import first_linked
 from semdedup_spark.kernels.vectors import float32_threshold
 from semdedup_spark.transforms.arrow import map_groups

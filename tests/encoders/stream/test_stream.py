@@ -14,8 +14,8 @@ from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload
 from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.encoders.stream.batch_size import BatchSize
 from semdedup_spark.encoders.stream.encoded_batch import encode_payloads
-from semdedup_spark.encoders.stream.payload_cache import Repeats, digest
-from semdedup_spark.encoders.stream.prefetch import ahead
+from semdedup_spark.encoders.stream.payload_cache import OutcomeCache, digest
+from semdedup_spark.encoders.stream.prefetch import prefetch
 from semdedup_spark.encoders.stream.stream import PieceSize, StreamSettings, encode_pieces
 from semdedup_spark.encoders.stream.time_limit import TimeLimit
 
@@ -69,7 +69,7 @@ def stream(encoder, pieces, **settings):
     return list(encode_pieces(encoder, lambda _: iter(pieces), StreamSettings(**settings)))
 
 
-# --- ahead
+# --- prefetch
 
 
 def test_items_are_made_ahead_but_never_more_than_the_depth():
@@ -80,7 +80,7 @@ def test_items_are_made_ahead_but_never_more_than_the_depth():
             made.append(i)
             yield i
 
-    line = ahead(items(), 2)
+    line = prefetch(items(), 2)
     assert next(line) == 0
     assert waits_for(lambda: len(made) >= 4)
     time.sleep(0.05)
@@ -93,18 +93,18 @@ def test_what_goes_wrong_ahead_is_raised_in_its_place():
         yield 1
         raise KeyError("no two")
 
-    line = ahead(items(), 3)
+    line = prefetch(items(), 3)
     assert next(line) == 1
     with pytest.raises(KeyError, match="no two"):
         next(line)
 
 
 def test_the_thread_ends_when_nobody_wants_more():
-    line = ahead(iter(range(10**9)), 1)
+    line = prefetch(iter(range(10**9)), 1)
     next(line)
-    assert threads_named("ahead")
+    assert threads_named("prefetch")
     line.close()
-    assert not threads_named("ahead")
+    assert not threads_named("prefetch")
 
 
 # --- the time limit
@@ -242,7 +242,7 @@ def test_equal_payloads_are_prepared_and_encoded_once(lengths):
 
 
 def test_memory_of_seen_payloads_is_bounded():
-    repeats = Repeats()
+    repeats = OutcomeCache()
     repeats.expect(384)
     first, _ = repeats.outcome("0")
     kept = weakref.ref(repeats)
@@ -304,10 +304,10 @@ def test_pieces_hold_as_many_rows_as_fit_into_memory(lengths):
 
 def test_a_task_leaves_no_thread_behind(lengths):
     stream(lengths, [[b"a"], [b"b"]])
-    assert waits_for(lambda: not threads_named("ahead") and not threads_named("prepare"))
+    assert waits_for(lambda: not threads_named("prefetch") and not threads_named("prepare"))
     begun = encode_pieces(
         lengths, lambda _: iter([[bytes([n])] for n in range(99)]), StreamSettings()
     )
     next(begun)
     begun.close()
-    assert waits_for(lambda: not threads_named("ahead") and not threads_named("prepare"))
+    assert waits_for(lambda: not threads_named("prefetch") and not threads_named("prepare"))

@@ -21,7 +21,8 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import encoder_identity, load_encoder
 from semdedup_spark.encoders.text.hf_text import load_hf_text
 from semdedup_spark.encoders.text.minilm_files import minilm_directory
-from semdedup_spark.encoders.text.model_files import pinned, position_limit
+from semdedup_spark.encoders.text.model_files import pinned
+from semdedup_spark.encoders.text.token_limits import position_limit
 from semdedup_spark.errors import EnvironmentProblem
 from tests.encoders.textmodels import TEXTS, make
 

@@ -3,14 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semdedup_spark.kernels.cluster.cost import (
-    USUAL,
-    SizeCurve,
-    cheapest,
-    forecast,
-    measured_rate,
-    survey_sizes,
-)
+from semdedup_spark.kernels.cluster.cost import cheapest, forecast, measured_rate
+from semdedup_spark.kernels.cluster.size_curve import USUAL, SizeCurve, survey_sizes
 from semdedup_spark.kernels.cluster.train import Training, train
 from semdedup_spark.kernels.vectors import unit_rows
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semdedup_spark.kernels.cluster.lloyd import ArrayData, assign, on_grid, spherical_lloyd
+from semdedup_spark.kernels.cluster.lloyd import ArrayData, assign, spherical_lloyd
+from semdedup_spark.kernels.cluster.partial_sums import on_grid
 from semdedup_spark.kernels.cluster.train import Training, apportion, first_centroids, train
 from semdedup_spark.kernels.vectors import unit_rows
 

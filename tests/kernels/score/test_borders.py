@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from semdedup_spark.kernels.cluster.lloyd import assign
 from semdedup_spark.kernels.score import borders
-from semdedup_spark.kernels.score.borders import Prober, margin, may_have_missed, notices_of
+from semdedup_spark.kernels.score.borders import Prober, margin
+from semdedup_spark.kernels.score.missed_visits import may_have_missed, notices_of
 from semdedup_spark.kernels.score.routes import Visits
 from semdedup_spark.kernels.vectors import unit_rows
 from tests.kernels.score.test_similarity import random_rows
@@ -127,7 +128,7 @@ def test_blocks_and_tables_of_any_size_reach_the_same_borders(monkeypatch, block
     X, centroids = make(1, 60, 4, 8)
     whole = Prober(centroids, eps_max=0.1)(X).visits
     monkeypatch.setattr(borders, "_BLOCK_ENTRIES", blocks)
-    monkeypatch.setattr(borders, "_LARGEST_TABLE", table)
+    monkeypatch.setattr(borders, "LARGEST_FLAT", table)
     parts = Prober(centroids, eps_max=0.1)(X).visits
     np.testing.assert_array_equal(parts.row, whole.row)
     np.testing.assert_array_equal(parts.cluster, whole.cluster)

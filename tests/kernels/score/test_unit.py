@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semdedup_spark.kernels.score.routes import HOME, route
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder, score_unit
+from semdedup_spark.kernels.score.unit import score_unit
+from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.score.unit_plan import plan_units
 from semdedup_spark.kernels.vectors import first_of_equal_rows, hash_rows, unit_rows
 from tests.kernels.score.test_similarity import random_rows

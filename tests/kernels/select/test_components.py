@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from semdedup_spark.kernels.score import sketches
 from semdedup_spark.kernels.score.routes import route
-from semdedup_spark.kernels.score.unit import UnitRowsInOrder
+from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.score.unit_plan import plan_units
 from semdedup_spark.kernels.select import components
 from semdedup_spark.kernels.select.components import first_linked, merge_pairs
@@ -20,7 +20,7 @@ fixture_is_the_same_for_all = settings(suppress_health_check=[HealthCheck.functi
 @pytest.fixture(params=["plain products", "every block is dense", "no block is dense"])
 def ways(request, monkeypatch):
     """Products, or sketches also where they save nothing; small blocks."""
-    monkeypatch.setattr(components, "_PANEL", 3)
+    monkeypatch.setattr(components, "PANEL_ROWS", 3)
     monkeypatch.setattr(sketches, "_BLOCK", 5)
     monkeypatch.setattr(sketches, "_PANEL", 3)
     if request.param != "plain products":

@@ -65,7 +65,7 @@ def test_rows_that_stay_in_any_case_stay_and_cover_others(seed, n, block):
 
 
 def test_many_kept_rows_are_held_in_panels(monkeypatch):
-    monkeypatch.setattr(cover, "_PANEL", 4)
+    monkeypatch.setattr(cover, "PANEL_ROWS", 4)
     angle = np.arange(300) * 0.3  # every row covers the next two, and those one turn later
     X = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     survivor, _ = covered(X, np.zeros(300, bool), [7, 50], 16)

@@ -1,4 +1,4 @@
-"""Shards of any bytes end as rows: in bounded time and memory, without an error."""
+"""Shards of any bytes become rows in bounded time and memory, without an error."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tests.sources.shards import samples_of, tar_bytes
 
 WANTED = Wanted(("jpg", "txt"), required=("jpg", "txt"))
 KEYS = [f"{i:05d}" for i in range(12)]
-# CI plays the first; SEMDEDUP_FUZZ=100000 plays as many by hand.
+# CI runs the first 800. SEMDEDUP_FUZZ=100000 runs that many by hand.
 N_MUTATED = int(os.environ.get("SEMDEDUP_FUZZ", "800"))
 
 
 class Counted(io.BytesIO):
-    """Counts reads, as the time of what waits for an end that never comes."""
+    """Counts reads, to detect a reader that loops without reaching the end."""
 
     n_reads = 0
 
@@ -105,7 +105,7 @@ def test_records_that_lie_cost_their_own_sample_at_most(records, shard):
 
 @pytest.mark.parametrize("broken", range(0, 48, 2))
 def test_a_broken_header_costs_its_own_sample_and_no_other(broken):
-    """Of each of 24 files, two blocks each."""
+    """``broken``: the header block of each of 24 files, which have two blocks each."""
     shard = bytearray(whole_shards()["ustar"])
     shard[broken * BLOCK + 148] ^= 0x7F
     samples = read(bytes(shard))
@@ -165,7 +165,7 @@ def test_little_that_unpacks_to_very_much_is_stopped(compress):
 def test_xz_that_asks_for_more_memory_than_there_should_be_is_damage():
     lavish = {"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 24}
     header = bytearray(lzma.compress(b"a", filters=[lavish]))
-    header[16] = 40  # the largest dictionary there is, 4 GiB
+    header[16] = 40  # the largest dictionary of the format, 4 GiB
     header[20:24] = zlib.crc32(header[12:20]).to_bytes(4, "little")
     unpacked = Unpacked(io.BytesIO(header))
     assert unpacked.read(1) == b""

@@ -1,4 +1,4 @@
-"""What stands in CSV files is read as it is, or refused with what to set."""
+"""CSV content is read unchanged, or refused with the setting to choose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.sources.sourcefiles import opened
 
 
 def read(spark, tmp_path, *files, **settings):
-    """(id, payload, reason) of the rows of files with these bytes."""
+    """Rows (id, payload, reason) of a source of files with these contents."""
     for i, content in enumerate(files):
         in_bytes = content.encode() if isinstance(content, str) else content
         (tmp_path / f"{i}.csv").write_bytes(in_bytes)
@@ -36,7 +36,9 @@ def test_a_line_break_in_quotes_is_read_or_refused_and_never_cuts_a_text(spark, 
 
 def test_a_quote_without_another_takes_no_rows_with_it(spark, tmp_path):
     text = 'id,text\n1,"open\n2,b\n'
-    assert "0.csv one has no other" in refusal(spark, tmp_path, text, options={"multiLine": "true"})
+    assert "0.csv has an unclosed quote" in refusal(
+        spark, tmp_path, text, options={"multiLine": "true"}
+    )
     found = read(spark, tmp_path, text, options={"quote": ""})
     assert found == {("1", '"open', None), ("2", "b", None)}
 

@@ -1,4 +1,4 @@
-"""Files of vectors go with files that lie beside them by what their names differ in."""
+"""Files of vectors are paired with files of metadata by the parts in which names differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No value of a JSON record is lost for how its key is written, or for what stands before it."""
+"""No JSON value is lost because of the case of its key, or because a record precedes it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from tests.sources.sourcefiles import opened
         ("id string", '{"id": "a", "te', set()),  # goes to quarantine as it is
     ],
 )
+@pytest.mark.usefixtures("spark")  # its parser of types asks the JVM
 def test_keys_that_differ_in_case_are_found_at_every_depth(types, text, lost):
     columns = _parse_datatype_string(types)
     assert lost_in(text, known_keys(columns)) == lost
@@ -56,7 +57,7 @@ def test_names_in_texts_and_at_other_places_are_no_keys_that_differ(spark, tmp_p
     (tmp_path / "a.jsonl").write_text(json.dumps(row))
     (found,) = opened(spark, format="jsonl", path=str(tmp_path)).rows.collect()
     assert found["payload"] == row["text"]
-    row["a"] = {"lang": 1}  # elsewhere it is a key as it should be
+    row["a"] = {"lang": 1}  # at another place this key is right
     text = (tmp_path / "a.jsonl").read_text() + "\n" + json.dumps(row)
     assert "a.lang beside Lang" in refused(spark, tmp_path, text)
 

@@ -1,4 +1,4 @@
-"""Files of a table are not read as rows as they are: deleted ones would come back."""
+"""Data files of a lake table are refused, because they still hold deleted rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.sources.sourcefiles import opened
 
 @pytest.fixture(scope="module")
 def lake(spark, tmp_path_factory):
-    """A folder with a Delta table ``t`` whose six rows were all deleted, in two partitions."""
+    """A folder with a Delta table ``t`` of two partitions whose six rows were all deleted."""
     place = tmp_path_factory.mktemp("lake")
     rows = spark.range(6).selectExpr("cast(id AS string) id", "'x' text", "id % 2 k").coalesce(1)
     rows.write.partitionBy("k").format("delta").save(f"{place}/t")
@@ -34,9 +34,9 @@ def lake(spark, tmp_path_factory):
 )
 def test_a_delta_table_is_not_read_as_files(spark, lake, form, below, options):
     kind = "images" if form == "files" else "text"
-    with pytest.raises(SourceError, match=rf"{lake}/t is a table of Delta") as caught:
+    with pytest.raises(SourceError, match=rf"of the Delta table {lake}/t, ") as caught:
         opened(spark, kind=kind, format=form, path=f"{lake}/{below}", options=options)
-    assert "source.format: delta" in caught.value.hint
+    assert "source.format to delta" in caught.value.hint
 
 
 def test_a_catalog_table_of_files_that_are_a_delta_tables_is_refused_and_a_view_on_it_is_not(
@@ -69,7 +69,7 @@ def test_the_folders_above_tell_of_which_table_a_file_is(tmp_path, sign, kind, f
         (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / name).write_text("x")
     file = (tmp_path / folder / "data/day=1/a.parquet").as_uri()
-    with pytest.raises(SourceError, match=f"is a table of {kind}"):
+    with pytest.raises(SourceError, match=f"files of the {kind} table"):
         refuse_files_of_tables(None, [file], "source.path")
     beside = tmp_path / "beside.parquet"
     refuse_files_of_tables(None, [beside.as_uri()], "source.path")

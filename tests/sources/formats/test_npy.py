@@ -1,4 +1,4 @@
-"""Matrices in .npy files become rows without being read whole, in any float type and layout."""
+"""Matrices of any float type and layout become rows, without being read as a whole."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def npy(spark, path, **settings):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The rows of X in three files of different types, ids and a table for each of them."""
+    """The rows of X in three files of different types, each with a file of ids and a table."""
     root = tmp_path_factory.mktemp("npy")
     for name in ("emb", "ids", "tables"):
         (root / name).mkdir()
@@ -131,7 +131,7 @@ def test_a_file_beside_that_has_another_number_or_other_rows_is_refused(spark, t
     where = {"metadata": str(tmp_path / "ids")}
     with pytest.raises(SourceError, match=r"Got 2 files, ids_10\.npy, ids_2\.npy, for 2 files"):
         npy(spark, tmp_path / "emb", **where)
-    for number, n in ((0, 31), (1, 29)):  # together as many as there are vectors
+    for number, n in ((0, 31), (1, 29)):  # in total as many as there are vectors
         np.save(tmp_path / "ids" / f"ids_{number:03d}.npy", np.arange(n))
     for number in (2, 10):
         (tmp_path / "ids" / f"ids_{number}.npy").unlink()

@@ -1,4 +1,4 @@
-"""A shard gives every sample once, or says why not; what is broken is never taken for the end."""
+"""A shard yields every sample once or a reason, and damage is never taken for the end."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_cut_shard_gives_what_is_whole_and_says_that_it_was_cut(mode, share):
 
 def test_a_shard_cut_between_two_files_keeps_its_samples_and_says_so():
     whole = tar_bytes(samples_of(2, of=("jpg",)))
-    samples = read(whole[: 2 * 1024])  # a header and a block for each
+    samples = read(whole[: 2 * 1024])  # each has a header and one block of content
     assert good(samples) == ["00000", "00001"]
     assert reasons(samples) == [(None, "damaged_shard")]
     assert "end marker" in samples[-1].message
@@ -102,7 +102,7 @@ def test_a_header_broken_in_the_middle_is_not_taken_for_the_end():
     whole[2 * 1024 + 148 : 2 * 1024 + 156] = b"\xff" * 8  # the checksum of the third
     samples = read(bytes(whole))
     assert good(samples) == ["00000"]
-    # None of these has the members txt and json, which may be what is missing.
+    # These samples lack txt and json, which the damage may have taken.
     beside = [("00001", "damaged_shard"), ("00003", "damaged_shard")]
     assert reasons(samples) == [*beside, (None, "damaged_shard")]
 

@@ -12,7 +12,7 @@ import pytest
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.sources.candidate_rows import open_source
+from semdedup_spark.sources.open_source import open_source
 from semdedup_spark.transforms.score.rank_key import (
     check_rank_by,
     rank_key_type,
@@ -48,7 +48,7 @@ VALUES = {
     "timestamp_ntz": [datetime(1970, 1, 1), None, datetime(1900, 1, 1), datetime(2026, 1, 1, 1)],
 }
 NAMES = [f"c{i}" for i in range(len(VALUES))]
-N = max(map(len, VALUES.values()))
+N = max(len(values) for values in VALUES.values())
 ENDINGS = ["", "DESC", "NULLS LAST", "ASC NULLS FIRST", "DESC NULLS FIRST", "DESC NULLS LAST"]
 
 

@@ -30,7 +30,8 @@ from semdedup_spark.pipeline.stages.embed.id_contest import (
 from semdedup_spark.pipeline.stages.embed.quarantine import quarantine_rows
 from semdedup_spark.pipeline.stages.embed.source_guards import check_not_empty, place_of_source
 from semdedup_spark.pipeline.stages.given_centroids import check_encoder
-from semdedup_spark.sources.candidate_rows import SourceRows, open_source
+from semdedup_spark.sources.open_source import open_source
+from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.embed.embed_rows import READY_MADE

@@ -11,8 +11,8 @@ from semdedup_spark import schema as s
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.source_changes import Compared
-from semdedup_spark.sources.candidate_rows import SourceRows
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
+from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.marks import RowHistory, StageMark, WriteProgress
 from semdedup_spark.transforms.embed.embed_rows import embed_rows
 from semdedup_spark.transforms.embed.vector_storage import LISTS

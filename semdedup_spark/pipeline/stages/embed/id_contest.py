@@ -13,7 +13,6 @@ from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.embed_commits import MOST_BROADCAST
 from semdedup_spark.pipeline.stages.embed.embed_work import Embedded, Work, mark_of
-from semdedup_spark.sources.candidate_rows import Twins
 from semdedup_spark.sources.duplicate_ids import (
     COPY,
     FRESH,
@@ -24,6 +23,7 @@ from semdedup_spark.sources.duplicate_ids import (
     contested,
 )
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
+from semdedup_spark.sources.source_rows import Twins
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import append_rows
 from semdedup_spark.tables.marks import WriteProgress

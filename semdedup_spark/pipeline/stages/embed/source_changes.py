@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.config import fingerprint
 from semdedup_spark.rank_by import BUILT_IN
-from semdedup_spark.sources.candidate_rows import SourceRows, hash_of_columns
+from semdedup_spark.sources.candidate_rows import hash_of_columns
+from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.marks import RowHistory
 from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.score.rank_key import order_hash

@@ -14,7 +14,7 @@ from semdedup_spark.errors import OtherSourceError, SourceError
 from semdedup_spark.masking import identifying
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.source_changes import Compared, compared_rows
-from semdedup_spark.sources.candidate_rows import SourceRows
+from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _REASONS = 5
