@@ -1,4 +1,4 @@
-"""What ``tune`` and ``explain`` print on a terminal."""
+"""The results of ``tune`` and ``explain``, printed on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ _MOST_CHARACTERS = 200
 
 
 def print_tuning(console: Console, tuning: Tuning) -> None:
-    """Kept fractions by eps, eps by kept fractions, and what to know about both."""
+    """Print the fraction kept at each eps, the eps for each wanted fraction, and notes on both.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    tuning
+        What to print.
+    """
     copies = 100 * tuning.copies / max(tuning.rows, 1)
     print_line(
         console,
@@ -96,7 +104,15 @@ def _percent(share: float) -> str:
 
 
 def print_explanation(console: Console, told: Explanation) -> None:
-    """What became of the row, why, and what would change it."""
+    """Print what became of a row, why, and what would change it.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    told
+        What to print.
+    """
     at = "" if told.eps is None else f" at eps {told.eps:.6g}"
     of = f" in selection {told.selection}" if told.selection else ""
     fate = "scored; nothing was selected yet" if told.fate == "scored" else told.fate
@@ -186,7 +202,7 @@ def _content(console: Console, told: Explanation, row_id: object) -> None:
 
 
 def _other_content(console: Console, told: Explanation, row_id: object) -> None:
-    """Of a neighbor or survivor."""
+    """Print the content of a neighbor or survivor."""
     others = told.contents if told.reference_contents is None else told.reference_contents
     _print_content(console, others.get(str(row_id), ""))
 
