@@ -1,4 +1,4 @@
-"""A job's events as records of the logger ``semdedup_spark``, which can be written as lines of JSON."""
+"""A job's events as records of the logger ``semdedup_spark``, and these as lines of JSON."""
 
 from __future__ import annotations
 

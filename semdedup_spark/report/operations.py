@@ -28,11 +28,11 @@ def print_status(console: Console, status: Status) -> None:
     print_line(console, f"output {inline(status.output)}")
     holder = status.holder
     if holder is None:
-        console.print("no run works on it")
+        console.print("no run is working on it")
     else:
         print_line(
             console,
-            f"run {inline(holder.run_id)} works on it: process {holder.holder.pid} on "
+            f"run {inline(holder.run_id)} is working on it: process {holder.holder.pid} on "
             f"{inline(holder.holder.host)}, last heard of {holder.heard:%Y-%m-%d %H:%M:%S} UTC",
         )
     if not status.stages:
