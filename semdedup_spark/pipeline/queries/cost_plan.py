@@ -22,7 +22,11 @@ from semdedup_spark.kernels.score.unit_plan import plan_units
 from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.pipeline.stages.cluster import dimension_of, require_centroids
 from semdedup_spark.pipeline.stages.cluster_cost import expected_cost, forecast_of
-from semdedup_spark.pipeline.stages.compare_settings import clusters, probing_of, survey_sample
+from semdedup_spark.pipeline.stages.compare_settings import (
+    estimated_clusters,
+    probing_of,
+    survey_sample,
+)
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.cluster.centroid_source import CentroidSource
@@ -76,7 +80,8 @@ def run_plan(job: Job) -> Plan:
     if job.ledger.last("cluster") is None:
         return _before_clustering(expected, job.config.cluster, "run `semdedup cluster` first")
     require_centroids(job)
-    source, sizes = clusters(read_table(job.spark, job.root, s.CENTROIDS), n)
+    clusters = estimated_clusters(read_table(job.spark, job.root, s.CENTROIDS), n)
+    source, sizes = clusters.source, clusters.sizes
     ways = _ways(job.config.score, job.config.select.eps)
     sample = survey_sample(embeddings, n, source)
     survey = survey_borders(sample, source, [probing_of(way) for way in ways])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from pyspark.sql import DataFrame, SparkSession
@@ -9,7 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 from semdedup_spark.config import ProbeBudget, ScoreConfig
 from semdedup_spark.kernels.score.borders import Probing
 from semdedup_spark.tables.centroid_files import readable_files
-from semdedup_spark.transforms.cluster.centroid_rows import Centroids, collect_centroids
+from semdedup_spark.transforms.cluster.centroid_rows import (
+    Centroids,
+    collect_centroids,
+    rows_in_clusters,
+)
 from semdedup_spark.transforms.cluster.centroid_source import CentroidsInClosure, CentroidSource
 from semdedup_spark.transforms.cluster.fit import sample_rows
 
@@ -23,12 +29,64 @@ _SURVEY_SEED = 7
 _LARGEST_CLOSURE = 16 * 2**20
 
 
-def clusters(centroids: DataFrame, n: int) -> tuple[CentroidSource, npt.NDArray[np.float64]]:
-    """(where workers find the k centroids, (k,) their sizes among n rows, estimated from the
-    training sample).
+@dataclass(frozen=True)
+class Clusters:
+    """What a plan needs to know of the clusters.
+
+    Attributes
+    ----------
+    source
+        Where tasks find the (k, d) centroids.
+    sizes
+        (k,) float64. Rows in each cluster, possibly estimated.
+    """
+
+    source: CentroidSource
+    sizes: npt.NDArray[np.float64]
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        return self.source.dimension
+
+
+def estimated_clusters(centroids: DataFrame, n: int) -> Clusters:
+    """Estimate the sizes of clusters from the training sample.
+
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+    n
+        Number of rows in all clusters.
+
+    Returns
+    -------
+    Clusters
+        The centroids and the sizes.
     """
     held = collect_centroids(centroids)
-    return _shipped(centroids, held), held.sample_rows * n / max(held.sample_rows.sum(), 1)
+    sizes = held.sample_rows * n / max(held.sample_rows.sum(), 1)
+    return Clusters(_shipped(centroids, held), sizes)
+
+
+def counted_clusters(centroids: DataFrame, scores: DataFrame) -> Clusters:
+    """Count the rows of each cluster. Runs one Spark job.
+
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+    scores
+        Rows with their cluster_id.
+
+    Returns
+    -------
+    Clusters
+        The centroids and the sizes.
+    """
+    source = shipped(centroids)
+    return Clusters(source, rows_in_clusters(scores, source.n_clusters))
 
 
 def shipped(centroids: DataFrame) -> CentroidSource:

@@ -20,8 +20,14 @@ from semdedup_spark.pipeline.stage_runner import (
 )
 from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.cluster_cost import cost_drift
-from semdedup_spark.pipeline.stages.compare import observed, plan_routing, scored
-from semdedup_spark.pipeline.stages.compare_settings import probing_of, shipped
+from semdedup_spark.pipeline.stages.compare import observed, scored
+from semdedup_spark.pipeline.stages.compare_plan import plan
+from semdedup_spark.pipeline.stages.compare_settings import (
+    counted_clusters,
+    estimated_clusters,
+    probing_of,
+    shipped,
+)
 from semdedup_spark.pipeline.stages.embed.embed import reference_settings, require_embed
 from semdedup_spark.pipeline.stages.embed.source_changes import batches_input, rank_identity
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_scores
@@ -30,8 +36,6 @@ from semdedup_spark.pipeline.stages.score_changes import (
     Changes,
     find_changes,
     near_targets,
-    plan_against,
-    plan_changes,
 )
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import (
@@ -49,6 +53,7 @@ from semdedup_spark.transforms.cluster.centroid_rows import (
     size_statistics,
 )
 from semdedup_spark.transforms.embed.vector_storage import in_storage, storage_of
+from semdedup_spark.transforms.score.comparison import AgainstReference, Everyone, Targets
 from semdedup_spark.transforms.score.packed_rows import TARGET
 from semdedup_spark.transforms.score.rank_key import check_rank_by
 from semdedup_spark.transforms.select.threshold import certified_shares
@@ -174,10 +179,11 @@ def _known_scores(job: Job, tables: _Tables, mark: CommitMark) -> TableState | N
 
 
 def _score_all(job: Job, tables: _Tables, mark: CommitMark) -> tuple[Commit, dict[str, int]]:
-    routing = plan_routing(tables.embeddings, tables.centroids, job.config.score, tables.n)
-    scores, totals = scored(job, tables.embeddings, routing)
+    scope, clusters = Everyone(tables.n), estimated_clusters(tables.centroids, tables.n)
+    comparison, carrier = plan(tables.embeddings, clusters, job.config.score, scope)
+    scores, totals = scored(job, tables.embeddings, comparison, scope, carrier)
     commit = replace_table(scores, job.root, s.SCORES, mark)
-    return commit, {"units": routing.n_units, **observed(job, totals)}
+    return commit, {"units": carrier.n_units, **observed(job, totals)}
 
 
 def _score_changes(
@@ -191,10 +197,12 @@ def _score_changes(
     n_targets = changes.n_targets(tables.n)
     counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
     if n_targets:
-        routing = plan_changes(rows, tables.centroids, old, job.config.score, n_targets)
-        near = near_targets(rows, old, routing, changes.n_before + changes.n_gone)
-        scores, totals = scored(job, near, routing)
-        counts |= {"units": routing.n_units}
+        scope, clusters = Targets(n_targets), counted_clusters(tables.centroids, old)
+        comparison, carrier = plan(rows, clusters, job.config.score, scope)
+        n_scores = changes.n_before + changes.n_gone
+        near = near_targets(rows, old, comparison, carrier, n_scores)
+        scores, totals = scored(job, near, comparison, scope, carrier)
+        counts |= {"units": carrier.n_units}
     commit = _store(job, scores, changes, old, mark)
     return commit, {"units": 0, **counts, **(observed(job, totals) if totals else {})}
 
@@ -223,14 +231,15 @@ def _score_against(
     rest = others.withColumn(s.BATCH, F.lit(-1)).withColumn(TARGET, F.lit(False))
     rest = in_storage(rest.select(*columns, TARGET), storage_of(targets))
     rows = targets.unionByName(rest)
-    n_targets = changes.n_targets(tables.n)
-    routing = plan_against(rows, tables.centroids, job.config.score, n_targets, others.count())
-    scores, totals = scored(job, rows, routing)
+    scope = AgainstReference(changes.n_targets(tables.n))
+    clusters = estimated_clusters(tables.centroids, others.count())
+    comparison, carrier = plan(rows, clusters, job.config.score, scope)
+    scores, totals = scored(job, rows, comparison, scope, carrier)
     if old is None:
         commit = replace_table(scores, job.root, s.SCORES, mark)
     else:
         commit = _store(job, scores, changes, old, mark)
-    counts = {"units": routing.n_units, "gone": changes.n_gone}
+    counts = {"units": carrier.n_units, "gone": changes.n_gone}
     return commit, {**counts, **observed(job, totals)}
 
 

@@ -14,19 +14,19 @@ from semdedup_spark.kernels.vectors import float32_threshold
 from semdedup_spark.transforms.arrow import map_groups
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.score.packed_rows import ROLE, TILE, UNIT, VECTOR, unpack_unit
-from semdedup_spark.transforms.score.route import Routing, rank_order
+from semdedup_spark.transforms.score.route import rank_order
 
 OTHER = "other"
 COMPONENT = "component"
 _LEAST = "least"
 
 
-def link_units(packed: DataFrame, routing: Routing, eps: float) -> DataFrame:
+def link_units(packed: DataFrame, dimension: int, n_tasks: int, eps: float) -> DataFrame:
     """Packed rows (see :mod:`~transforms.score.packed_rows`) to edges (id, other): of each unit
     a star for each component of its pairs above ``1 - eps``; fewer edges than rows that visit.
     """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
-    dimension, above = routing.centroids.dimension, float32_threshold(1.0 - eps)
+    above = float32_threshold(1.0 - eps)
 
     def link(table: pa.Table) -> pa.Table:
         unit = unpack_unit(table, dimension)
@@ -45,7 +45,7 @@ def link_units(packed: DataFrame, routing: Routing, eps: float) -> DataFrame:
             {s.ID: ids.take(pa.array(linked)), OTHER: ids.take(pa.array(first[linked]))}
         )
 
-    units = packed.repartition(routing.n_tasks, UNIT)
+    units = packed.repartition(n_tasks, UNIT)
     return map_groups(units, UNIT, link, f"{s.ID} {id_type}, {OTHER} {id_type}")
 
 
