@@ -9,7 +9,7 @@ from semdedup_spark.kernels.cluster.cost import Forecast, cheapest, forecast
 from semdedup_spark.kernels.cluster.size_curve import USUAL, SizeCurve
 from semdedup_spark.pipeline.stage_runner import Job
 from semdedup_spark.transforms.cluster.centroid_rows import Sizes
-from semdedup_spark.transforms.cluster.fit import sample_rows
+from semdedup_spark.transforms.cluster.sample import sample_rows
 from semdedup_spark.transforms.cluster.survey import survey_clusters
 
 # Rows sampled to estimate cluster imbalance.

@@ -17,11 +17,12 @@ from semdedup_spark.transforms.cluster.centroid_rows import (
     rows_in_clusters,
 )
 from semdedup_spark.transforms.cluster.centroid_source import CentroidsInClosure, CentroidSource
-from semdedup_spark.transforms.cluster.fit import sample_rows
+from semdedup_spark.transforms.cluster.sample import sample_rows
 
 _UNITS_IN_TASK = 8
 _USUAL_TASKS = 200
-_SURVEY_ROWS = 20_000
+# Rows sampled to estimate the visits, and most products of them with centroids.
+_VISIT_SAMPLE_ROWS = 20_000
 _SURVEY_PRODUCTS = 4 * 10**8
 _SURVEY_SEED = 7
 # Beyond so many bytes centroids are read by the workers, once each, rather than sent to every
@@ -107,7 +108,7 @@ def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
 
 def survey_sample(embeddings: DataFrame, n: int, centroids: CentroidSource) -> DataFrame:
     """Some thousand rows, fewer where there are many clusters to compare each with."""
-    wanted = min(_SURVEY_ROWS, _SURVEY_PRODUCTS // centroids.n_clusters)
+    wanted = min(_VISIT_SAMPLE_ROWS, _SURVEY_PRODUCTS // centroids.n_clusters)
     return sample_rows(embeddings, min(1.0, wanted / n), _SURVEY_SEED)
 
 

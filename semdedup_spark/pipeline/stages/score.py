@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ReconciliationError, SourceError, StageOrderError
 from semdedup_spark.pipeline.identity import result_key
+from semdedup_spark.pipeline.observed import Observed
 from semdedup_spark.pipeline.stage_runner import (
     Job,
     StageResult,
@@ -20,7 +21,7 @@ from semdedup_spark.pipeline.stage_runner import (
 )
 from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.cluster_cost import cost_drift
-from semdedup_spark.pipeline.stages.compare import observed, scored
+from semdedup_spark.pipeline.stages.compare import scored
 from semdedup_spark.pipeline.stages.compare_plan import plan
 from semdedup_spark.pipeline.stages.compare_settings import (
     counted_clusters,
@@ -181,9 +182,9 @@ def _known_scores(job: Job, tables: _Tables, mark: CommitMark) -> TableState | N
 def _score_all(job: Job, tables: _Tables, mark: CommitMark) -> tuple[Commit, dict[str, int]]:
     scope, clusters = Everyone(tables.n), estimated_clusters(tables.centroids, tables.n)
     comparison, carrier = plan(tables.embeddings, clusters, job.config.score, scope)
-    scores, totals = scored(job, tables.embeddings, comparison, scope, carrier)
-    commit = replace_table(scores, job.root, s.SCORES, mark)
-    return commit, {"units": carrier.n_units, **observed(job, totals)}
+    found = scored(job, tables.embeddings, comparison, scope, carrier)
+    commit = replace_table(found.rows, job.root, s.SCORES, mark)
+    return commit, {"units": carrier.n_units, **found.counts()}
 
 
 def _score_changes(
@@ -195,16 +196,16 @@ def _score_changes(
         return _score_all(job, tables, mark)
     rows = changes.with_target(tables.embeddings)
     n_targets = changes.n_targets(tables.n)
-    counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
+    counts, found = {"targets": n_targets, "gone": changes.n_gone}, Observed(old.limit(0), None)
     if n_targets:
         scope, clusters = Targets(n_targets), counted_clusters(tables.centroids, old)
         comparison, carrier = plan(rows, clusters, job.config.score, scope)
         n_scores = changes.n_before + changes.n_gone
         near = near_targets(rows, old, comparison, carrier, n_scores)
-        scores, totals = scored(job, near, comparison, scope, carrier)
+        found = scored(job, near, comparison, scope, carrier)
         counts |= {"units": carrier.n_units}
-    commit = _store(job, scores, changes, old, mark)
-    return commit, {"units": 0, **counts, **(observed(job, totals) if totals else {})}
+    commit = _store(job, found.rows, changes, old, mark)
+    return commit, {"units": 0, **counts, **found.counts()}
 
 
 def _score_against(
@@ -217,8 +218,8 @@ def _score_against(
     if known is not None:
         old = read_table(job.spark, job.root, s.SCORES, known.version)
         since = known.mark.batch
-        found = find_changes(tables.embeddings, old, since, among_themselves=False)
-        changes, old = (_ALL_NEW, None) if found is None else (found, old)
+        since_then = find_changes(tables.embeddings, old, since, among_themselves=False)
+        changes, old = (_ALL_NEW, None) if since_then is None else (since_then, old)
     columns = [s.ID, s.EMBEDDING, s.BATCH]
     own, theirs = tables.embeddings.schema[s.ID], others.schema[s.ID]
     if own.dataType != theirs.dataType:
@@ -234,13 +235,13 @@ def _score_against(
     scope = AgainstReference(changes.n_targets(tables.n))
     clusters = estimated_clusters(tables.centroids, others.count())
     comparison, carrier = plan(rows, clusters, job.config.score, scope)
-    scores, totals = scored(job, rows, comparison, scope, carrier)
+    found = scored(job, rows, comparison, scope, carrier)
     if old is None:
-        commit = replace_table(scores, job.root, s.SCORES, mark)
+        commit = replace_table(found.rows, job.root, s.SCORES, mark)
     else:
-        commit = _store(job, scores, changes, old, mark)
+        commit = _store(job, found.rows, changes, old, mark)
     counts = {"units": carrier.n_units, "gone": changes.n_gone}
-    return commit, {**counts, **observed(job, totals)}
+    return commit, {**counts, **found.counts()}
 
 
 def _store(

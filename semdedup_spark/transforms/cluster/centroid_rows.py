@@ -17,6 +17,7 @@ from semdedup_spark.kernels.cluster.lloyd import Clustering, LabelArray
 from semdedup_spark.kernels.vectors import FloatArray, pack, paired_similarity, unpack
 from semdedup_spark.transforms.arrow import map_batches, to_lists, to_matrix
 from semdedup_spark.transforms.cluster.centroid_source import CentroidSource
+from semdedup_spark.transforms.courier import collect_parcels, map_to_parcels, to_parcel
 
 _PACK_ROWS = 4096
 _CHECKED_ROWS = 256
@@ -143,44 +144,52 @@ def size_statistics(centroids: DataFrame, clusters: DataFrame) -> Sizes:
 
 
 def collect_centroids(centroids: DataFrame) -> Centroids:
-    """The table as arrays in the driver, k x d numbers; ids must be 0 to k - 1."""
+    """Bring the centroids to the driver, k x d numbers. Runs one Spark job.
 
-    def emit(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+
+    Returns
+    -------
+    Centroids
+        The table as arrays.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or the cluster ids are not 0 to k - 1.
+    """
+
+    def emit(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
         for batch in batches:
             for start in range(0, batch.num_rows, _PACK_ROWS):
                 yield _packed(batch.slice(start, _PACK_ROWS))
 
     columns = centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS, s.CELL_ID)
-    schema = "ids binary, vectors binary, counts binary, cells binary, dimension int"
-    rows = map_batches(columns, emit, schema).collect()  # k x d numbers, 4,096 clusters a row
-    if not rows:
+    parts = collect_parcels(map_to_parcels(columns, emit))
+    if not parts:
         raise ValueError("centroids must have at least one row.")
-    ids = np.concatenate([np.frombuffer(row["ids"], "<i4") for row in rows])
+    ids = np.concatenate([part["ids"] for part in parts])
     order = np.argsort(ids)
     if not np.array_equal(ids[order], np.arange(len(ids))):
         raise ValueError(
             f"cluster ids must be 0 to {len(ids) - 1}. Got {ids[order].tolist()[:10]}."
         )
-    X = np.concatenate([unpack(bytes(row["vectors"]), row["dimension"]) for row in rows])
-    counts = np.concatenate([np.frombuffer(row["counts"], "<i8") for row in rows])
-    cells = np.concatenate([np.frombuffer(row["cells"], "<i4") for row in rows])
+    X, counts, cells = (
+        np.concatenate([part[name] for part in parts]) for name in ("X", "counts", "cells")
+    )
     has_cells = bool((cells >= 0).all())
     return Centroids(X[order], counts[order], cells[order] if has_cells else None)
 
 
-def _packed(batch: pa.RecordBatch) -> pa.RecordBatch:
-    X = to_matrix(batch.column(1))
-    ids = batch.column(0).to_numpy(zero_copy_only=False).astype("<i4")
-    counts = batch.column(2).to_numpy(zero_copy_only=False).astype("<i8")
-    cells = batch.column(3).fill_null(-1).to_numpy(zero_copy_only=False).astype("<i4")
-    return pa.RecordBatch.from_pydict(
-        {
-            "ids": pa.array([ids.tobytes()], pa.binary()),
-            "vectors": pa.array([pack(X)], pa.binary()),
-            "counts": pa.array([counts.tobytes()], pa.binary()),
-            "cells": pa.array([cells.tobytes()], pa.binary()),
-            "dimension": pa.array([X.shape[1]], pa.int32()),
-        }
+def _packed(batch: pa.RecordBatch) -> bytes:
+    return to_parcel(
+        ids=batch.column(0).to_numpy(zero_copy_only=False).astype(np.int32),
+        X=to_matrix(batch.column(1)),
+        counts=batch.column(2).to_numpy(zero_copy_only=False).astype(np.int64),
+        cells=batch.column(3).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32),
     )
 
 

@@ -16,9 +16,10 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.stream.encoded_batch import EncodedBatch, check_vectors, spread
 from semdedup_spark.encoders.stream.stream import PieceSize, encode_pieces
 from semdedup_spark.kernels.vectors import IndexArray
-from semdedup_spark.transforms.arrow import begin_task, to_numbers
+from semdedup_spark.transforms.arrow import to_numbers
 from semdedup_spark.transforms.embed.vector_storage import LISTS, to_column
-from semdedup_spark.transforms.worker import WorkerSettings, worker_encoder
+from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings, worker_encoder
+from semdedup_spark.transforms.worker import begin_task
 
 READY_MADE = "none"
 REPEATED = "repeated"

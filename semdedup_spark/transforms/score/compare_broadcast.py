@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.transforms.arrow import map_batches
+from semdedup_spark.transforms.courier import collect_bytes, map_to_parcels
 from semdedup_spark.transforms.score.compare_units import UnitComparer, partial_schema
 from semdedup_spark.transforms.score.comparison import (
     AgainstReference,
@@ -35,7 +36,6 @@ _MOST_BYTES = 32 * 2**20
 _PLACE_BYTES = 128
 # One task compares all of them with each other: seconds of one core.
 _MOST_TARGETS = 20_000
-_STREAM = "stream"
 
 
 def can_be_sent(n_places: int, n_targets: int, dimension: int, unit_rows: int) -> bool:
@@ -65,12 +65,11 @@ def collect_targets(targets: DataFrame, comparison: Comparison, scope: Scope) ->
         The targets, packed for a single unit.
     """
 
-    def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for stream in packed_streams(batches, comparison, scope):
-            yield pa.RecordBatch.from_pydict({_STREAM: pa.array([stream], pa.binary())})
+    def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+        yield from packed_streams(batches, comparison, scope)
 
-    streams = map_batches(ranked_rows(targets, comparison), pack, f"{_STREAM} binary").collect()
-    return PackedTargets(tuple(bytes(row[0]) for row in streams))
+    streams = collect_bytes(map_to_parcels(ranked_rows(targets, comparison), pack))
+    return PackedTargets(tuple(streams))
 
 
 def packed_streams(

@@ -16,7 +16,7 @@ from semdedup_spark.kernels.score.running_max import NO_NEIGHBOR
 from semdedup_spark.kernels.score.unit import UnitScores, score_unit
 from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.vectors import FloatArray
-from semdedup_spark.transforms.arrow import compute_device, map_groups
+from semdedup_spark.transforms.arrow import map_groups
 from semdedup_spark.transforms.cluster.centroid_source import assigner_of
 from semdedup_spark.transforms.score.comparison import (
     AgainstReference,
@@ -40,6 +40,7 @@ from semdedup_spark.transforms.score.packed_rows import (
 )
 from semdedup_spark.transforms.score.rank_key import rank_key_type
 from semdedup_spark.transforms.score.route import rank_order
+from semdedup_spark.transforms.worker import compute_device
 
 COMPARISONS = "comparisons"
 PROBES = "probes"

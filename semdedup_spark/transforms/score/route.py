@@ -24,7 +24,7 @@ from semdedup_spark.kernels.vectors import (
     hash_rows,
     paired_similarity,
 )
-from semdedup_spark.transforms.arrow import compute_device, map_batches, to_matrix
+from semdedup_spark.transforms.arrow import map_batches, to_matrix
 from semdedup_spark.transforms.cluster.centroid_source import assigner_of, on_device
 from semdedup_spark.transforms.score.comparison import (
     AgainstReference,
@@ -47,6 +47,7 @@ from semdedup_spark.transforms.score.packed_rows import (
     packed_schema,
 )
 from semdedup_spark.transforms.score.rank_key import rank_key_type, rank_keys, with_rank_columns
+from semdedup_spark.transforms.worker import compute_device
 
 
 def route_rows(
