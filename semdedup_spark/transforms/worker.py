@@ -13,8 +13,7 @@ from pyspark import TaskContext
 
 
 class _Worker:
-    """State of this process: its newest task, and how many tasks it has begun."""
-
+    # State of this process: its newest task, and how many tasks it has begun.
     task, n_tasks = -1, 0
 
 

@@ -18,9 +18,22 @@ from semdedup_spark.transforms.score.comparison import Everyone
 
 
 def later_similarity(job: Job) -> DataFrame:
-    """(id, max_similarity) of rows with those that rank *after* them, a row in any number of lines,
-    compared as the scores were made. Raises :class:`StageOrderError` where these are not there,
-    :class:`ConfigError` where rows are compared with a reference.
+    """Compare rows with those that rank after them, as the scores were made.
+
+    Parameters
+    ----------
+    job
+        The job. The stage score must have run: :class:`StageOrderError` otherwise.
+
+    Returns
+    -------
+    DataFrame
+        Columns id and max_similarity, any number of lines a row.
+
+    Raises
+    ------
+    ConfigError
+        If rows are compared with a reference.
     """
     settings = job.config.score
     if job.config.reference is not None:

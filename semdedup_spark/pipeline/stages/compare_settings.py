@@ -11,12 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 from semdedup_spark.config import ProbeBudget, ScoreConfig
 from semdedup_spark.kernels.score.borders import Probing
 from semdedup_spark.tables.centroid_files import readable_files
-from semdedup_spark.transforms.cluster.centroid_rows import (
-    Centroids,
-    collect_centroids,
-    rows_in_clusters,
-)
+from semdedup_spark.transforms.cluster.centroid_rows import Centroids, collect_centroids
 from semdedup_spark.transforms.cluster.centroid_source import CentroidsInClosure, CentroidSource
+from semdedup_spark.transforms.cluster.cluster_sizes import rows_in_clusters
 from semdedup_spark.transforms.cluster.sample import sample_rows
 
 _UNITS_IN_TASK = 8
@@ -91,13 +88,25 @@ def counted_clusters(centroids: DataFrame, scores: DataFrame) -> Clusters:
 
 
 def shipped(centroids: DataFrame) -> CentroidSource:
-    """Where workers find the centroids."""
+    """Tell where tasks find the centroids.
+
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+
+    Returns
+    -------
+    CentroidSource
+        The table's files if the centroids are many and Python can read them, else the centroids.
+    """
     return _shipped(centroids, collect_centroids(centroids))
 
 
 def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
-    """Many centroids are read by each worker from the table's files, where Python can; few, or
-    where it cannot, travel with the tasks.
+    """Let each worker read many centroids from the table's files, if Python can read these.
+
+    Otherwise they travel with the tasks.
     """
     if held.X.nbytes > _LARGEST_CLOSURE:
         files = readable_files(centroids, len(held.X), held.X.shape[1])
@@ -107,13 +116,39 @@ def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
 
 
 def survey_sample(embeddings: DataFrame, n: int, centroids: CentroidSource) -> DataFrame:
-    """Some thousand rows, fewer where there are many clusters to compare each with."""
+    """Choose some thousand rows, fewer if there are many clusters to compare each with.
+
+    Parameters
+    ----------
+    embeddings
+        Column id and others.
+    n
+        Number of rows.
+    centroids
+        The clusters.
+
+    Returns
+    -------
+    DataFrame
+        The chosen rows.
+    """
     wanted = min(_VISIT_SAMPLE_ROWS, _SURVEY_PRODUCTS // centroids.n_clusters)
     return sample_rows(embeddings, min(1.0, wanted / n), _SURVEY_SEED)
 
 
 def probing_of(settings: ScoreConfig) -> Probing | None:
-    """How far rows visit other clusters; ``None`` for the paper's way, not at all."""
+    """Tell how far rows visit other clusters.
+
+    Parameters
+    ----------
+    settings
+        Section ``score`` of the configuration.
+
+    Returns
+    -------
+    Probing | None
+        ``None`` for the paper's way, not at all.
+    """
     if settings.recall == "cluster":
         return None
     budget = settings.recall.probes if isinstance(settings.recall, ProbeBudget) else None
@@ -121,8 +156,22 @@ def probing_of(settings: ScoreConfig) -> Probing | None:
 
 
 def tasks(spark: SparkSession, n_units: int) -> int:
-    """Spark tasks for so many units: a few units each, as starting a task is not free, and no fewer
-    tasks than the session shuffles into. Where a unit is computed changes no result.
+    """Choose the number of Spark tasks for units.
+
+    A few units each, because starting a task is not free; but no fewer tasks than the session
+    shuffles into. Where a unit is computed changes no result.
+
+    Parameters
+    ----------
+    spark
+        The session.
+    n_units
+        Number of units.
+
+    Returns
+    -------
+    int
+        Number of tasks.
     """
     setting = spark.conf.get("spark.sql.shuffle.partitions") or ""
     shuffled = int(setting) if setting.isdigit() else _USUAL_TASKS  # Databricks also knows "auto"

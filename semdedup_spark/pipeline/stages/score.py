@@ -1,4 +1,4 @@
-"""``embeddings`` and ``centroids`` to ``scores``."""
+"""Stage ``score``: from ``embeddings`` and ``centroids`` to ``scores`` and ``clusters``."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from semdedup_spark.pipeline.stage_runner import (
 )
 from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.cluster_cost import cost_drift
-from semdedup_spark.pipeline.stages.compare import scored
+from semdedup_spark.pipeline.stages.compare import certified, scored
 from semdedup_spark.pipeline.stages.compare_plan import plan
 from semdedup_spark.pipeline.stages.compare_settings import (
     counted_clusters,
     estimated_clusters,
-    probing_of,
     shipped,
 )
 from semdedup_spark.pipeline.stages.embed.embed import reference_settings, require_embed
@@ -48,16 +47,12 @@ from semdedup_spark.tables.commits import (
     table_state,
 )
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.transforms.cluster.centroid_rows import (
-    cluster_rows,
-    fits_centroids,
-    size_statistics,
-)
+from semdedup_spark.transforms.cluster.centroid_rows import fits_centroids
+from semdedup_spark.transforms.cluster.cluster_sizes import cluster_rows, size_statistics
 from semdedup_spark.transforms.embed.vector_storage import in_storage, storage_of
 from semdedup_spark.transforms.score.comparison import AgainstReference, Everyone, Targets
 from semdedup_spark.transforms.score.packed_rows import TARGET
 from semdedup_spark.transforms.score.rank_key import check_rank_by
-from semdedup_spark.transforms.select.threshold import certified_shares
 
 _LOG = logging.getLogger(__name__)
 # Nothing is known that was scored before.
@@ -70,8 +65,25 @@ def run_score(
     cluster: StageRecord | None = None,
     reference: StageRecord | None = None,
 ) -> StageRecord:
-    """``embeddings`` and ``centroids`` to ``scores``: all of them, or those that changed. Where
-    there is a reference, its rows alone are what they are compared with.
+    """Score all rows, or those that changed.
+
+    With a reference, rows are compared with the rows of the reference only.
+
+    Parameters
+    ----------
+    job
+        The job.
+    embed
+        Record of the stage embed; by default it is looked up.
+    cluster
+        Record of the stage cluster; by default it is looked up.
+    reference
+        Record of the stage reference; by default it is looked up if the job has a reference.
+
+    Returns
+    -------
+    StageRecord
+        Record of the stage.
     """
     if embed is None:  # else the stage embed has just checked the order
         embed = require_embed(job)
@@ -103,10 +115,7 @@ def run_score(
 
 @dataclass(frozen=True)
 class _Tables:
-    """What is scored: ``n`` embeddings, and the centroids. ``others``: the rows of the reference,
-    if there is one; ``ordered``: see ``CommitMark``.
-    """
-
+    # What is scored. `others`: rows of the reference, if any; `ordered`: see `CommitMark`.
     embeddings: DataFrame
     centroids: DataFrame
     n: int
@@ -150,18 +159,22 @@ def _score(job: Job, tables: _Tables, mark: CommitMark) -> StageResult:
         raise ReconciliationError(
             f"every embedding must be scored once. {tables.n} became {sizes.rows}."
         )
-    drift, probing = cost_drift(job.config.cluster, sizes), probing_of(job.config.score)
-    certified = _certified(scores, probing.eps_max) if probing is not None else {}
     return StageResult(
         outputs={s.SCORES: commit.version, s.CLUSTERS: measured.version},
         counts={"rows": tables.n, **counts},
-        metrics={**certified, "cost_drift": drift, **sizes.shown},
+        metrics={
+            **certified(job, scores),
+            "cost_drift": cost_drift(job.config.cluster, sizes),
+            **sizes.shown,
+        },
     )
 
 
 def _known_scores(job: Job, tables: _Tables, mark: CommitMark) -> TableState | None:
-    """The scores that only need what changed since, if any: made with the same settings and
-    centroids, of rows that are still in the same order.
+    """Find scores that can be kept for rows that did not change.
+
+    They must be made with the same settings and centroids, of rows that are still in the same
+    order.
     """
     state = table_state(job.spark, job.root, s.SCORES)
     if state is None or state.mark.stage != "score" or state.mark.made_with != mark.made_with:
@@ -211,9 +224,7 @@ def _score_changes(
 def _score_against(
     job: Job, tables: _Tables, others: DataFrame, known: TableState | None, mark: CommitMark
 ) -> tuple[Commit, dict[str, int]]:
-    """Of each row the similarity to the rows of the reference, ``others``, whatever else is there;
-    of those that are known the new ones.
-    """
+    """Compare rows with the rows of the reference; of known rows only the changed ones."""
     changes, old = _ALL_NEW, None
     if known is not None:
         old = read_table(job.spark, job.root, s.SCORES, known.version)
@@ -254,14 +265,23 @@ def _store(
     return replace_table(changes.kept(old).unionByName(scores), job.root, s.SCORES, mark)
 
 
-def _certified(scores: DataFrame, eps_max: float) -> dict[str, float]:
-    row = certified_shares(scores, eps_max).first()
-    return {} if row is None else {name: float(row[name]) for name in row.asDict()}
-
-
 def require_score(job: Job) -> StageRecord:
-    """The record of the stage score, which must have run on the rows that are there now; see
-    :func:`require_stage` and :func:`check_reference`.
+    """Return the record of the stage score, which must have run on the rows that are there now.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    StageRecord
+        The record.
+
+    Raises
+    ------
+    StageOrderError
+        If the stage has not run, or other rows were scored, or with another reference.
     """
     score = require_stage(job, "score", job.config.score.identity())
     check_reference(job)

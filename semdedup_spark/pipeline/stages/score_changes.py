@@ -1,8 +1,9 @@
-"""Scores of new rows, and of rows whose neighbor is gone: the others keep theirs.
+"""Scores of new rows, and of rows whose neighbor is gone: other rows keep their scores.
 
-The batch number leads the rank order, so a new row never ranks before an old one and no old score
-changes with it. A row that is taken away changes only those whose neighbor it was. Hence ``scores``
-become what scoring everything would make them, for the price of the rows that are *targets*.
+The batch number leads the rank order, so a new row never ranks before an old one, and no old score
+changes because of it. A row that is removed changes only the scores of the rows whose neighbor it
+was. Hence ``scores`` become what scoring everything would make them, for the price of the rows that
+are *targets*.
 """
 
 from __future__ import annotations
@@ -26,11 +27,24 @@ _MOST_IDS = 2_000_000
 
 @dataclass(frozen=True)
 class Changes:
-    """What happened since batch ``since``, up to which rows were scored.
+    """What happened since the batch up to which rows were scored.
 
-    ``n_before``: rows that are still there; ``n_gone``: rows that left; ``n_left``: rows that lost
-    their neighbor, which are scored again; ``gone``, ``left``: their ids, where there are any;
-    ``part``: the rows of ``scores`` to be replaced; ``None`` where they are too many.
+    Attributes
+    ----------
+    since
+        Number of that batch.
+    n_before
+        Number of scored rows that are still there.
+    n_gone
+        Number of scored rows that left.
+    n_left
+        Number of rows that lost their neighbor, and are scored again.
+    gone
+        Ids of the rows that left, ``None`` if there are none.
+    left
+        Ids of the rows that lost their neighbor, ``None`` if there are none.
+    part
+        Part of ``scores`` to be replaced, ``None`` if the changed rows are too many.
     """
 
     since: int
@@ -42,11 +56,33 @@ class Changes:
     part: Part | None = None
 
     def n_targets(self, n: int) -> int:
-        """Rows that must be scored, of ``n`` that there are now."""
+        """Count the rows that must be scored.
+
+        Parameters
+        ----------
+        n
+            Number of rows now.
+
+        Returns
+        -------
+        int
+            Number of targets.
+        """
         return n - self.n_before + self.n_left
 
     def with_target(self, embeddings: DataFrame) -> DataFrame:
-        """The rows, and whether each must be scored."""
+        """Mark the rows that must be scored.
+
+        Parameters
+        ----------
+        embeddings
+            The table of this name.
+
+        Returns
+        -------
+        DataFrame
+            All rows, with the column target.
+        """
         is_new = F.col(s.BATCH) > self.since
         if self.left is None:
             return embeddings.withColumn(TARGET, is_new)
@@ -55,14 +91,36 @@ class Changes:
         return embeddings.join(left, s.ID, "left").withColumn(TARGET, flag)
 
     def kept(self, scores: DataFrame) -> DataFrame:
-        """The rows of ``scores`` that stay as they are."""
+        """List the scores that stay as they are.
+
+        Parameters
+        ----------
+        scores
+            The table of this name.
+
+        Returns
+        -------
+        DataFrame
+            Some of its rows.
+        """
         kept = scores.filter(F.col(s.BATCH) <= self.since)
         for some in (self.gone, self.left):
             kept = kept if some is None else kept.join(some, s.ID, "left_anti")
         return kept.select(*scores.columns)
 
     def beside(self, scores: DataFrame) -> DataFrame | None:
-        """Of these, those that lie in ``part``; ``None`` where there is none."""
+        """List the scores that stay as they are, and lie in the part to be replaced.
+
+        Parameters
+        ----------
+        scores
+            The table of this name.
+
+        Returns
+        -------
+        DataFrame | None
+            Some of its rows, ``None`` if no such part exists.
+        """
         if self.part is None or not self.part.buckets:
             return None
         return self.part.of(self.kept(scores))
@@ -71,9 +129,23 @@ class Changes:
 def find_changes(
     embeddings: DataFrame, scores: DataFrame, since: int, *, among_themselves: bool = True
 ) -> Changes | None:
-    """``scores``: of the rows that ``embeddings`` had when ``since`` was its last batch;
-    ``among_themselves``: whether their neighbors are such rows too. ``None`` where rows came that
-    claim to have been there: no score is of use.
+    """Find what happened since rows were scored. Runs Spark jobs.
+
+    Parameters
+    ----------
+    embeddings
+        The table of this name.
+    scores
+        Scores of the rows that ``embeddings`` had when ``since`` was its last batch.
+    since
+        Number of the batch.
+    among_themselves
+        Whether neighbors are rows of ``embeddings``, too, and not of a reference.
+
+    Returns
+    -------
+    Changes | None
+        ``None`` if rows came that claim to have been there: then no score is of use.
     """
     before = embeddings.filter(F.col(s.BATCH) <= since).select(s.ID, s.BATCH)
     (n_before, content), (n_scores, scored) = _content(before), _content(scores)

@@ -1,7 +1,7 @@
-"""Few targets are sent to all other rows, so that these need not be shuffled to them.
+"""Few targets are sent to all other rows, so that the other rows need not be shuffled.
 
-Each task holds all targets, packed as they would be for one unit that has a tile of every cluster,
-and compares them with the rows that it reads. One task more compares them with each other.
+Each task holds all targets, packed as they would be for a single unit with one tile per cluster,
+and compares them with the rows that it reads. One more task compares them with each other.
 """
 
 from __future__ import annotations
@@ -39,9 +39,25 @@ _MOST_TARGETS = 20_000
 
 
 def can_be_sent(n_places: int, n_targets: int, dimension: int, unit_rows: int) -> bool:
-    """Whether targets are few enough to travel with every task, and to lie beside others in the
-    memory of a unit, which holds ``unit_rows``. ``n_places``: clusters in which they are compared,
-    that of each counted for it.
+    """Decide whether targets are few enough to travel with every task.
+
+    They must also leave room for other rows in the memory of a unit.
+
+    Parameters
+    ----------
+    n_places
+        Number of pairs of a target and a cluster in which it is compared, its own included.
+    n_targets
+        Number of targets.
+    dimension
+        Numbers in a vector, d.
+    unit_rows
+        Most rows that a unit may hold.
+
+    Returns
+    -------
+    bool
+        Whether the targets can be sent.
     """
     n_bytes = n_targets * dimension * 4 + n_places * _PLACE_BYTES
     return n_bytes <= _MOST_BYTES and 0 < n_targets <= min(_MOST_TARGETS, unit_rows // 2)
@@ -98,7 +114,20 @@ def packed_streams(
 
 
 def visited(targets: PackedTargets, n_clusters: int) -> npt.NDArray[np.bool_]:
-    """(k,) the clusters that have a target, or get one."""
+    """Tell in which clusters targets are compared.
+
+    Parameters
+    ----------
+    targets
+        The targets.
+    n_clusters
+        Number of clusters, k.
+
+    Returns
+    -------
+    npt.NDArray[np.bool_]
+        (k,) bool. Whether a target is in the cluster or visits it.
+    """
     table = pa.Table.from_batches(targets.batches())
     there = np.zeros(n_clusters, dtype=bool)
     there[pc.list_flatten(table.column(TILE)).to_numpy()] = True

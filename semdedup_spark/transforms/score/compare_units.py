@@ -39,7 +39,7 @@ from semdedup_spark.transforms.score.packed_rows import (
     unpack_unit,
 )
 from semdedup_spark.transforms.score.rank_key import rank_key_type
-from semdedup_spark.transforms.score.route import rank_order
+from semdedup_spark.transforms.score.row_keys import rank_order
 from semdedup_spark.transforms.worker import compute_device
 
 COMPARISONS = "comparisons"
@@ -84,9 +84,22 @@ def compare_units(
 
 
 def merge_units(partial: DataFrame, *, several: bool) -> DataFrame:
-    """One line per source row: id, batch, cluster_id, centroid_similarity, rank_key,
-    max_similarity, neighbor_id, exhaustive. ``several``: whether a row may have several lines; of
-    them the best counts, and of equal similarities the neighbor that ranks first.
+    """Merge the partial scores of each row.
+
+    The highest similarity counts; of equal similarities the neighbor that ranks first.
+
+    Parameters
+    ----------
+    partial
+        What :func:`compare_units` returned.
+    several
+        Whether a row may have several lines.
+
+    Returns
+    -------
+    DataFrame
+        One line per row: id, batch, cluster_id, centroid_similarity, rank_key, max_similarity,
+        neighbor_id and exhaustive.
     """
     rows = partial.filter(F.col(s.ID).isNotNull())
     columns = (*KEY_COLUMNS, s.MAX_SIMILARITY, s.NEIGHBOR_ID, s.EXHAUSTIVE)
@@ -105,7 +118,20 @@ def merge_units(partial: DataFrame, *, several: bool) -> DataFrame:
 
 
 def partial_schema(id_type: str, rank_type: str) -> str:
-    """The columns of a partial score, as DDL."""
+    """Tell the columns of a partial score.
+
+    Parameters
+    ----------
+    id_type
+        SQL type of the id.
+    rank_type
+        SQL type of the rank key.
+
+    Returns
+    -------
+    str
+        The columns, as DDL.
+    """
     return (
         f"{s.ID} {id_type}, {s.BATCH} int, {s.CLUSTER_ID} int, {s.CENTROID_SIMILARITY} float, "
         f"{s.RANK_KEY} {rank_type}, {s.MAX_SIMILARITY} float, {_NEIGHBOR_BATCH} int, "

@@ -159,8 +159,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _CentroidsLeftBehind:
-    """A centroid source of which a task needs the shape only."""
-
+    # A centroid source of which a task needs the shape only.
     n_clusters: int
     dimension: int
 

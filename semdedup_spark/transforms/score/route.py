@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
@@ -19,7 +18,6 @@ from semdedup_spark.kernels.score.routes import Visits, home_units, route
 from semdedup_spark.kernels.score.unit_plan import UnitPlan
 from semdedup_spark.kernels.vectors import (
     FloatArray,
-    IndexArray,
     first_of_equal_rows,
     hash_rows,
     paired_similarity,
@@ -47,6 +45,7 @@ from semdedup_spark.transforms.score.packed_rows import (
     packed_schema,
 )
 from semdedup_spark.transforms.score.rank_key import rank_key_type, rank_keys, with_rank_columns
+from semdedup_spark.transforms.score.row_keys import first_in_rank_order, is_target
 from semdedup_spark.transforms.worker import compute_device
 
 
@@ -165,7 +164,7 @@ class Router:
         hashes, plan = hash_rows(X), self._units.plan
         keys = self._keys(batch, borders.assignment)
         distinct = first_of_equal_rows(X, hashes)
-        travels = _first_in_rank_order(keys, distinct)
+        travels = first_in_rank_order(keys, distinct)
         if self._others_only:  # a target stands for no other
             travels |= is_target(batch)
         tiles, visits = self._tiles(borders, is_target(batch))
@@ -242,37 +241,6 @@ class Router:
                 TARGET: pa.array(is_target(batch)),
             }
         )
-
-
-def is_target(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-    """(n,) whether the row's score is wanted; that of all rows where nothing is said."""
-    if TARGET not in batch.schema.names:
-        return np.ones(batch.num_rows, dtype=bool)
-    return np.asarray(batch.column(TARGET).to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def rank_order(keys: pa.Table) -> IndexArray:
-    """Positions in rank order. Ids are compared as SQL compares them, strings byte by byte.
-
-    ``keys``: batch, rank_key, id.
-    """
-    by = [(name, "ascending") for name in (s.BATCH, s.RANK_KEY, s.ID)]
-    order: IndexArray = pc.sort_indices(keys, sort_keys=by).to_numpy().astype(np.int64)
-    return order
-
-
-def _first_in_rank_order(keys: pa.Table, distinct: IndexArray) -> npt.NDArray[np.bool_]:
-    """(n,) whether a row ranks first among those of the batch with its vector. The others need not
-    travel: wherever they went, this one would stand for them.
-    """
-    n = len(distinct)
-    first = np.ones(n, dtype=bool)
-    if not np.array_equal(distinct, np.arange(n)):
-        order = rank_order(keys)
-        _, position = np.unique(distinct[order], return_index=True)
-        first[:] = False
-        first[order[position]] = True
-    return first
 
 
 def _by_home_unit(notices: Notices, plan: UnitPlan) -> ByUnit:
