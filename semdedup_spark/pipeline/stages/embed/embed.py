@@ -38,9 +38,9 @@ from semdedup_spark.tables.commits import table_state
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.embed.embed_rows import READY_MADE
 from semdedup_spark.transforms.embed.vector_storage import STORAGE
+from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings
 from semdedup_spark.transforms.score.rank_key import check_rank_by
 from semdedup_spark.transforms.select.agreement import check_columns, check_patterns
-from semdedup_spark.transforms.worker import WorkerSettings
 
 # Of the counts of the stage: rows taken out of its tables on request. There where there are any.
 ERASED = "erased"

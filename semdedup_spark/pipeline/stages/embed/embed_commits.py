@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.commit_size import next_rows
+from semdedup_spark.pipeline.observed import observe
 from semdedup_spark.pipeline.stage_runner import Job, Progress
 from semdedup_spark.pipeline.stages.embed.source_changes import (
     Carried,
@@ -43,7 +44,7 @@ from semdedup_spark.transforms.embed.embed_rows import (
     good_rows,
 )
 from semdedup_spark.transforms.embed.vector_storage import LISTS, storage_of
-from semdedup_spark.transforms.worker import WorkerSettings
+from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings
 
 # Rows of the first commit of an encoder, to learn its speed; cheap encoders start large.
 FIRST_COMMIT = {"pixels": 20_000, READY_MADE: 1_000_000}
@@ -240,20 +241,19 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     if at.reused:
         known = read_table(job.spark, job.root, work.table, at.version)
         rows = not_known(rows, known, at.rows, work.source.n_read - at.reused)
-    embedded, observed = work.embed(_spread(job, rows, work.spec), at.history.batch), Observation()
-    # A write to a named table is a command within a command, in which Spark 4.1 loses what was
-    # observed, and asking for it then fails.
-    if not job.root.is_catalog:
-        embedded = embedded.observe(
-            observed,
-            F.count(s.REASON).alias("rejected"),
-            F.count(F.when(F.col(s.REASON).isNull() & ~F.col(REPEATED), 1)).alias("encoded"),
-        )
-    good = good_rows(embedded)
+    embedded = work.embed(_spread(job, rows, work.spec), at.history.batch)
+    encoded = F.col(s.REASON).isNull() & ~F.col(REPEATED)
+    observed = observe(
+        job,
+        embedded,
+        F.count(s.REASON).alias("rejected"),
+        F.count(F.when(encoded, 1)).alias("encoded"),
+    )
+    good = good_rows(observed.rows)
     store = append_rows if at.begun else replace_table
     mark = replace(mark_of(job, work, at), progress=end, reused=at.reused)
     commit: Commit = store(good, job.root, work.table, mark)
-    seen = {} if job.root.is_catalog else observed.get
+    seen = observed.counts()
     return Embedded(
         at.history,
         commit.version,
