@@ -64,7 +64,7 @@ def plan(
     """
     from semdedup_spark.errors import ConfigError
     from semdedup_spark.pipeline import plan_sizes, run_plan
-    from semdedup_spark.report.console import print_plan
+    from semdedup_spark.report.costs import print_plan
 
     console = open_console()
     if (config is None) == (rows is None) or (rows is None) != (dimension is None):

@@ -1,1 +1,1 @@
-"""The training sweep of Heo & Chen: what a selection is worth to a small model."""
+"""The training sweep of Heo & Chen, which measures what a model learns from a selection."""

@@ -1,4 +1,4 @@
-"""What a sweep tries: one selection with one seed is a cell."""
+"""The cells of a sweep. A cell is one selection with one seed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,19 @@ METHODS = (
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """``method``: ``rank_type/prune_type``, ``semdedup``, or ``subset``, a plain random subset of
-    the same size; ``n_clusters``: 0 where there are none; ``ratio``: percent kept.
+    """One selection with one seed.
+
+    Attributes
+    ----------
+    n_clusters
+        Number of clusters. 0 for methods without clusters.
+    seed
+        Random seed of the selection and of the training.
+    ratio
+        Percentage of the rows that is kept, from 1 to 100.
+    method
+        ``rank_type/prune_type``, ``semdedup``, or ``subset``. A subset is a random choice of rows,
+        as many as the other methods keep.
     """
 
     n_clusters: int
@@ -37,10 +48,30 @@ def sweep_cells(
     at_clusters: int,
     seeds: Sequence[int],
 ) -> list[Cell]:
-    """Heo & Chen's ``run.sh``: all ``ratios`` at ``at_clusters``, all ``clusters`` at ``at_ratio``,
-    for each method and seed; and beside each ratio, and at 100 %, a random subset.
+    """List the cells of Heo & Chen's ``run.sh``.
 
-    In an order in which cells with the same clusters follow each other.
+    They are all ``ratios`` at ``at_clusters`` and all ``clusters`` at ``at_ratio``, for each method
+    and seed. Each ratio, and 100 percent, also has a random subset for each seed.
+
+    Parameters
+    ----------
+    methods
+        Names of methods, as in :class:`Cell`.
+    ratios
+        Percentages to keep.
+    clusters
+        Numbers of clusters.
+    at_ratio
+        Percentage that is kept while the number of clusters varies.
+    at_clusters
+        Number of clusters while the percentage varies.
+    seeds
+        Random seeds.
+
+    Returns
+    -------
+    list of Cell
+        The cells, each once. Those with the same clusters follow each other.
     """
     pairs = {(at_clusters, ratio) for ratio in ratios}
     pairs |= {(k, at_ratio) for k in clusters}

@@ -1,4 +1,4 @@
-"""Figures of a sweep: accuracy by ratio, by clusters and by steps, error bars over seeds."""
+"""Figures of a sweep: accuracy by ratio, by clusters and by steps, with error bars over seeds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,24 @@ _GREY = "0.45"
 def draw_sweep(
     summary: Sequence[Summary], path: Path, *, steps: int, at_ratio: float, at_clusters: int
 ) -> None:
-    """Accuracy by ratio at ``at_clusters`` and, where there are several numbers of clusters, by
-    these at ``at_ratio``, after ``steps`` steps; bars are a standard deviation over seeds to each
+    """Draw accuracy by ratio and by number of clusters.
+
+    The first panel has the ratios at ``at_clusters``. A second panel has the numbers of clusters at
+    ``at_ratio``, if there are several. Error bars show one standard deviation over seeds to each
     side.
+
+    Parameters
+    ----------
+    summary
+        What to draw.
+    path
+        File to write. Its extension chooses the format.
+    steps
+        Number of training steps after which accuracy was measured.
+    at_ratio
+        Percentage kept in the second panel.
+    at_clusters
+        Number of clusters in the first panel.
     """
     last = [line for line in summary if line.steps == steps]
     by_ratio = _below_all([s for s in last if s.n_clusters in (0, at_clusters)])
@@ -41,7 +56,17 @@ def draw_sweep(
 
 
 def draw_steps(summary: Sequence[Summary], path: Path, *, at_clusters: int) -> None:
-    """Ratio x steps x accuracy: a panel for each ratio, accuracy by training steps."""
+    """Draw accuracy by training steps, in one panel for each ratio.
+
+    Parameters
+    ----------
+    summary
+        What to draw.
+    path
+        File to write. Its extension chooses the format.
+    at_clusters
+        Number of clusters.
+    """
     rows = [s for s in summary if s.n_clusters in (0, at_clusters)]
     ratios = sorted({s.ratio for s in _below_all(rows)})
     figure, panels = _figure(1, len(ratios), width=2.9 * len(ratios) + 2)
@@ -59,7 +84,7 @@ def draw_steps(summary: Sequence[Summary], path: Path, *, at_clusters: int) -> N
 
 
 def _below_all(rows: list[Summary]) -> list[Summary]:
-    """Those that leave something out; all where none does."""
+    """Return the rows with a ratio below 100. If there are none, return all."""
     return [s for s in rows if s.ratio < 100] or rows
 
 
@@ -70,7 +95,9 @@ def _lines(panel: Any, lines: Iterable[Summary], x: Any) -> None:
     methods = [m for m in (SUBSET, *METHODS) if any(s.method == m for s in rows)]
     for number, method in enumerate(methods):
         own = sorted((s for s in rows if s.method == method), key=x)
-        shift = spread * (number - (len(methods) - 1) / 2)  # so that bars do not hide each other
+        shift = spread * (
+            number - (len(methods) - 1) / 2
+        )  # keeps error bars from hiding each other
         baseline = method == SUBSET
         place = 0 if baseline else METHODS.index(method)  # one method, one colour, in all figures
         panel.errorbar(
@@ -108,7 +135,7 @@ def _figure(rows: int, columns: int, *, width: float) -> Any:
 
 
 def _save(figure: Any, labelled: Any, path: Path) -> None:
-    """With one legend for all panels, beside them, where it hides no point."""
+    """Save a figure with one legend for all panels beside them, where it hides no point."""
     from matplotlib import pyplot as plt
 
     lines, names = labelled.get_legend_handles_labels()

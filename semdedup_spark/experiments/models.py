@@ -1,4 +1,4 @@
-"""The models: a multilayer perceptron for grey pictures, a small CNN for RGB."""
+"""The models: a multilayer perceptron for grey pictures, and a small CNN for RGB pictures."""
 
 from __future__ import annotations
 
@@ -7,16 +7,40 @@ from torch import nn
 
 
 class FromBytes(nn.Module):
-    """(n, h, w) or (n, h, w, c) uint8 to (n, c, h, w) float32 in [-1, 1]."""
+    """Layer that scales pictures from bytes to numbers in [-1, 1], with the channels first."""
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Scale a batch of pictures.
+
+        Parameters
+        ----------
+        pixels
+            (n, h, w) or (n, h, w, c) uint8.
+
+        Returns
+        -------
+        torch.Tensor
+            (n, c, h, w) float32 in [-1, 1].
+        """
         channels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
         return channels.float() / 127.5 - 1.0
 
 
 def mlp(shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """A perceptron of two hidden layers, 256 and 128 units. ``shape``: of one picture."""
+    """Build a perceptron with two hidden layers of 256 and 128 units.
+
+    Parameters
+    ----------
+    shape
+        Shape of one picture.
+    n_classes
+        Number of classes.
+
+    Returns
+    -------
+    nn.Module
+        Model from uint8 pictures to (n, n_classes) float32 logits.
+    """
     n_values = int(torch.Size(shape).numel())
     return nn.Sequential(
         FromBytes(),
@@ -30,11 +54,26 @@ def mlp(shape: tuple[int, ...], n_classes: int) -> nn.Module:
 
 
 def small_cnn(shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """Three convolutions of 16, 32 and 64 channels, each halved in size, and a linear layer."""
+    """Build a CNN of three convolutions with 16, 32 and 64 channels, and a linear layer.
+
+    Pooling halves the height and the width after each convolution.
+
+    Parameters
+    ----------
+    shape
+        Shape of one picture: (h, w) or (h, w, c). Height and width are at least 8.
+    n_classes
+        Number of classes.
+
+    Returns
+    -------
+    nn.Module
+        Model from uint8 pictures to (n, n_classes) float32 logits.
+    """
     channels = shape[2] if len(shape) == 3 else 1
     layers: list[nn.Module] = [FromBytes()]
     for wide in (16, 32, 64):
-        # Pooled before it is rectified: the same values, from a quarter of the work.
+        # Pooling before ReLU gives the same values, and ReLU has a quarter of the work.
         layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.MaxPool2d(2), nn.ReLU()]
         channels = wide
     side = shape[0] // 8 * (shape[1] // 8)
@@ -42,5 +81,18 @@ def small_cnn(shape: tuple[int, ...], n_classes: int) -> nn.Module:
 
 
 def model_for(shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """The perceptron for grey pictures, (h, w), the CNN for RGB, (h, w, 3)."""
+    """Build the perceptron for grey pictures, or the CNN for RGB pictures.
+
+    Parameters
+    ----------
+    shape
+        Shape of one picture: (h, w) if it is grey, (h, w, 3) if it is RGB.
+    n_classes
+        Number of classes.
+
+    Returns
+    -------
+    nn.Module
+        Model from uint8 pictures to (n, n_classes) float32 logits.
+    """
     return mlp(shape, n_classes) if len(shape) == 2 else small_cnn(shape, n_classes)

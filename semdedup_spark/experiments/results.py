@@ -1,4 +1,4 @@
-"""The results table of a sweep: a CSV file that grows by whole cells, and what it says."""
+"""The results of a sweep: a CSV file that grows by whole cells, and its summary."""
 
 from __future__ import annotations
 
@@ -19,8 +19,28 @@ from semdedup_spark.experiments.cells import SUBSET, Cell
 
 @dataclass(frozen=True)
 class Result:
-    """One checkpoint of one cell. ``n_kept``: rows trained on; ``copies_kept``: of planted copies,
-    the share that stayed, -1 where none are planted; ``seconds``: of training.
+    """One checkpoint of one cell.
+
+    Attributes
+    ----------
+    method
+        As in :class:`Cell`.
+    n_clusters
+        As in :class:`Cell`.
+    ratio
+        As in :class:`Cell`.
+    seed
+        As in :class:`Cell`.
+    n_kept
+        Number of rows that the model was trained on.
+    copies_kept
+        Share of planted copies that were kept, in [0, 1]. -1 if no copies were planted.
+    steps
+        Number of training steps.
+    accuracy
+        Share of the test rows that are classified correctly, in [0, 1].
+    seconds
+        Seconds of training so far.
     """
 
     method: str
@@ -35,7 +55,7 @@ class Result:
 
     @property
     def cell(self) -> Cell:
-        """Of which cell."""
+        """The cell that was measured."""
         return Cell(self.n_clusters, self.seed, self.ratio, self.method)
 
 
@@ -45,9 +65,24 @@ _KINDS = {field.name: _TYPES[str(field.type)] for field in fields(Result)}
 
 
 class ResultsFile:
-    """``results.csv`` in a folder, beside ``sweep.json``, the settings that it was made with.
+    """The file ``results.csv`` of a sweep.
 
-    Raises :class:`ConfigError` where the folder holds results of other settings.
+    Beside it, ``sweep.json`` keeps the settings that the results were made with. Cells of which a
+    checkpoint is missing are removed from the file when it is opened.
+
+    Parameters
+    ----------
+    folder
+        Folder of both files. It is created if it does not exist.
+    settings
+        Settings of the sweep: plain values for JSON.
+    checkpoints
+        Numbers of steps that a complete cell has results for.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds results of other settings.
     """
 
     def __init__(
@@ -61,8 +96,8 @@ class ResultsFile:
             before = json.loads(known.read_text(encoding="utf-8"))
             differ = [k for k in {*before, *settings} if before.get(k) != settings.get(k)]
             raise ConfigError(
-                f"--output {folder} must hold results of these settings. It holds those of others: "
-                f"{', '.join(sorted(differ))}.",
+                f"--output {folder} must hold results of these settings. It holds results of a "
+                f"sweep that differs in: {', '.join(sorted(differ))}.",
                 hint="give this sweep a folder of its own.",
             )
         if not known.exists():
@@ -76,23 +111,51 @@ class ResultsFile:
         _write_whole(self.path, text.getvalue())
 
     def require_data(self, digest: str) -> None:
-        """Raises :class:`ConfigError` where the folder holds results of other pictures."""
+        """Refuse pictures other than those of the earlier results.
+
+        Parameters
+        ----------
+        digest
+            Digest of the pictures and labels. The first one is written to ``data.sha256``.
+
+        Raises
+        ------
+        ConfigError
+            If the folder holds results of other pictures.
+        """
         known = self.path.with_name("data.sha256")
         if not known.exists():
             _write_whole(known, digest)
         elif known.read_text(encoding="utf-8") != digest:
             raise ConfigError(
                 f"--output {known.parent} must hold results of these pictures. The files of the "
-                "data set have changed since its first cell.",
+                "data set have changed since the sweep's first cell.",
                 hint="give this sweep a folder of its own.",
             )
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
-        """Cells that are not there yet, in their order."""
+        """List the cells that have no results yet.
+
+        Parameters
+        ----------
+        cells
+            The cells that are wanted.
+
+        Returns
+        -------
+        list of Cell
+            Those without results, in the given order.
+        """
         return [cell for cell in cells if cell not in self._done]
 
     def add(self, results: Sequence[Result]) -> None:
-        """The results of one cell, at once."""
+        """Append the results of one cell in a single call.
+
+        Parameters
+        ----------
+        results
+            One for each checkpoint of the cell.
+        """
         with self.path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, _COLUMNS, lineterminator="\n").writerows(map(asdict, results))
         self._done |= {result.cell for result in results}
@@ -105,7 +168,18 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 def read_results(path: Path) -> list[Result]:
-    """All complete lines; a last line that was cut is left out."""
+    """Read the complete lines of a results file.
+
+    Parameters
+    ----------
+    path
+        The file. It need not exist.
+
+    Returns
+    -------
+    list of Result
+        The results in file order. A last line that was cut off is left out.
+    """
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
@@ -122,9 +196,35 @@ def _whole_cells(results: Sequence[Result], checkpoints: Sequence[int]) -> list[
 
 @dataclass(frozen=True)
 class Summary:
-    """A method over its seeds. ``mean``, ``deviation`` (sample): of accuracy; ``gain``,
-    ``gain_error``: mean and standard error of the difference to the random subset of the same size
-    and the same seed; ``seconds``: mean of training.
+    """One method at one point of the sweep, over its seeds.
+
+    Attributes
+    ----------
+    method
+        As in :class:`Cell`.
+    n_clusters
+        As in :class:`Cell`.
+    ratio
+        As in :class:`Cell`.
+    steps
+        Number of training steps.
+    n_seeds
+        Number of seeds.
+    n_kept
+        Number of rows that the models were trained on.
+    mean
+        Mean accuracy, in [0, 1].
+    deviation
+        Sample standard deviation of the accuracy. 0 for one seed.
+    gain
+        Mean difference of the accuracy to a random subset of the same size and seed. NaN if there
+        is no such subset.
+    gain_error
+        Standard error of ``gain``.
+    copies_kept
+        Mean share of planted copies that were kept. -1 if no copies were planted.
+    seconds
+        Mean seconds of training.
     """
 
     method: str
@@ -142,7 +242,18 @@ class Summary:
 
 
 def summarise(results: Sequence[Result]) -> list[Summary]:
-    """One line for each method, number of clusters, ratio and number of steps."""
+    """Summarise results over seeds.
+
+    Parameters
+    ----------
+    results
+        Results of any cells.
+
+    Returns
+    -------
+    list of Summary
+        One for each number of clusters, ratio, number of steps and method, in this sort order.
+    """
     subset = {(r.ratio, r.steps, r.seed): r.accuracy for r in results if r.method == SUBSET}
     groups = defaultdict(list)
     for r in results:

@@ -1,4 +1,7 @@
-"""Heo & Chen's sweep: select, train, measure; cell by cell, so that it can be stopped any time."""
+"""Heo & Chen's sweep: select rows, train a model, measure it.
+
+Results are saved after each cell, so a sweep can be stopped at any time and continued later.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,21 @@ from semdedup_spark.in_memory.prune import (
 from semdedup_spark.kernels.pruning import Mask
 from semdedup_spark.kernels.vectors import FloatArray
 
-# The random subsets' draws have nothing to do with those of the rules that rank by chance.
+# Offset that makes random subsets independent of the methods that rank at random.
 _SUBSET_SEEDS = 1_000_000
 
 
 class Selector:
-    """What each cell keeps. ``X``: (n, d) vectors of the training rows. All cells of one ratio keep
-    the same number of rows, ``ceil(ratio * n / 100)``.
+    """Chooses the rows of each cell.
+
+    All cells of one ratio keep the same number of rows, ``ceil(ratio * n / 100)``.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Vectors of the training rows.
+    device
+        Name of the torch device that clusters the vectors.
     """
 
     def __init__(self, X: FloatArray, device: str = "cpu") -> None:
@@ -39,8 +50,19 @@ class Selector:
         self._scores = lru_cache(maxsize=1)(self._score)
 
     def __call__(self, cell: Cell) -> Mask:
-        """(n,) which rows stay."""
-        if cell.method == SUBSET:  # the one with the lowest random scores, whatever the clusters
+        """Choose the rows that a cell keeps.
+
+        Parameters
+        ----------
+        cell
+            The cell.
+
+        Returns
+        -------
+        ndarray
+            (n,) bool. True for the rows that stay.
+        """
+        if cell.method == SUBSET:  # all scores are equal, so chance alone decides
             scores = np.zeros(len(self._X), dtype=np.float32)
             return keep_least_similar(scores, cell.ratio, _SUBSET_SEEDS + cell.seed)
         if cell.method == SEMDEDUP:
@@ -61,8 +83,18 @@ class Selector:
 
 @dataclass(frozen=True)
 class Material:
-    """``train``, ``test``: pictures; ``X``: (n, d) vectors of ``train``; ``is_copy``: (n,), where
-    copies were planted.
+    """The data of a sweep.
+
+    Attributes
+    ----------
+    train
+        The n training pictures.
+    test
+        Test pictures.
+    X
+        (n, d) float32. Vectors of ``train``.
+    is_copy
+        (n,) bool. True for planted copies. None if no copies were planted.
     """
 
     train: ImageSet
@@ -71,7 +103,13 @@ class Material:
     is_copy: Mask | None = None
 
     def digest(self) -> str:
-        """Of all pictures and labels, in their order."""
+        """Compute a digest of all pictures and labels in their order.
+
+        Returns
+        -------
+        str
+            SHA-256, hexadecimal.
+        """
         sha = hashlib.sha256()
         for images in (self.train, self.test):
             sha.update(np.ascontiguousarray(images.pixels).tobytes())
@@ -88,8 +126,25 @@ def run_sweep(
     device: str = "cpu",
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> None:
-    """Every cell that ``results`` does not have yet. A cell's model starts from the same weights
-    and sees as many steps as any other of its seed.
+    """Select, train and measure each cell that has no results yet.
+
+    All models of one seed start from the same weights and are trained for the same number of steps.
+
+    Parameters
+    ----------
+    material
+        Pictures and vectors.
+    cells
+        The cells of the sweep.
+    settings
+        Settings of each training.
+    results
+        Where results are kept.
+    device
+        Name of the torch device that clusters and trains.
+    progress
+        Function called before each cell and at the end, with the number of cells done and the
+        number of all cells that had no results.
     """
     select = Selector(material.X, device)
     shape = material.train.pixels.shape[1:]
@@ -128,7 +183,22 @@ def _share(kept: Mask, is_copy: Mask) -> float:
 
 
 def split_off_test(images: ImageSet, share: float = 0.2) -> tuple[ImageSet, ImageSet]:
-    """(train, test): a split of its own where only one is at hand, by hash of the index."""
+    """Split pictures into training and test pictures, if only one split of a data set is there.
+
+    The hash of a picture's index decides, so the split is the same in each run.
+
+    Parameters
+    ----------
+    images
+        All pictures.
+    share
+        Fraction of them to test with, in [0, 1].
+
+    Returns
+    -------
+    tuple of ImageSet and ImageSet
+        Training pictures, then test pictures.
+    """
     n_test = round(share * len(images))
     test = images.sample(n_test, seed=97)
     rest = np.setdiff1d(np.arange(len(images)), np.searchsorted(images.index, test.index))

@@ -1,4 +1,4 @@
-"""The sweep's results on a terminal."""
+"""The results of a sweep, printed on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from semdedup_spark.report.terminal import open_console, plain
 
 
 def print_sweep(lines: Sequence[Summary]) -> None:
-    """A line for each method, k and ratio: accuracy, its deviation, gain over a random subset."""
+    """Print accuracy, deviation and gain over a random subset for each method, k and ratio.
+
+    Parameters
+    ----------
+    lines
+        What to print, in this order.
+    """
     console = open_console(width=120)
     grid = Table(box=None, pad_edge=False)
     titles = ("method", "k", "ratio", "rows", "steps", "seeds", "accuracy", "sd", "gain", "+-", "s")
@@ -38,8 +44,8 @@ def print_sweep(lines: Sequence[Summary]) -> None:
         grid.add_row(*cells, *([f"{100 * line.copies_kept:.1f} %"] if copies else []))
     console.print(grid)
     console.print(
-        "accuracy, in percent, mean and sample deviation (sd) over seeds; gain: over a random "
-        "subset of the same size, steps and seed, in points, with its standard error (+-); s: of "
-        "training",
+        "accuracy: mean over seeds, in percent, with its sample standard deviation (sd). gain: "
+        "accuracy above a random subset of the same size, steps and seed, in percentage points, "
+        "with its standard error (+-). s: seconds of training.",
         soft_wrap=True,
     )

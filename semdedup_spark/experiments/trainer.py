@@ -1,4 +1,4 @@
-"""Train a small classifier for a number of steps, looking at it on the way."""
+"""Train a small classifier for a number of steps, and measure its accuracy on the way."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 
 class ArrayRows(Dataset[Any]):
-    """Pictures and labels in memory. ``pixels``: (n, ...) uint8; ``labels``: (n,) int64."""
+    """Dataset of pictures and labels in memory.
+
+    Parameters
+    ----------
+    pixels
+        (n, h, w) or (n, h, w, c) uint8.
+    labels
+        (n,) int64. Class of each picture.
+    """
 
     def __init__(self, pixels: Any, labels: Any) -> None:
-        # torch warns of arrays that cannot be written to, such as those of a file.
+        # torch warns about arrays that are read-only, such as those mapped from a file.
         self.pixels, self.labels = (
             torch.as_tensor(np.require(array, requirements=["C", "W"]))
             for array in (pixels, labels)
@@ -30,20 +38,53 @@ class ArrayRows(Dataset[Any]):
         return self.pixels[row], self.labels[row]
 
     def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """A whole batch, as tensors; goes with :func:`as_it_is`."""
+        """Return a whole batch as tensors. It needs :func:`as_it_is` as ``collate_fn``.
+
+        Parameters
+        ----------
+        rows
+            b positions of rows.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            (b, h, w) or (b, h, w, c) uint8 pictures, and their (b,) int64 labels.
+        """
         return self.pixels[rows], self.labels[rows]
 
 
 def as_it_is(batch: Any) -> Any:
-    """The ``collate_fn`` of rows that come as a batch."""
+    """Return a batch unchanged: the ``collate_fn`` for rows that already come as a batch.
+
+    Parameters
+    ----------
+    batch
+        Any batch.
+
+    Returns
+    -------
+    Any
+        The same batch.
+    """
     return batch
 
 
 class EndlessBatches(Sampler[list[int]]):
-    """``n_batches`` batches of equal size from epochs one after another, each in its own order.
+    """Sampler of batches of equal size, from epochs that follow each other.
 
-    A batch may cross the border of two epochs, so that a step costs the same however few rows
-    there are.
+    Each epoch has an order of its own. A batch may cross the border of two epochs, so a step costs
+    the same even if there are few rows.
+
+    Parameters
+    ----------
+    n_rows
+        Number of rows, at least 1.
+    batch_size
+        Rows per batch.
+    n_batches
+        Number of batches.
+    seed
+        Random seed of the orders.
     """
 
     def __init__(self, n_rows: int, batch_size: int, n_batches: int, seed: int) -> None:
@@ -65,8 +106,17 @@ class EndlessBatches(Sampler[list[int]]):
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """``checkpoints``: steps after which accuracy is measured, ascending; the last one ends it.
-    ``learning_rate``: of Adam, constant, so that a checkpoint is what a run of that length gives.
+    """Settings of a training.
+
+    Attributes
+    ----------
+    checkpoints
+        Numbers of steps after which accuracy is measured, ascending. Training ends after the last.
+    batch_size
+        Rows per step.
+    learning_rate
+        Learning rate of Adam. It is constant, so a checkpoint equals the end of a training of that
+        length.
     """
 
     checkpoints: tuple[int, ...] = (200, 500, 1000)
@@ -76,8 +126,16 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """``accuracy``: on the test rows, in [0, 1]; ``seconds``: of training until here, loading
-    included, measuring not.
+    """What was measured after a number of steps.
+
+    Attributes
+    ----------
+    steps
+        Number of steps.
+    accuracy
+        Share of the test rows that are classified correctly, in [0, 1].
+    seconds
+        Seconds of training so far. They include loading rows but not measuring accuracy.
     """
 
     steps: int
@@ -95,10 +153,33 @@ def train(
     collate: Callable[[Any], Any] | None = as_it_is,
     device: str = "cpu",
 ) -> list[Checkpoint]:
-    """Accuracy at each checkpoint. ``rows``: map-style, giving pictures as uint8 and labels;
-    ``seed``: of the model's first weights and of the order of the rows.
+    """Train a model, and measure its accuracy at each checkpoint.
 
-    Everything else being equal (same kind of ``rows``), seconds of two trainings can be compared.
+    Parameters
+    ----------
+    rows
+        Map-style dataset of (uint8 picture, label).
+    test
+        Test rows.
+    build
+        Function that builds the model.
+    settings
+        Checkpoints, batch size and learning rate.
+    seed
+        Random seed of the model's first weights and of the order of the rows.
+    collate
+        ``collate_fn`` of the data loader. The default is for rows that come as batches.
+    device
+        Name of a torch device.
+
+    Returns
+    -------
+    list of Checkpoint
+        One for each checkpoint, ascending.
+
+    Notes
+    -----
+    Seconds of two trainings are comparable if all else is equal, including the kind of ``rows``.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -115,7 +196,7 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if step in settings.checkpoints:
-            loss.item()  # waits for a GPU's queue, which is work of these steps
+            loss.item()  # waits for the GPU's queue, which is work of these steps
             seconds += time.perf_counter() - clock
             found.append(Checkpoint(step, accuracy(model, test, device), seconds))
             clock = time.perf_counter()
@@ -124,7 +205,26 @@ def train(
 
 @torch.inference_mode()
 def accuracy(model: nn.Module, test: ArrayRows, device: str = "cpu", batch: int = 1000) -> float:
-    """Share of the test rows whose most likely class is their own."""
+    """Compute the share of the test rows whose most likely class is the right one.
+
+    The model is left in training mode.
+
+    Parameters
+    ----------
+    model
+        Model from uint8 pictures to logits.
+    test
+        Test rows.
+    device
+        Name of the torch device that the model is on.
+    batch
+        Rows per call of the model.
+
+    Returns
+    -------
+    float
+        Share in [0, 1]; 0 if there are no test rows.
+    """
     model.eval()
     right = 0
     for start in range(0, len(test), batch):

@@ -1,4 +1,4 @@
-"""A representation of pictures that fit in memory, made once and kept beside the results."""
+"""Vectors of pictures that fit in memory. They are computed once and kept beside the results."""
 
 from __future__ import annotations
 
@@ -18,8 +18,27 @@ _BATCH = 64
 
 
 def represent(images: ImageSet, encoder: str, model: str | None, cache: Path) -> FloatArray:
-    """(n, d) float32, not normalised. ``encoder``: ``pixels`` (flattened, as they are) or a name of
-    ``embed.encoder`` with its ``model``; those vectors are kept in the folder ``cache``.
+    """Compute a vector for each picture.
+
+    Parameters
+    ----------
+    images
+        n pictures.
+    encoder
+        ``pixels`` for the flattened pixels in [0, 1], or a name that ``embed.encoder`` accepts.
+    model
+        Model of the encoder, as ``embed.model``. By default the encoder chooses one.
+    cache
+        Folder that keeps the encoder's vectors. ``pixels`` does not use it.
+
+    Returns
+    -------
+    ndarray
+        (n, d) float32. Rows need not have length 1.
+
+    Notes
+    -----
+    :class:`SourceError` is raised if the encoder rejects a picture.
     """
     if encoder == "pixels":
         flat: FloatArray = images.pixels.reshape(len(images), -1).astype(np.float32)

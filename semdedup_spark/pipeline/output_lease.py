@@ -71,7 +71,15 @@ def leased(
     finally:
         stop.set()
         renewer.join()
+        _release(lease)
+
+
+def _release(lease: Lease) -> None:
+    """Give the lease back. A failure here must not hide the error that ended the run."""
+    try:
         lease.release()
+    except Exception as error:
+        _LOG.warning("the lease of the output could not be given back: %s", shown(error))
 
 
 def _claim(lease: Lease, location: str, wait_seconds: float) -> None:

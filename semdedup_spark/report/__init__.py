@@ -1,1 +1,1 @@
-"""What people look at."""
+"""The texts, figures and pages that people read."""

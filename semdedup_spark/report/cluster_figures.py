@@ -1,4 +1,4 @@
-"""Figures of clusters: cosines before and after pruning, and what lies near the centroids."""
+"""Figures of clusters: cosines before and after pruning, and pictures near the centroids."""
 
 from __future__ import annotations
 
@@ -14,9 +14,25 @@ from semdedup_spark.kernels.statistics.histograms import ClusterHistograms, Coun
 def draw_histograms(
     histograms: Sequence[ClusterHistograms], title: str = "", *, columns: int = 5
 ) -> Any:
-    """A matplotlib figure: for each cluster, ``columns`` beside each other, the cosines to the
-    centroid above those of all pairs of rows; before pruning filled, after it as a line, each of
+    """Draw the cosines within each cluster before and after pruning.
+
+    For each cluster, the cosines of its rows to the centroid stand above the cosines of all pairs
+    of its rows. Filled areas show the rows before pruning, lines those after it. Each histogram has
     area 1.
+
+    Parameters
+    ----------
+    histograms
+        One for each cluster to draw.
+    title
+        Text to add to the figure's title.
+    columns
+        Number of clusters in a row of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
     """
     from matplotlib.figure import Figure
 
@@ -51,7 +67,20 @@ def _density(counts: Counts, edges: npt.NDArray[np.float64]) -> npt.NDArray[np.f
 
 
 def draw_gallery(pictures: Sequence[Sequence[Any]], names: Sequence[str]) -> Any:
-    """A matplotlib figure: a row of pictures, (h, w) or (h, w, 3) uint8, for each name."""
+    """Draw named rows of pictures.
+
+    Parameters
+    ----------
+    pictures
+        A sequence of (h, w) or (h, w, 3) uint8 pictures for each name.
+    names
+        Name of each row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+    """
     from matplotlib.figure import Figure
 
     columns = max(len(row) for row in pictures)

@@ -1,17 +1,15 @@
-"""Progress and results on a terminal, or as plain lines in a log."""
+"""Progress and results, on a terminal or as plain lines in a log."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import Literal
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
 from semdedup_spark.pipeline.job_context import Listener, Progress
-from semdedup_spark.pipeline.queries.cost_plan import Plan
 from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.pipeline.stages.select_guards import background_note
 from semdedup_spark.report.terminal import cell, open_console, plain, print_line
@@ -28,7 +26,13 @@ _COUNTS = (
 
 
 def console_listener() -> Listener:
-    """Tells, on standard error, which stage runs and why, and how far it is."""
+    """Make a listener that prints on standard error which stage runs, why, and how far it is.
+
+    Returns
+    -------
+    Listener
+        The listener.
+    """
     return Listener(progress=_show_progress, started=_show_start, finished=_show_end, noticed=_show)
 
 
@@ -48,13 +52,24 @@ def _show_end(record: StageRecord) -> None:
         print_line(_NOTES, done)
     note, inside = background_note(record.metrics)
     if inside:
-        note = f"warning: {note}. At this eps rows go that have nothing to do with each other."
+        note = f"warning: {note}. At this eps, unrelated rows are removed."
     if note and (inside or not record.reused):
         print_line(_NOTES, f"{record.stage}: {note}")
 
 
 def counts_line(record: StageRecord) -> str:
-    """``read 8,000, embedded 7,990``: in one order, which the ledger does not keep."""
+    """Write the counts of a stage in a fixed order, which the ledger does not keep.
+
+    Parameters
+    ----------
+    record
+        The stage's record in the ledger.
+
+    Returns
+    -------
+    str
+        For example ``read 8,000, embedded 7,990``.
+    """
     known = {name: place for place, name in enumerate(_COUNTS)}
     names = sorted(record.counts.keys() - {"has_id"}, key=lambda n: (known.get(n, len(known)), n))
     return ", ".join(f"{name} {record.counts[name]:,}" for name in names)
@@ -65,7 +80,19 @@ def _show_progress(at: Progress) -> None:
 
 
 def progress_line(at: Progress) -> str:
-    """``embed: 1,400 of 8,000 rows (17 %), 82 rows/s, 1 min 20 s left, 3 rejected``."""
+    """Write how far a stage is, how fast it is, and how long it will take.
+
+    Parameters
+    ----------
+    at
+        The progress of the stage.
+
+    Returns
+    -------
+    str
+        For example:
+        ``embed: 1,400 of 8,000 rows (18 %), 82 rows/s, 1 min 20 s left, 3 rejected``.
+    """
     through = at.rows + (at.rejected or 0)
     share = 100 * through / max(at.total, 1)
     rate = (through - at.before) / max(at.seconds, 1e-9)
@@ -84,7 +111,21 @@ def print_summary(
     curve: Sequence[tuple[float, float]],
     reasons: Sequence[tuple[str, int]],
 ) -> None:
-    """The books, why rows were quarantined, and what other thresholds would keep."""
+    """Print the counts of a run, why rows were quarantined, and what other thresholds would keep.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    counts
+        Numbers of rows: ``read``, ``kept``, ``removed`` and ``quarantined``.
+    eps
+        The threshold of the selection.
+    curve
+        (eps, fraction kept in [0, 1]) of each threshold to print.
+    reasons
+        (reason, number of rows) of the quarantine.
+    """
     share = counts["kept"] / max(counts["kept"] + counts["removed"], 1)
     rows = Table(box=None, show_header=False, pad_edge=False)
     for name in ("read", "kept", "removed", "quarantined"):
@@ -93,7 +134,7 @@ def print_summary(
     console.print(rows)
     for reason, n in reasons:
         print_line(console, f"  quarantined as {reason}: {n:,}")
-    console.print("\nkept fraction by eps (a row goes when its max_similarity > 1 - eps)")
+    console.print("\nkept fraction by eps (a row is removed if its max_similarity > 1 - eps)")
     grid = Table(box=None, show_header=False, pad_edge=False)
     for value, fraction in curve:
         bar = "#" * round(40 * fraction)
@@ -103,82 +144,6 @@ def print_summary(
     console.print(grid)
 
 
-def print_forecast(console: Console, plan: Plan) -> None:
-    """Sizes and costs of comparing within clusters, before anything is computed."""
-    at, sizes = plan.forecast, plan.forecast.sizes
-    k, n = at.n_clusters, at.n
-    rows = Table(box=None, show_header=False, pad_edge=False)
-    mean = at.mean_size
-    shares = (
-        f"mean {mean:,.0f}, 99 % below {sizes.p99 * mean:,.0f}, largest {sizes.largest * mean:,.0f}"
-    )
-    seconds = at.core_seconds(plan.flops_per_second)
-    for name, value in (
-        ("rows", f"{n:,} x {at.dimension}"),
-        (
-            "clusters",
-            f"{k:,} on {at.levels} level{'s' if at.levels > 1 else ''}: {plan.why_clusters}",
-        ),
-        ("rows of a cluster", shares if k > 1 else f"{n:,}"),
-        (
-            "similarities, if even",
-            f"{n * n / k:.2g} of {n * n:.2g} (n^2 / k of n^2, as the paper counts)",
-        ),
-        (
-            "comparisons",
-            f"{at.comparisons:.2g} of {n * (n - 1) / 2:.2g} pairs, each once, for clusters as "
-            f"uneven as expected ({sizes.at(k):.2f})",
-        ),
-        (
-            "floating point operations",
-            f"{2 * at.training:.2g} to train, {2 * at.assignment:.2g} to assign, "
-            f"{2 * at.comparison:.2g} to compare",
-        ),
-        ("vectors shuffled", f"{at.bytes_moved / 2**30:,.2f} GiB"),
-        (
-            "core-seconds",
-            f"{seconds:,.0f} at this machine's {plan.flops_per_second / 1e9:,.0f} GFLOP/s a core",
-        ),
-    ):
-        rows.add_row(plain(name), plain(value))
-    console.print(rows, soft_wrap=True)
-
-
-def print_plan(console: Console, plan: Plan) -> None:
-    """What clustering costs; the choices of recall side by side, and the one to take."""
-    print_forecast(console, plan)
-    if not plan.choices:
-        print_line(console, f"\n{plan.why}")
-        return
-    console.print(f"\n{plan.n:,} rows in {plan.n_clusters:,} clusters, estimated from a sample")
-    grid = Table(box=None, pad_edge=False)
-    for name in ("", "recall", "eps_max", "probes/row", "pairs", "of all", "visits made", "core-s"):
-        align: Literal["left", "right"] = "left" if name in ("", "recall") else "right"
-        grid.add_column(name, justify=align, no_wrap=True)
-    pairs = max(plan.n * (plan.n - 1) / 2, 1)
-    for place, choice in enumerate(plan.choices):
-        cost = choice.cost
-        grid.add_row(
-            ">" if place == plan.recommended else "",
-            plain(choice.recall),
-            f"{choice.eps_max:g}",
-            f"{cost.probes / max(plan.n, 1):.2f}",
-            f"{cost.comparisons:.2g}",
-            f"{100 * cost.comparisons / pairs:.2f} %",
-            "" if choice.not_cut is None else f"{100 * choice.not_cut:.1f} %",
-            f"{cost.core_seconds:,.0f}",
-        )
-    console.print(grid)
-    console.print(
-        "visits made: share of the rows that make all visits that proof demands. core-s: seconds "
-        "of one core to read, move and multiply; divide by your cores.",
-        soft_wrap=True,
-    )
-    best = plan.choices[plan.recommended]
-    options = f"--set score.recall='{best.recall}' --set score.eps_max={best.eps_max:g}"
-    print_line(console, f"\nrecommended: {options}\n  {plan.why}")
-
-
 def print_examples(
     console: Console,
     title: str,
@@ -186,8 +151,18 @@ def print_examples(
     *,
     signs: tuple[str, str] = ("-", "+"),
 ) -> None:
-    """Each row beside another, by default a removed one beside its survivor, texts cut to a few
-    lines. ``signs``: before the ids of both.
+    """Print pairs of rows side by side, each text cut to a few lines.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    title
+        Title of the list.
+    examples
+        The pairs. In general each is a removed row and its survivor.
+    signs
+        Signs before the ids of the left and the right row.
     """
     print_line(console, f"\n{title}")
     if not examples:
@@ -205,7 +180,7 @@ def print_examples(
 
 
 def _measured(example: Example) -> str:
-    """``similarity 0.9521; to the survivor 0.9312: not covered``."""
+    """Write for example ``similarity 0.9521; to the survivor 0.9312: not covered``."""
     told = f"similarity {example.similarity:.4f}"
     if example.survivor_similarity is None:
         return told
@@ -220,7 +195,17 @@ def _shorten(text: str) -> str:
 
 
 def print_next(console: Console, places: dict[str, str], query: str) -> None:
-    """Where the tables are, and one query to type next."""
+    """Print where the tables are, and a query to try next.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    places
+        Name of each table, and its name in a query.
+    query
+        The query, in Spark SQL.
+    """
     console.print("\ntables")
     for table, place in places.items():
         print_line(console, f"  {table:<13} {place}")

@@ -1,4 +1,4 @@
-"""Two texts side by side: which words differ."""
+"""The words in which two texts differ."""
 
 from __future__ import annotations
 
@@ -11,21 +11,43 @@ from semdedup_spark.visible import visible
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 _SHOWN = 360
-_COMPARED = 1500  # words beyond what is shown tell a difference from a cut
+# More characters than are shown, so that words at the cut are not taken for a difference.
+_COMPARED = 1500
+# Characters shown before the first difference.
 _BEFORE = 100
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of text, and whether the other text lacks it."""
+    """A stretch of text.
+
+    Attributes
+    ----------
+    text
+        The stretch itself.
+    differs
+        Whether the other text lacks it.
+    """
 
     text: str
     differs: bool = False
 
 
 def marked(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
-    """Both texts in pieces. Of long ones about 360 characters are shown, from a little before the
-    first difference on.
+    """Divide two texts into pieces that the other one has or lacks.
+
+    Parameters
+    ----------
+    a
+        One text.
+    b
+        The other text.
+
+    Returns
+    -------
+    tuple of list of Piece
+        The pieces of ``a`` and those of ``b``, control characters as symbols. Of long texts only
+        about 360 characters are returned. They begin a little before the first difference.
     """
     a, b = visible(a), visible(b)
     start = _start(a, b)
@@ -45,7 +67,7 @@ def marked(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
 
 
 def _cut(pieces: list[Piece], whole: int) -> list[Piece]:
-    """The first of them, of a text of ``whole`` characters."""
+    """Return the first 360 characters of a text of ``whole`` characters."""
     kept: list[Piece] = []
     left = _SHOWN
     for piece in pieces:
@@ -57,13 +79,39 @@ def _cut(pieces: list[Piece], whole: int) -> list[Piece]:
 
 
 def shortened(text: str, most: int = _SHOWN) -> str:
-    """The beginning, made visible."""
+    """Return the beginning of a text.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    most
+        Highest number of characters to show.
+
+    Returns
+    -------
+    str
+        The first ``most`` characters, control characters as symbols. An ellipsis marks a cut.
+    """
     text = visible(text)
     return text if len(text) <= most else text[:most] + " …"
 
 
 def ending(text: str, most: int = 30) -> str:
-    """The end, made visible: of paths the part that tells them apart."""
+    """Return the end of a text, which is the part that distinguishes paths.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    most
+        Highest number of characters to show.
+
+    Returns
+    -------
+    str
+        The last ``most`` characters, control characters as symbols. An ellipsis marks a cut.
+    """
     text = visible(text)
     return text if len(text) <= most else "…" + text[-most:]
 

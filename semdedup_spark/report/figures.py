@@ -1,6 +1,7 @@
-"""Figures of thresholds and clusters, by matplotlib, which is loaded when the first is drawn.
+"""Figures of thresholds and clusters. Matplotlib is imported when the first one is drawn.
 
-Figures are made without pyplot: no window, no state shared between threads or with the caller.
+Figures are made without pyplot. They open no window and share no state with the caller or between
+threads.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 ACCENT = "#3f7fd6"
 MARK = "#d9622b"
-# Stands for the colour of the text around the figure, which an SVG inherits.
+# as_svg replaces this colour by that of the text around the figure.
 _INK = "#1a1b1c"
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -39,7 +40,13 @@ _SIZE = (4.9, 3.1)
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Figures drawn and saved inside look alike."""
+    """Give all figures that are drawn and saved inside the same style.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
     from matplotlib import rc_context
 
     with rc_context(_STYLE):
@@ -47,7 +54,18 @@ def styled() -> Iterator[None]:
 
 
 def tune_figure(tuning: Tuning) -> bytes:
-    """PNG: kept fraction against eps, and the histogram of M, side by side."""
+    """Draw the kept fraction against eps beside the histogram of M.
+
+    Parameters
+    ----------
+    tuning
+        The numbers to draw.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
     with styled():
         figure, (left, right) = new_figure(2)
         draw_kept(left, tuning)
@@ -56,7 +74,18 @@ def tune_figure(tuning: Tuning) -> bytes:
 
 
 def new_figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure and its axes, side by side."""
+    """Make an empty figure with its axes side by side.
+
+    Parameters
+    ----------
+    columns
+        Number of axes.
+
+    Returns
+    -------
+    tuple of Figure and list of Axes
+        The figure, and its axes from left to right.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_SIZE[0] * columns, _SIZE[1]), layout="constrained")
@@ -64,14 +93,36 @@ def new_figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
 
 
 def as_png(figure: Figure) -> bytes:
-    """On white, 160 dots an inch."""
+    """Save a figure as PNG, on white, at 160 dots per inch.
+
+    Parameters
+    ----------
+    figure
+        A figure drawn within :func:`styled`.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=160, facecolor="white", metadata={"Software": None})
     return held.getvalue()
 
 
 def as_svg(figure: Figure) -> str:
-    """An ``<svg>`` element for a page: transparent, in the page's own font and colour."""
+    """Save a figure as SVG for a page: transparent, in the page's own font and colour.
+
+    Parameters
+    ----------
+    figure
+        A figure drawn within :func:`styled`.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element.
+    """
     held = io.StringIO()
     figure.savefig(held, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = held.getvalue()
@@ -80,7 +131,15 @@ def as_svg(figure: Figure) -> str:
 
 
 def draw_kept(axes: Axes, tuning: Tuning) -> None:
-    """Kept fraction against eps, the selected point marked."""
+    """Draw the kept fraction against eps, and mark the selected point.
+
+    Parameters
+    ----------
+    axes
+        Axes to draw on.
+    tuning
+        The numbers to draw.
+    """
     eps, kept = zip(*tuning.curve, strict=True)
     axes.plot(eps, kept, color=ACCENT, linewidth=2)
     chosen = tuning.selected
@@ -103,7 +162,7 @@ def draw_kept(axes: Axes, tuning: Tuning) -> None:
 
 
 def _at(tuning: Tuning, eps: float) -> float:
-    """The exact share where it was counted, else between the two points of the curve."""
+    """Return the exact share if it was counted, otherwise interpolate on the curve."""
     import numpy as np
 
     for threshold in tuning.thresholds:
@@ -114,8 +173,16 @@ def _at(tuning: Tuning, eps: float) -> float:
 
 
 def draw_similarities(axes: Axes, tuning: Tuning) -> None:
-    """Histogram of max_similarity on a log scale, as in the paper; what the selection removes is
-    in another colour.
+    """Draw the histogram of max_similarity on a log scale, as in the SemDeDup paper.
+
+    Bins that the selection removes have another colour.
+
+    Parameters
+    ----------
+    axes
+        Axes to draw on.
+    tuning
+        The numbers to draw.
     """
     low, high, rows = (list(column) for column in zip(*tuning.histogram, strict=True))
     widths = [b - a for a, b in zip(low, high, strict=True)]
@@ -132,7 +199,17 @@ def draw_similarities(axes: Axes, tuning: Tuning) -> None:
 
 
 def draw_counts(axes: Axes, counts: Sequence[int], what: str) -> None:
-    """Histogram of positive counts over bins that grow by a factor, both axes logarithmic."""
+    """Draw a histogram of positive counts with geometric bins on logarithmic axes.
+
+    Parameters
+    ----------
+    axes
+        Axes to draw on.
+    counts
+        A count of rows for each cluster. Zeros are left out.
+    what
+        Label of the horizontal axis.
+    """
     import numpy as np
 
     values = np.asarray([count for count in counts if count > 0], dtype=float)

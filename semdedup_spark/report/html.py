@@ -1,4 +1,4 @@
-"""The report: one HTML text that needs nothing else, neither network nor scripts."""
+"""The report, an HTML page in one file that needs neither network nor scripts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,19 @@ if TYPE_CHECKING:
 
 
 def render_report(overview: Overview) -> str:
-    """The page, in UTF-8 when written. Whatever comes from the source is escaped."""
+    """Render the page.
+
+    Parameters
+    ----------
+    overview
+        What the page shows. The page escapes its values, masks secrets, and shows control
+        characters as symbols.
+
+    Returns
+    -------
+    str
+        The HTML text, to be written in UTF-8.
+    """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_safe
     )
@@ -43,7 +55,7 @@ def render_report(overview: Overview) -> str:
     template = environment.from_string(_read("report.html.j2"))
     return template.render(
         o=overview,
-        style=Markup(_read("report.css")),  # our own
+        style=Markup(_read("report.css")),  # our own text, so it needs no escaping
         figures=_figures(overview),
         compared=marked,
         scored=max(overview.counts["kept"] + overview.counts["removed"], 1),
@@ -53,7 +65,7 @@ def render_report(overview: Overview) -> str:
 
 
 def _safe(value: Any) -> Any:
-    """Every value on its way to the page: no secrets, no control characters. Then it is escaped."""
+    """Mask secrets and control characters in a value. The template escapes it afterwards."""
     return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -66,7 +78,7 @@ def _data_uri(picture: bytes) -> Markup:
 
 
 def _figures(overview: Overview) -> dict[str, Markup]:
-    """Inline SVG by name; drawn from numbers alone, so there is nothing to escape in them."""
+    """Draw inline SVG by name. It is drawn from numbers alone, so it needs no escaping."""
     drawings: dict[str, Callable[[Axes], Any]] = {
         "kept": lambda axes: draw_kept(axes, overview.tuning),
         "similarities": lambda axes: draw_similarities(axes, overview.tuning),

@@ -1,4 +1,4 @@
-"""What a job tells as log records of the logger ``semdedup_spark``, and these as lines of JSON."""
+"""A job's events as records of the logger ``semdedup_spark``, and these as lines of JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +20,25 @@ LOGGER = logging.getLogger("semdedup_spark")
 
 
 class JsonLines(logging.Formatter):
-    """A record in one line, with the keys of Spark's own structured log: ``ts`` (UTC), ``level``,
-    ``msg``, ``context``, ``logger``, and ``exception`` where there is one.
+    """Formatter that writes a record as one line of JSON.
+
+    The keys are those of Spark's own structured log: ``ts`` (UTC), ``level``, ``msg``, ``context``,
+    ``logger``, and ``exception`` if the record has one.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Format a record.
+
+        Parameters
+        ----------
+        record
+            The record. Its attribute ``context``, if there is one, becomes the key ``context``.
+
+        Returns
+        -------
+        str
+            The line, without a line end.
+        """
         line: dict[str, Any] = {
             "ts": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
             "level": record.levelname,
@@ -39,7 +52,13 @@ class JsonLines(logging.Formatter):
 
 
 def log_to(path: Path) -> None:
-    """Append what the logger is told to a file, as lines of JSON."""
+    """Append the logger's records to a file, as lines of JSON.
+
+    Parameters
+    ----------
+    path
+        The file. It is created if it does not exist.
+    """
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(JsonLines())
     LOGGER.addHandler(handler)
@@ -47,7 +66,18 @@ def log_to(path: Path) -> None:
 
 
 def logging_listener(run_id: str) -> Listener:
-    """Logs each stage's start, progress and end, with what it found as ``context``."""
+    """Make a listener that logs the start, progress and end of each stage.
+
+    Parameters
+    ----------
+    run_id
+        Id of the run. It is part of each record's ``context``.
+
+    Returns
+    -------
+    Listener
+        The listener.
+    """
 
     def started(stage: str, why: str) -> None:
         _info(f"{stage}: computing, because {why}", run_id, "stage started", stage, why=why)
@@ -81,7 +111,20 @@ def logging_listener(run_id: str) -> Listener:
 
 
 def both(one: Listener, other: Listener) -> Listener:
-    """Tells two listeners the same."""
+    """Make a listener that passes each event to two listeners.
+
+    Parameters
+    ----------
+    one
+        The listener that hears each event first.
+    other
+        The listener that hears it second.
+
+    Returns
+    -------
+    Listener
+        The listener.
+    """
 
     def progress(at: Progress) -> None:
         one.progress(at)
@@ -107,7 +150,15 @@ def both(one: Listener, other: Listener) -> Listener:
 
 
 def log_failure(run_id: str, error: Exception) -> None:
-    """That a run ended by an error; where nobody listens, nothing."""
+    """Log that an error ended a run. Without handlers on the logger, nothing happens.
+
+    Parameters
+    ----------
+    run_id
+        Id of the run.
+    error
+        The error. The record says whether the run may be repeated.
+    """
     if LOGGER.handlers:
         known = error if isinstance(error, SemDedupError) else explained(error)
         retryable = known is not None and known.retryable

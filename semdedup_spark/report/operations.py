@@ -1,4 +1,4 @@
-"""Status, differences and housekeeping on a terminal."""
+"""Status, differences and housekeeping, printed on a terminal."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ from semdedup_spark.visible import inline
 
 
 def print_status(console: Console, status: Status) -> None:
-    """Stages, runs, and who works here."""
+    """Print the stages and runs of an output, and the run that is working on it.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    status
+        What to print.
+    """
     print_line(console, f"output {inline(status.output)}")
     holder = status.holder
     if holder is None:
-        console.print("no run works on it")
+        console.print("no run is working on it")
     else:
         print_line(
             console,
-            f"run {inline(holder.run_id)} works on it: process {holder.holder.pid} on "
+            f"run {inline(holder.run_id)} is working on it: process {holder.holder.pid} on "
             f"{inline(holder.holder.host)}, last heard of {holder.heard:%Y-%m-%d %H:%M:%S} UTC",
         )
     if not status.stages:
@@ -52,7 +60,15 @@ def print_status(console: Console, status: Status) -> None:
 
 
 def print_changes(console: Console, changes: Sequence[Change]) -> None:
-    """One line a kind of change."""
+    """Print one line for each kind of change.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    changes
+        What to print.
+    """
     if not changes:
         console.print("every row has the same fate in both runs")
         return
@@ -64,7 +80,15 @@ def print_changes(console: Console, changes: Sequence[Change]) -> None:
 
 
 def print_tidied(console: Console, tidied: Sequence[Tidied]) -> None:
-    """One line a table."""
+    """Print one line for each table.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    tidied
+        What to print.
+    """
     table = _table("table", "files before", "files after", "MiB")
     for each in tidied:
         row = (each.table, str(each.files_before), str(each.files_after))

@@ -1,4 +1,4 @@
-"""What ``tune`` and ``explain`` print on a terminal."""
+"""The results of ``tune`` and ``explain``, printed on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ _MOST_CHARACTERS = 200
 
 
 def print_tuning(console: Console, tuning: Tuning) -> None:
-    """Kept fractions by eps, eps by kept fractions, and what to know about both."""
+    """Print the fraction kept at each eps, the eps for each wanted fraction, and notes on both.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    tuning
+        What to print.
+    """
     copies = 100 * tuning.copies / max(tuning.rows, 1)
     print_line(
         console,
@@ -36,14 +44,14 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
         )
     console.print(grid)
     how_many = (
-        "exactly, of all pairs that were compared"
+        "It is exact over all pairs that were compared"
         if tuning.in_groups_exact
-        else "at least so many, because a kept row shows only those later rows of which it is the "
-        "best match; --both-sides counts all"
+        else "It is a lower bound, because a kept row counts only if it is the best match of a "
+        "later row. --both-sides counts all"
     )
     console.print(
-        f"in groups: rows that have a duplicate on either side, removed or not: {how_many}. "
-        "*: beyond eps_max, where scores are not complete.",
+        "in groups: share of the rows, removed or kept, that have a duplicate before or after them "
+        f"in rank order. {how_many}. *: beyond eps_max, where scores are incomplete.",
         soft_wrap=True,
     )
     _print_targets(console, tuning)
@@ -59,7 +67,7 @@ def _print_targets(console: Console, tuning: Tuning) -> None:
     grid.add_column("")
     notes = {
         None: "",
-        "copies": "exact copies alone are more: only they go",
+        "copies": "exact copies alone are more, and only they are removed",
         "horizon": f"beyond score.eps_max {tuning.eps_max:g}: raise it and score again",
     }
     for target in tuning.targets:
@@ -71,8 +79,8 @@ def _print_targets(console: Console, tuning: Tuning) -> None:
         )
     console.print(grid)
     console.print(
-        "rows that share one M are kept or removed together, so a little more may be kept than "
-        "asked for.",
+        "rows with equal M are kept or removed together, so slightly more may be kept than asked "
+        "for.",
         soft_wrap=True,
     )
 
@@ -96,15 +104,23 @@ def _percent(share: float) -> str:
 
 
 def print_explanation(console: Console, told: Explanation) -> None:
-    """What became of the row, why, and what would change it."""
+    """Print what became of a row, why, and what would change it.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    told
+        What to print.
+    """
     at = "" if told.eps is None else f" at eps {told.eps:.6g}"
     of = f" in selection {told.selection}" if told.selection else ""
-    fate = "scored; nothing was selected yet" if told.fate == "scored" else told.fate
+    fate = "scored; no selection was made yet" if told.fate == "scored" else told.fate
     why = f", by {told.reason}" if told.reason else ""
     _line(console, f"{inline(told.id)}: {fate}{at}{of}{why}")
     _content(console, told, told.id)
     for each in told.rejections:
-        other = "" if told.standing is None else " (another row of this id)"
+        other = "" if told.standing is None else " (another row with this id)"
         _line(console, f"quarantined by {each.stage} as {each.reason}: {each.message}{other}")
     if told.standing is not None:
         _print_standing(console, told)
@@ -112,7 +128,9 @@ def print_explanation(console: Console, told: Explanation) -> None:
         _line(console, f"a person decided: {told.decision}")
     if told.protected_from is not None:
         other = inline(told.protected_from)
-        _line(console, f"select.must_agree keeps it: it would have gone for {other}")
+        _line(
+            console, f"select.must_agree keeps it: otherwise it would be removed because of {other}"
+        )
     if told.chain:
         _print_chain(console, told)
     if told.fate == "kept" and told.reference_contents is None:
@@ -133,7 +151,9 @@ def _print_standing(console: Console, told: Explanation) -> None:
     rows.add_row(
         "cluster", f"{at.cluster_id}, similarity to its centroid {at.centroid_similarity:.4f}"
     )
-    rows.add_row("rank there", cell(f"{place} (batch {at.batch}, rank_key {at.rank_key[:64]})"))
+    rows.add_row(
+        "rank in the cluster", cell(f"{place} (batch {at.batch}, rank_key {at.rank_key[:64]})")
+    )
     others = "earlier row" if told.reference_contents is None else "row of the reference"
     if at.neighbor_id is None:
         rows.add_row(f"nearest {others}", "none above the horizon")
@@ -143,9 +163,9 @@ def _print_standing(console: Console, told: Explanation) -> None:
     if at.kept_up_to > 0:
         rows.add_row("kept", f"at any eps up to {at.kept_up_to:.6g}, by its own similarity")
     else:
-        rows.add_row("kept", "at no eps: an exact copy of the neighbor")
+        rows.add_row("kept", "at no eps: it is an exact copy of the neighbor")
     if not at.exhaustive:
-        rows.add_row("", "other clusters may hold nearer rows: not exhaustive")
+        rows.add_row("", "not exhaustive: other clusters may hold nearer rows")
     console.print(rows)
     if told.fate != "removed" and at.neighbor_id is not None:
         _other_content(console, told, at.neighbor_id)
@@ -153,7 +173,7 @@ def _print_standing(console: Console, told: Explanation) -> None:
 
 def _print_chain(console: Console, told: Explanation) -> None:
     if told.survivor_id is None:
-        _line(console, "\nremoved by a decision about this row: nothing stands for it")
+        _line(console, "\nremoved by a decision about this row: no kept row stands for it")
         return
     _line(console, "\nthe way to its survivor")
     for link in told.chain:
@@ -162,14 +182,14 @@ def _print_chain(console: Console, told: Explanation) -> None:
         _line(console, step)
         _other_content(console, told, link.neighbor_id)
     if not told.chain_complete:
-        _line(console, f"  ... and on, to {inline(told.survivor_id)}")
+        _line(console, f"  ... and further links, to {inline(told.survivor_id)}")
         _other_content(console, told, told.survivor_id)
     cover = "enough" if told.covered else "not enough"
     direct = _number(told.survivor_similarity)
     _line(
         console,
-        f"survivor {inline(told.survivor_id)}: similarity {direct} directly, {cover} "
-        "to remove the row by itself",
+        f"survivor {inline(told.survivor_id)}: direct similarity {direct}, {cover} to remove the "
+        "row by itself",
     )
 
 
@@ -186,7 +206,7 @@ def _content(console: Console, told: Explanation, row_id: object) -> None:
 
 
 def _other_content(console: Console, told: Explanation, row_id: object) -> None:
-    """Of a neighbor or survivor."""
+    """Print the content of a neighbor or survivor."""
     others = told.contents if told.reference_contents is None else told.reference_contents
     _print_content(console, others.get(str(row_id), ""))
 

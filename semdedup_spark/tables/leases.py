@@ -35,6 +35,8 @@ _CONFLICT = re.compile(r"\b(Concurrent|ProtocolChanged|MetadataChanged)\w*Except
 SETTLE_SECONDS = 3.0
 # Tokens of the leases that this process holds and renews now.
 _IN_USE: set[str] = set()
+# Tokens of the leases that this process gave back, also where the storage refused the commit.
+_GIVEN_BACK: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,8 @@ class Lease:
         own = (claim.heard for claim in claims if claim.token == self._token)
         now = next(own, datetime.now(timezone.utc))
         for claim in claims:
+            if claim.token in _GIVEN_BACK:
+                continue
             early = before is None or claim.version < before
             in_use = claim.token in _IN_USE or claim.holder.is_beside()
             another = claim.run_id != self._run_id or in_use
@@ -194,7 +198,10 @@ class Lease:
         self._note(RENEWED)
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Give the lease back. Where the commit fails, other processes wait until the lease
+        expires; this process knows that it is free.
+        """
+        _GIVEN_BACK.add(self._token)
         self._note(RELEASED)
 
     def _note(self, event: str) -> int:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import functools
-import gc
-import sys
-import zipimport
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
 from semdedup_spark.kernels.vectors import FloatArray, from_bytes
+from semdedup_spark.transforms.worker import begin_task
 
 
 def to_matrix(column: pa.Array | pa.ChunkedArray) -> FloatArray:
-    """(n, d) float32 of a list<float> column whose n lists all have d entries, or of a binary one
-    whose n values each are d little-endian float32s; n >= 1, no value null.
+    """Read a column of vectors.
 
-    A null entry of a list becomes NaN.
+    Parameters
+    ----------
+    column
+        At least one value, none of them null. Lists of numbers, all of the same length, or binary
+        values that each hold as many little-endian float32.
+
+    Returns
+    -------
+    FloatArray
+        (n, d) float32. A null entry of a list becomes NaN.
     """
     X: FloatArray = to_numbers(column).astype(np.float32, copy=False)
     return X
@@ -32,7 +35,20 @@ def to_matrix(column: pa.Array | pa.ChunkedArray) -> FloatArray:
 def to_numbers(
     column: pa.Array | pa.ChunkedArray, dtype: str = "float32"
 ) -> npt.NDArray[np.floating[Any]]:
-    """As :func:`to_matrix`, but float64 stays float64; ``dtype``: of binary values."""
+    """Read a column of vectors, and keep float64 as it is.
+
+    Parameters
+    ----------
+    column
+        As :func:`to_matrix` takes it.
+    dtype
+        Type of the numbers in binary values.
+
+    Returns
+    -------
+    npt.NDArray[np.floating[Any]]
+        (n, d) float32 or float64. A null entry of a list becomes NaN.
+    """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
@@ -49,7 +65,20 @@ def to_numbers(
 
 
 def to_lists(X: FloatArray, missing: np.ndarray | None = None) -> pa.ListArray:
-    """A list<float> column of the rows of ``X`` (n, d); null where ``missing`` (n,) is true."""
+    """Write a column of vectors.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. One vector a row.
+    missing
+        (n,) bool. Rows that become null, none by default.
+
+    Returns
+    -------
+    pa.ListArray
+        n lists of float32.
+    """
     n, d = X.shape
     offsets = pa.array(
         np.arange(0, (n + 1) * d, d, dtype=np.int32) if d else np.zeros(n + 1, np.int32)
@@ -59,44 +88,26 @@ def to_lists(X: FloatArray, missing: np.ndarray | None = None) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, flat, mask=mask)
 
 
-class _Worker:
-    """A process that works for Spark, here: its newest task, and how many it has begun."""
-
-    task, n_tasks = -1, 0
-
-
-def begin_task() -> None:
-    """To be called in a UDF's body, as often as it likes. Spares what Spark's worker does around
-    each task, which is more than many a task; in other processes it does nothing.
-    """
-    context = TaskContext.get()
-    if context is None or context.taskAttemptId() == _Worker.task:
-        return
-    _Worker.task, _Worker.n_tasks = context.taskAttemptId(), _Worker.n_tasks + 1
-    _keep_zips_read()
-    # Spark ends each task with gc.collect(), which looks at all that numpy, pandas, PyArrow and
-    # torch have made: a tenth of a second. What the first task leaves stays, and needs no look.
-    if _Worker.n_tasks == 2:
-        gc.freeze()
-
-
-def _keep_zips_read() -> None:
-    """Spark's worker starts each task with ``importlib.invalidate_caches()``, for which Python up
-    to 3.12 reads the directory of every zip on its path again: pyspark.zip costs 0.14 s. Finders
-    of zips are made again, from a cache, when next a module is looked for.
-    """
-    for path, finder in list(sys.path_importer_cache.items()):
-        if isinstance(finder, zipimport.zipimporter):
-            del sys.path_importer_cache[path]
-
-
 def map_batches(
     rows: DataFrame,
     body: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]],
     result: str,
 ) -> DataFrame:
-    """``body`` on the Arrow batches of each partition. It must yield the columns of ``result``, in
-    that order: Spark does not look at their names.
+    """Apply a function to the Arrow batches of each partition.
+
+    Parameters
+    ----------
+    rows
+        Rows of any columns.
+    body
+        Yields the columns of ``result`` in that order: Spark does not look at their names.
+    result
+        Columns of the result, as DDL.
+
+    Returns
+    -------
+    DataFrame
+        What ``body`` yields.
     """
 
     def through_arrow(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -109,7 +120,24 @@ def map_batches(
 def map_groups(
     rows: DataFrame, key: str, body: Callable[[pa.Table], pa.Table], result: str
 ) -> DataFrame:
-    """``body`` on each group of rows with one ``key``: the grouped-map UDF of this Spark."""
+    """Apply a function to each group of rows, by the grouped-map UDF that this Spark has.
+
+    Parameters
+    ----------
+    rows
+        Rows of any columns.
+    key
+        Column whose values make the groups.
+    body
+        Gets all rows of a group, and returns the columns of ``result``.
+    result
+        Columns of the result, as DDL.
+
+    Returns
+    -------
+    DataFrame
+        What ``body`` returns.
+    """
     grouped = rows.groupBy(key)
 
     def through_arrow(table: pa.Table) -> pa.Table:
@@ -126,34 +154,3 @@ def map_groups(
         return table.to_pandas(integer_object_nulls=True)
 
     return grouped.applyInPandas(through_pandas, result)
-
-
-def task_gpu() -> str | None:
-    """The GPU that Spark assigned to this task, as torch names it."""
-    context = TaskContext.get()
-    gpus = context.resources().get("gpu") if context is not None else None
-    return f"cuda:{gpus.addresses[0]}" if gpus else None
-
-
-def compute_device(wanted: str) -> str:
-    """``cpu`` or a GPU for products: ``auto`` takes the GPU that Spark assigned to this task, else
-    one that torch sees.
-    """
-    if wanted == "cpu":
-        return "cpu"
-    assigned = task_gpu()
-    if assigned or wanted == "cuda":
-        return assigned or "cuda"
-    return "cuda" if torch_sees_gpu() else "cpu"
-
-
-@functools.cache
-def torch_sees_gpu() -> int:
-    """How many GPUs; torch is imported only where their driver is loaded."""
-    if not Path("/proc/driver/nvidia/version").exists():
-        return 0
-    try:
-        import torch
-    except ImportError:
-        return 0
-    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0

@@ -7,9 +7,20 @@ from pyspark.sql import DataFrame
 
 
 def held(rows: DataFrame) -> DataFrame:
-    """The same rows, computed now and once, with a plan of one node: the plan of a loop would
-    double with each round. Spark drops them when the frame is dropped. Where the platform cannot
-    hold rows (serverless) they are computed again each time.
+    """Compute rows now, once, and go on with a plan of one node.
+
+    Without this the plan of a loop would double with each round. Spark drops the rows when the
+    frame is dropped. Platforms that cannot hold rows (serverless) compute them again each time.
+
+    Parameters
+    ----------
+    rows
+        Rows that several steps read.
+
+    Returns
+    -------
+    DataFrame
+        The same rows.
     """
     try:
         return rows.localCheckpoint(eager=True)

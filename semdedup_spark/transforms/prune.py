@@ -1,6 +1,6 @@
-"""Cluster-stratified pruning: assign every row, then choose in each cluster.
+"""Cluster-stratified pruning: assign every row, then choose rows in each cluster.
 
-No vector is shuffled: what reaches a cluster's group is the id, one similarity and one hash a row.
+No vector is shuffled: the group of a cluster receives an id, one similarity and one hash per row.
 """
 
 from __future__ import annotations
@@ -30,8 +30,20 @@ _KEY = "key"
 
 @dataclass(frozen=True)
 class Pruning:
-    """The rule, as plain values. ``quotas``: rows to keep by cluster; ``None`` for the percentage
-    of each, rounded up.
+    """The rule of a pruning, as plain values.
+
+    Attributes
+    ----------
+    ratio
+        Percentage of the rows to keep.
+    rank_type
+        What rows are ranked by.
+    prune_type
+        Which ranks are kept.
+    n_bins
+        Number of bins, for the rules that have bins.
+    quotas
+        Rows to keep by cluster. ``None`` keeps the percentage of each cluster, rounded up.
     """
 
     ratio: float
@@ -42,9 +54,21 @@ class Pruning:
 
 
 def assign_rows(embeddings: DataFrame, centroids: CentroidSource, seed: int) -> DataFrame:
-    """Id, cluster_id, centroid_similarity and key (seeded hash of the id) of every row.
+    """Assign every row to a cluster.
 
-    ``embeddings``: id, embedding.
+    Parameters
+    ----------
+    embeddings
+        Columns id and embedding.
+    centroids
+        Where tasks find the centroids.
+    seed
+        Seed of the hash.
+
+    Returns
+    -------
+    DataFrame
+        Columns id, cluster_id, centroid_similarity and key, a seeded hash of the id.
     """
     keyed = embeddings.select(s.ID, s.EMBEDDING, F.xxhash64(F.lit(seed), F.col(s.ID)).alias(_KEY))
 
@@ -66,23 +90,58 @@ def assign_rows(embeddings: DataFrame, centroids: CentroidSource, seed: int) -> 
 
 
 def cluster_sizes(assigned: DataFrame) -> dict[int, int]:
-    """Rows of each cluster that has any; k numbers."""
+    """Count the rows of each cluster. Runs one Spark job; brings k numbers to the driver.
+
+    Parameters
+    ----------
+    assigned
+        Column cluster_id.
+
+    Returns
+    -------
+    dict[int, int]
+        Rows by cluster, of the clusters that have any.
+    """
     rows = assigned.groupBy(s.CLUSTER_ID).count().collect()
     return {row[s.CLUSTER_ID]: row["count"] for row in rows}
 
 
 def exact_quotas(sizes: Mapping[int, int], ratio: float) -> dict[int, int]:
-    """Rows to keep of each cluster, adding up to ``ratio`` percent of all, rounded up once."""
+    """Share out the rows to keep, so that their total is exact.
+
+    Parameters
+    ----------
+    sizes
+        Rows by cluster.
+    ratio
+        Percentage of all rows to keep. The total is rounded up once.
+
+    Returns
+    -------
+    dict[int, int]
+        Rows to keep by cluster.
+    """
     clusters = sorted(sizes)
     quotas = cluster_quotas([sizes[c] for c in clusters], ratio, exact_total=True)
     return dict(zip(clusters, quotas.tolist(), strict=True))
 
 
 def prune_rows(assigned: DataFrame, pruning: Pruning) -> DataFrame:
-    """The ``pruning`` table: id, cluster_id, centroid_similarity and whether the row is kept.
+    """Choose the rows to keep.
 
-    ``assigned``: rows of :func:`assign_rows`. A cluster's rows, without vectors, are in one
-    worker's memory at a time: about 100 bytes each.
+    A cluster's rows, without vectors, are in one worker's memory at a time: about 100 bytes each.
+
+    Parameters
+    ----------
+    assigned
+        What :func:`assign_rows` returned.
+    pruning
+        The rule.
+
+    Returns
+    -------
+    DataFrame
+        The table ``pruning``: id, cluster_id, centroid_similarity and whether the row is kept.
     """
     id_type = assigned.schema[s.ID].dataType.simpleString()
 
@@ -93,7 +152,20 @@ def prune_rows(assigned: DataFrame, pruning: Pruning) -> DataFrame:
 
 
 def choose_in_cluster(cluster: pa.Table, pruning: Pruning) -> pa.Table:
-    """The UDF's body: all rows of one cluster, in any order, each kept or not."""
+    """The UDF's body: choose the rows to keep of one cluster.
+
+    Parameters
+    ----------
+    cluster
+        All rows of the cluster, in any order.
+    pruning
+        The rule.
+
+    Returns
+    -------
+    pa.Table
+        The rows in the order of their ids, each with whether it is kept.
+    """
     rows = cluster.take(pc.sort_indices(cluster, sort_keys=[(s.ID, "ascending")]))
     key = rows.column(_KEY).to_numpy().view(np.uint64)
     if pruning.rank_type == "random":
@@ -109,8 +181,21 @@ def choose_in_cluster(cluster: pa.Table, pruning: Pruning) -> pa.Table:
 
 
 def pruned_rows(embeddings: DataFrame, pruning: DataFrame, *, with_id: bool) -> DataFrame:
-    """The ``pruned`` table: the source's own columns of every kept row, and the id where it is
-    none of them.
+    """Make the rows of the table ``pruned``.
+
+    Parameters
+    ----------
+    embeddings
+        Columns id and source.
+    pruning
+        The table of this name.
+    with_id
+        Whether the id is no column of the source, and must be added.
+
+    Returns
+    -------
+    DataFrame
+        The source's own columns of every kept row.
     """
     kept = pruning.filter(F.col(s.KEPT)).select(s.ID)
     rows = embeddings.select(s.ID, s.SOURCE).join(kept, s.ID, "left_semi")
@@ -118,7 +203,22 @@ def pruned_rows(embeddings: DataFrame, pruning: DataFrame, *, with_id: bool) -> 
 
 
 def cluster_counts(embeddings: DataFrame, pruning: DataFrame, column: str) -> DataFrame:
-    """Cluster, value of a ``column`` of the source, and how many rows have both."""
+    """Count rows by cluster and by value of a column.
+
+    Parameters
+    ----------
+    embeddings
+        Columns id and source.
+    pruning
+        The table of this name.
+    column
+        Column of the source.
+
+    Returns
+    -------
+    DataFrame
+        Columns cluster_id, value and count.
+    """
     values = embeddings.select(s.ID, F.col(s.SOURCE)[column].alias("value"))
     pairs = pruning.select(s.ID, s.CLUSTER_ID).join(values, s.ID)
     return pairs.groupBy(s.CLUSTER_ID, "value").count()

@@ -1,66 +1,96 @@
-"""What a Python worker computes with: its GPU or CPU threads, and its one loaded model."""
+"""The Python worker process of Spark: its tasks, its threads, and the device it computes on."""
 
 from __future__ import annotations
 
 import functools
+import gc
 import os
-from dataclasses import dataclass, replace
+import sys
+import zipimport
+from pathlib import Path
 
 from pyspark import TaskContext
 
-from semdedup_spark.encoders.protocol import Encoder, EncoderSpec
-from semdedup_spark.encoders.registry import load_encoder
-from semdedup_spark.encoders.stream.batch_size import CPU_BATCH, GPU_BATCH
-from semdedup_spark.encoders.stream.stream import StreamSettings
-from semdedup_spark.transforms.arrow import task_gpu, torch_sees_gpu
-from semdedup_spark.transforms.worker_memory import keep_freed_memory
 
-# Encoders without a model: torch is not imported for them.
-_WITHOUT_MODEL = ("pixels",)
-_GPU_PIECE_BYTES = 256 * 2**20
+class _Worker:
+    # State of this process: its newest task, and how many tasks it has begun.
+    task, n_tasks = -1, 0
 
 
-@dataclass(frozen=True)
-class WorkerSettings:
-    """``decode_seconds``: most that one payload may take to prepare; ``gpu_memory_fraction``: share
-    of a GPU's memory that one worker may use, ``None`` for no limit.
+def begin_task() -> None:
+    """Spare what Spark's worker does around each task, which may cost more than the task.
+
+    To be called in the body of a UDF, any number of times. Does nothing outside of a task.
     """
+    context = TaskContext.get()
+    if context is None or context.taskAttemptId() == _Worker.task:
+        return
+    _Worker.task, _Worker.n_tasks = context.taskAttemptId(), _Worker.n_tasks + 1
+    _keep_zips_read()
+    # Spark ends each task with gc.collect(), which visits all objects of numpy, pandas, PyArrow
+    # and torch: a tenth of a second. Objects of the first task stay, and need no visit.
+    if _Worker.n_tasks == 2:
+        gc.freeze()
 
-    decode_seconds: float = 60.0
-    gpu_memory_fraction: float | None = None
 
-
-def worker_encoder(spec: EncoderSpec, settings: WorkerSettings) -> tuple[Encoder, StreamSettings]:
-    """The model, loaded once in this process, and how to use it on this worker's device.
-
-    A ``batch_size`` of 0 is chosen here: fixed on a CPU, found out on a GPU.
+def _keep_zips_read() -> None:
+    """Spark's worker starts each task with ``importlib.invalidate_caches()``. Python up to 3.12
+    then reads the directory of every zip on its path again: pyspark.zip costs 0.14 s. Finders of
+    zips are made again, from a cache, when next a module is looked for.
     """
-    device = "cpu" if spec.name in _WITHOUT_MODEL else worker_device(spec.device)
-    on_gpu = device.startswith("cuda")
-    if not on_gpu:
-        keep_freed_memory()
-    if on_gpu and settings.gpu_memory_fraction is not None:
-        import torch
-
-        torch.cuda.set_per_process_memory_fraction(settings.gpu_memory_fraction, device)
-    batch_size = spec.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
-    encoder = load_encoder(replace(spec, device=device, batch_size=batch_size))
-    growing = on_gpu and spec.batch_size == 0
-    stream = StreamSettings(settings.decode_seconds, worker_threads(), growing)
-    return encoder, replace(stream, piece_bytes=_GPU_PIECE_BYTES) if on_gpu else stream
+    for path, finder in list(sys.path_importer_cache.items()):
+        if isinstance(finder, zipimport.zipimporter):
+            del sys.path_importer_cache[path]
 
 
 def worker_threads() -> int:
-    """Threads of this worker, so that workers times threads is the number of cores: Spark sets
-    OMP_NUM_THREADS to the cores of a task.
+    """Tell how many threads this worker may use.
+
+    Returns
+    -------
+    int
+        Number of threads, such that workers times threads is the number of cores: Spark sets
+        OMP_NUM_THREADS to the cores of a task.
     """
     setting = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, int(setting)) if setting.isdigit() else 1
 
 
+def compute_device(wanted: str) -> str:
+    """Choose the device for matrix products.
+
+    Parameters
+    ----------
+    wanted
+        ``cpu``, ``cuda`` or ``auto``, as configured.
+
+    Returns
+    -------
+    str
+        ``cpu``, or a GPU as torch names it. For ``auto`` the GPU that Spark assigned to this
+        task, else one that torch sees, else the CPU.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    assigned = task_gpu()
+    if assigned or wanted == "cuda":
+        return assigned or "cuda"
+    return "cuda" if torch_sees_gpu() else "cpu"
+
+
 def worker_device(wanted: str) -> str:
-    """``cpu`` or ``cuda:<index>``: the GPU that Spark assigned to this task; else, where torch sees
-    GPUs, the one whose turn it is; else the CPU, unless the configuration wants a GPU.
+    """Choose the device for a model.
+
+    Parameters
+    ----------
+    wanted
+        ``cpu``, ``cuda``, ``cuda:<index>`` or ``auto``, as configured.
+
+    Returns
+    -------
+    str
+        ``cpu`` or ``cuda:<index>``: the GPU that Spark assigned to this task; else, if torch sees
+        GPUs, each of them in turn; else the CPU, unless the configuration wants a GPU.
     """
     if wanted == "cpu":
         return "cpu"
@@ -75,8 +105,39 @@ def worker_device(wanted: str) -> str:
 
 @functools.cache
 def _turn(n_gpus: int) -> int:
-    """Workers that start together have tasks of successive partitions. One that has loaded its
-    model stays on its GPU, whichever task comes next.
+    """Workers that start together have tasks of successive partitions. A worker that has loaded
+    its model stays on its GPU, whichever task comes next.
     """
     context = TaskContext.get()
     return context.partitionId() % n_gpus if context is not None else 0
+
+
+def task_gpu() -> str | None:
+    """Tell which GPU Spark assigned to this task.
+
+    Returns
+    -------
+    str | None
+        The GPU as torch names it, ``None`` without one.
+    """
+    context = TaskContext.get()
+    gpus = context.resources().get("gpu") if context is not None else None
+    return f"cuda:{gpus.addresses[0]}" if gpus else None
+
+
+@functools.cache
+def torch_sees_gpu() -> int:
+    """Count the GPUs that torch sees. Torch is imported only if their driver is loaded.
+
+    Returns
+    -------
+    int
+        Number of GPUs.
+    """
+    if not Path("/proc/driver/nvidia/version").exists():
+        return 0
+    try:
+        import torch
+    except ImportError:
+        return 0
+    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0

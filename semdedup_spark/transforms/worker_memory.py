@@ -14,13 +14,18 @@ _KEPT_FREE = 512 * 2**20
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Let this process use freed memory again rather than give it back at once; whether it can.
+    """Let this process reuse freed memory instead of giving it back at once.
 
     A model allocates and frees the same arrays in every forward pass. glibc by default asks the
     system for each anew, which must fill every page with zeros: a third of the time of
     EfficientNet-Lite0 on a CPU, and 5 to 20 % of MiniLM's. At most 512 MiB stay with the process.
-    For a worker's process, which is ours; a library has no business to call it elsewhere. Without
-    glibc (macOS, Alpine) nothing happens.
+    To be called in a worker's process only, which is ours: a library must not change how its host
+    allocates. Nothing happens without glibc (macOS, Alpine).
+
+    Returns
+    -------
+    bool
+        Whether the process reuses freed memory now.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -143,7 +143,7 @@ def test_a_sweep_that_was_stopped_goes_on_and_ends_with_the_same_table(tmp_path)
 
 def test_results_of_other_settings_are_not_mixed(tmp_path):
     ResultsFile(tmp_path, {"dataset": "mnist", "limit": 5}, (1,))
-    with pytest.raises(ConfigError, match="those of others: dataset"):
+    with pytest.raises(ConfigError, match="differs in: dataset"):
         ResultsFile(tmp_path, {"dataset": "fmnist", "limit": 5}, (1,))
 
 

@@ -15,7 +15,7 @@ from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.vectors import hash_rows, unit_rows
 from semdedup_spark.transforms.arrow import to_matrix
 from semdedup_spark.transforms.embed.embed_rows import encode_columns
-from semdedup_spark.transforms.worker import WorkerSettings
+from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings
 from tests.kernels.score.test_similarity import random_rows
 from tests.oracle import brute_force
 

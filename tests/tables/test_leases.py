@@ -222,3 +222,19 @@ def test_what_is_no_conflict_is_tried_once(log, monkeypatch):
     with pytest.raises(RuntimeError):
         lease("ours", "/lake/dedup").claim()
     assert len(tried) == 1
+
+
+def test_a_lease_whose_release_could_not_be_written_keeps_no_caller_of_this_process_out(
+    log, monkeypatch
+):
+    first = lease("first", "/lake/dedup")
+    assert first.claim() is None
+
+    def full(*_arguments):
+        raise RuntimeError("java.io.IOException: No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(leases, "append_rows", full)
+        with pytest.raises(RuntimeError, match="No space"):
+            first.release()
+    assert lease("second", "/lake/dedup").claim() is None

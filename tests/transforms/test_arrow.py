@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from semdedup_spark.transforms import arrow
 from semdedup_spark.transforms.arrow import to_lists, to_matrix
 
 LISTS = pa.list_(pa.float32())
@@ -81,51 +78,3 @@ def test_nothing_makes_valid_lists(n, d):
     column.validate(full=True)
     assert column.to_pylist() == [None] * n
     assert column.type.value_type == pa.float32()
-
-
-def test_finders_of_zips_are_dropped_and_their_modules_are_still_found(
-    begin, tmp_path, monkeypatch
-):
-    import importlib
-    import sys
-    import zipfile
-    import zipimport
-
-    path = tmp_path / "some.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("module_in_a_zip.py", "x = 1")
-        archive.writestr("another_in_a_zip.py", "x = 2")
-    monkeypatch.syspath_prepend(str(path))
-    assert importlib.import_module("module_in_a_zip").x == 1
-    assert isinstance(sys.path_importer_cache[str(path)], zipimport.zipimporter)
-    begin(7)
-    assert str(path) not in sys.path_importer_cache
-    assert importlib.import_module("another_in_a_zip").x == 2
-
-
-def test_only_what_the_first_task_leaves_is_kept_from_the_collector(begin, monkeypatch):
-    frozen = []
-    monkeypatch.setattr(arrow.gc, "freeze", lambda: frozen.append(arrow._Worker.task))
-    for task in (7, 7, 8, 8, 9, 9):
-        begin(task)
-    assert frozen == [8]
-
-
-def test_a_process_that_does_not_work_for_spark_is_left_as_it_is(monkeypatch):
-    monkeypatch.setattr(arrow.TaskContext, "get", lambda: None)
-    monkeypatch.setattr(arrow, "_keep_zips_read", lambda: pytest.fail("it is not ours"))
-    arrow.begin_task()
-
-
-@pytest.fixture
-def begin(monkeypatch):
-    """What a new worker of Spark does at the beginning of a task."""
-    monkeypatch.setattr(arrow._Worker, "task", -1)
-    monkeypatch.setattr(arrow._Worker, "n_tasks", 0)
-
-    def begin_in(task):
-        context = SimpleNamespace(taskAttemptId=lambda: task)
-        monkeypatch.setattr(arrow.TaskContext, "get", lambda: context)
-        arrow.begin_task()
-
-    return begin_in

@@ -22,7 +22,11 @@ from semdedup_spark.kernels.score.unit_plan import plan_units
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.cluster import dimension_of, require_centroids
 from semdedup_spark.pipeline.stages.cluster_cost import expected_cost, forecast_of
-from semdedup_spark.pipeline.stages.compare_settings import clusters, probing_of, survey_sample
+from semdedup_spark.pipeline.stages.compare_settings import (
+    estimated_clusters,
+    probing_of,
+    survey_sample,
+)
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.cluster.centroid_source import CentroidSource
@@ -38,8 +42,19 @@ _CHEAP_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to score. ``not_cut``: share of the sample that would make all its required visits,
-    ``None`` for recall cluster, which makes none.
+    """One way to score.
+
+    Attributes
+    ----------
+    recall
+        As in the configuration.
+    eps_max
+        As in the configuration.
+    cost
+        Estimated cost.
+    not_cut
+        Share of the sample that would make all required visits; ``None`` for recall cluster, which
+        makes none.
     """
 
     recall: str
@@ -50,9 +65,26 @@ class Choice:
 
 @dataclass(frozen=True)
 class Plan:
-    """``n`` rows in ``n_clusters``; ``forecast``: of comparing within these, ``why_clusters`` so
-    many; the choices of recall, the place of the recommended one, and why; no choices where there
-    are no clusters yet. ``flops_per_second``: of one core of this machine.
+    """Estimated cost of clustering and of ways to score.
+
+    Attributes
+    ----------
+    n
+        Number of rows.
+    n_clusters
+        Number of clusters.
+    forecast
+        Cost of comparing rows within clusters.
+    why_clusters
+        Why there are that many clusters.
+    flops_per_second
+        Speed of one core of this machine.
+    choices
+        Ways to score; empty without clusters.
+    recommended
+        Position of the recommended choice, -1 without choices.
+    why
+        Why it is recommended.
     """
 
     n: int
@@ -66,8 +98,19 @@ class Plan:
 
 
 def run_plan(job: Job) -> Plan:
-    """Estimate what clustering will cost and, where clusters are there, what each way of scoring
-    will. Reads ``embeddings`` and ``centroids``; writes nothing.
+    """Estimate the cost of clustering and, if there are clusters, of each way to score.
+
+    Reads ``embeddings`` and ``centroids``; writes nothing.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    Plan
+        The estimates.
     """
     embed = require_embed(job)
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
@@ -76,7 +119,8 @@ def run_plan(job: Job) -> Plan:
     if job.ledger.last("cluster") is None:
         return _before_clustering(expected, job.config.cluster, "run `semdedup cluster` first")
     require_centroids(job)
-    source, sizes = clusters(read_table(job.spark, job.root, s.CENTROIDS), n)
+    clusters = estimated_clusters(read_table(job.spark, job.root, s.CENTROIDS), n)
+    source, sizes = clusters.source, clusters.sizes
     ways = _ways(job.config.score, job.config.select.eps)
     sample = survey_sample(embeddings, n, source)
     survey = survey_borders(sample, source, [probing_of(way) for way in ways])
@@ -92,7 +136,22 @@ def run_plan(job: Job) -> Plan:
 
 
 def plan_sizes(n: int, dimension: int, cluster: ClusterConfig) -> Plan:
-    """The plan for rows that are not here, with clusters as uneven as is usual; no Spark."""
+    """Estimate costs for rows that are not here, without Spark. Clusters are as uneven as is usual.
+
+    Parameters
+    ----------
+    n
+        Number of rows.
+    dimension
+        Numbers in a vector, d.
+    cluster
+        Section ``cluster`` of the configuration.
+
+    Returns
+    -------
+    Plan
+        The estimates.
+    """
     expected = forecast_of(cluster, n, dimension, USUAL)
     return _before_clustering(expected, cluster, "choices of recall need embeddings and clusters")
 
@@ -157,8 +216,19 @@ def _label(settings: ScoreConfig) -> str:
 
 
 def recommend(choices: list[Choice], eps_max: float) -> tuple[int, str]:
-    """(place of the choice to take, why): proved recall where it is worth its price, else as many
-    probes as are. ``choices``: the paper's way first.
+    """Choose a way to score: proved recall if it is worth its price, else as many probes as are.
+
+    Parameters
+    ----------
+    choices
+        Ways to score, the paper's way first.
+    eps_max
+        As in the configuration.
+
+    Returns
+    -------
+    tuple[int, str]
+        Position of the choice, and why it is recommended.
     """
     paper = choices[0].cost.core_seconds
     limit = max(_WORTH * paper, _CHEAP_SECONDS)

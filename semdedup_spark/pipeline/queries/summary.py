@@ -12,7 +12,7 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.select.threshold import kept_fractions
 
-_EPS_GRID = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3)
+_SUMMARY_EPS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3)
 _MOST_REASONS = 20
 
 
@@ -68,7 +68,7 @@ def kept_curve(job: Job, eps: float) -> list[tuple[float, float]]:
         was scored.
     """
     horizon = job.config.score.eps_max
-    grid = sorted({value for value in (*_EPS_GRID, eps) if value <= horizon})
+    grid = sorted({value for value in (*_SUMMARY_EPS, eps) if value <= horizon})
     row = kept_fractions(read_table(job.spark, job.root, s.SCORES), grid).first()
     if row is None or row[0] is None:  # nothing was scored
         return []

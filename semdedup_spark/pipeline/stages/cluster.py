@@ -33,7 +33,8 @@ from semdedup_spark.transforms.cluster.centroid_rows import (
     centroid_rows,
     collect_centroids,
 )
-from semdedup_spark.transforms.cluster.fit import Sample, count_contents, fit_centroids, sample_rows
+from semdedup_spark.transforms.cluster.fit import fit_centroids
+from semdedup_spark.transforms.cluster.sample import Sample, count_contents, sample_rows
 from semdedup_spark.transforms.embed.vector_storage import dimension_of_first
 
 # Keys of the stage's inputs: the result that the table embeddings began with, and the rows that the

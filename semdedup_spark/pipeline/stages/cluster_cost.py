@@ -8,12 +8,12 @@ from semdedup_spark.config import ClusterConfig, ScoreConfig
 from semdedup_spark.kernels.cluster.cost import Forecast, cheapest, forecast
 from semdedup_spark.kernels.cluster.size_curve import USUAL, SizeCurve
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.transforms.cluster.centroid_rows import Sizes
-from semdedup_spark.transforms.cluster.fit import sample_rows
+from semdedup_spark.transforms.cluster.cluster_sizes import Sizes
+from semdedup_spark.transforms.cluster.sample import sample_rows
 from semdedup_spark.transforms.cluster.survey import survey_clusters
 
 # Rows sampled to estimate cluster imbalance.
-_SURVEY_ROWS = 16_384
+_IMBALANCE_SAMPLE_ROWS = 16_384
 
 
 def cost_drift(settings: ClusterConfig, sizes: Sizes) -> float:
@@ -68,7 +68,7 @@ def expected_cost(job: Job, rows: DataFrame, n: int, dimension: int) -> Forecast
         For the configured number of clusters; for ``auto``, for the cheapest number.
     """
     settings = job.config.cluster
-    sample = sample_rows(rows, min(1.0, _SURVEY_ROWS / n), settings.seed)
+    sample = sample_rows(rows, min(1.0, _IMBALANCE_SAMPLE_ROWS / n), settings.seed)
     sizes = survey_clusters(sample, settings.seed)
     return forecast_of(settings, n, dimension, sizes)
 

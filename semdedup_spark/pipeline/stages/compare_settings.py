@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from pyspark.sql import DataFrame, SparkSession
@@ -11,11 +13,13 @@ from semdedup_spark.kernels.score.borders import Probing
 from semdedup_spark.tables.centroid_files import readable_files
 from semdedup_spark.transforms.cluster.centroid_rows import Centroids, collect_centroids
 from semdedup_spark.transforms.cluster.centroid_source import CentroidsInClosure, CentroidSource
-from semdedup_spark.transforms.cluster.fit import sample_rows
+from semdedup_spark.transforms.cluster.cluster_sizes import rows_in_clusters
+from semdedup_spark.transforms.cluster.sample import sample_rows
 
 _UNITS_IN_TASK = 8
 _USUAL_TASKS = 200
-_SURVEY_ROWS = 20_000
+# Rows sampled to estimate the visits, and most products of them with centroids.
+_VISIT_SAMPLE_ROWS = 20_000
 _SURVEY_PRODUCTS = 4 * 10**8
 _SURVEY_SEED = 7
 # Beyond so many bytes centroids are read by the workers, once each, rather than sent to every
@@ -23,22 +27,86 @@ _SURVEY_SEED = 7
 _LARGEST_CLOSURE = 16 * 2**20
 
 
-def clusters(centroids: DataFrame, n: int) -> tuple[CentroidSource, npt.NDArray[np.float64]]:
-    """(where workers find the k centroids, (k,) their sizes among n rows, estimated from the
-    training sample).
+@dataclass(frozen=True)
+class Clusters:
+    """What a plan needs to know of the clusters.
+
+    Attributes
+    ----------
+    source
+        Where tasks find the (k, d) centroids.
+    sizes
+        (k,) float64. Rows in each cluster, possibly estimated.
+    """
+
+    source: CentroidSource
+    sizes: npt.NDArray[np.float64]
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        return self.source.dimension
+
+
+def estimated_clusters(centroids: DataFrame, n: int) -> Clusters:
+    """Estimate the sizes of clusters from the training sample.
+
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+    n
+        Number of rows in all clusters.
+
+    Returns
+    -------
+    Clusters
+        The centroids and the sizes.
     """
     held = collect_centroids(centroids)
-    return _shipped(centroids, held), held.sample_rows * n / max(held.sample_rows.sum(), 1)
+    sizes = held.sample_rows * n / max(held.sample_rows.sum(), 1)
+    return Clusters(_shipped(centroids, held), sizes)
+
+
+def counted_clusters(centroids: DataFrame, scores: DataFrame) -> Clusters:
+    """Count the rows of each cluster. Runs one Spark job.
+
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+    scores
+        Rows with their cluster_id.
+
+    Returns
+    -------
+    Clusters
+        The centroids and the sizes.
+    """
+    source = shipped(centroids)
+    return Clusters(source, rows_in_clusters(scores, source.n_clusters))
 
 
 def shipped(centroids: DataFrame) -> CentroidSource:
-    """Where workers find the centroids."""
+    """Tell where tasks find the centroids.
+
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+
+    Returns
+    -------
+    CentroidSource
+        The table's files if the centroids are many and Python can read them, else the centroids.
+    """
     return _shipped(centroids, collect_centroids(centroids))
 
 
 def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
-    """Many centroids are read by each worker from the table's files, where Python can; few, or
-    where it cannot, travel with the tasks.
+    """Let each worker read many centroids from the table's files, if Python can read these.
+
+    Otherwise they travel with the tasks.
     """
     if held.X.nbytes > _LARGEST_CLOSURE:
         files = readable_files(centroids, len(held.X), held.X.shape[1])
@@ -48,13 +116,39 @@ def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
 
 
 def survey_sample(embeddings: DataFrame, n: int, centroids: CentroidSource) -> DataFrame:
-    """Some thousand rows, fewer where there are many clusters to compare each with."""
-    wanted = min(_SURVEY_ROWS, _SURVEY_PRODUCTS // centroids.n_clusters)
+    """Choose some thousand rows, fewer if there are many clusters to compare each with.
+
+    Parameters
+    ----------
+    embeddings
+        Column id and others.
+    n
+        Number of rows.
+    centroids
+        The clusters.
+
+    Returns
+    -------
+    DataFrame
+        The chosen rows.
+    """
+    wanted = min(_VISIT_SAMPLE_ROWS, _SURVEY_PRODUCTS // centroids.n_clusters)
     return sample_rows(embeddings, min(1.0, wanted / n), _SURVEY_SEED)
 
 
 def probing_of(settings: ScoreConfig) -> Probing | None:
-    """How far rows visit other clusters; ``None`` for the paper's way, not at all."""
+    """Tell how far rows visit other clusters.
+
+    Parameters
+    ----------
+    settings
+        Section ``score`` of the configuration.
+
+    Returns
+    -------
+    Probing | None
+        ``None`` for the paper's way, not at all.
+    """
     if settings.recall == "cluster":
         return None
     budget = settings.recall.probes if isinstance(settings.recall, ProbeBudget) else None
@@ -62,8 +156,22 @@ def probing_of(settings: ScoreConfig) -> Probing | None:
 
 
 def tasks(spark: SparkSession, n_units: int) -> int:
-    """Spark tasks for so many units: a few units each, as starting a task is not free, and no fewer
-    tasks than the session shuffles into. Where a unit is computed changes no result.
+    """Choose the number of Spark tasks for units.
+
+    A few units each, because starting a task is not free; but no fewer tasks than the session
+    shuffles into. Where a unit is computed changes no result.
+
+    Parameters
+    ----------
+    spark
+        The session.
+    n_units
+        Number of units.
+
+    Returns
+    -------
+    int
+        Number of tasks.
     """
     setting = spark.conf.get("spark.sql.shuffle.partitions") or ""
     shuffled = int(setting) if setting.isdigit() else _USUAL_TASKS  # Databricks also knows "auto"

@@ -1,4 +1,4 @@
-"""``embeddings`` and ``centroids`` to ``scores``."""
+"""Stage ``score``: from ``embeddings`` and ``centroids`` to ``scores`` and ``clusters``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from semdedup_spark.errors import ReconciliationError, SourceError, StageOrderEr
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.identity import result_key
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.observed import Observed
 from semdedup_spark.pipeline.stage_runner import StageResult, identity_of, require_stage, run_stage
 from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.cluster_cost import cost_drift
-from semdedup_spark.pipeline.stages.compare import observed, plan_routing, scored
-from semdedup_spark.pipeline.stages.compare_settings import probing_of, shipped
+from semdedup_spark.pipeline.stages.compare import certified, scored
+from semdedup_spark.pipeline.stages.compare_plan import plan
+from semdedup_spark.pipeline.stages.compare_settings import (
+    counted_clusters,
+    estimated_clusters,
+    shipped,
+)
 from semdedup_spark.pipeline.stages.embed.embed import reference_settings, require_embed
 from semdedup_spark.pipeline.stages.embed.source_changes import rank_identity
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_scores
@@ -26,23 +32,18 @@ from semdedup_spark.pipeline.stages.score_changes import (
     Changes,
     find_changes,
     near_targets,
-    plan_against,
-    plan_changes,
 )
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import Commit, replace_rows, replace_table
 from semdedup_spark.tables.marks import RowHistory, StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.states import TableState
-from semdedup_spark.transforms.cluster.centroid_rows import (
-    cluster_rows,
-    fits_centroids,
-    size_statistics,
-)
+from semdedup_spark.transforms.cluster.centroid_rows import fits_centroids
+from semdedup_spark.transforms.cluster.cluster_sizes import cluster_rows, size_statistics
 from semdedup_spark.transforms.embed.vector_storage import in_storage, storage_of
+from semdedup_spark.transforms.score.comparison import AgainstReference, Everyone, Targets
 from semdedup_spark.transforms.score.packed_rows import TARGET
 from semdedup_spark.transforms.score.rank_key import check_rank_by
-from semdedup_spark.transforms.select.threshold import certified_shares
 
 _LOG = logging.getLogger(__name__)
 # Nothing is known that was scored before.
@@ -56,8 +57,25 @@ def run_score(
     cluster: StageRecord | None = None,
     reference: StageRecord | None = None,
 ) -> StageRecord:
-    """``embeddings`` and ``centroids`` to ``scores``: all of them, or those that changed. Where
-    there is a reference, its rows alone are what they are compared with.
+    """Score all rows, or those that changed.
+
+    With a reference, rows are compared with the rows of the reference only.
+
+    Parameters
+    ----------
+    job
+        The job.
+    embed
+        Record of the stage embed; by default it is looked up.
+    cluster
+        Record of the stage cluster; by default it is looked up.
+    reference
+        Record of the stage reference; by default it is looked up if the job has a reference.
+
+    Returns
+    -------
+    StageRecord
+        Record of the stage.
     """
     if embed is None:  # else the stage embed has just checked the order
         embed = require_embed(job)
@@ -89,10 +107,7 @@ def run_score(
 
 @dataclass(frozen=True)
 class _Tables:
-    """What is scored: ``n`` embeddings, and the centroids. ``others``: the rows of the reference,
-    if there is one; ``order``: see ``RowHistory``.
-    """
-
+    # What is scored. `others`: rows of the reference, if any; `order`: see `RowHistory`.
     embeddings: DataFrame
     centroids: DataFrame
     n: int
@@ -136,18 +151,22 @@ def _score(job: Job, tables: _Tables, mark: StageMark) -> StageResult:
         raise ReconciliationError(
             f"every embedding must be scored once. {tables.n} became {sizes.rows}."
         )
-    drift, probing = cost_drift(job.config.cluster, sizes), probing_of(job.config.score)
-    certified = _certified(scores, probing.eps_max) if probing is not None else {}
     return StageResult(
         outputs={s.SCORES: commit.version, s.CLUSTERS: measured.version},
         counts={"rows": tables.n, **counts},
-        metrics={**certified, "cost_drift": drift, **sizes.shown},
+        metrics={
+            **certified(job, scores),
+            "cost_drift": cost_drift(job.config.cluster, sizes),
+            **sizes.shown,
+        },
     )
 
 
 def _known_scores(job: Job, tables: _Tables, mark: StageMark) -> TableState | None:
-    """The scores that only need what changed since, if any: made with the same settings and
-    centroids, of rows that are still in the same order.
+    """Find scores that can be kept for rows that did not change.
+
+    They must be made with the same settings and centroids, of rows that are still in the same
+    order.
     """
     state = job.state(s.SCORES)
     if state is None or state.mark.stage != "score" or state.mark.made_with != mark.made_with:
@@ -166,10 +185,11 @@ def _known_scores(job: Job, tables: _Tables, mark: StageMark) -> TableState | No
 
 
 def _score_all(job: Job, tables: _Tables, mark: StageMark) -> tuple[Commit, dict[str, int]]:
-    routing = plan_routing(tables.embeddings, tables.centroids, job.config.score, tables.n)
-    scores, totals = scored(job, tables.embeddings, routing)
-    commit = replace_table(scores, job.root, s.SCORES, mark)
-    return commit, {"units": routing.n_units, **observed(job, totals)}
+    scope, clusters = Everyone(tables.n), estimated_clusters(tables.centroids, tables.n)
+    comparison, carrier = plan(tables.embeddings, clusters, job.config.score, scope)
+    found = scored(job, tables.embeddings, comparison, scope, carrier)
+    commit = replace_table(found.rows, job.root, s.SCORES, mark)
+    return commit, {"units": carrier.n_units, **found.counts()}
 
 
 def _score_changes(
@@ -181,28 +201,28 @@ def _score_changes(
         return _score_all(job, tables, mark)
     rows = changes.with_target(tables.embeddings)
     n_targets = changes.n_targets(tables.n)
-    counts, scores, totals = {"targets": n_targets, "gone": changes.n_gone}, old.limit(0), None
+    counts, found = {"targets": n_targets, "gone": changes.n_gone}, Observed(old.limit(0), None)
     if n_targets:
-        routing = plan_changes(rows, tables.centroids, old, job.config.score, n_targets)
-        near = near_targets(rows, old, routing, changes.n_before + changes.n_gone)
-        scores, totals = scored(job, near, routing)
-        counts |= {"units": routing.n_units}
-    commit = _store(job, scores, changes, old, mark)
-    return commit, {"units": 0, **counts, **(observed(job, totals) if totals else {})}
+        scope, clusters = Targets(n_targets), counted_clusters(tables.centroids, old)
+        comparison, carrier = plan(rows, clusters, job.config.score, scope)
+        n_scores = changes.n_before + changes.n_gone
+        near = near_targets(rows, old, comparison, carrier, n_scores)
+        found = scored(job, near, comparison, scope, carrier)
+        counts |= {"units": carrier.n_units}
+    commit = _store(job, found.rows, changes, old, mark)
+    return commit, {"units": 0, **counts, **found.counts()}
 
 
 def _score_against(
     job: Job, tables: _Tables, others: DataFrame, known: TableState | None, mark: StageMark
 ) -> tuple[Commit, dict[str, int]]:
-    """Of each row the similarity to the rows of the reference, ``others``, whatever else is there;
-    of those that are known the new ones.
-    """
+    """Compare rows with the rows of the reference; of known rows only the changed ones."""
     changes, old = _ALL_NEW, None
     if known is not None:
         old = read_table(job.spark, job.root, s.SCORES, known.version)
         since = known.mark.rows.batch
-        found = find_changes(tables.embeddings, old, since, among_themselves=False)
-        changes, old = (_ALL_NEW, None) if found is None else (found, old)
+        since_then = find_changes(tables.embeddings, old, since, among_themselves=False)
+        changes, old = (_ALL_NEW, None) if since_then is None else (since_then, old)
     columns = [s.ID, s.EMBEDDING, s.BATCH]
     own, theirs = tables.embeddings.schema[s.ID], others.schema[s.ID]
     if own.dataType != theirs.dataType:
@@ -215,15 +235,16 @@ def _score_against(
     rest = others.withColumn(s.BATCH, F.lit(-1)).withColumn(TARGET, F.lit(False))
     rest = in_storage(rest.select(*columns, TARGET), storage_of(targets))
     rows = targets.unionByName(rest)
-    n_targets = changes.n_targets(tables.n)
-    routing = plan_against(rows, tables.centroids, job.config.score, n_targets, others.count())
-    scores, totals = scored(job, rows, routing)
+    scope = AgainstReference(changes.n_targets(tables.n))
+    clusters = estimated_clusters(tables.centroids, others.count())
+    comparison, carrier = plan(rows, clusters, job.config.score, scope)
+    found = scored(job, rows, comparison, scope, carrier)
     if old is None:
-        commit = replace_table(scores, job.root, s.SCORES, mark)
+        commit = replace_table(found.rows, job.root, s.SCORES, mark)
     else:
-        commit = _store(job, scores, changes, old, mark)
-    counts = {"units": routing.n_units, "gone": changes.n_gone}
-    return commit, {**counts, **observed(job, totals)}
+        commit = _store(job, found.rows, changes, old, mark)
+    counts = {"units": carrier.n_units, "gone": changes.n_gone}
+    return commit, {**counts, **found.counts()}
 
 
 def _store(
@@ -236,14 +257,23 @@ def _store(
     return replace_table(changes.kept(old).unionByName(scores), job.root, s.SCORES, mark)
 
 
-def _certified(scores: DataFrame, eps_max: float) -> dict[str, float]:
-    row = certified_shares(scores, eps_max).first()
-    return {} if row is None else {name: float(row[name]) for name in row.asDict()}
-
-
 def require_score(job: Job) -> StageRecord:
-    """The record of the stage score, which must have run on the rows that are there now; see
-    :func:`require_stage` and :func:`check_reference`.
+    """Return the record of the stage score, which must have run on the rows that are there now.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    StageRecord
+        The record.
+
+    Raises
+    ------
+    StageOrderError
+        If the stage has not run, or other rows were scored, or with another reference.
     """
     score = require_stage(job, "score", job.config.score.identity())
     check_reference(job)

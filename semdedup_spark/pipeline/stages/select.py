@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,7 +13,8 @@ from semdedup_spark.errors import HorizonError, ReconciliationError
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
-from semdedup_spark.pipeline.stages.compare import plan_routing
+from semdedup_spark.pipeline.stages.compare_plan import plan
+from semdedup_spark.pipeline.stages.compare_settings import estimated_clusters
 from semdedup_spark.pipeline.stages.decisions import decisions
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
@@ -31,6 +33,7 @@ from semdedup_spark.tables.commits import Commit, replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.checkpoint import held
+from semdedup_spark.transforms.score.comparison import Everyone
 from semdedup_spark.transforms.score.route import route_rows
 from semdedup_spark.transforms.select.agreement import (
     Agreement,
@@ -193,14 +196,17 @@ class Selecting:
     def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
         """Compare rows as for the scores, but look only for pairs above ``1 - eps``."""
         settings = self.job.config.score
+        # Any rank order will do: links have no direction, and the scores decide later who is first.
+        update: dict[str, Any] = {"rank_by": "random", "device": "cpu"}
         if settings.recall == "exact":
-            settings = settings.model_copy(update={"eps_max": eps})
+            update["eps_max"] = eps
+        settings = settings.model_copy(update=update)
         centroids = read_table(self.job.spark, self.job.root, s.CENTROIDS)
         n = self.embed.counts["embedded"]
-        # Any rank order will do: links have no direction, and the scores decide later who is first.
-        routing = replace(plan_routing(embeddings, centroids, settings, n), rank_by="random")
-        packed = route_rows(embeddings, routing, seed=settings.seed)
-        return link_units(packed, routing, eps)
+        scope, clusters = Everyone(n), estimated_clusters(centroids, n)
+        comparison, units = plan(embeddings, clusters, settings, scope)
+        packed = route_rows(embeddings, comparison, scope, units)
+        return link_units(packed, clusters.dimension, units.n_tasks, eps)
 
     def _write(
         self, key: str, resolved: Resolved, embeddings: DataFrame

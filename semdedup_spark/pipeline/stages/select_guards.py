@@ -116,8 +116,8 @@ def measured_background(
             known = {name: last.metrics[name] for name in names if name in last.metrics}
             if known:
                 return known
-    row = background_similarity(embeddings, embed.counts["embedded"]).first()
-    return {} if row is None else dict(zip(names, map(float, row[:2]), strict=True))
+    found = background_similarity(embeddings, embed.counts["embedded"])
+    return {} if found is None else {BACKGROUND_MEAN: found.mean, BACKGROUND_P999: found.p999}
 
 
 def background_note(metrics: Mapping[str, float]) -> tuple[str, bool]:

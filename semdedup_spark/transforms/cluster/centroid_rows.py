@@ -1,4 +1,4 @@
-"""The tables ``centroids`` and ``clusters``: their rows, and the way back to arrays."""
+"""The table ``centroids``: its rows, and the way back to arrays."""
 
 from __future__ import annotations
 
@@ -17,19 +17,26 @@ from semdedup_spark.kernels.cluster.lloyd import Clustering, LabelArray
 from semdedup_spark.kernels.vectors import FloatArray, pack, paired_similarity, unpack
 from semdedup_spark.transforms.arrow import map_batches, to_lists, to_matrix
 from semdedup_spark.transforms.cluster.centroid_source import CentroidSource
+from semdedup_spark.transforms.courier import collect_parcels, map_to_parcels, to_parcel
 
 _PACK_ROWS = 4096
 _CHECKED_ROWS = 256
 # Other processors may round a float32 product otherwise; other centroids differ far more.
 _TOLERANCE = 1e-5
-_SIZE_DIGITS = 9
-_SUMS = ("n_clusters", "dimension", "rows", "pairs", "sample_rows", "sample_pairs")
 
 
 @dataclass(frozen=True)
 class Centroids:
-    """``X``: (k, d) float32, unit rows; ``sample_rows``: (k,) of the training sample; ``cells``:
-    (k,) int32 with two levels.
+    """The table ``centroids`` as arrays.
+
+    Attributes
+    ----------
+    X
+        (k, d) float32. Unit rows.
+    sample_rows
+        (k,) int64. Rows of the training sample in each cluster.
+    cells
+        (k,) int32. Cell of each centroid, ``None`` with one level.
     """
 
     X: FloatArray
@@ -38,8 +45,9 @@ class Centroids:
 
     @property
     def identity(self) -> str:
-        """SHA-256, in hex, of all that decides to which cluster a row belongs. Scores hold only
-        under centroids of the identity that they were made with.
+        """SHA-256, in hex, of everything that decides which cluster a row belongs to.
+
+        Scores are valid only under centroids of the identity that they were made with.
         """
         digest = hashlib.sha256(f"{self.X.shape}".encode())
         digest.update(pack(self.X))
@@ -49,8 +57,21 @@ class Centroids:
 
 
 def centroid_rows(one_row: DataFrame, clustering: Clustering, model_version: str) -> DataFrame:
-    """The rows of the table ``centroids``. ``one_row``: any DataFrame of one row, whose session
-    makes the result.
+    """Make the rows of the table ``centroids``.
+
+    Parameters
+    ----------
+    one_row
+        Any DataFrame of one row. Its session makes the result.
+    clustering
+        The trained clusters.
+    model_version
+        Version of the encoder that made the vectors.
+
+    Returns
+    -------
+    DataFrame
+        One row per cluster.
     """
     packed, d = pack(clustering.centroids), clustering.centroids.shape[1]
     counts = [int(count) for count in clustering.counts]
@@ -73,131 +94,75 @@ def centroid_rows(one_row: DataFrame, clustering: Clustering, model_version: str
     return map_batches(one_row, emit, s.CENTROIDS_DDL)
 
 
-def cluster_rows(centroids: DataFrame, scores: DataFrame, eps_max: float) -> DataFrame:
-    """The rows of the table ``clusters``: of each the number and the similarities of the rows that
-    were assigned to it, and the share of these that are duplicates at ``eps_max``.
-    """
-    duplicate = F.col(s.MAX_SIMILARITY).cast("double") > F.lit(1.0 - eps_max)
-    measured = scores.groupBy(s.CLUSTER_ID).agg(
-        F.count(F.lit(1)).alias(s.N_ROWS),
-        F.avg(s.CENTROID_SIMILARITY).alias(s.MEAN_SIMILARITY),
-        F.min(s.CENTROID_SIMILARITY).cast("double").alias(s.MIN_SIMILARITY),
-        F.avg(duplicate.cast("int")).alias(s.DUPLICATE_SHARE),
-    )
-    every = centroids.select(s.CLUSTER_ID).join(measured, s.CLUSTER_ID, "left")
-    return every.fillna(0, [s.N_ROWS])
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Of all clusters, once scored: how many there are, of how many dimensions; their ``rows`` and
-    the sum of the squares of these, ``pairs``; the same of the training sample. ``shown``: the
-    numbers of them that people look at, by name.
-    """
-
-    n_clusters: int
-    dimension: int
-    rows: int
-    pairs: float
-    sample_rows: int
-    sample_pairs: float
-    shown: dict[str, float]
-
-
-def size_statistics(centroids: DataFrame, clusters: DataFrame) -> Sizes:
-    """Of the tables of these names. Runs one Spark job.
-
-    ``shown``: ``imbalance`` (k sum n_c^2 / n^2, 1 where all are equal), ``rows_p50``, ``rows_p99``,
-    ``rows_max``, and a histogram: the clusters with no row, with 1 to 9, with 10 to 99 and so on;
-    without those that are 0.
-    """
-    n, sampled = F.col(s.N_ROWS), F.coalesce(s.SAMPLE_ROWS, F.lit(0))
-    bins = [
-        F.count_if((n >= 10**digits) & (n < 10 ** (digits + 1))).alias(f"clusters_of_1e{digits}")
-        for digits in range(_SIZE_DIGITS)
-    ]
-    trained = centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS)
-    (row,) = (
-        trained.join(clusters.select(s.CLUSTER_ID, s.N_ROWS), s.CLUSTER_ID)
-        .agg(
-            F.count(F.lit(1)).alias("n_clusters"),
-            F.first(F.size(s.CENTROID)).alias("dimension"),
-            F.sum(n).alias("rows"),
-            F.sum(n.cast("double") * n).alias("pairs"),
-            F.sum(sampled).alias("sample_rows"),
-            F.sum(sampled.cast("double") * sampled).alias("sample_pairs"),
-            F.percentile(n, 0.5).alias("rows_p50"),
-            F.percentile(n, 0.99).alias("rows_p99"),
-            F.max(n).alias("rows_max"),
-            F.count_if(n == 0).alias("clusters_of_0"),
-            *bins,
-        )
-        .collect()
-    )
-    found = row.asDict()
-    sums = {name: found.pop(name) for name in _SUMS}
-    shown = {name: float(value) for name, value in found.items() if value}
-    if sums["rows"]:
-        shown["imbalance"] = sums["n_clusters"] * sums["pairs"] / sums["rows"] ** 2
-    return Sizes(**sums, shown=shown)
-
-
 def collect_centroids(centroids: DataFrame) -> Centroids:
-    """The table as arrays in the driver, k x d numbers; ids must be 0 to k - 1."""
+    """Bring the centroids to the driver, k x d numbers. Runs one Spark job.
 
-    def emit(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+
+    Returns
+    -------
+    Centroids
+        The table as arrays.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or the cluster ids are not 0 to k - 1.
+    """
+
+    def emit(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
         for batch in batches:
             for start in range(0, batch.num_rows, _PACK_ROWS):
                 yield _packed(batch.slice(start, _PACK_ROWS))
 
     columns = centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS, s.CELL_ID)
-    schema = "ids binary, vectors binary, counts binary, cells binary, dimension int"
-    rows = map_batches(columns, emit, schema).collect()  # k x d numbers, 4,096 clusters a row
-    if not rows:
+    parts = collect_parcels(map_to_parcels(columns, emit))
+    if not parts:
         raise ValueError("centroids must have at least one row.")
-    ids = np.concatenate([np.frombuffer(row["ids"], "<i4") for row in rows])
+    ids = np.concatenate([part["ids"] for part in parts])
     order = np.argsort(ids)
     if not np.array_equal(ids[order], np.arange(len(ids))):
         raise ValueError(
             f"cluster ids must be 0 to {len(ids) - 1}. Got {ids[order].tolist()[:10]}."
         )
-    X = np.concatenate([unpack(bytes(row["vectors"]), row["dimension"]) for row in rows])
-    counts = np.concatenate([np.frombuffer(row["counts"], "<i8") for row in rows])
-    cells = np.concatenate([np.frombuffer(row["cells"], "<i4") for row in rows])
+    X, counts, cells = (
+        np.concatenate([part[name] for part in parts]) for name in ("X", "counts", "cells")
+    )
     has_cells = bool((cells >= 0).all())
     return Centroids(X[order], counts[order], cells[order] if has_cells else None)
 
 
-def _packed(batch: pa.RecordBatch) -> pa.RecordBatch:
-    X = to_matrix(batch.column(1))
-    ids = batch.column(0).to_numpy(zero_copy_only=False).astype("<i4")
-    counts = batch.column(2).to_numpy(zero_copy_only=False).astype("<i8")
-    cells = batch.column(3).fill_null(-1).to_numpy(zero_copy_only=False).astype("<i4")
-    return pa.RecordBatch.from_pydict(
-        {
-            "ids": pa.array([ids.tobytes()], pa.binary()),
-            "vectors": pa.array([pack(X)], pa.binary()),
-            "counts": pa.array([counts.tobytes()], pa.binary()),
-            "cells": pa.array([cells.tobytes()], pa.binary()),
-            "dimension": pa.array([X.shape[1]], pa.int32()),
-        }
+def _packed(batch: pa.RecordBatch) -> bytes:
+    return to_parcel(
+        ids=batch.column(0).to_numpy(zero_copy_only=False).astype(np.int32),
+        X=to_matrix(batch.column(1)),
+        counts=batch.column(2).to_numpy(zero_copy_only=False).astype(np.int64),
+        cells=batch.column(3).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32),
     )
 
 
-def rows_in_clusters(scores: DataFrame, n_clusters: int) -> npt.NDArray[np.float64]:
-    """(n_clusters,) rows of ``scores`` in each cluster. Runs one Spark job."""
-    counted = scores.groupBy(s.CLUSTER_ID).count().collect()  # a row a cluster
-    sizes = np.zeros(n_clusters)
-    for cluster_id, n in counted:
-        sizes[cluster_id] = n
-    return sizes
-
-
 def fits_centroids(embeddings: DataFrame, scores: DataFrame, centroids: CentroidSource) -> bool:
-    """Whether scored rows are as similar to the centroids of their clusters as ``scores`` say.
+    """Check whether scored rows are as similar to their centroids as their scores say.
 
     Looks at the first rows only: scores that were made with other centroids differ in nearly all
-    of them. Runs one Spark job.
+    rows. Runs one Spark job.
+
+    Parameters
+    ----------
+    embeddings
+        Columns id, batch and embedding.
+    scores
+        Columns id, batch, cluster_id and centroid_similarity.
+    centroids
+        Where tasks find the centroids.
+
+    Returns
+    -------
+    bool
+        Whether the scores can have been made with these centroids.
     """
     claimed = scores.select(s.ID, s.BATCH, s.CLUSTER_ID, s.CENTROID_SIMILARITY)
     some = embeddings.select(s.ID, s.BATCH, s.EMBEDDING).limit(_CHECKED_ROWS)

@@ -18,22 +18,44 @@ class CentroidSource(Protocol):
 
     @property
     def n_clusters(self) -> int:
-        """How many."""
+        """Number of centroids, k."""
 
     @property
     def dimension(self) -> int:
-        """Numbers of each."""
+        """Numbers in a centroid, d."""
 
     def __hash__(self) -> int:
-        """By value, as equality is: a worker keeps what it has loaded."""
+        """Hash by value, as equality compares: a worker keeps what it has loaded.
+
+        Returns
+        -------
+        int
+            The hash.
+        """
 
     def load(self) -> tuple[FloatArray, LabelArray | None]:
-        """(k, d) float32 centroids; (k,) int32 cell of each, ``None`` with one level."""
+        """Load the centroids.
+
+        Returns
+        -------
+        tuple[FloatArray, LabelArray | None]
+            (k, d) float32 centroids, and (k,) int32 cell of each, ``None`` with one level.
+        """
 
 
 @dataclass(frozen=True)
 class CentroidsInClosure:
-    """The centroids themselves; they travel with every task."""
+    """The centroids themselves, which travel with every task.
+
+    Attributes
+    ----------
+    packed
+        k * d little-endian float32.
+    dimension
+        Numbers in a centroid, d.
+    packed_cells
+        k little-endian int32, ``None`` with one level.
+    """
 
     packed: bytes
     dimension: int
@@ -41,17 +63,36 @@ class CentroidsInClosure:
 
     @classmethod
     def of(cls, centroids: FloatArray, cells: LabelArray | None = None) -> CentroidsInClosure:
-        """``centroids``: (k, d); ``cells``: (k,)."""
+        """Pack centroids.
+
+        Parameters
+        ----------
+        centroids
+            (k, d) float32. Unit rows.
+        cells
+            (k,) int32. Cell of each centroid, ``None`` with one level.
+
+        Returns
+        -------
+        CentroidsInClosure
+            The packed centroids.
+        """
         packed_cells = None if cells is None else cells.astype("<i4").tobytes()
         return cls(pack(centroids), centroids.shape[1], packed_cells)
 
     @property
     def n_clusters(self) -> int:
-        """How many."""
+        """Number of centroids, k."""
         return len(self.packed) // (4 * self.dimension)
 
     def load(self) -> tuple[FloatArray, LabelArray | None]:
-        """See :class:`CentroidSource`."""
+        """Unpack the centroids.
+
+        Returns
+        -------
+        tuple[FloatArray, LabelArray | None]
+            See :class:`CentroidSource`.
+        """
         cells = self.packed_cells
         return (
             unpack(self.packed, self.dimension),
@@ -61,19 +102,56 @@ class CentroidsInClosure:
 
 @functools.lru_cache(maxsize=2)
 def assigner_of(source: CentroidSource) -> Assigner:
-    """Made once in a process, for all tasks that it will run."""
+    """Return the assigner of this process, which is made once for all tasks that it will run.
+
+    Parameters
+    ----------
+    source
+        Where to find the centroids.
+
+    Returns
+    -------
+    Assigner
+        Assigns rows to the centroids.
+    """
     return make_assigner(*source.load())
 
 
 def make_assigner(centroids: FloatArray, cells: LabelArray | None) -> Assigner:
-    """Through two levels where there are cells, else by all centroids."""
+    """Make an assigner.
+
+    Parameters
+    ----------
+    centroids
+        (k, d) float32. Unit rows.
+    cells
+        (k,) int32. Cell of each centroid, ``None`` with one level.
+
+    Returns
+    -------
+    Assigner
+        Goes through cells if there are several, else compares with all centroids.
+    """
     if cells is None or len(np.unique(cells)) < 2:
         return OneLevel(centroids)
     return TwoLevels(centroids, cells)
 
 
 def on_device(assigner: OneLevel, device: str) -> Assigner:
-    """The same on a GPU, if that is the ``device``."""
+    """Move an assigner to a device.
+
+    Parameters
+    ----------
+    assigner
+        Compares with all centroids.
+    device
+        ``cpu``, or a GPU as torch names it.
+
+    Returns
+    -------
+    Assigner
+        The same assigner, on the device.
+    """
     if device == "cpu":
         return assigner
     from semdedup_spark.kernels.cluster.torch_lloyd import OneLevelOnDevice

@@ -1,4 +1,4 @@
-"""Ids and vectors on their way to who trains on them: packed, as that travels faster than lists."""
+"""Ids and vectors on their way to training: packed, because that travels faster than lists."""
 
 from __future__ import annotations
 
@@ -18,12 +18,34 @@ CELL = "cell"
 
 
 def packed_schema(rows: DataFrame) -> str:
-    """The columns of :func:`by_cell`, as DDL. ``rows``: id and others."""
+    """Tell the columns of :func:`by_cell`.
+
+    Parameters
+    ----------
+    rows
+        Column id and others.
+
+    Returns
+    -------
+    str
+        The columns, as DDL.
+    """
     return f"{CELL} int, ids array<{rows.schema[s.ID].dataType.simpleString()}>, vectors binary"
 
 
 def gathered(rows: DataFrame) -> DataFrame:
-    """All rows in one partition, in the columns of :func:`by_cell`. ``rows``: id, embedding."""
+    """Bring all rows into one partition.
+
+    Parameters
+    ----------
+    rows
+        Columns id and embedding.
+
+    Returns
+    -------
+    DataFrame
+        The columns of :func:`by_cell`.
+    """
 
     def send(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -36,8 +58,19 @@ def gathered(rows: DataFrame) -> DataFrame:
 
 
 def in_order_of_ids(packed: pa.Table, order: IndexArray | None = None) -> FloatArray:
-    """(n, d) the vectors of all rows of ``packed``, which has some, their ids being unique.
-    ``order``: (n,) places, by id, of the rows to be returned.
+    """Unpack vectors in the order of their ids.
+
+    Parameters
+    ----------
+    packed
+        At least one row of the columns of :func:`by_cell`. No id occurs twice.
+    order
+        (n,) int64. Positions, in the order of ids, of the rows to be returned; by default all.
+
+    Returns
+    -------
+    FloatArray
+        (n, d) float32. The vectors.
     """
     ids = pc.list_flatten(packed.column("ids"))
     by_id = pc.sort_indices(pa.table({s.ID: ids}), sort_keys=[(s.ID, "ascending")]).to_numpy()
@@ -55,7 +88,22 @@ def in_order_of_ids(packed: pa.Table, order: IndexArray | None = None) -> FloatA
 
 
 def by_cell(ids: pa.Array, X: FloatArray, cells: LabelArray) -> pa.RecordBatch:
-    """One row for each cell: its ids, and its vectors packed; they travel faster than in lists."""
+    """Pack rows, one packed row for each cell.
+
+    Parameters
+    ----------
+    ids
+        n ids.
+    X
+        (n, d) float32. Vectors.
+    cells
+        (n,) int32. Cell of each row.
+
+    Returns
+    -------
+    pa.RecordBatch
+        Columns cell, ids (a list) and vectors (little-endian float32).
+    """
     order = np.argsort(cells, kind="stable")
     present, starts = np.unique(cells[order], return_index=True)
     ends = np.append(starts, len(order)).astype(np.int32)

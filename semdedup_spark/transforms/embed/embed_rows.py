@@ -16,9 +16,10 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.stream.encoded_batch import EncodedBatch, check_vectors, spread
 from semdedup_spark.encoders.stream.stream import PieceSize, encode_pieces
 from semdedup_spark.kernels.vectors import IndexArray
-from semdedup_spark.transforms.arrow import begin_task, to_numbers
+from semdedup_spark.transforms.arrow import to_numbers
 from semdedup_spark.transforms.embed.vector_storage import LISTS, to_column
-from semdedup_spark.transforms.worker import WorkerSettings, worker_encoder
+from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings, worker_encoder
+from semdedup_spark.transforms.worker import begin_task
 
 READY_MADE = "none"
 REPEATED = "repeated"
@@ -40,15 +41,31 @@ def embed_rows(
     stored_as: str = LISTS,
     carried: Sequence[str] = (),
 ) -> DataFrame:
-    """Add an embedding, or a reason, to each candidate row; and the number ``batch``, to rows that
-    bring none.
+    """Embed each candidate row that has a payload.
 
-    ``rows``: id, payload, content_hash, source, reason, message; rows with a reason have a null
-    payload and keep it. Returns id, embedding, content_hash, batch, source, reason, message,
-    repeated; exactly one of embedding and reason is null in each row; the message of an embedding
-    is a note, mostly null. ``repeated``: whether the vector is that of an equal payload, which came
-    before in the same task. ``stored_as``: Spark's type of the embedding, one of ``STORAGE``;
-    ``carried``: columns of ``rows`` that go along.
+    Parameters
+    ----------
+    rows
+        Columns id, payload, content_hash, source, reason and message, perhaps batch. Rows with a
+        reason have a null payload, and keep their reason.
+    spec
+        The encoder.
+    settings
+        Limits of the worker.
+    batch
+        Batch number of the rows, if they bring none.
+    stored_as
+        Spark's type of the embedding, one of ``STORAGE``.
+    carried
+        More columns of ``rows`` to keep.
+
+    Returns
+    -------
+    DataFrame
+        Columns id, embedding, content_hash, batch, source, reason, message and repeated. In each
+        row exactly one of embedding and reason is null. The message of an embedding is a note,
+        usually null. ``repeated`` says whether the vector was copied from an equal payload earlier
+        in the same task.
     """
     encoded = rows.withColumn("encoded", _udf(spec, settings, stored_as)(F.col(s.PAYLOAD)))
     return encoded.select(
@@ -65,7 +82,18 @@ def embed_rows(
 
 
 def good_rows(embedded: DataFrame) -> DataFrame:
-    """What ``embeddings`` holds: the rows that the encoder took."""
+    """Keep the rows that the encoder took, as the table ``embeddings`` holds them.
+
+    Parameters
+    ----------
+    embedded
+        What :func:`embed_rows` returned.
+
+    Returns
+    -------
+    DataFrame
+        The rows without a reason.
+    """
     good = embedded.filter(F.col(s.REASON).isNull()).drop(s.REASON, REPEATED)
     return good.withColumnRenamed(s.MESSAGE, s.NOTE)
 
@@ -112,8 +140,24 @@ def encode_columns(
     settings: WorkerSettings,
     stored_as: str = LISTS,
 ) -> Iterator[pa.StructArray]:
-    """The UDF's body: columns of payloads to struct<embedding, reason, message, repeated>, the same
-    rows in pieces of their own.
+    """The UDF's body: encode columns of payloads.
+
+    Parameters
+    ----------
+    columns
+        Payloads.
+    spec
+        The encoder.
+    settings
+        Limits of the worker.
+    stored_as
+        Spark's type of the embedding, one of ``STORAGE``.
+
+    Yields
+    ------
+    pa.StructArray
+        Fields embedding, reason, message and repeated: the same rows in the same order. The arrays
+        have lengths of their own.
     """
     begin_task()
     if spec.name == READY_MADE:
@@ -139,7 +183,18 @@ def _pieces(columns: Iterable[pa.Array], size: PieceSize) -> Iterator[list[objec
 
 
 def payload_bytes(column: pa.Array) -> IndexArray:
-    """(n,) bytes of each text, binary, or struct of them; 0 for other types."""
+    """Measure payloads.
+
+    Parameters
+    ----------
+    column
+        n payloads.
+
+    Returns
+    -------
+    IndexArray
+        (n,) int64. Bytes of each text, binary value or struct of these; 0 for other types.
+    """
     kind = column.type
     total = np.zeros(len(column), dtype=np.int64)
     if pa.types.is_struct(kind):

@@ -1,4 +1,4 @@
-"""How tables hold embeddings: as lists of numbers, for SQL, or packed, which Spark moves faster."""
+"""How tables hold embeddings: as lists, which SQL reads, or packed, which Spark moves faster."""
 
 from __future__ import annotations
 
@@ -20,14 +20,40 @@ STORAGE = {"array": LISTS, "binary": PACKED}
 
 
 def storage_of(embeddings: DataFrame) -> str:
-    """Spark's type of the column embedding, as DDL."""
+    """Tell how embeddings are stored.
+
+    Parameters
+    ----------
+    embeddings
+        Column embedding.
+
+    Returns
+    -------
+    str
+        Spark's type of the column, as DDL.
+    """
     return embeddings.schema[s.EMBEDDING].dataType.simpleString()
 
 
 def to_column(
     X: FloatArray, stored_as: str, missing: np.ndarray | None = None
 ) -> pa.ListArray | pa.BinaryArray:
-    """A column of the rows of ``X`` (n, d); null where ``missing`` (n,) is true."""
+    """Write a column of vectors.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. One vector a row.
+    stored_as
+        Spark's type of the column, one of ``STORAGE``.
+    missing
+        (n,) bool. Rows that become null, none by default.
+
+    Returns
+    -------
+    pa.ListArray | pa.BinaryArray
+        n vectors.
+    """
     if stored_as == LISTS:
         return to_lists(X, missing)
     n, d = X.shape
@@ -38,7 +64,20 @@ def to_column(
 
 
 def in_storage(rows: DataFrame, stored_as: str) -> DataFrame:
-    """``rows`` with their column embedding of the type ``stored_as``."""
+    """Convert embeddings to another type.
+
+    Parameters
+    ----------
+    rows
+        Column embedding and others.
+    stored_as
+        Spark's type of the column, one of ``STORAGE``.
+
+    Returns
+    -------
+    DataFrame
+        The same rows with embeddings of this type.
+    """
     if storage_of(rows) == stored_as:
         return rows
     at = rows.columns.index(s.EMBEDDING)
@@ -56,7 +95,18 @@ def in_storage(rows: DataFrame, stored_as: str) -> DataFrame:
 
 
 def dimension_of_first(embeddings: DataFrame) -> int | None:
-    """Length of the vectors; ``None`` where there is no row."""
+    """Tell how long vectors are, by the first row.
+
+    Parameters
+    ----------
+    embeddings
+        Column embedding.
+
+    Returns
+    -------
+    int | None
+        Numbers in a vector, ``None`` if there is no row.
+    """
     column = F.col(s.EMBEDDING)
     packed = storage_of(embeddings) == PACKED
     length = F.octet_length(column) / 4 if packed else F.size(column)

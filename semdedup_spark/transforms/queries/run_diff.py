@@ -1,4 +1,4 @@
-"""What became of each row in one selection, and what in a later one."""
+"""What became of each row in one selection, and in a later one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,22 @@ _SAMPLE_IDS = 5
 def fates(
     scores: DataFrame, duplicates: DataFrame, overrides: DataFrame | None = None
 ) -> DataFrame:
-    """(id, fate, m, neighbor, reason) of each scored row in one selection: kept or removed, its
-    similarity to its neighbor, and why it was removed, or ``override`` where it was kept for one.
+    """Tell what became of each scored row in one selection.
+
+    Parameters
+    ----------
+    scores
+        The table of this name.
+    duplicates
+        The table ``duplicates`` of the selection.
+    overrides
+        Columns id and action; by default none.
+
+    Returns
+    -------
+    DataFrame
+        Columns id, fate (kept or removed), m (similarity to the neighbor), neighbor, and reason:
+        why the row was removed, or ``override`` if that is why it was kept.
     """
     removed = duplicates.select(s.ID, F.col(s.REASON).alias(_REASON), F.lit(True).alias("gone"))
     rows = scores.select(
@@ -35,14 +49,35 @@ def fates(
 def differences(
     before: DataFrame, after: DataFrame, neighbors: tuple[DataFrame, DataFrame] | None = None
 ) -> DataFrame:
-    """Rows whose fate differs, counted: before, after, why, n_rows, sample (at most five ids as
-    text, the first in their order).
+    """Count the rows whose fate differs between two selections.
 
-    ``why``: ``new_row`` and ``gone_from_source``; ``new_neighbor``: the row that it is now most
-    similar to was not there before; ``neighbor_gone``: its former one is there no longer;
-    ``override``; ``threshold``: the row has the same neighbor at the same similarity, so eps, the
-    resolution or a guard changed; ``rescored``: another ranking, clustering or embedding.
-    ``neighbors``: before and after, rows whose ids neighbors have, by default the same rows.
+    Parameters
+    ----------
+    before
+        What :func:`fates` returned for the first selection.
+    after
+        What :func:`fates` returned for the second selection.
+    neighbors
+        Rows that neighbors may be, before and after; by default the rows of ``before`` and
+        ``after``.
+
+    Returns
+    -------
+    DataFrame
+        Columns before, after, why, n_rows and sample: at most five ids as text, the first in their
+        order.
+
+    Notes
+    -----
+    ``why`` is one of
+
+    * ``new_row`` and ``gone_from_source``;
+    * ``new_neighbor``: the row that it is now most similar to was not there before;
+    * ``neighbor_gone``: its former neighbor is no longer there;
+    * ``override``;
+    * ``threshold``: the row has the same neighbor at the same similarity, so eps, the resolution or
+      a guard changed;
+    * ``rescored``: another ranking, clustering or embedding.
     """
     there = (before, after) if neighbors is None else neighbors
     old = before.select(s.ID, *(F.col(c).alias(f"{c}_a") for c in _columns(before)))

@@ -17,11 +17,27 @@ ROWS = "rows"
 
 
 def order_statistics(scores: DataFrame, fractions: Sequence[float], n: int) -> DataFrame:
-    """One row. ``quantiles``: for each fraction f the smallest M that at least f of the ``n`` rows
-    do not exceed, n >= 1; ``below_one``: the largest M under 1, 0 where there is none.
+    """Find quantiles of the similarity M that are values of rows.
 
-    Spark's ``percentile`` interpolates between two rows, so it is asked at the rows themselves: M
-    is a float32, which takes away the rounding of the position.
+    Parameters
+    ----------
+    scores
+        Column max_similarity.
+    fractions
+        Fractions of the rows, 0 to 1.
+    n
+        Number of rows, at least 1.
+
+    Returns
+    -------
+    DataFrame
+        One row. ``quantiles``: for each fraction f the smallest M that at least f of the rows do
+        not exceed. ``below_one``: the largest M under 1, 0 if there is none.
+
+    Notes
+    -----
+    Spark's ``percentile`` interpolates between two rows. It is therefore asked at the positions of
+    rows, and the cast of M to float32 removes the rounding of the position.
     """
     m = F.col(s.MAX_SIMILARITY)
     at = [(math.ceil(round(f * n, 9)) - 1) / max(n - 1, 1) for f in fractions]
@@ -34,9 +50,25 @@ def order_statistics(scores: DataFrame, fractions: Sequence[float], n: int) -> D
 def cell_counts(
     rows: DataFrame, similarity: str, edges: Sequence[float], by: Column | None = None
 ) -> DataFrame:
-    """``cell``, ``rows`` (and ``group``, the value of ``by``): how many rows have exactly ``cell``
-    of the ascending ``edges`` strictly below their similarity. One aggregation for any number of
-    thresholds: kept at eps are the rows in cells up to the place of 1 - eps among the edges.
+    """Count rows between thresholds, for any number of thresholds in one aggregation.
+
+    Parameters
+    ----------
+    rows
+        The column ``similarity``, and those that ``by`` needs.
+    similarity
+        Name of a column.
+    edges
+        Thresholds in ascending order.
+    by
+        Value to count by; by default all rows are counted together.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``cell`` and ``rows``, and ``group`` with the value of ``by``. A row is in the cell
+        of the number of edges that lie strictly below its similarity. Kept at eps are the rows in
+        cells up to the position of 1 - eps among the edges.
     """
     cell = _cell(F.col(similarity).cast("double"), list(edges), 0).alias(CELL)
     keys = [cell] if by is None else [by.alias(GROUP), cell]
@@ -53,18 +85,40 @@ def _cell(value: Column, edges: list[float], below: int) -> Column:
 
 
 def nearest_known(scores: DataFrame) -> DataFrame:
-    """id, ``nearest``: the highest similarity of a row to any row, as far as ``scores`` tells: its
-    own M, and that of the later rows whose neighbor it is. Where it is > 1 - eps the row certainly
-    has a duplicate at eps. A kept row can have one and not show it, where each of its later
-    duplicates is even more similar to another row; so counts are lower bounds.
+    """Find the highest similarity of each row to any row, as far as scores tell.
+
+    A row's own M counts, and the M of later rows whose neighbor it is. A row with a value greater
+    than 1 - eps certainly has a duplicate at eps. A kept row can have a duplicate and not show it,
+    if each of its later duplicates is even more similar to another row: counts are lower bounds.
+
+    Parameters
+    ----------
+    scores
+        The table of this name.
+
+    Returns
+    -------
+    DataFrame
+        Columns id and ``nearest``.
     """
     later = scores.filter(F.col(s.NEIGHBOR_ID).isNotNull())
     return nearest_of(scores, later.select(F.col(s.NEIGHBOR_ID).alias(s.ID), s.MAX_SIMILARITY))
 
 
 def nearest_of(scores: DataFrame, later: DataFrame) -> DataFrame:
-    """id, ``nearest``: the higher of a row's M and its ``max_similarity`` in ``later``, in which it
-    may have any number of lines.
+    """Find the highest similarity of each row to any row.
+
+    Parameters
+    ----------
+    scores
+        The table of this name.
+    later
+        Columns id and max_similarity, to rows that rank later; any number of lines a row.
+
+    Returns
+    -------
+    DataFrame
+        Columns id and ``nearest``, the higher of a row's M and its similarities in ``later``.
     """
     own, other = (df.select(s.ID, s.MAX_SIMILARITY) for df in (scores, later))
     return own.unionAll(other).groupBy(s.ID).agg(F.max(s.MAX_SIMILARITY).alias(NEAREST))

@@ -1,4 +1,4 @@
-"""Thumbnails are made where the images are: what reaches the driver is a few kilobytes each."""
+"""Thumbnails, made where the images are: a few kilobytes each reach the driver."""
 
 from __future__ import annotations
 
@@ -14,8 +14,17 @@ THUMBNAIL = "thumbnail"
 
 
 def thumbnails(images: DataFrame) -> DataFrame:
-    """id, payload (an encoded image) to id, ``thumbnail``: JPEG, or null where it cannot be
-    decoded.
+    """Make thumbnails.
+
+    Parameters
+    ----------
+    images
+        Columns id and payload, an encoded image.
+
+    Returns
+    -------
+    DataFrame
+        Columns id and ``thumbnail``: a JPEG, or null if the image cannot be decoded.
     """
     id_type = images.schema[s.ID].dataType.simpleString()
 

@@ -1,13 +1,12 @@
-"""Few targets are sent to all other rows, so that these need not be shuffled to them.
+"""Few targets are sent to all other rows, so that the other rows need not be shuffled.
 
-Each task holds all targets, packed as they would be for one unit that has a tile of every cluster,
-and compares them with the rows that it reads. One task more compares them with each other.
+Each task holds all targets, packed as they would be for a single unit with one tile per cluster,
+and compares them with the rows that it reads. One more task compares them with each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +17,18 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.transforms.arrow import map_batches
-from semdedup_spark.transforms.score.compare_units import Comparing, partial_schema
+from semdedup_spark.transforms.courier import collect_bytes, map_to_parcels
+from semdedup_spark.transforms.score.compare_units import UnitComparer, partial_schema
+from semdedup_spark.transforms.score.comparison import (
+    AgainstReference,
+    Broadcast,
+    Comparison,
+    Scope,
+    Units,
+)
 from semdedup_spark.transforms.score.packed_rows import HASHES, TARGET, TILE, PackedTargets
 from semdedup_spark.transforms.score.rank_key import rank_key_type
-from semdedup_spark.transforms.score.route import Router, Routing, ranked_rows
+from semdedup_spark.transforms.score.route import Router, ranked_rows
 
 # Spark Connect refuses plans of 128 MiB; two tasks of one plan hold the targets, and centroids.
 _MOST_BYTES = 32 * 2**20
@@ -29,86 +36,168 @@ _MOST_BYTES = 32 * 2**20
 _PLACE_BYTES = 128
 # One task compares all of them with each other: seconds of one core.
 _MOST_TARGETS = 20_000
-_STREAM = "stream"
 
 
 def can_be_sent(n_places: int, n_targets: int, dimension: int, unit_rows: int) -> bool:
-    """Whether targets are few enough to travel with every task, and to lie beside others in the
-    memory of a unit, which holds ``unit_rows``. ``n_places``: clusters in which they are compared,
-    that of each counted for it.
+    """Decide whether targets are few enough to travel with every task.
+
+    They must also leave room for other rows in the memory of a unit.
+
+    Parameters
+    ----------
+    n_places
+        Number of pairs of a target and a cluster in which it is compared, its own included.
+    n_targets
+        Number of targets.
+    dimension
+        Numbers in a vector, d.
+    unit_rows
+        Most rows that a unit may hold.
+
+    Returns
+    -------
+    bool
+        Whether the targets can be sent.
     """
     n_bytes = n_targets * dimension * 4 + n_places * _PLACE_BYTES
     return n_bytes <= _MOST_BYTES and 0 < n_targets <= min(_MOST_TARGETS, unit_rows // 2)
 
 
-def collect_targets(targets: DataFrame, routing: Routing, *, seed: int) -> PackedTargets:
-    """The targets, on the driver: for a number that :func:`can_be_sent`. Runs one Spark job.
+def collect_targets(targets: DataFrame, comparison: Comparison, scope: Scope) -> PackedTargets:
+    """Bring targets to the driver, if :func:`can_be_sent` allows it. Runs one Spark job.
 
-    ``targets``: as :func:`route_rows` takes them; ``routing``: with one unit.
+    Parameters
+    ----------
+    targets
+        As :func:`~transforms.score.route.route_rows` takes them.
+    comparison
+        How rows are compared.
+    scope
+        Whose scores are wanted.
+
+    Returns
+    -------
+    PackedTargets
+        The targets, packed for a single unit.
     """
-    rows = ranked_rows(targets, routing.rank_by, seed)
 
-    def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for stream in packed_streams(batches, routing):
-            yield pa.RecordBatch.from_pydict({_STREAM: pa.array([stream], pa.binary())})
+    def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+        yield from packed_streams(batches, comparison, scope)
 
-    streams = map_batches(rows, pack, f"{_STREAM} binary").collect()
-    return PackedTargets(tuple(bytes(row[0]) for row in streams))
+    streams = collect_bytes(map_to_parcels(ranked_rows(targets, comparison), pack))
+    return PackedTargets(tuple(streams))
 
 
-def packed_streams(batches: Iterable[pa.RecordBatch], routing: Routing) -> Iterator[bytes]:
-    """The UDF's body: targets to entries of ``PackedTargets``."""
-    router = Router(routing)
+def packed_streams(
+    batches: Iterable[pa.RecordBatch], comparison: Comparison, scope: Scope
+) -> Iterator[bytes]:
+    """The UDF's body of :func:`collect_targets`.
+
+    Parameters
+    ----------
+    batches
+        Targets, as :class:`~transforms.score.route.Router` takes them.
+    comparison
+        How rows are compared.
+    scope
+        Whose scores are wanted.
+
+    Yields
+    ------
+    bytes
+        An entry of :class:`PackedTargets`.
+    """
+    # On the CPU, whatever the device of the comparison is: these are few rows.
+    router = Router(comparison, scope, Units.single(comparison))
     for batch in batches:
         yield from map(PackedTargets.to_stream, router.route(batch))
 
 
 def visited(targets: PackedTargets, n_clusters: int) -> npt.NDArray[np.bool_]:
-    """(k,) the clusters that have a target, or get one."""
+    """Tell in which clusters targets are compared.
+
+    Parameters
+    ----------
+    targets
+        The targets.
+    n_clusters
+        Number of clusters, k.
+
+    Returns
+    -------
+    npt.NDArray[np.bool_]
+        (k,) bool. Whether a target is in the cluster or visits it.
+    """
     table = pa.Table.from_batches(targets.batches())
     there = np.zeros(n_clusters, dtype=bool)
     there[pc.list_flatten(table.column(TILE)).to_numpy()] = True
     return there
 
 
-def compare_sent(
-    rows: DataFrame, routing: Routing, *, seed: int, unit_rows: int, half: bool = False
+def compare_where_read(
+    rows: DataFrame, comparison: Comparison, scope: Scope, carrier: Broadcast
 ) -> DataFrame:
-    """Partial scores of ``routing.sent``, as :func:`compare_units` makes them of packed rows.
+    """Compare the targets with the other rows in the tasks that read these.
 
-    ``rows``: as :func:`route_rows` takes them, of which the targets are left out; ``unit_rows``:
-    most rows that a task holds at a time.
+    Parameters
+    ----------
+    rows
+        As :func:`~transforms.score.route.route_rows` takes them. Targets among them are skipped.
+    comparison
+        How rows are compared.
+    scope
+        Whose scores are wanted.
+    carrier
+        The targets.
+
+    Returns
+    -------
+    DataFrame
+        Partial scores of the targets, as
+        :func:`~transforms.score.compare_units.compare_units` returns them.
     """
-    comparing = settling(routing, half=half)
-    others = rows.filter(~F.col(TARGET))
-    ranked = ranked_rows(others, routing.rank_by, seed)
+    ranked = ranked_rows(rows.filter(~F.col(TARGET)), comparison)
     id_type = rows.schema[s.ID].dataType.simpleString()
-    schema = partial_schema(id_type, rank_key_type(routing.rank_by))
+    schema = partial_schema(id_type, rank_key_type(comparison.rank_by))
+    light = comparison.within_units()
 
     def compare(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for lines in scores_by_others(batches, routing, comparing, unit_rows=unit_rows):
+        for lines in scores_by_others(batches, comparison, scope, carrier):
             yield from lines.to_batches()
 
     def compare_themselves(_: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from scores_by_each_other(routing, comparing).to_batches()
+        yield from scores_by_each_other(light, scope, carrier).to_batches()
 
     one_task = rows.sparkSession.range(0, 1, 1, 1)
     themselves = map_batches(one_task, compare_themselves, schema)
     return map_batches(ranked, compare, schema).unionByName(themselves)
 
 
-def settling(routing: Routing, *, half: bool = False) -> Comparing:
-    """What lies together in a task depends on files and cores: no result may depend on that."""
-    return replace(Comparing.of(routing, half=half), settled=True)
-
-
 def scores_by_others(
-    batches: Iterable[pa.RecordBatch], routing: Routing, comparing: Comparing, *, unit_rows: int
+    batches: Iterable[pa.RecordBatch], comparison: Comparison, scope: Scope, carrier: Broadcast
 ) -> Iterator[pa.Table]:
-    """A UDF's body: rows that are no targets to what is found of those that are."""
-    targets, router = _sent(routing), Router(routing)
-    onto = replace(comparing, others_only=True, probes=False)
-    room = unit_rows - _n_vectors(targets)
+    """A UDF's body: compare the targets with rows that are no targets.
+
+    Parameters
+    ----------
+    batches
+        Other rows, as :class:`~transforms.score.route.Router` takes them.
+    comparison
+        How rows are compared.
+    scope
+        Whose scores are wanted.
+    carrier
+        The targets.
+
+    Yields
+    ------
+    pa.Table
+        Partial scores of the targets for which something was found, and the line of the unit.
+    """
+    targets = carrier.targets.batches()
+    router = Router(comparison, scope, carrier.packing, device=comparison.device)
+    onto = UnitComparer(comparison, others_only=True, settled=True, counts_visits=False)
+    room = carrier.unit_rows - _n_vectors(targets)
     for held in _held(batches, router, room):
         lines = onto.compare(pa.Table.from_batches([*targets, *held]))
         # Every target has a line from the task that compares them with each other.
@@ -116,15 +205,26 @@ def scores_by_others(
         yield lines.filter(pc.invert(nothing))
 
 
-def scores_by_each_other(routing: Routing, comparing: Comparing) -> pa.Table:
-    """A UDF's body: a line for each target, with the best of the other targets."""
-    return comparing.compare(pa.Table.from_batches(_sent(routing)))
+def scores_by_each_other(comparison: Comparison, scope: Scope, carrier: Broadcast) -> pa.Table:
+    """A UDF's body: compare the targets with each other.
 
+    Parameters
+    ----------
+    comparison
+        How rows are compared.
+    scope
+        Whose scores are wanted. Targets of a reference are not compared with each other.
+    carrier
+        The targets.
 
-def _sent(routing: Routing) -> list[pa.RecordBatch]:
-    if routing.sent is None:
-        raise ValueError("routing.sent must hold the targets. It is None.")
-    return routing.sent.batches()
+    Returns
+    -------
+    pa.Table
+        One line for each target, then the line of the unit.
+    """
+    # Which rows are together in a task depends on files and cores: no result may depend on that.
+    unit = UnitComparer(comparison, isinstance(scope, AgainstReference), settled=True)
+    return unit.compare(pa.Table.from_batches(carrier.targets.batches()))
 
 
 def _n_vectors(packed: Iterable[pa.RecordBatch]) -> int:

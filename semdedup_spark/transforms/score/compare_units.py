@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -10,15 +10,20 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.score.borders import Probing
 from semdedup_spark.kernels.score.missed_visits import Notices, may_have_missed
 from semdedup_spark.kernels.score.routes import HOME, SECOND
 from semdedup_spark.kernels.score.running_max import NO_NEIGHBOR
 from semdedup_spark.kernels.score.unit import UnitScores, score_unit
 from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.vectors import FloatArray
-from semdedup_spark.transforms.arrow import compute_device, map_groups
-from semdedup_spark.transforms.cluster.centroid_source import CentroidSource, assigner_of
+from semdedup_spark.transforms.arrow import map_groups
+from semdedup_spark.transforms.cluster.centroid_source import assigner_of
+from semdedup_spark.transforms.score.comparison import (
+    AgainstReference,
+    Comparison,
+    Scope,
+    Units,
+)
 from semdedup_spark.transforms.score.packed_rows import (
     CUT,
     KEY_COLUMNS,
@@ -34,7 +39,8 @@ from semdedup_spark.transforms.score.packed_rows import (
     unpack_unit,
 )
 from semdedup_spark.transforms.score.rank_key import rank_key_type
-from semdedup_spark.transforms.score.route import Routing, rank_order
+from semdedup_spark.transforms.score.row_keys import rank_order
+from semdedup_spark.transforms.worker import compute_device
 
 COMPARISONS = "comparisons"
 PROBES = "probes"
@@ -44,32 +50,56 @@ _BEST = (s.MAX_SIMILARITY, _NEIGHBOR_BATCH, _NEIGHBOR_RANK_KEY, s.NEIGHBOR_ID)
 
 
 def compare_units(
-    packed: DataFrame,
-    routing: Routing,
-    *,
-    half: bool = False,
-    backwards: bool = False,
+    packed: DataFrame, comparison: Comparison, scope: Scope, units: Units
 ) -> DataFrame:
-    """Packed rows to partial scores: one line per row and unit where something was found, and one
-    line without id per unit, that holds its ``comparisons`` and ``probes``. Rows that are no
-    targets get no line. ``half``: a GPU multiplies in float16 first; ``backwards``: each row is
-    compared with those that rank after it instead.
+    """Compare the rows of each unit.
+
+    Parameters
+    ----------
+    packed
+        Packed rows, see :mod:`semdedup_spark.transforms.score.packed_rows`.
+    comparison
+        How rows are compared.
+    scope
+        Whose scores are wanted.
+    units
+        What the rows were packed for.
+
+    Returns
+    -------
+    DataFrame
+        Partial scores: one line per row and unit in which something was found, and one line
+        without id per unit, with its ``comparisons`` and ``probes``. Rows that are no targets
+        get no line.
     """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
-    comparing = replace(Comparing.of(routing, half=half), backwards=backwards)
+    unit = UnitComparer(comparison.within_units(), isinstance(scope, AgainstReference))
 
     def compare(table: pa.Table) -> pa.Table:
-        return comparing.compare(table)
+        return unit.compare(table)
 
-    units = packed.repartition(routing.n_tasks, UNIT)
-    schema = partial_schema(id_type, rank_key_type(routing.rank_by))
-    return map_groups(units, UNIT, compare, schema)
+    shuffled = packed.repartition(units.n_tasks, UNIT)
+    schema = partial_schema(id_type, rank_key_type(comparison.rank_by))
+    return map_groups(shuffled, UNIT, compare, schema)
 
 
 def merge_units(partial: DataFrame, *, several: bool) -> DataFrame:
-    """One line per source row: id, batch, cluster_id, centroid_similarity, rank_key,
-    max_similarity, neighbor_id, exhaustive. ``several``: whether a row may have several lines; of
-    them the best counts, and of equal similarities the neighbor that ranks first.
+    """Merge the partial scores of each row.
+
+    The highest similarity counts; of equal similarities the neighbor that ranks first.
+
+    Parameters
+    ----------
+    partial
+        What :func:`compare_units` returned.
+    several
+        Whether a row may have several lines.
+
+    Returns
+    -------
+    DataFrame
+        One line per row: id, batch, cluster_id, centroid_similarity, rank_key, max_similarity,
+        neighbor_id and exhaustive.
     """
     rows = partial.filter(F.col(s.ID).isNotNull())
     columns = (*KEY_COLUMNS, s.MAX_SIMILARITY, s.NEIGHBOR_ID, s.EXHAUSTIVE)
@@ -88,7 +118,20 @@ def merge_units(partial: DataFrame, *, several: bool) -> DataFrame:
 
 
 def partial_schema(id_type: str, rank_type: str) -> str:
-    """The columns of a partial score, as DDL."""
+    """Tell the columns of a partial score.
+
+    Parameters
+    ----------
+    id_type
+        SQL type of the id.
+    rank_type
+        SQL type of the rank key.
+
+    Returns
+    -------
+    str
+        The columns, as DDL.
+    """
     return (
         f"{s.ID} {id_type}, {s.BATCH} int, {s.CLUSTER_ID} int, {s.CENTROID_SIMILARITY} float, "
         f"{s.RANK_KEY} {rank_type}, {s.MAX_SIMILARITY} float, {_NEIGHBOR_BATCH} int, "
@@ -98,45 +141,44 @@ def partial_schema(id_type: str, rank_type: str) -> str:
 
 
 @dataclass(frozen=True)
-class Comparing:
-    """The UDF's body: the packed rows of one unit to its partial scores. ``centroids`` only where
-    a budget makes it necessary to know what may have been missed.
+class UnitComparer:
+    """The UDF's body: the packed rows of one unit to its partial scores.
+
+    Attributes
+    ----------
+    comparison
+        How rows are compared, as :meth:`Comparison.within_units` returns it.
+    others_only
+        Whether targets are compared with the other rows only.
+    settled
+        Whether float64 settles what float32 leaves undecided, so that no result depends on which
+        rows are together in a task.
+    counts_visits
+        Whether visits are counted here, and not by another task that has the same rows.
     """
 
-    dimension: int
-    knows_all: bool
-    probing: Probing | None = None
-    centroids: CentroidSource | None = None
-    device: str = "cpu"
-    probes: bool = False
-    half: bool = False
+    comparison: Comparison
     others_only: bool = False
-    backwards: bool = False
     settled: bool = False
-
-    @classmethod
-    def of(cls, routing: Routing, *, half: bool = False) -> Comparing:
-        """What the comparison needs of the routing."""
-        probes = routing.probing is not None and not routing.all_with_all
-        budgeted = routing.probing is not None and not routing.knows_all
-        centroids = routing.centroids if budgeted else None
-        dimension = routing.centroids.dimension
-        return cls(
-            dimension,
-            routing.knows_all,
-            routing.probing,
-            centroids,
-            routing.device,
-            probes,
-            half,
-            routing.others_only,
-        )
+    counts_visits: bool = True
 
     def compare(self, table: pa.Table) -> pa.Table:
-        """One line per row and unit where something was found, then the line of the unit."""
-        unit = unpack_unit(table, self.dimension)
+        """Compare the rows of one unit.
+
+        Parameters
+        ----------
+        table
+            All packed rows of the unit.
+
+        Returns
+        -------
+        pa.Table
+            One line per row for which something was found, then the line of the unit.
+        """
+        how = self.comparison
+        unit = unpack_unit(table, how.centroids.dimension)
         order = rank_order(unit.visits)
-        visits = unit.visits.take(pa.array(order[::-1] if self.backwards else order))
+        visits = unit.visits.take(pa.array(order[::-1] if how.backwards else order))
         wanted = visits.column(TARGET).to_numpy()
         rows = UnitRowsInOrder(
             vectors=unit.vectors.X,
@@ -149,27 +191,20 @@ class Comparing:
         )
         scores = score_unit(
             rows,
-            above=self._above(),
-            device=compute_device(self.device),
-            half=self.half,
+            above=how.above,
+            device=compute_device(how.device),
+            half=how.half,
             settled=self.settled,
         )
         found = _lines(visits, scores, self._exhaustive(unit, visits, rows))
         return pa.concat_tables([found, self._unit_line(found.schema, visits, scores)])
 
-    def _above(self) -> float:
-        """Similarities up to the horizon are of no use where not all of them are known."""
-        if self.probing is None:
-            return 0.0
-        horizon = np.float32(1.0 - self.probing.eps_max)
-        return float(np.nextafter(horizon, np.float32(0)))
-
     def _exhaustive(self, unit: UnpackedUnit, visits: pa.Table, rows: UnitRowsInOrder) -> pa.Array:
         """Of each row at home, whether no pair above the horizon can have been missed."""
-        probing, n = self.probing, len(rows.role)
+        how, n = self.comparison, len(rows.role)
         at_home = rows.role == HOME
-        if probing is None or self.centroids is None:
-            return pa.array(np.full(n, self.knows_all), mask=~at_home)
+        if how.probing is None or how.knows_all:
+            return pa.array(np.full(n, how.knows_all), mask=~at_home)
         sure = at_home & ~visits.column(CUT).to_numpy(zero_copy_only=False)
         notices = Notices(
             *(
@@ -177,12 +212,12 @@ class Comparing:
                 for c in (NOTICE_HOME, NOTICE_TILE, NOTICE_DISTANCE)
             )
         )
-        centroids = assigner_of(self.centroids).centroids
+        centroids = assigner_of(how.centroids).centroids
         for tile in np.unique(notices.cluster):
             members = np.flatnonzero(sure & (rows.tile == tile))
             X: FloatArray = rows.vectors[rows.vector[members]]
             to_tile = notices.to(int(tile))
-            missed = may_have_missed(X, int(tile), to_tile, centroids, probing.eps_max)
+            missed = may_have_missed(X, int(tile), to_tile, centroids, how.probing.eps_max)
             sure[members[missed]] = False
         return pa.array(sure, mask=~at_home)
 
@@ -191,7 +226,8 @@ class Comparing:
         probes = foreign & (visits.column(ROLE).to_numpy() == SECOND)
         line: dict[str, list[int | None]] = {name: [None] for name in schema.names}
         line[COMPARISONS] = [scores.comparisons]
-        line[PROBES] = [int(probes.sum()) if self.probes else 0]
+        counted = self.counts_visits and self.comparison.has_visits
+        line[PROBES] = [int(probes.sum()) if counted else 0]
         return pa.table(line, schema=schema)
 
 

@@ -1,6 +1,6 @@
-"""Packed rows: one for all rows of an Arrow batch that visit one unit.
+"""Packed rows: one packed row for all rows of an Arrow batch that visit one unit.
 
-It holds lists of their keys, and one binary matrix of their vectors, in which equal vectors appear
+It holds lists of their keys and one binary matrix of their vectors, in which equal vectors appear
 once. Moving vectors costs more than multiplying them; packed, they cross the shuffle as a few large
 values.
 """
@@ -39,7 +39,20 @@ _MOST_BYTES = 32 * 2**20
 
 
 def packed_schema(id_type: str, rank_type: str) -> str:
-    """The columns of a packed row, as DDL."""
+    """Tell the columns of a packed row.
+
+    Parameters
+    ----------
+    id_type
+        SQL type of the id.
+    rank_type
+        SQL type of the rank key.
+
+    Returns
+    -------
+    str
+        The columns, as DDL.
+    """
     types = {
         s.ID: id_type,
         s.BATCH: "int",
@@ -62,7 +75,15 @@ def packed_schema(id_type: str, rank_type: str) -> str:
 
 @dataclass(frozen=True)
 class Vectors:
-    """``X``: (n, d) float32; ``hashes``: (n,) of its rows."""
+    """Vectors and their hashes.
+
+    Attributes
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    hashes
+        (n,) uint64. Hashes of the rows of ``X``.
+    """
 
     X: FloatArray
     hashes: HashArray
@@ -70,13 +91,33 @@ class Vectors:
 
 @dataclass(frozen=True)
 class ByUnit:
-    """Lines in ascending order of ``unit``, (m,): visits or notices."""
+    """Visits or notices, in ascending order of their units.
+
+    Attributes
+    ----------
+    unit
+        (m,) int64. Unit of each line.
+    columns
+        The m lines.
+    """
 
     unit: IndexArray
     columns: pa.Table
 
     def bounds(self, units: IndexArray) -> IndexArray:
-        """(len(units) + 1,) where the lines of each of the ascending ``units`` begin."""
+        """Find where the lines of units begin.
+
+        Parameters
+        ----------
+        units
+            Units in ascending order.
+
+        Returns
+        -------
+        IndexArray
+            (len(units) + 1,) int64. Where the lines of each unit begin, and where the last ones
+            end.
+        """
         starts = np.searchsorted(self.unit, units)
         ends = np.searchsorted(self.unit, units[-1:], side="right")
         return np.concatenate([starts, ends])
@@ -89,10 +130,25 @@ def pack_rows(
     vectors: Vectors,
     unit_keys: npt.NDArray[np.int32],
 ) -> Iterator[pa.RecordBatch]:
-    """Packed rows, in batches of bounded size.
+    """Pack rows, in batches of bounded size.
 
-    ``vector``: for each visit the position of its vector in ``vectors``; ``unit_keys``: for each
-    unit the value of the column ``unit``.
+    Parameters
+    ----------
+    visits
+        One line per visit.
+    vector
+        (visits,) int64. Position of the vector of each visit in ``vectors``.
+    notices
+        One line per notice of a visit that was cut.
+    vectors
+        The vectors of the Arrow batch.
+    unit_keys
+        (units,) int32. Value of the column ``unit`` for each unit.
+
+    Yields
+    ------
+    pa.RecordBatch
+        Packed rows, one per unit.
     """
     units = np.union1d(visits.unit, notices.unit)
     size = np.diff(visits.bounds(units)) * vectors.X.shape[1] * 4
@@ -152,29 +208,58 @@ def _cut(values: np.ndarray, at: IndexArray) -> pa.Array:
 
 @dataclass(frozen=True)
 class PackedTargets:
-    """Packed rows of targets few enough to be sent to every task. ``streams``: of Arrow's."""
+    """Packed targets, few enough to be sent to every task.
+
+    Attributes
+    ----------
+    streams
+        Packed rows as Arrow IPC streams.
+    """
 
     streams: tuple[bytes, ...]
 
     @staticmethod
     def to_stream(packed: pa.RecordBatch) -> bytes:
-        """One packed row, or some, as an entry of ``streams``."""
+        """Serialize packed rows.
+
+        Parameters
+        ----------
+        packed
+            One packed row, or several.
+
+        Returns
+        -------
+        bytes
+            An entry of ``streams``.
+        """
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, packed.schema) as writer:
             writer.write_batch(packed)
         return bytes(sink.getvalue())
 
     def batches(self) -> list[pa.RecordBatch]:
-        """The packed rows."""
+        """Deserialize the packed rows.
+
+        Returns
+        -------
+        list[pa.RecordBatch]
+            The packed rows.
+        """
         return [batch for stream in self.streams for batch in pa.ipc.open_stream(stream)]
 
 
 @dataclass(frozen=True)
 class UnpackedUnit:
-    """All packed rows of one unit, laid end to end.
+    """All packed rows of one unit, concatenated.
 
-    ``visits``: one line a visit, ``VISIT_COLUMNS`` and ``VECTOR``, which counts through
-    ``vectors``; ``notices``: one line each, ``NOTICE_COLUMNS``.
+    Attributes
+    ----------
+    visits
+        One line per visit: ``VISIT_COLUMNS``, and ``VECTOR``, a position in ``vectors``.
+    notices
+        One line per notice: ``NOTICE_COLUMNS``.
+    vectors
+        The vectors of all packed rows.
     """
 
     visits: pa.Table
@@ -183,7 +268,20 @@ class UnpackedUnit:
 
 
 def unpack_unit(table: pa.Table, dimension: int) -> UnpackedUnit:
-    """``table``: packed rows of one unit; ``dimension``: of the vectors."""
+    """Concatenate the packed rows of one unit.
+
+    Parameters
+    ----------
+    table
+        All packed rows of the unit.
+    dimension
+        Numbers in a vector, d.
+
+    Returns
+    -------
+    UnpackedUnit
+        Visits, notices and vectors.
+    """
     visits = {name: pc.list_flatten(table.column(name)) for name in (*VISIT_COLUMNS, VECTOR)}
     notices = {name: pc.list_flatten(table.column(name)) for name in NOTICE_COLUMNS}
     matrix_rows = pc.binary_length(table.column(VECTORS)).to_numpy() // (4 * dimension)

@@ -1,6 +1,6 @@
 """The rank order of rows: from ``score.rank_by`` to one column that sorts ascending, ``rank_key``.
 
-Spark evaluates the terms of an SQL order; the key is made from them in the UDF that packs rows.
+Spark evaluates the terms of an SQL order. The UDF that packs rows makes the key from them.
 """
 
 from __future__ import annotations
@@ -32,17 +32,43 @@ _UNRESOLVED = re.compile(r"\[UNRESOLVED_COLUMN.*? with name `((?:[^`]|``)+)`\S* 
 
 
 def rank_key_type(rank_by: str) -> str:
-    """SQL type of ``rank_key``: a similarity, for ``random`` a 64-bit hash, for SQL bytes."""
+    """Tell the SQL type of ``rank_key``.
+
+    Parameters
+    ----------
+    rank_by
+        The order.
+
+    Returns
+    -------
+    str
+        float (a similarity) for ``low`` and ``high``, bigint (a hash) for ``random``, binary for
+        SQL.
+    """
     return {"low": "float", "high": "float", "random": "bigint"}.get(rank_by, "binary")
 
 
 def with_rank_columns(
     embeddings: DataFrame, rank_by: str, seed: int, *, also: Sequence[str] = ()
 ) -> DataFrame:
-    """Id, embedding, batch, ``also``, and the columns ``__rank_0``, ... that :func:`rank_keys`
-    needs.
+    """Evaluate the terms of the order.
 
-    ``embeddings``: id, embedding, batch, source (struct of the source's own columns), ``also``.
+    Parameters
+    ----------
+    embeddings
+        Columns id, embedding, batch, source (a struct of the source's own columns), and ``also``.
+    rank_by
+        The order.
+    seed
+        Seed of the order ``random``.
+    also
+        More columns to keep.
+
+    Returns
+    -------
+    DataFrame
+        Columns id, embedding, batch, ``also``, and the columns ``__rank_0``, ... that
+        :func:`rank_keys` needs.
     """
     carried = [s.ID, s.EMBEDDING, s.BATCH, *also]
     if rank_by in BUILT_IN:
@@ -52,8 +78,24 @@ def with_rank_columns(
 
 
 def order_hash(rank_by: str, rows: DataFrame, carried: Sequence[str], name: str) -> DataFrame:
-    """The columns ``carried`` of ``rows``, and ``name``: a hash of what an SQL order sees in the
-    struct source; of the built-in orders, which see none of it, always the same.
+    """Hash what an SQL order sees of each row.
+
+    Parameters
+    ----------
+    rank_by
+        The order.
+    rows
+        Columns ``carried``, and source (a struct of the source's own columns).
+    carried
+        Columns to keep.
+    name
+        Name of the hash.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``carried`` and ``name``. The built-in orders see nothing of the source: their hash
+        is the same for all rows.
     """
     if rank_by in BUILT_IN:
         return rows.select(*carried, F.lit(0).cast("bigint").alias(name))
@@ -86,9 +128,21 @@ def _value(term: Term) -> Column:
 
 
 def rank_keys(batch: pa.RecordBatch, rank_by: str, similarity: FloatArray) -> pa.Array:
-    """The ``rank_key`` of each row of an Arrow batch, in the UDF; the order is always ascending.
+    """Make the keys of an Arrow batch, in the UDF. Keys are always in ascending order.
 
-    ``batch``: columns of :func:`with_rank_columns`; ``similarity``: (n,), to the own centroid.
+    Parameters
+    ----------
+    batch
+        Columns of :func:`with_rank_columns`.
+    rank_by
+        The order.
+    similarity
+        (n,) float32. Similarity of each row to its centroid.
+
+    Returns
+    -------
+    pa.Array
+        n keys, of the type that :func:`rank_key_type` tells.
     """
     if rank_by == "random":
         return batch.column(f"{_RANK}0")
@@ -122,11 +176,24 @@ def _key_values(column: pa.Array) -> np.ndarray | list[bytes | None]:
 
 
 def check_rank_by(own: DataFrame, rank_by: str, left_out: Sequence[str] = ()) -> None:
-    """Raise :class:`ConfigError` if the order cannot rank these rows. Starts no Spark job.
+    """Check that the order can rank these rows. Starts no Spark job.
 
-    ``own``: the source's own columns, whatever its rows; ``left_out``: columns of the source that
-    are not among them. Each term must resolve over these columns, have a type with an order, and be
-    a deterministic expression of one row.
+    Each term must resolve over the source's columns, have a type with an order, and be a
+    deterministic expression of one row.
+
+    Parameters
+    ----------
+    own
+        The source's own columns; its rows do not matter.
+    rank_by
+        The order.
+    left_out
+        Columns of the source that are not among ``own``.
+
+    Raises
+    ------
+    ConfigError
+        If a term does not fulfil this.
     """
     if rank_by in BUILT_IN:
         return
@@ -137,20 +204,19 @@ def check_rank_by(own: DataFrame, rank_by: str, left_out: Sequence[str] = ()) ->
             with _spark_logging_nothing():
                 kind = empty.select(_value(term)).schema.fields[0].dataType.simpleString()
         except AnalysisException as error:
-            raise _not_understood(rank_by, str(error).strip(), own.columns, left_out) from error
+            why, hint = _not_understood(str(error).strip(), own.columns, left_out)
+            raise ConfigError(_must_be(rank_by, why), hint=hint) from error
         if not _ORDERED_TYPES.fullmatch(kind):
-            raise _wrong(
-                rank_by,
-                f"{term.expression} is of type {kind}",
+            raise ConfigError(
+                _must_be(rank_by, f"{term.expression} is of type {kind}"),
                 hint="a term must be a boolean, number, string, binary, date or timestamp.",
             )
         try:
             with _spark_logging_nothing():
                 _ = empty.agg(F.max(_value(term))).schema
         except AnalysisException as error:
-            raise _wrong(
-                rank_by,
-                f"{term.expression} is no function of a row alone",
+            raise ConfigError(
+                _must_be(rank_by, f"{term.expression} is no function of a row alone"),
                 hint="a term must be deterministic, and hold no aggregate, window or generator.",
             ) from error
 
@@ -166,25 +232,23 @@ def _spark_logging_nothing() -> Iterator[None]:
         logging.disable(before)
 
 
-def _not_understood(
-    rank_by: str, said: str, columns: Sequence[str], left_out: Sequence[str]
-) -> ConfigError:
+def _not_understood(said: str, columns: Sequence[str], left_out: Sequence[str]) -> tuple[str, str]:
+    """(why Spark does not understand a term, a hint)."""
     match = _UNRESOLVED.match(said)
     if match is None:
-        return _wrong(rank_by, said.splitlines()[0].partition(" SQLSTATE")[0].rstrip("."))
+        return said.splitlines()[0].partition(" SQLSTATE")[0].rstrip("."), ""
     name = match[1].replace("``", "`")
     if name.lower() in (other.lower() for other in left_out):
         why = f"source.columns leaves out the column {name!r}"
-        return _wrong(rank_by, why, hint=f"add {name} to source.columns.")
+        return why, f"add {name} to source.columns."
     hint = did_you_mean(name, columns) or f"the columns are: {', '.join(sorted(columns))}."
     if name in BUILT_IN:
         hint = f"{name} is an order only where it stands alone. {hint}"
-    return _wrong(rank_by, f"the source has no column {name!r}", hint=hint)
+    return f"the source has no column {name!r}", hint
 
 
-def _wrong(rank_by: str, why: str, *, hint: str = "") -> ConfigError:
-    return ConfigError(
+def _must_be(rank_by: str, why: str) -> str:
+    return (
         "score.rank_by must be low, high, random, or an SQL order over the source's own columns. "
-        f"Got {rank_by!r}: {why}.",
-        hint=hint,
+        f"Got {rank_by!r}: {why}."
     )

@@ -15,17 +15,33 @@ from semdedup_spark.kernels.cluster.assign import Assigner
 from semdedup_spark.kernels.cluster.cost import measured_rate
 from semdedup_spark.kernels.score.borders import Prober, Probing
 from semdedup_spark.kernels.vectors import FloatArray
-from semdedup_spark.transforms.arrow import map_batches, to_matrix
+from semdedup_spark.transforms.arrow import to_matrix
 from semdedup_spark.transforms.cluster.centroid_source import CentroidSource, assigner_of
+from semdedup_spark.transforms.courier import (
+    PARCEL,
+    collect_parcel,
+    map_to_parcels,
+    parcels_of,
+    to_parcel,
+)
 
 Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Survey:
-    """``n_rows``: of the sample; ``probes``: for each choice (k,) sample rows that would visit each
-    cluster; ``cut``: for each choice the sample rows that would visit less than they
-    must; ``flops_per_second``: of a matrix product in a worker.
+    """What a sample of rows tells about each way to probe.
+
+    Attributes
+    ----------
+    n_rows
+        Rows of the sample.
+    probes
+        (k,) int64 for each choice. Sample rows that would visit each cluster.
+    cut
+        For each choice the sample rows that would visit fewer clusters than they must.
+    flops_per_second
+        Speed of a matrix product in a worker.
     """
 
     n_rows: int
@@ -37,12 +53,25 @@ class Survey:
 def survey_borders(
     sample: DataFrame, centroids: CentroidSource, choices: Sequence[Probing | None]
 ) -> Survey:
-    """Runs one Spark job, in one task. ``sample``: embedding; ``choices``: ways to probe, ``None``
-    for not at all.
+    """Count visits in a sample of rows. Runs one Spark job, in one task.
+
+    Parameters
+    ----------
+    sample
+        Column embedding.
+    centroids
+        Where the task finds the centroids.
+    choices
+        Ways to probe, ``None`` for not at all.
+
+    Returns
+    -------
+    Survey
+        The counts.
     """
     k, d = centroids.n_clusters, centroids.dimension
 
-    def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def task(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
         own = assigner_of(centroids)
         probers = [
             None if c is None else Prober(own.centroids, eps_max=c.eps_max, budget=c.budget)
@@ -53,28 +82,39 @@ def survey_borders(
             if batch.num_rows:
                 n_rows += batch.num_rows
                 counts += count_borders(to_matrix(batch.column(0)), k, probers)
-        packed = pa.array([counts.tobytes()], pa.binary())
-        yield pa.RecordBatch.from_pydict(
-            {"n": pa.array([n_rows], pa.int64()), "counts": packed, "rate": [measured_rate(d)]}
-        )
+        yield to_parcel(n=n_rows, counts=counts, rate=measured_rate(d))
 
     one_task = sample.select(s.EMBEDDING).repartition(1)
-    row = map_batches(one_task, task, "n bigint, counts binary, rate double").first()
-    if row is None:
-        raise RuntimeError("the survey task returned nothing")
-    counts = np.frombuffer(row["counts"], dtype=np.int64).reshape(-1, k + 1)
-    return Survey(row["n"], list(counts[:, :k]), counts[:, k].tolist(), row["rate"])
+    found = collect_parcel(map_to_parcels(one_task, task))
+    counts: Counts = found["counts"]
+    visits, cut = list(counts[:, :k]), counts[:, k].tolist()
+    return Survey(int(found["n"]), visits, cut, float(found["rate"]))
 
 
 def visited_clusters(
     targets: DataFrame, source: CentroidSource, probing: Probing | None, *, alone: bool
 ) -> tuple[Counts, Counts]:
-    """((k,) targets in each cluster, (k,) targets that visit it from another one). Runs one Spark
-    job. ``targets``: embedding; ``alone``: whether no other rows visit.
+    """Count the targets in each cluster, and those that visit it. Runs one Spark job.
+
+    Parameters
+    ----------
+    targets
+        Column embedding.
+    source
+        Where tasks find the centroids.
+    probing
+        How far targets visit, ``None`` for not at all.
+    alone
+        Whether no other rows visit.
+
+    Returns
+    -------
+    tuple[Counts, Counts]
+        (k,) int64 targets in each cluster, and (k,) int64 targets that visit it from another one.
     """
     k = source.n_clusters
 
-    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
         assigner, prober = assigner_of(source), None
         if probing is not None:
             centroids = assigner.centroids
@@ -83,20 +123,17 @@ def visited_clusters(
         for batch in batches:
             if batch.num_rows:
                 counts += _members_and_visits(to_matrix(batch.column(0)), assigner, prober)
-        yield pa.RecordBatch.from_pydict({"counts": pa.array([counts.tobytes()], pa.binary())})
+        yield to_parcel(counts=counts)
 
-    def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def add(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
         total = np.zeros((2, k), dtype=np.int64)
         for batch in batches:
-            for packed in batch.column(0):
-                total += np.frombuffer(packed.as_py(), dtype=np.int64).reshape(2, k)
-        yield pa.RecordBatch.from_pydict({"counts": pa.array([total.tobytes()], pa.binary())})
+            for part in parcels_of(batch.column(PARCEL)):
+                total += part["counts"]
+        yield to_parcel(counts=total)
 
-    parts = map_batches(targets.select(s.EMBEDDING), count, "counts binary")
-    row = map_batches(parts.repartition(1), add, "counts binary").first()
-    if row is None:
-        raise RuntimeError("the survey task returned nothing")
-    members, visits = np.frombuffer(row["counts"], dtype=np.int64).reshape(2, k)
+    parts = map_to_parcels(targets.select(s.EMBEDDING), count)
+    members, visits = collect_parcel(map_to_parcels(parts.repartition(1), add))["counts"]
     return members, visits
 
 
@@ -111,7 +148,22 @@ def _members_and_visits(X: FloatArray, assigner: Assigner, prober: Prober | None
 
 
 def count_borders(X: FloatArray, n_clusters: int, probers: Sequence[Prober | None]) -> Counts:
-    """(probers, k + 1): the visits to each cluster, and the rows whose visits are cut."""
+    """Count the visits that rows make.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32. Unit rows.
+    n_clusters
+        Number of clusters, k.
+    probers
+        Ways to probe, ``None`` for not at all.
+
+    Returns
+    -------
+    Counts
+        (probers, k + 1) int64. Visits to each cluster, then the rows whose visits are cut.
+    """
     counts = np.zeros((len(probers), n_clusters + 1), dtype=np.int64)
     for line, prober in zip(counts, probers, strict=True):
         if prober is not None:

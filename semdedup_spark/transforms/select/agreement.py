@@ -1,4 +1,4 @@
-"""What a row must share with the row that it goes for: columns, or what a pattern finds in one."""
+"""What a row must share with the row that it is removed for: columns, or matches in one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,14 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """``column``: of the source; ``pattern``: Java regular expression whose matches count, in any
-    order; ``None``: the column's value counts.
+    """Something that two rows must share.
+
+    Attributes
+    ----------
+    column
+        Column of the source.
+    pattern
+        Java regular expression whose matches count, in any order. ``None`` if the value counts.
     """
 
     column: str
@@ -33,14 +39,42 @@ class Agreement:
 
 
 def check_columns(own: DataFrame, columns: Sequence[str], *, key: str) -> None:
-    """Raise :class:`SourceError` for one that is no column of the source. ``own``: its columns."""
+    """Check that columns exist.
+
+    Parameters
+    ----------
+    own
+        The source's own columns.
+    columns
+        Names of columns.
+    key
+        Key of the configuration that names them, for the error.
+
+    Raises
+    ------
+    SourceError.missing_column
+        :class:`SourceError`, if one of them is no column of the source.
+    """
     for column in columns:
         if column not in own.columns:
             raise SourceError.missing_column(column, own.columns, key=key)
 
 
 def check_patterns(spark: SparkSession, patterns: Sequence[str]) -> None:
-    """Raise :class:`ConfigError` for one that is no regular expression, by Spark's own word."""
+    """Check that Spark accepts patterns. Runs one Spark job per pattern.
+
+    Parameters
+    ----------
+    spark
+        The session.
+    patterns
+        Java regular expressions.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is no regular expression.
+    """
     for pattern in patterns:
         found = F.regexp_extract_all(F.lit(""), F.lit(pattern), F.lit(0))
         try:
@@ -54,8 +88,20 @@ def check_patterns(spark: SparkSession, patterns: Sequence[str]) -> None:
 
 
 def agreement_values(embeddings: DataFrame, agreements: Sequence[Agreement]) -> DataFrame:
-    """(id, value): a struct of what must agree, in this order; rows agree where it is equal as SQL
-    compares values, a null with a null and with nothing else.
+    """Collect the values that must agree.
+
+    Parameters
+    ----------
+    embeddings
+        Columns id and source.
+    agreements
+        What must agree.
+
+    Returns
+    -------
+    DataFrame
+        Columns id and value: a struct with one field per agreement. Rows agree if their structs are
+        equal as SQL compares values; null is equal to null and to nothing else.
     """
     own = embeddings.select(f"{s.SOURCE}.*").schema
     fields = []
@@ -73,7 +119,22 @@ def agreement_values(embeddings: DataFrame, agreements: Sequence[Agreement]) -> 
 def shown_values(
     protected: DataFrame, embeddings: DataFrame, agreements: Sequence[Agreement]
 ) -> DataFrame:
-    """``protected``, with its values as JSON texts, for people: they say which column is what."""
+    """Write values as JSON for people, with the names of their columns.
+
+    Parameters
+    ----------
+    protected
+        Columns value and other_value, and others.
+    embeddings
+        Column source; only its type is used.
+    agreements
+        What must agree.
+
+    Returns
+    -------
+    DataFrame
+        ``protected`` with values as text.
+    """
     own = embeddings.select(f"{s.SOURCE}.*").schema
     names: list[str] = []
     for i, agreement in enumerate(agreements):

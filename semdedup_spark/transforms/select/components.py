@@ -1,4 +1,4 @@
-"""Connected components: what each work unit links, merged by Spark in a few rounds of joins."""
+"""Connected components: each work unit links rows, and Spark merges links by a few joins."""
 
 from __future__ import annotations
 
@@ -14,19 +14,35 @@ from semdedup_spark.kernels.vectors import float32_threshold
 from semdedup_spark.transforms.arrow import map_groups
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.score.packed_rows import ROLE, TILE, UNIT, VECTOR, unpack_unit
-from semdedup_spark.transforms.score.route import Routing, rank_order
+from semdedup_spark.transforms.score.row_keys import rank_order
 
 OTHER = "other"
 COMPONENT = "component"
 _LEAST = "least"
 
 
-def link_units(packed: DataFrame, routing: Routing, eps: float) -> DataFrame:
-    """Packed rows (see :mod:`~transforms.score.packed_rows`) to edges (id, other): of each unit
-    a star for each component of its pairs above ``1 - eps``; fewer edges than rows that visit.
+def link_units(packed: DataFrame, dimension: int, n_tasks: int, eps: float) -> DataFrame:
+    """Link the rows of each unit.
+
+    Parameters
+    ----------
+    packed
+        Packed rows, see :mod:`~transforms.score.packed_rows`.
+    dimension
+        Numbers in a vector, d.
+    n_tasks
+        Number of Spark tasks.
+    eps
+        Rows are linked if their similarity is greater than 1 - eps.
+
+    Returns
+    -------
+    DataFrame
+        Edges (id, other): for each component within a unit a star. There are fewer edges than
+        visits.
     """
     id_type = packed.schema[s.ID].dataType.elementType.simpleString()  # type: ignore[attr-defined]
-    dimension, above = routing.centroids.dimension, float32_threshold(1.0 - eps)
+    above = float32_threshold(1.0 - eps)
 
     def link(table: pa.Table) -> pa.Table:
         unit = unpack_unit(table, dimension)
@@ -45,17 +61,29 @@ def link_units(packed: DataFrame, routing: Routing, eps: float) -> DataFrame:
             {s.ID: ids.take(pa.array(linked)), OTHER: ids.take(pa.array(first[linked]))}
         )
 
-    units = packed.repartition(routing.n_tasks, UNIT)
+    units = packed.repartition(n_tasks, UNIT)
     return map_groups(units, UNIT, link, f"{s.ID} {id_type}, {OTHER} {id_type}")
 
 
 def connected_components(edges: DataFrame) -> DataFrame:
-    """``edges`` (id, other) to (id, component): every node with an edge to another one, and the
-    least id that it is connected to.
+    """Find the connected components of a graph. Runs Spark jobs.
 
-    Alternating large-star and small-star operations (Kiveris et al. 2014, "Connected components in
-    MapReduce and beyond"): the number of edges never grows, and rounds are about the logarithm of
-    the longest path. Runs Spark jobs; no node's edges need to fit in memory.
+    Parameters
+    ----------
+    edges
+        Columns id and other.
+
+    Returns
+    -------
+    DataFrame
+        Columns id and component, for every node with an edge to another one: the smallest id that
+        it is connected to.
+
+    Notes
+    -----
+    Alternates the operations large-star and small-star of Kiveris et al. 2014, "Connected
+    components in MapReduce and beyond". The number of edges never grows, and the number of rounds
+    is about the logarithm of the longest path. No node's edges need to fit in memory.
     """
     distinct = edges.filter(F.col(s.ID) != F.col(OTHER)).select(
         F.greatest(s.ID, OTHER).alias(s.ID), F.least(s.ID, OTHER).alias(OTHER)

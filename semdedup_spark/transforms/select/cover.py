@@ -20,12 +20,23 @@ SURE = "sure"
 
 
 def cover_groups(rows: DataFrame, eps: float) -> DataFrame:
-    """``rows``: group (string or whole number), id, batch, rank_key, sure (whether it stays in any
-    case), embedding. Returns (id, survivor_id) of all rows that are not sure: of those that stay,
-    null; of the others the most similar row of their group that stays and ranks earlier, above
-    1 - eps.
+    """Decide in rank order which rows of each group stay. A row goes if a row that stays covers it.
 
-    A worker holds the vectors of one group's rows that stay, and no others.
+    A worker holds the vectors of the rows of one group that stay, and no others.
+
+    Parameters
+    ----------
+    rows
+        Columns group (string or whole number), id, batch, rank_key, sure (whether the row stays in
+        any case) and embedding.
+    eps
+        A row covers another one if their similarity is greater than 1 - eps.
+
+    Returns
+    -------
+    DataFrame
+        Columns id and survivor_id, for the rows that are not sure: null for rows that stay; for the
+        others the most similar row of their group that stays, ranks earlier and covers them.
     """
     id_type = rows.schema[s.ID].dataType.simpleString()
     above = float32_threshold(1.0 - eps)
@@ -54,7 +65,13 @@ def _groups(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 class _Stream:
-    """The group that is passing through."""
+    """The group that is passing through.
+
+    Parameters
+    ----------
+    above
+        Rows are covered by more similar rows only.
+    """
 
     def __init__(self, above: float) -> None:
         self._above = above
@@ -64,7 +81,18 @@ class _Stream:
         self._group, self._greedy, self._ids = group, GreedyCover(self._above), list[pa.Array]()
 
     def decide(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """``rows``: of one group, following those before."""
+        """Decide rows of one group, which follow the rows before.
+
+        Parameters
+        ----------
+        rows
+            Columns group, id, sure and embedding.
+
+        Returns
+        -------
+        pa.RecordBatch
+            Columns id and survivor_id, of the rows that are not sure.
+        """
         group = rows.column(GROUP).slice(0, 1)  # an array: an id need not be valid UTF-8
         if not group.equals(self._group):
             self._start(group)

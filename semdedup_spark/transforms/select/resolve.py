@@ -1,6 +1,6 @@
-"""Who goes and who stands for it: the three resolutions, with overrides and agreements.
+"""Which rows are removed, and which row stands for each: three resolutions.
 
-Each takes a :class:`Case` and returns a :class:`Resolved`.
+They respect overrides and agreements. Each takes a :class:`Case` and returns a :class:`Resolved`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,27 @@ _FORCED = "forced"
 
 @dataclass(frozen=True)
 class Case:
-    """What is to be decided. ``overrides``: (id, action), ``None`` where there are none;
-    ``values``: (id, value) that rows must share, ``None`` where nothing is asked; ``across``:
-    whether a neighbor may lie in another cluster; ``links``: makes (id, other), pairs above
-    ``1 - eps`` that connect what is connected; ``chains``: whether a neighbor may itself go;
-    else it is a row of a reference, and may have the id of another row.
+    """What is to be decided.
+
+    Attributes
+    ----------
+    scores
+        The table of this name.
+    embeddings
+        The table of this name.
+    eps
+        The threshold.
+    across
+        Whether a neighbor may lie in another cluster.
+    links
+        Makes edges (id, other) between pairs above 1 - eps, which connect what such pairs connect.
+    overrides
+        Columns id and action, ``None`` if there are none.
+    values
+        Columns id and value, which rows must share; ``None`` if nothing must agree.
+    chains
+        Whether a neighbor may itself be removed. Otherwise it is a row of a reference, and may have
+        the id of another row.
     """
 
     scores: DataFrame
@@ -42,7 +58,18 @@ class Case:
     chains: bool = True
 
     def ids(self, action: str) -> DataFrame:
-        """(id) of the rows that are overridden so."""
+        """List the rows with an override.
+
+        Parameters
+        ----------
+        action
+            The override.
+
+        Returns
+        -------
+        DataFrame
+            Column id.
+        """
         if self.overrides is None:
             return self.scores.select(s.ID).limit(0)
         return self.overrides.filter(F.col(s.ACTION) == action).select(s.ID)
@@ -50,8 +77,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Resolved:
-    """``removed``: id, neighbor_id, similarity, cluster_id, survivor_id, reason;
-    ``protected``: rows that ``values`` saved, ``None`` where nothing was asked.
+    """What was decided.
+
+    Attributes
+    ----------
+    removed
+        Columns id, neighbor_id, similarity, cluster_id, survivor_id and reason.
+    protected
+        Rows that an agreement saved, ``None`` if nothing must agree.
     """
 
     removed: DataFrame
@@ -59,7 +92,22 @@ class Resolved:
 
 
 def resolve_paper(case: Case) -> Resolved:
-    """Every row above the threshold goes; its survivor is where its neighbors lead."""
+    """Remove every row above the threshold; its survivor is where its neighbors lead.
+
+    Parameters
+    ----------
+    case
+        What is to be decided.
+
+    Returns
+    -------
+    Resolved
+        What was decided.
+
+    References
+    ----------
+    SemDeDup, Abbas et al. 2023, arXiv:2303.09540.
+    """
     automatic, protected = _automatic(case)
     followed = with_survivors(automatic, across=case.across, chains=case.chains)
     if case.overrides is None:
@@ -72,10 +120,20 @@ def resolve_paper(case: Case) -> Resolved:
 
 
 def resolve_cover(case: Case) -> Resolved:
-    """Greedy in rank order: a row goes only if a row that stays is itself above the threshold.
+    """Remove a row only if a row that stays is itself above the threshold: greedy in rank order.
 
-    Rows that the paper's rule keeps stay; a row whose survivor covers it goes. Only the others are
-    decided anew, in rank order, against the rows of their component.
+    Rows that the paper's rule keeps stay, and a row whose survivor covers it is removed. Only the
+    other rows are decided anew, in rank order, against the rows of their component.
+
+    Parameters
+    ----------
+    case
+        What is to be decided.
+
+    Returns
+    -------
+    Resolved
+        What was decided.
     """
     automatic, protected = _automatic(case)
     followed = held(with_survivors(automatic, across=case.across))
@@ -114,7 +172,18 @@ def _groups(case: Case, followed: DataFrame, open_rows: DataFrame) -> DataFrame:
 
 
 def resolve_components(case: Case) -> Resolved:
-    """Of each connected component, and of each value in it, the first row in rank order stays."""
+    """Keep the first row, in rank order, of each connected component and of each value in it.
+
+    Parameters
+    ----------
+    case
+        What is to be decided.
+
+    Returns
+    -------
+    Resolved
+        What was decided.
+    """
     forced = case.ids(s.REMOVE).select(s.ID, F.lit(True).alias(_FORCED))
     nodes = _components(case).join(case.scores, s.ID).join(forced, s.ID, "left")
     nodes = held(nodes.withColumn(_FORCED, F.coalesce(_FORCED, F.lit(False))))

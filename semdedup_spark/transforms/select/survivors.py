@@ -17,9 +17,22 @@ _FURTHER = "further"
 
 
 def with_survivors(removed: DataFrame, *, across: bool, chains: bool = True) -> DataFrame:
-    """``removed`` (id, neighbor_id, similarity, cluster_id) with survivor_id. ``across``: whether
-    a neighbor may lie in another cluster than its row; then Spark jobs run, about log2 of the most
-    borders that a chain crosses. ``chains``: whether a neighbor may itself be removed.
+    """Follow neighbors to the row that stays.
+
+    Parameters
+    ----------
+    removed
+        Columns id, neighbor_id, similarity and cluster_id.
+    across
+        Whether a neighbor may lie in another cluster than its row. Then Spark jobs run, about log2
+        of the most cluster borders that a chain crosses.
+    chains
+        Whether a neighbor may itself be removed.
+
+    Returns
+    -------
+    DataFrame
+        ``removed`` with survivor_id.
     """
     if not chains:
         return removed.withColumn(s.SURVIVOR_ID, F.col(s.NEIGHBOR_ID))
@@ -38,7 +51,19 @@ def _within_clusters(removed: DataFrame) -> DataFrame:
 
 
 def add_survivors(removed: pa.Table) -> pa.Table:
-    """The UDF's body: all removed rows of a cluster, each with the row its chain leaves them at."""
+    """The UDF's body: follow the chains within one cluster.
+
+    Parameters
+    ----------
+    removed
+        All removed rows of the cluster.
+
+    Returns
+    -------
+    pa.Table
+        ``removed`` with survivor_id: the first row of the chain that is kept or lies in another
+        cluster.
+    """
     ids = removed.column(s.ID).combine_chunks()
     neighbors = removed.column(s.NEIGHBOR_ID).combine_chunks()
     next_row = pc.fill_null(pc.index_in(neighbors, value_set=ids), -1).to_numpy().astype(np.int64)

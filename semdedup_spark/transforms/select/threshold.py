@@ -17,7 +17,22 @@ _OTHER = "other"
 
 
 def is_removed(eps: float) -> Column:
-    """Whether a scored row is a duplicate: M strictly greater than 1 - eps."""
+    """Tell whether a scored row is a duplicate.
+
+    Parameters
+    ----------
+    eps
+        The threshold.
+
+    Returns
+    -------
+    Column
+        Whether M is strictly greater than 1 - eps.
+
+    References
+    ----------
+    SemDeDup, Abbas et al. 2023, arXiv:2303.09540.
+    """
     return _is_above(s.MAX_SIMILARITY, eps)
 
 
@@ -26,16 +41,41 @@ def _is_above(similarity: str, eps: float) -> Column:
 
 
 def kept_fractions(scores: DataFrame, eps_grid: list[float]) -> DataFrame:
-    """One row: the share of rows kept at each eps, in one aggregation."""
+    """Measure the share of rows kept at each eps, in one aggregation.
+
+    Parameters
+    ----------
+    scores
+        Column max_similarity.
+    eps_grid
+        Thresholds.
+
+    Returns
+    -------
+    DataFrame
+        One row, with a column for each eps.
+    """
     return scores.agg(
         *(F.avg((~is_removed(eps)).cast("int")).alias(f"{eps:g}") for eps in eps_grid)
     )
 
 
 def certified_shares(scores: DataFrame, eps: float) -> DataFrame:
-    """One row: ``exhaustive_share`` of the rows, and ``certified_share``, a lower bound of recall
-    at ``eps``: a row that was found is a true duplicate, and only a row that is not exhaustive can
-    be one that was not found.
+    """Measure how sure scores are.
+
+    Parameters
+    ----------
+    scores
+        Columns max_similarity and exhaustive.
+    eps
+        The threshold.
+
+    Returns
+    -------
+    DataFrame
+        One row. ``exhaustive_share``: share of rows that no pair can be missed of.
+        ``certified_share``: a lower bound of recall at ``eps``. A row that was found is a true
+        duplicate, and only a row that is not exhaustive can be a duplicate that was not found.
     """
     found, exhaustive = is_removed(eps), F.col(s.EXHAUSTIVE)
     n_found = F.sum(found.cast("int"))
@@ -46,12 +86,27 @@ def certified_shares(scores: DataFrame, eps: float) -> DataFrame:
 
 
 def eps_for_kept(scores: DataFrame, keep: float, eps_max: float) -> DataFrame:
-    """One row, ``eps``: the smallest removal threshold that keeps at least ``keep`` of the rows.
+    """Find the smallest threshold that keeps enough rows.
 
-    The kept share at eps is the empirical CDF of M at 1 - eps, so eps is 1 minus a quantile of M:
-    exact, not interpolated. Rows that share one M are kept or removed together. Where the quantile
-    is M = 1, only eps 0 would keep enough, since the exact duplicates alone are too many; the
-    largest eps up to ``eps_max`` that removes nothing but them is taken, and fewer are kept.
+    The kept share at eps is the empirical distribution function of M at 1 - eps, so eps is 1 minus
+    a quantile of M: exact, not interpolated. Rows that share one M are kept or removed together. If
+    the quantile is M = 1, only eps 0 would keep enough, because exact duplicates alone are too
+    many. Then the largest eps up to ``eps_max`` that removes nothing else is taken, and fewer rows
+    are kept.
+
+    Parameters
+    ----------
+    scores
+        Column max_similarity.
+    keep
+        Share of rows to keep, 0 to 1.
+    eps_max
+        Largest eps that the scores know.
+
+    Returns
+    -------
+    DataFrame
+        One row, ``eps``.
     """
     m = F.col(s.MAX_SIMILARITY).cast("double")
     below_one = F.coalesce(F.max(F.when(m < 1.0, m)), F.lit(0.0))
@@ -63,15 +118,41 @@ def eps_for_kept(scores: DataFrame, keep: float, eps_max: float) -> DataFrame:
 
 
 def removed_rows(scores: DataFrame, eps: float) -> DataFrame:
-    """Id, neighbor_id, similarity and cluster_id of the rows that are removed at ``eps``."""
+    """List the rows that a threshold removes.
+
+    Parameters
+    ----------
+    scores
+        The table of this name.
+    eps
+        The threshold.
+
+    Returns
+    -------
+    DataFrame
+        Columns id, neighbor_id, similarity and cluster_id.
+    """
     similarity = F.col(s.MAX_SIMILARITY).alias(s.SIMILARITY)
     removed = scores.filter(is_removed(eps))
     return removed.select(s.ID, s.NEIGHBOR_ID, similarity, s.CLUSTER_ID)
 
 
 def explained_rows(with_survivor: DataFrame, embeddings: DataFrame, eps: float) -> DataFrame:
-    """The ``duplicates`` table. ``with_survivor``: removed rows, their survivor_id and reason;
-    ``embeddings``: id, embedding.
+    """Make the rows of the table ``duplicates``.
+
+    Parameters
+    ----------
+    with_survivor
+        Removed rows with survivor_id and reason.
+    embeddings
+        Columns id and embedding.
+    eps
+        The threshold.
+
+    Returns
+    -------
+    DataFrame
+        The removed rows, with their similarity to the survivor and whether that covers them.
     """
     direct = F.col(s.SURVIVOR_ID).eqNullSafe(F.col(s.NEIGHBOR_ID))
     chained = with_survivor.filter(~direct & F.col(s.SURVIVOR_ID).isNotNull())
@@ -115,8 +196,21 @@ def _pair_similarity(pairs: DataFrame, embeddings: DataFrame) -> DataFrame:
 
 
 def kept_rows(embeddings: DataFrame, duplicates: DataFrame, *, with_id: bool) -> DataFrame:
-    """The ``deduplicated`` table: the source's own columns of every row that is not removed, and
-    the id where it is none of them.
+    """Make the rows of the table ``deduplicated``.
+
+    Parameters
+    ----------
+    embeddings
+        Columns id and source.
+    duplicates
+        The table of this name.
+    with_id
+        Whether the id is no column of the source, and must be added.
+
+    Returns
+    -------
+    DataFrame
+        The source's own columns of every row that is not removed.
     """
     kept = embeddings.select(s.ID, s.SOURCE).join(duplicates.select(s.ID), s.ID, "left_anti")
     return kept.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")
@@ -125,8 +219,22 @@ def kept_rows(embeddings: DataFrame, duplicates: DataFrame, *, with_id: bool) ->
 def removed_fractions(
     embeddings: DataFrame, removed: DataFrame, by: str | None = None
 ) -> DataFrame:
-    """``rows``, how many of them are ``removed``, and which ``fraction`` that is: in one line, or
-    in one for each value, ``by``, of a column of the source.
+    """Measure which fraction of rows is removed.
+
+    Parameters
+    ----------
+    embeddings
+        Columns id and source.
+    removed
+        Column id.
+    by
+        Column of the source to measure by; by default all rows are measured together.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``rows``, ``removed`` and ``fraction``, and ``by`` as text: one line, or one for
+        each value.
     """
     value = []
     if by is not None:

@@ -10,9 +10,9 @@ from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.transforms.cluster.centroid_rows import (
     Centroids,
     fits_centroids,
-    rows_in_clusters,
 )
 from semdedup_spark.transforms.cluster.centroid_source import CentroidsInClosure
+from semdedup_spark.transforms.cluster.cluster_sizes import rows_in_clusters
 
 K, D = 5, 6
 

@@ -7,7 +7,9 @@ from semdedup_spark.kernels.cluster.assign import TwoLevels
 from semdedup_spark.kernels.cluster.lloyd import ArrayData, assign
 from semdedup_spark.kernels.cluster.train import Training, refine, train
 from semdedup_spark.transforms.cluster.centroid_source import CentroidsInClosure, assigner_of
-from semdedup_spark.transforms.cluster.fit import Sample, SampleData, fit_centroids
+from semdedup_spark.transforms.cluster.fit import fit_centroids
+from semdedup_spark.transforms.cluster.sample import Sample
+from semdedup_spark.transforms.cluster.spread_sums import SampleData
 from tests.kernels.cluster.test_lloyd import blobs
 
 TRAINING = Training(seed=0, max_iterations=6, tolerance=0.0)
@@ -33,14 +35,12 @@ def test_one_task_trains_as_the_kernel_does_for_any_partitioning(sample):
         assert fitted.cells is None
 
 
-def test_many_tasks_find_what_one_array_does_bit_for_bit(sample, monkeypatch):
-    from semdedup_spark.transforms.cluster import fit
-
+def test_many_tasks_find_what_one_array_does_bit_for_bit(sample):
     rows, X = sample
-    monkeypatch.setattr(fit, "_PACK_ENTRIES", 64)  # several blocks of clusters
     start = X[:20]
     expected = refine(ArrayData(X), start, TRAINING)
-    spread = refine(SampleData(rows.repartition(3), 8), start, TRAINING)
+    data = SampleData(rows.repartition(3), 8, parcel_numbers=64)  # several blocks of clusters
+    spread = refine(data, start, TRAINING)
     assert spread.centroids.tobytes() == expected.centroids.tobytes()
     assert spread.counts.tolist() == expected.counts.tolist()
     assert spread.objective == expected.objective

@@ -15,7 +15,8 @@ from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.encoders.stream.stream import StreamSettings
 from semdedup_spark.transforms import worker
 from semdedup_spark.transforms.embed.embed_rows import _arrow, encode_columns, payload_bytes
-from semdedup_spark.transforms.worker import WorkerSettings, worker_device, worker_encoder
+from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings, worker_encoder
+from semdedup_spark.transforms.worker import worker_device
 
 READY_MADE = EncoderSpec("none")
 PIXELS = EncoderSpec("pixels", image_size=2, device="cpu")

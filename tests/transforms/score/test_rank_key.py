@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,7 @@ from semdedup_spark.transforms.score.rank_key import (
 
 NINES = 38 * "9"  # as text, because Decimal rounds what it computes to 28 digits
 # Of each type: null, ties, extremes, and what is easily ordered wrong.
-VALUES = {
+VALUES: dict[str, list[Any]] = {
     "boolean": [True, None, False, True],
     "tinyint": [5, None, -128, 127, 0, -1, 5],
     "smallint": [5, None, -(2**15), 2**15 - 1, 0, -1, 256],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -14,22 +14,26 @@ from hypothesis import strategies as st
 from semdedup_spark.kernels.cluster.assign import OneLevel
 from semdedup_spark.kernels.cluster.lloyd import assign
 from semdedup_spark.kernels.score.borders import Prober, Probing
-from semdedup_spark.kernels.score.unit_plan import one_unit
 from semdedup_spark.kernels.vectors import unit_rows
-from semdedup_spark.pipeline.stages import score_changes
-from semdedup_spark.pipeline.stages.score_changes import plan_targets
+from semdedup_spark.pipeline.stages.compare_plan import plan_targets
 from semdedup_spark.transforms.arrow import to_lists
 from semdedup_spark.transforms.cluster.centroid_source import CentroidsInClosure
 from semdedup_spark.transforms.score.compare_broadcast import (
     packed_streams,
     scores_by_each_other,
     scores_by_others,
-    settling,
     visited,
 )
-from semdedup_spark.transforms.score.compare_units import Comparing
+from semdedup_spark.transforms.score.compare_units import UnitComparer
+from semdedup_spark.transforms.score.comparison import (
+    AgainstReference,
+    Broadcast,
+    Comparison,
+    Targets,
+    Units,
+)
 from semdedup_spark.transforms.score.packed_rows import PackedTargets
-from semdedup_spark.transforms.score.route import Router, Routing
+from semdedup_spark.transforms.score.route import Router
 from semdedup_spark.transforms.score.survey import _members_and_visits
 from tests.kernels.score.test_borders import make
 from tests.oracle import brute_force
@@ -46,6 +50,7 @@ class Tables:
     scores: dict = field(default_factory=dict)
     since: int = -1
     sent: bool = False  # targets to the rows, instead of rows to units
+    limits: dict = field(default_factory=dict)  # of plan_targets
 
     def order(self):
         """Ids in rank order, as ``ORDER BY batch, rank_key, id`` gives it."""
@@ -93,31 +98,27 @@ def planned(tables, ids, targets, unit_rows, others_only):
             alone=alone,
         )
     members, visits = _members_and_visits(X[wanted], OneLevel(tables.centroids), prober)
-    plan, everything = plan_targets(sizes, members, visits, tables.probing, unit_rows=unit_rows)
-    keys = np.arange(plan.n_units, dtype=np.int32)
-    return Routing(
-        CentroidsInClosure.of(tables.centroids),
-        plan,
-        keys,
-        1,
-        tables.rank_by,
-        tables.probing,
-        everything,
-        members + visits > 0,
-        others_only,
+    plan, everything = plan_targets(
+        sizes, members, visits, tables.probing, unit_rows=unit_rows, **tables.limits
     )
+    keys = np.arange(plan.n_units, dtype=np.int32)
+    source = CentroidsInClosure.of(tables.centroids)
+    comparison = Comparison(source, tables.rank_by, tables.probing, everything)
+    scope = AgainstReference(len(targets)) if others_only else Targets(len(targets))
+    met = members + visits > 0 if alone and not everything else None
+    return comparison, scope, Units(plan, keys, 1, met)
 
 
 def compared(tables, targets, batch_rows, unit_rows, *, others_only=False):
     ids = sorted(tables.rows, key=rank_of)  # any order
-    routing = planned(tables, ids, targets, unit_rows, others_only)
+    comparison, scope, carrier = planned(tables, ids, targets, unit_rows, others_only)
     units = defaultdict(list)
     for batch in in_batches(tables, ids, targets, batch_rows):
-        for packed in Router(routing).route(batch):
+        for packed in Router(comparison, scope, carrier).route(batch):
             for row in range(packed.num_rows):
                 units[packed.column(0)[row].as_py()].append(packed.slice(row, 1))
-    comparing = Comparing.of(routing)
-    return merged(comparing.compare(pa.Table.from_batches(packed)) for packed in units.values())
+    unit = UnitComparer(comparison.within_units(), others_only)
+    return merged(unit.compare(pa.Table.from_batches(packed)) for packed in units.values())
 
 
 def in_batches(tables, ids, targets, batch_rows):
@@ -140,24 +141,23 @@ def in_batches(tables, ids, targets, batch_rows):
 
 
 def compared_where_read(tables, targets, batch_rows, unit_rows, *, others_only=False, n_tasks=2):
-    """As the jobs of ``compare_sent`` do it: others in ``n_tasks``, targets in one."""
+    """As the jobs of ``compare_where_read`` do it: others in ``n_tasks``, targets in one."""
     ids = sorted(tables.rows, key=rank_of)  # any order
-    routing = planned(tables, ids, targets, unit_rows, others_only)
+    comparison, scope, units = planned(tables, ids, targets, unit_rows, others_only)
     k = len(tables.centroids)
-    unit, met = one_unit(1 if routing.all_with_all else k), routing.met
-    routing = replace(routing, plan=unit, unit_keys=np.zeros(1, np.int32), met=np.ones(k, bool))
     wanted = [i for i in ids if i in targets]
     batches = list(in_batches(tables, wanted, targets, batch_rows))
     halves = batches[::2], batches[1::2]
-    sent = PackedTargets(tuple(s for half in halves for s in packed_streams(half, routing)))
-    assert routing.all_with_all or (visited(sent, k) == met).all()
-    routing = replace(routing, met=visited(sent, k), sent=sent)
-    comparing = settling(routing)
+    sent = PackedTargets(
+        tuple(s for half in halves for s in packed_streams(half, comparison, scope))
+    )
+    assert comparison.all_with_all or (visited(sent, k) == units.met).all()
+    carrier = Broadcast(sent, Units.single(comparison, units.met), unit_rows)
     others = [i for i in ids if i not in targets]
-    lines = [scores_by_each_other(routing, comparing)]
+    lines = [scores_by_each_other(comparison.within_units(), scope, carrier)]
     for turn in range(n_tasks):
         batches = in_batches(tables, others[turn::n_tasks], targets, batch_rows)
-        lines += scores_by_others(batches, routing, comparing, unit_rows=unit_rows)
+        lines += scores_by_others(batches, comparison, scope, carrier)
     return merged(lines)
 
 
@@ -298,11 +298,10 @@ def test_what_lies_together_in_a_task_changes_no_bit_of_a_score(
 
 @pytest.mark.parametrize("sent", [False, True])
 @pytest.mark.parametrize("parts", [1, 3, 16])
-def test_targets_that_would_meet_most_rows_are_compared_with_all(monkeypatch, parts, sent):
-    monkeypatch.setattr(score_changes, "_FEWEST_PARTS", parts)
-    monkeypatch.setattr(score_changes, "_MOST_MET", 0.0)
+def test_targets_that_would_meet_most_rows_are_compared_with_all(parts, sent):
     X, centroids = make(3, 60, 3, 7)
     tables = Tables(centroids, Probing(0.3), "low", sent=sent)
+    tables.limits = {"fewest_parts": parts, "most_met": 0.0}
     for turn in range(3):
         new = {i: X[i] for i in range(turn, 60, 3)}
         tables.night(new, {turn + 6}, batch_rows=9, unit_rows=1000)
@@ -319,16 +318,9 @@ def test_clusters_that_no_target_meets_send_no_rows():
         unit_rows=100,
     )
     assert not everything
-    routing = Routing(
-        CentroidsInClosure.of(centroids),
-        plan,
-        np.arange(plan.n_units, dtype=np.int32),
-        1,
-        "low",
-        None,
-        False,
-        np.array([True, False, False, False]),
-    )
+    met = np.array([True, False, False, False])
+    units = Units(plan, np.arange(plan.n_units, dtype=np.int32), 1, met)
+    router = Router(Comparison(CentroidsInClosure.of(centroids), "low"), Targets(1), units)
     X = np.repeat(centroids, 10, axis=0) + 0.01 * np.arange(40)[:, None].astype(np.float32)
     X /= np.linalg.norm(X, axis=1)[:, None]
     line = {
@@ -339,7 +331,7 @@ def test_clusters_that_no_target_meets_send_no_rows():
     }
     sent = [
         i
-        for packed in Router(routing).route(pa.RecordBatch.from_pydict(line))
+        for packed in router.route(pa.RecordBatch.from_pydict(line))
         for some in packed.column("id").to_pylist()
         for i in some
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
@@ -13,6 +13,7 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.commit_size import next_rows
 from semdedup_spark.pipeline.job_context import Job, Progress
+from semdedup_spark.pipeline.observed import observe
 from semdedup_spark.pipeline.stages.embed.embed_work import Embedded, Work, mark_of
 from semdedup_spark.pipeline.stages.embed.source_changes import (
     Carried,
@@ -194,21 +195,20 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     if at.reused:
         known = read_table(job.spark, job.root, work.table, at.version)
         rows = not_known(rows, known, at.rows, work.source.n_read - at.reused)
-    embedded, observed = work.embed(_spread(job, rows, work.spec), at.history.batch), Observation()
-    # A write to a named table is a command within a command, in which Spark 4.1 loses what was
-    # observed, and asking for it then fails.
-    if not job.root.is_catalog:
-        embedded = embedded.observe(
-            observed,
-            F.count(s.REASON).alias("rejected"),
-            F.count(F.when(F.col(s.REASON).isNull() & ~F.col(REPEATED), 1)).alias("encoded"),
-        )
-    good = good_rows(embedded)
+    embedded = work.embed(_spread(job, rows, work.spec), at.history.batch)
+    encoded = F.col(s.REASON).isNull() & ~F.col(REPEATED)
+    observed = observe(
+        job,
+        embedded,
+        F.count(s.REASON).alias("rejected"),
+        F.count(F.when(encoded, 1)).alias("encoded"),
+    )
+    good = good_rows(observed.rows)
     store = append_rows if at.begun else replace_table
     progress = WriteProgress(end, END_OF_PLACES, at.reused)
     mark = replace(mark_of(job, work, at), progress=progress)
     commit: Commit = store(good, job.root, work.table, mark)
-    seen = {} if job.root.is_catalog else observed.get
+    seen = observed.counts()
     return Embedded(
         at.history,
         commit.version,

@@ -36,9 +36,9 @@ from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.embed.embed_rows import READY_MADE
 from semdedup_spark.transforms.embed.vector_storage import STORAGE
+from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings
 from semdedup_spark.transforms.score.rank_key import check_rank_by
 from semdedup_spark.transforms.select.agreement import check_columns, check_patterns
-from semdedup_spark.transforms.worker import WorkerSettings
 
 # Version of the comparison of rows with those of before. A new version compares all of them once
 # more, and encodes none again.

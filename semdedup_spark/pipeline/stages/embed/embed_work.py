@@ -16,7 +16,7 @@ from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.marks import RowHistory, StageMark, WriteProgress
 from semdedup_spark.transforms.embed.embed_rows import embed_rows
 from semdedup_spark.transforms.embed.vector_storage import LISTS
-from semdedup_spark.transforms.worker import WorkerSettings
+from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,145 @@
+"""The table ``clusters``: how many rows each cluster has, and how similar they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+
+_SIZE_DIGITS = 9
+_SUMS = ("n_clusters", "dimension", "rows", "pairs", "sample_rows", "sample_pairs")
+
+
+def cluster_rows(centroids: DataFrame, scores: DataFrame, eps_max: float) -> DataFrame:
+    """Make the rows of the table ``clusters``.
+
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+    scores
+        The table of this name.
+    eps_max
+        Threshold of the share of duplicates.
+
+    Returns
+    -------
+    DataFrame
+        For each cluster the number of its rows, their similarities to the centroid, and the share
+        of them that are duplicates at ``eps_max``.
+    """
+    duplicate = F.col(s.MAX_SIMILARITY).cast("double") > F.lit(1.0 - eps_max)
+    measured = scores.groupBy(s.CLUSTER_ID).agg(
+        F.count(F.lit(1)).alias(s.N_ROWS),
+        F.avg(s.CENTROID_SIMILARITY).alias(s.MEAN_SIMILARITY),
+        F.min(s.CENTROID_SIMILARITY).cast("double").alias(s.MIN_SIMILARITY),
+        F.avg(duplicate.cast("int")).alias(s.DUPLICATE_SHARE),
+    )
+    every = centroids.select(s.CLUSTER_ID).join(measured, s.CLUSTER_ID, "left")
+    return every.fillna(0, [s.N_ROWS])
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the clusters of a scored table are.
+
+    Attributes
+    ----------
+    n_clusters
+        Number of clusters, k.
+    dimension
+        Numbers in a vector.
+    rows
+        Number of rows in all clusters.
+    pairs
+        Sum of the squares of the numbers of rows.
+    sample_rows
+        Number of rows of the training sample.
+    sample_pairs
+        Sum of the squares of the numbers of rows of the training sample.
+    shown
+        Numbers for people, by name.
+    """
+
+    n_clusters: int
+    dimension: int
+    rows: int
+    pairs: float
+    sample_rows: int
+    sample_pairs: float
+    shown: dict[str, float]
+
+
+def size_statistics(centroids: DataFrame, clusters: DataFrame) -> Sizes:
+    """Measure how large clusters are. Runs one Spark job.
+
+    Parameters
+    ----------
+    centroids
+        The table of this name.
+    clusters
+        The table of this name.
+
+    Returns
+    -------
+    Sizes
+        ``shown`` has ``imbalance`` (k sum n_c^2 / n^2, 1 if all clusters are equal), ``rows_p50``,
+        ``rows_p99``, ``rows_max``, and a histogram: the numbers of clusters with no row, with 1 to
+        9, with 10 to 99 and so on. Numbers that are 0 are left out.
+    """
+    n, sampled = F.col(s.N_ROWS), F.coalesce(s.SAMPLE_ROWS, F.lit(0))
+    bins = [
+        F.count_if((n >= 10**digits) & (n < 10 ** (digits + 1))).alias(f"clusters_of_1e{digits}")
+        for digits in range(_SIZE_DIGITS)
+    ]
+    trained = centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS)
+    (row,) = (
+        trained.join(clusters.select(s.CLUSTER_ID, s.N_ROWS), s.CLUSTER_ID)
+        .agg(
+            F.count(F.lit(1)).alias("n_clusters"),
+            F.first(F.size(s.CENTROID)).alias("dimension"),
+            F.sum(n).alias("rows"),
+            F.sum(n.cast("double") * n).alias("pairs"),
+            F.sum(sampled).alias("sample_rows"),
+            F.sum(sampled.cast("double") * sampled).alias("sample_pairs"),
+            F.percentile(n, 0.5).alias("rows_p50"),
+            F.percentile(n, 0.99).alias("rows_p99"),
+            F.max(n).alias("rows_max"),
+            F.count_if(n == 0).alias("clusters_of_0"),
+            *bins,
+        )
+        .collect()
+    )
+    found = row.asDict()
+    sums = {name: found.pop(name) for name in _SUMS}
+    shown = {name: float(value) for name, value in found.items() if value}
+    if sums["rows"]:
+        shown["imbalance"] = sums["n_clusters"] * sums["pairs"] / sums["rows"] ** 2
+    return Sizes(**sums, shown=shown)
+
+
+def rows_in_clusters(scores: DataFrame, n_clusters: int) -> npt.NDArray[np.float64]:
+    """Count the rows in each cluster. Runs one Spark job.
+
+    Parameters
+    ----------
+    scores
+        Column cluster_id.
+    n_clusters
+        Number of clusters, k.
+
+    Returns
+    -------
+    npt.NDArray[np.float64]
+        (k,) float64. Rows in each cluster.
+    """
+    counted = scores.groupBy(s.CLUSTER_ID).count().collect()  # a row a cluster
+    sizes = np.zeros(n_clusters)
+    for cluster_id, n in counted:
+        sizes[cluster_id] = n
+    return sizes
