@@ -12,6 +12,9 @@ from semdedup_spark import open_job, parse_config
 from semdedup_spark.errors import MixedEncodersError
 from semdedup_spark.pipeline import Listener, run_embed
 from semdedup_spark.pipeline.stages.embed import embed_commits
+from semdedup_spark.tables.catalog import OutputRoot
+from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.states import table_state
 from tests.jobs.jobfiles import table
 
 
@@ -151,13 +154,16 @@ def test_another_encoder_reuses_nothing(spark, tmp_path):
 
 
 def test_two_encoders_never_meet_in_one_table(spark, tmp_path, monkeypatch):
+    """Also where the lease ended while this run slept, and another run came in between."""
     write_pictures(spark, tmp_path / "source", first_rows())
+    embed(spark, pictures_job(tmp_path / "other", tmp_path / "source", image_size=2))
+    rows = table(spark, tmp_path / "other", "embeddings")
+    there, here = (OutputRoot.parse(str(tmp_path / name)) for name in ("other", "out"))
+    mark = table_state(spark, there, "embeddings").mark
     monkeypatch.setitem(embed_commits.FIRST_COMMIT, "pixels", 20)
-    other = pictures_job(tmp_path / "out", tmp_path / "source", image_size=2)
 
     def intrude(progress):
-        monkeypatch.setitem(embed_commits.FIRST_COMMIT, "pixels", 20_000)
-        embed(spark, other)
+        replace_table(rows, here, "embeddings", mark)
 
     config = pictures_job(tmp_path / "out", tmp_path / "source")
     with pytest.raises(MixedEncodersError, match=r"pixels rgb 4x4.*pixels rgb 2x2"):
