@@ -165,9 +165,8 @@ def _write(
         .option("userMetadata", mark.text())
     )
     if shared:
-        writer = writer.option(
-            "mergeSchema", "true"
-        )  # the ledger of an earlier release lacks marks
+        # The ledger of an earlier release lacks the column marks.
+        writer = writer.option("mergeSchema", "true")
     else:
         # An increasing txnVersion makes Delta commit empty results. It does not make repetition
         # safe, the mark does. Delta silently skips a number that is not above the last one of the

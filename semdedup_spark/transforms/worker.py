@@ -12,9 +12,19 @@ from pathlib import Path
 from pyspark import TaskContext
 
 
-class _Worker:
-    # State of this process: its newest task, and how many tasks it has begun.
-    task, n_tasks = -1, 0
+class TasksBegun:
+    """State of this process: its newest task, and how many tasks it has begun.
+
+    Attributes
+    ----------
+    task
+        Spark's number of the newest task; -1 before the first one.
+    n_tasks
+        Number of tasks.
+    """
+
+    task: int = -1
+    n_tasks: int = 0
 
 
 def begin_task() -> None:
@@ -23,13 +33,13 @@ def begin_task() -> None:
     To be called in the body of a UDF, any number of times. Does nothing outside of a task.
     """
     context = TaskContext.get()
-    if context is None or context.taskAttemptId() == _Worker.task:
+    if context is None or context.taskAttemptId() == TasksBegun.task:
         return
-    _Worker.task, _Worker.n_tasks = context.taskAttemptId(), _Worker.n_tasks + 1
+    TasksBegun.task, TasksBegun.n_tasks = context.taskAttemptId(), TasksBegun.n_tasks + 1
     _keep_zips_read()
     # Spark ends each task with gc.collect(), which visits all objects of numpy, pandas, PyArrow
     # and torch: a tenth of a second. Objects of the first task stay, and need no visit.
-    if _Worker.n_tasks == 2:
+    if TasksBegun.n_tasks == 2:
         gc.freeze()
 
 

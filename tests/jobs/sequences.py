@@ -8,6 +8,7 @@ plays that many and prints, for each that fails, its seed and its commands.
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import sys
 import tempfile
@@ -18,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 from deltalake import DeltaTable
-from pyspark.sql import DataFrameWriter
 
 from semdedup_spark import open_job, run_job
 from semdedup_spark.kernels.vectors import unit_rows
@@ -34,16 +34,13 @@ from semdedup_spark.pipeline import (
 )
 from semdedup_spark.pipeline.operations.override import Rows, override_rows
 from tests.jobs.jobfiles import vectors_job
+from tests.jobs.killing import Killed, killed_after
 from tests.oracle import brute_force
 
 D, EPS, EPS_MAX = 5, 0.05, 0.1
 SCHEMA = "doc string, v array<double>, quality int, note string, deep struct<a:string,b:string>"
 # An id may be any text.
 STRANGE = ("${spark.app.name}", "it's", 'a"b', "a\\b", "{0}", "-- x", "ü €", " 7 ", "%_")
-
-
-class Killed(BaseException):
-    """Nothing catches it."""
 
 
 @dataclass
@@ -229,21 +226,13 @@ class World:
     def kill(self):
         """A run that dies after one of its first commits."""
         self.embed_is_done()
-        left, save = [self.rng.randrange(1, 9)], DataFrameWriter.save
-
-        def deadly(writer, *args, **kwargs):
-            save(writer, *args, **kwargs)
-            left[0] -= 1
-            if not left[0]:
-                raise Killed
-
-        DataFrameWriter.save = deadly
+        commits = itertools.count(1)
+        last = self.rng.randrange(1, 9)
         try:
-            run_job(self.job())
+            with killed_after(lambda *_: next(commits) == last):
+                run_job(self.job())
         except Killed:
             self.killed = True
-        finally:
-            DataFrameWriter.save = save
 
     # What must be there.
 

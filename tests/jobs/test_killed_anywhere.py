@@ -14,8 +14,8 @@ from semdedup_spark.failures import explained
 from semdedup_spark.pipeline import Listener, open_job, run_job
 from semdedup_spark.pipeline.operations.lease import held_output
 from semdedup_spark.pipeline.stages.embed import embed_commits
-from semdedup_spark.tables import commits
 from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_vectors
+from tests.jobs.killing import Killed, killed_after
 
 TABLES = ("embeddings", "centroids", "scores", "duplicates", "deduplicated", "quarantine")
 N = 160
@@ -54,29 +54,23 @@ def content(spark, output, name):
     return sorted((tuple(row) for row in rows.collect()), key=str)
 
 
-class Killed(BaseException):
-    """Nothing catches it."""
-
-
-def killed(seen, stages, config, spark, monkeypatch):
+def killed(seen, stages, config, spark):
     """Run until one of the stages has made a commit that no run before was killed after; whether it
     was killed.
     """
-    write = commits._write
 
-    def deadly(df, root, table, mark, **how):
-        commit = write(df, root, table, mark, **how)
-        if mark.stage in stages and (mark.stage, table, mark.progress) not in seen:
-            seen.append((mark.stage, table, mark.progress))
-            raise Killed
-        return commit
+    def is_new(table, mark):
+        commit = (mark.get("stage"), table, str(mark.get("progress")))
+        if commit[0] not in stages or commit in seen:
+            return False
+        seen.append(commit)
+        return True
 
-    with monkeypatch.context() as patched:
-        patched.setattr(commits, "_write", deadly)
-        try:
+    try:
+        with killed_after(is_new):
             run(spark, config)
-        except Killed:
-            return True
+    except Killed:
+        return True
     return False
 
 
@@ -164,7 +158,7 @@ def test_a_job_killed_after_each_kind_of_write_leaves_what_an_undisturbed_one_le
             show(spark, base, night)
             run(spark, calm)
         seen = []
-        while killed(seen, made[night], config, spark, monkeypatch):
+        while killed(seen, made[night], config, spark):
             pass
         same_tables(spark, config.output, calm.output)
         expected = {(stage, name) for stage, names in made[night].items() for name in names}

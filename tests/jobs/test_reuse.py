@@ -16,6 +16,7 @@ from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.commits import replace_table
 from semdedup_spark.tables.states import table_state
 from tests.jobs.jobfiles import table
+from tests.jobs.killing import Killed, killed_after
 
 
 def picture(seed):
@@ -72,10 +73,6 @@ def same_tables(spark, one, other, *, but=()):
         assert sorted(both[0], key=str) == sorted(both[1], key=str)
 
 
-class Killed(Exception):
-    pass
-
-
 def die(progress):
     raise Killed
 
@@ -130,10 +127,8 @@ def test_killed_while_it_reuses_it_continues_and_encodes_nothing_twice(
         with pytest.raises(Killed):
             embed(spark, config, progress=die)
     else:  # again between the commit of the reused rows and the next one
-        monkeypatch.setattr(embed_commits, "_commit", lambda *_: die(None))
-        with pytest.raises(Killed):
+        with pytest.raises(Killed), killed_after(lambda table, _: table == "embeddings"):
             embed(spark, config)
-        monkeypatch.undo()
     record = embed(spark, config)
     assert 0 < record.counts["reused"] <= before
     assert record.counts["embedded"] == 66

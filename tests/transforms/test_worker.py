@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import zipfile
+import zipimport
 from types import SimpleNamespace
 
 import pytest
@@ -12,11 +16,6 @@ from semdedup_spark.transforms import worker
 def test_finders_of_zips_are_dropped_and_their_modules_are_still_found(
     begin, tmp_path, monkeypatch
 ):
-    import importlib
-    import sys
-    import zipfile
-    import zipimport
-
     path = tmp_path / "some.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("module_in_a_zip.py", "x = 1")
@@ -31,7 +30,7 @@ def test_finders_of_zips_are_dropped_and_their_modules_are_still_found(
 
 def test_only_what_the_first_task_leaves_is_kept_from_the_collector(begin, monkeypatch):
     frozen = []
-    monkeypatch.setattr(worker.gc, "freeze", lambda: frozen.append(worker._Worker.task))
+    monkeypatch.setattr(worker.gc, "freeze", lambda: frozen.append(worker.TasksBegun.task))
     for task in (7, 7, 8, 8, 9, 9):
         begin(task)
     assert frozen == [8]
@@ -39,15 +38,17 @@ def test_only_what_the_first_task_leaves_is_kept_from_the_collector(begin, monke
 
 def test_a_process_that_does_not_work_for_spark_is_left_as_it_is(monkeypatch):
     monkeypatch.setattr(worker.TaskContext, "get", lambda: None)
-    monkeypatch.setattr(worker, "_keep_zips_read", lambda: pytest.fail("it is not ours"))
+    finder = object.__new__(zipimport.zipimporter)
+    monkeypatch.setitem(sys.path_importer_cache, "no.zip", finder)
     worker.begin_task()
+    assert sys.path_importer_cache["no.zip"] is finder
 
 
 @pytest.fixture
 def begin(monkeypatch):
     """What a new worker of Spark does at the beginning of a task."""
-    monkeypatch.setattr(worker._Worker, "task", -1)
-    monkeypatch.setattr(worker._Worker, "n_tasks", 0)
+    monkeypatch.setattr(worker.TasksBegun, "task", -1)
+    monkeypatch.setattr(worker.TasksBegun, "n_tasks", 0)
 
     def begin_in(task):
         context = SimpleNamespace(taskAttemptId=lambda: task)

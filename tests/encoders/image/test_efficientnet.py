@@ -122,7 +122,7 @@ def test_pictures_in_memory_are_encoded_once_and_kept_beside_the_results(tmp_pat
     images = ImageSet("cifar10", "train", pixels, np.zeros(3, np.int64), np.arange(3))
     X = represent(images, "efficientnet-lite0", None, tmp_path)
     assert X.shape == (3, 1280)
-    monkeypatch.setattr(vectors, "_encoded", None)
+    monkeypatch.setattr(vectors, "load_encoder", None)
     assert np.array_equal(represent(images, "efficientnet-lite0", None, tmp_path), X)
     with pytest.raises(TypeError):  # other pictures are encoded
         represent(images.take([0, 1]), "efficientnet-lite0", None, tmp_path)
