@@ -2,7 +2,7 @@
 
 from pyspark.sql import functions as F
 
-from semdedup_spark.pipeline.stages import compare
+from semdedup_spark.pipeline.stages import compare_plan
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
 
@@ -13,9 +13,9 @@ def test_the_ways_of_older_spark_give_the_same_tables(spark, tmp_path, monkeypat
     rows = [(2**62 + i, x.tolist(), "") for i, x in enumerate(X)]
     frame = spark.createDataFrame(rows, "doc long, v array<double>, note string")
     frame.write.format("delta").save(str(tmp_path / "source"))
-    whole = compare.plan_units
+    whole = compare_plan.plan_units
     cut = {"unit_rows": 20}
-    monkeypatch.setattr(compare, "plan_units", lambda sizes, **_: whole(sizes, **cut))
+    monkeypatch.setattr(compare_plan, "plan_units", lambda sizes, **_: whole(sizes, **cut))
     stages = {"score": {"rank_by": "random"}}
     run(spark, vectors_job(tmp_path / "new", tmp_path / "source", **stages))
     monkeypatch.delattr(F, "arrow_udf")  # Spark 4.1

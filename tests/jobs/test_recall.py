@@ -141,12 +141,12 @@ def test_a_budget_of_probes_raises_recall_and_certifies_less_than_it_reaches(spa
 
 
 def test_tiles_and_probe_tiles_of_cut_clusters_give_the_same_scores(spark, source, monkeypatch):
-    from semdedup_spark.pipeline.stages import compare
+    from semdedup_spark.pipeline.stages import compare_plan
 
     root, X = source
-    whole = compare.plan_units
+    whole = compare_plan.plan_units
     monkeypatch.setattr(
-        compare,
+        compare_plan,
         "plan_units",
         lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=150, probes=probes),
     )

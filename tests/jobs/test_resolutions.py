@@ -8,7 +8,7 @@ from semdedup_spark.config import parse_config
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, run_select
-from semdedup_spark.pipeline.stages import compare
+from semdedup_spark.pipeline.stages import compare_plan
 from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_vectors
 from tests.oracle import kept_by_m, kept_greedily
 
@@ -94,9 +94,9 @@ def test_each_resolution_keeps_what_its_oracle_keeps(spark, lake):
 def test_tiles_of_cut_clusters_and_other_partitions_change_nothing(spark, lake, monkeypatch):
     config, *_ = lake
     before = [selected(spark, config, how)[1] for how in ("cover", "components")]
-    whole = compare.plan_units
+    whole = compare_plan.plan_units
     monkeypatch.setattr(
-        compare,
+        compare_plan,
         "plan_units",
         lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=40, probes=probes),
     )

@@ -236,14 +236,14 @@ def test_the_result_does_not_depend_on_files_order_partitions_or_batch_size(spar
 
 
 def test_clusters_cut_into_tiles_give_the_same_scores(spark, done, tmp_path, monkeypatch):
-    from semdedup_spark.pipeline.stages import compare
+    from semdedup_spark.pipeline.stages import compare_plan
 
     _, config, _, _ = done
     run(spark, config)
     expected = rows_of(spark, config.output, "scores")
-    whole = compare.plan_units
+    whole = compare_plan.plan_units
     monkeypatch.setattr(
-        compare, "plan_units", lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=30)
+        compare_plan, "plan_units", lambda sizes, *, unit_rows, probes: whole(sizes, unit_rows=30)
     )
     scored(spark, config.model_copy(update={"output": str(tmp_path / "out")}))
     found = rows_of(spark, tmp_path / "out", "scores")
