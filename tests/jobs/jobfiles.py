@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from semdedup_spark import open_job, parse_config, run_job
-from semdedup_spark.pipeline import run_cluster, run_embed, run_score
+from semdedup_spark.pipeline import held_output, run_cluster, run_embed, run_score
 from tests import planted
 
 near_duplicates = planted.near_duplicates
@@ -37,11 +37,10 @@ def run(spark, config, **options):
 def scored(spark, config):
     """The records of the stages up to the scores, where nobody looks at what is then selected."""
     job = open_job(spark, config)
-    embed = run_embed(job)
-    cluster = run_cluster(job, embed)
-    records = [embed, cluster, run_score(job, embed, cluster)]
-    job.ledger.flush()
-    return records
+    with held_output(job):
+        embed = run_embed(job)
+        cluster = run_cluster(job, embed)
+        return [embed, cluster, run_score(job, embed, cluster)]
 
 
 def write_vectors(spark, path, X, *, files=1, order=None, ids=None, note="note"):
