@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
@@ -18,6 +19,8 @@ CATALOG_SCHEMA = re.compile(rf"{NAME_PART}\.{NAME_PART}")
 VACUUM_START, VACUUM_END = "VACUUM START", "VACUUM END"
 # Operations that leave the files of a table as they are, and so its rows.
 LEAVE_FILES = (VACUUM_START, VACUUM_END, "SET TBLPROPERTIES", "UNSET TBLPROPERTIES")
+# How many commits are looked at first, and at most.
+NEAR, FAR = 3, 1000
 _MAINTENANCE = ("OPTIMIZE", *LEAVE_FILES)
 
 
@@ -178,6 +181,28 @@ def history(spark: SparkSession, root: OutputRoot, table: str, *, limit: int) ->
         return []
 
 
+def newest_commits(spark: SparkSession, root: OutputRoot, table: str) -> Iterator[list[Row]]:
+    """Look back in the history of a table, a few commits first and then many. Most callers find
+    what they look for among the few, and stop there.
+
+    Parameters
+    ----------
+    spark
+        The session that reads.
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+
+    Yields
+    ------
+    list[Row]
+        Commits, newest first. The second list begins with those of the first.
+    """
+    for limit in (NEAR, FAR):
+        yield history(spark, root, table, limit=limit)
+
+
 def table_id(spark: SparkSession, root: OutputRoot, table: str) -> str:
     """Read what tells a table from one that is made again in its place.
 
@@ -216,8 +241,8 @@ def last_change(spark: SparkSession, root: OutputRoot, table: str) -> str | None
     str | None
         The commit's version and time; ``None`` where there is no table.
     """
-    for limit in (3, 1000):
-        for commit in history(spark, root, table, limit=limit):
+    for commits in newest_commits(spark, root, table):
+        for commit in commits:
             if not is_maintenance(commit):
                 return f"version {commit['version']} of {commit['timestamp'].isoformat()}"
     return None

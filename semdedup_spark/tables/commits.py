@@ -13,14 +13,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark.errors import MixedEncodersError, SemDedupError
 from semdedup_spark.schema import EMBEDDINGS, REFERENCE
-from semdedup_spark.tables.catalog import OutputRoot, history, table_exists
+from semdedup_spark.tables.catalog import OutputRoot, newest_commits, table_exists
 from semdedup_spark.tables.column_comments import with_comments
 from semdedup_spark.tables.hash_buckets import Part
 from semdedup_spark.tables.marks import Mark, StageMark
 from semdedup_spark.tables.states import TableState, note_write, table_state
 from semdedup_spark.tables.table_features import enable_features
 
-_NEAR, _FAR = 3, 1000
 # zstd makes embeddings only 8 % smaller, and their scan takes twice as long.
 _CODEC, _CODECS = "zstd", {EMBEDDINGS: "snappy", REFERENCE: "snappy"}
 # Identifies this process among all that ever write here, and numbers its writes.
@@ -194,8 +193,8 @@ def _write(
 def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: Mark) -> Commit:
     """The newest commit that carries exactly this mark."""
     wanted = mark.text()
-    for limit in (_NEAR, _FAR):  # other programs may have committed since
-        for commit in history(spark, root, table, limit=limit):
+    for commits in newest_commits(spark, root, table):  # other programs may have committed since
+        for commit in commits:
             if commit["userMetadata"] == wanted:
                 # Delta reports no number where rows were only removed.
                 rows = int(commit["operationMetrics"].get("numOutputRows", 0))

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 
 from pyspark.sql import Row, SparkSession
 
-from semdedup_spark.tables.catalog import OutputRoot, history, is_maintenance
+from semdedup_spark.tables.catalog import (
+    FAR,
+    OutputRoot,
+    history,
+    is_maintenance,
+    newest_commits,
+)
 from semdedup_spark.tables.marks import StageMark, read_mark
 
-_NEAR, _FAR = 3, 1000
 # How often this process has written each table, by its name. A cached state is valid while the
 # number stays the same.
 _WRITTEN: Counter[str] = Counter()
@@ -81,8 +86,7 @@ def table_state(
         changed rows.
     """
     commits: list[Row] = []
-    for limit in (_NEAR, _FAR):
-        commits = history(spark, root, table, limit=limit)
+    for commits in newest_commits(spark, root, table):
         for commit in commits:
             if is_maintenance(commit):
                 continue
@@ -116,7 +120,7 @@ def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> 
         The mark of the commit that made the version, or of the newest commit before it that has
         one. ``None`` where no such commit is known.
     """
-    for commit in history(spark, root, table, limit=_FAR):
+    for commit in history(spark, root, table, limit=FAR):
         if int(commit["version"]) <= version:
             mark = read_mark(commit["userMetadata"], root.name(table))
             if mark is not None:

@@ -24,7 +24,7 @@ from semdedup_spark.pipeline import (
     run_select,
 )
 from semdedup_spark.pipeline.stages.embed import source_changes
-from semdedup_spark.tables import commits
+from semdedup_spark.tables import catalog
 from semdedup_spark.transforms.score import compare_broadcast
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, scored, table, vectors_job
 
@@ -326,8 +326,8 @@ def test_centroids_are_known_by_their_newest_commit_and_never_mixed(spark, tmp_p
     rows |= {name(i): (ALL[i], 0, 0) for i in range(100, 130)}
     write_source(spark, tmp_path / "source", rows)
     with monkeypatch.context() as forgetful:
-        for limit in ("_NEAR", "_FAR"):
-            forgetful.setattr(commits, limit, 1)
+        for limit in ("NEAR", "FAR"):
+            forgetful.setattr(catalog, limit, 1)
         grown = run(spark, config)
     assert grown.records[1].reused
     assert grown.records[2].counts["targets"] == 30

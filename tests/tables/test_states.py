@@ -26,13 +26,14 @@ def root(spark, tmp_path):
 
 
 def test_a_state_is_read_once_between_two_writes_of_this_process(spark, root, monkeypatch):
-    asked, history = [], states.history
+    asked, newest_commits = [], states.newest_commits
 
-    def counted(spark, root, table, *, limit):
-        asked.append(table)
-        return history(spark, root, table, limit=limit)
+    def counted(spark, root, table):
+        for commits in newest_commits(spark, root, table):
+            asked.append(table)  # for each list that is read, as each is a query
+            yield commits
 
-    monkeypatch.setattr(states, "history", counted)
+    monkeypatch.setattr(states, "newest_commits", counted)
     cache = StateCache(spark, root)
     assert [cache.state("scores") for _ in range(3)] == [TableState(0, FIRST)] * 3
     assert asked == ["scores"]
