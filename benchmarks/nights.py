@@ -23,8 +23,7 @@ from sparkjobs import session
 
 from semdedup_spark import open_job, parse_config, run_job
 from semdedup_spark.config import JobConfig
-from semdedup_spark.pipeline import Job
-from semdedup_spark.pipeline.operations.lease import held_output
+from semdedup_spark.pipeline import Job, held_output
 from semdedup_spark.pipeline.operations.maintain import maintain
 
 HOW = """{rows:,} x 64 rows in the first night and {new} more in each later one, of which a fifth

@@ -55,7 +55,7 @@ def test_each_event_of_a_run_is_a_line_of_json(lines):
         raise ValueError("of two\nlines")
     except ValueError as error:
         log_failure("nightly", error)
-    logging.getLogger("semdedup_spark.pipeline.operations.lease").warning("of another module")
+    logging.getLogger("semdedup_spark.pipeline.output_lease").warning("of another module")
     started, progress, finished, failed, other = lines()
     assert all(set(line) >= {"ts", "level", "msg", "context", "logger"} for line in lines())
     assert all(datetime.fromisoformat(line["ts"]).tzinfo for line in lines())
@@ -71,7 +71,7 @@ def test_each_event_of_a_run_is_a_line_of_json(lines):
     assert (failed["level"], failed["context"]["event"]) == ("ERROR", "run failed")
     assert failed["exception"].endswith("ValueError: of two\nlines")
     assert (other["logger"], other["level"]) == (
-        "semdedup_spark.pipeline.operations.lease",
+        "semdedup_spark.pipeline.output_lease",
         "WARNING",
     )
 

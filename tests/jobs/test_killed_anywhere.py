@@ -11,8 +11,7 @@ import pytest
 
 from semdedup_spark.errors import OutputError, SourceError
 from semdedup_spark.failures import explained
-from semdedup_spark.pipeline import Listener, open_job, run_job
-from semdedup_spark.pipeline.operations.lease import held_output
+from semdedup_spark.pipeline import Listener, held_output, open_job, run_job
 from semdedup_spark.pipeline.stages.embed import embed_commits
 from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_vectors
 from tests.jobs.killing import Killed, killed_after

@@ -13,9 +13,8 @@ from click.testing import CliRunner
 from semdedup_spark import open_job
 from semdedup_spark.cli import cli
 from semdedup_spark.errors import OutputBusyError, StageOrderError
-from semdedup_spark.pipeline import preview_job, run_job, run_select
+from semdedup_spark.pipeline import held_output, preview_job, run_job, run_select
 from semdedup_spark.pipeline.operations.diff import diff_runs
-from semdedup_spark.pipeline.operations.lease import held_output
 from semdedup_spark.pipeline.operations.maintain import maintain
 from semdedup_spark.pipeline.operations.status import read_status, summary_dict
 from semdedup_spark.tables.leases import Lease

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from semdedup_spark import open_job, run_job
-from semdedup_spark.pipeline.operations.lease import held_output
+from semdedup_spark.pipeline import held_output
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
 
 TABLES = ("embeddings", "scores", "duplicates", "deduplicated", "quarantine")
