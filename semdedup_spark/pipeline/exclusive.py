@@ -8,7 +8,7 @@ The commands and the library use the same. A function that writes is decorated w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -66,6 +66,9 @@ def working(
             yield job
             job.ledger.flush()
         except Exception as error:
+            # The stages before it are done. What goes unrecorded here is only computed again.
+            with suppress(Exception):
+                job.ledger.flush()
             job.listener.failed(error)
             raise
         finally:

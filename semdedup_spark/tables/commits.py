@@ -154,8 +154,11 @@ def _write(
     where: str = "",
     shared: bool = False,
 ) -> Commit:
-    if mode == "append" and not table_exists(df.sparkSession, root, table):
-        mode = "overwrite"  # Delta drops the user metadata of an append that creates a named table
+    if not (where or table_exists(df.sparkSession, root, table)):
+        if root.is_catalog:
+            mode = "overwrite"  # Delta drops the user metadata of an append that creates the table
+        elif mode == "overwrite":
+            mode = "error"  # an overwrite would look for files to replace
     writer = (
         with_comments(df, table, mark.made_with)
         .write.format("delta")

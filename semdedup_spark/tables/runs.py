@@ -18,6 +18,9 @@ from semdedup_spark.tables.literal_rows import few_rows
 from semdedup_spark.tables.marks import StageMark, read_mark
 from semdedup_spark.tables.states import TableState
 
+# Seconds of work that a killed process may lose. A commit to the ledger takes as long as the work
+# of a stage on a small table.
+AT_RISK_SECONDS = 30.0
 # The smallest difference of two timestamps in the ledger.
 _TICK = timedelta(microseconds=1)
 
@@ -151,7 +154,8 @@ class Ledger:
         return None if mark is None else TableState(newest.outputs[table], mark)
 
     def add(self, record: StageRecord) -> None:
-        """Add a row. What was computed is written at once; a mere reuse waits for :meth:`flush`.
+        """Add a row. It is written at once where a process that is killed would lose more work
+        than :data:`AT_RISK_SECONDS`; otherwise it waits for the next one, or for :meth:`flush`.
         The ledger is ordered by ``started_at``, and clocks are set back: a row never begins before
         those that are there.
 
@@ -165,7 +169,7 @@ class Ledger:
         record = replace(record, started_at=max(record.started_at, first))
         self._last[record.stage] = record
         self._pending.append(record)
-        if not record.reused:
+        if sum(row.seconds for row in self._pending if not row.reused) > AT_RISK_SECONDS:
             self.flush()
 
     def flush(self) -> None:

@@ -15,7 +15,7 @@ ODD = 'it\'s \\ a "name" \n {x} ${y} ü'
 
 def ledger_row(**maps):
     empty = {"inputs": {}, "outputs": {}, "counts": {}, "metrics": {}, "software": {}} | maps
-    return (ODD, "embed", NOON, 1.5, True, "", ODD, "h", "k", *empty.values())
+    return (ODD, "embed", NOON, 1.5, True, "", ODD, "h", "k", *empty.values(), {"scores": ODD})
 
 
 @pytest.mark.parametrize(

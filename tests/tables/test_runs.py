@@ -6,13 +6,32 @@ from datetime import datetime, timedelta, timezone
 
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.maintenance import trim_rows
-from semdedup_spark.tables.runs import Ledger, StageRecord
+from semdedup_spark.tables.runs import AT_RISK_SECONDS, Ledger, StageRecord
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
 
 
-def record(run_id, stage, moment):
-    return StageRecord(run_id, stage, moment, 1.0, False, "", "{}", "", run_id)
+def record(run_id, stage, moment, *, seconds=2 * AT_RISK_SECONDS):
+    return StageRecord(run_id, stage, moment, seconds, False, "", "{}", "", run_id)
+
+
+def test_work_that_a_kill_must_not_lose_is_recorded_at_once_and_the_rest_at_the_end(
+    spark, tmp_path
+):
+    root = OutputRoot.parse(str(tmp_path))
+
+    def stages():
+        return [row.stage for row in Ledger(spark, root).records()]
+
+    ledger = Ledger(spark, root)
+    ledger.add(record("first", "embed", NOON, seconds=1.0))
+    assert ledger.last("embed") is not None
+    assert stages() == []
+    ledger.add(record("first", "cluster", NOON, seconds=AT_RISK_SECONDS))
+    assert stages() == ["embed", "cluster"]
+    ledger.add(record("first", "score", NOON, seconds=1.0))
+    ledger.flush()
+    assert stages() == ["embed", "cluster", "score"]
 
 
 def test_a_clock_set_back_leaves_the_last_row_the_newest_also_when_old_ones_are_forgotten(
