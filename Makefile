@@ -69,6 +69,8 @@ check: install ## Format, lint, docstrings, types, architecture
 	$(BIN)/ruff check .
 	$(BIN)/pydoclint --quiet semdedup_spark
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
+	$(BIN)/mypy notebooks
 	$(BIN)/lint-imports
 
 fmt: install ## Format the code

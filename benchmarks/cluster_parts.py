@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from options import Options
 from pyspark.ml.clustering import KMeans
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from sparkjobs import Bench, unit_vectors
 from vectors import FloatArray, enlarge
 
@@ -78,7 +80,7 @@ def training(options: Options) -> dict[str, Any]:
     for _ in range(options.repeats):
         for seeding in ("plusplus", "rows"):
             way = Training(0, _ITERATIONS, -1.0, seeding)
-            fitted, taken = _timed(lambda way=way: train(X, k, way, cores))
+            fitted, taken = _timed(partial(train, X, k, way, cores))
             note(f"kernel, {seeding}", fitted.centroids, taken)
         note("faiss.Kmeans", *_faiss(X, k, cores))
         for seeding in ("plusplus", "mllib"):
@@ -91,7 +93,7 @@ def training(options: Options) -> dict[str, Any]:
                 "levels": 1,
             }
             job = bench.job(cluster=settings)
-            record, taken = _timed(lambda job=job: run_cluster(job))
+            record, taken = _timed(partial(run_cluster, job))
             source = estimated_clusters(read_table(job.spark, job.root, s.CENTROIDS), n).source
             note(f"stage cluster, {seeding}", source.load()[0], taken)
             print(record.metrics["iterations"], "iterations", flush=True)
@@ -138,7 +140,7 @@ def _faiss(X: FloatArray, k: int, cores: int) -> tuple[FloatArray, float]:
 def _mllib(rows: DataFrame, k: int) -> Any:
     # MLlib begins with k rows, drops those that are equal, and then fails for want of k.
     rows = in_storage(rows, LISTS).dropDuplicates([s.EMBEDDING])
-    features = rows.select(array_to_vector(s.EMBEDDING).alias("features")).cache()
+    features = rows.select(array_to_vector(F.col(s.EMBEDDING)).alias("features")).cache()
     estimator = KMeans(
         k=k,
         maxIter=_ITERATIONS,
@@ -177,7 +179,7 @@ def assignment(options: Options) -> dict[str, Any]:
     model = _mllib(small, min(k, 1000)) if options.repeats else None
     if model is not None:
         lists = in_storage(rows, LISTS)
-        vectors = lists.select(s.ID, array_to_vector(s.EMBEDDING).alias("features"))
+        vectors = lists.select(s.ID, array_to_vector(F.col(s.EMBEDDING)).alias("features"))
         _, taken = _timed(lambda: _noop(model.transform(vectors).select(s.ID, "prediction")))
         measures["MLlib transform, seconds"] = [taken]
     print_repeats(options.title("assignment from Delta"), measures)
@@ -213,7 +215,7 @@ def levels(options: Options) -> dict[str, Any]:
     table = []
     for visited in (1, 2, 4, 8, 16):
         index = TwoLevels(centroids, cells, n_cells=visited)
-        two, taken = _timed(lambda index=index: index.assign(X))
+        two, taken = _timed(partial(index.assign, X))
         same = float((two.labels == one.labels).mean())
         table.append([visited, taken / one_assign, same, float(two.similarity.mean(dtype=float))])
     print_table(
@@ -275,8 +277,8 @@ def growth(options: Options) -> dict[str, Any]:
         _embedded(bench)
         stages = {"cluster": {"n_clusters": "auto", "tolerance": _another_tolerance()}}
         job = bench.job(**stages)
-        cluster, clustering = _timed(lambda job=job: run_cluster(job))
-        _, scoring = _timed(lambda job=job, cluster=cluster: run_score(job, None, cluster))
+        cluster, clustering = _timed(partial(run_cluster, job))
+        _, scoring = _timed(partial(run_score, job, None, cluster))
         k = cluster.counts["n_clusters"]
         table.append([n * times, k, clustering, scoring, clustering + scoring])
         shutil.rmtree(bench.tables, ignore_errors=True)

@@ -160,7 +160,8 @@ def sts_cosines(data: Path) -> pd.DataFrame:
     X = encode_payloads(
         load_encoder(EncoderSpec("minilm", device="cpu")), [*pairs["a"], *pairs["b"]]
     ).X
-    return pairs.assign(cosine=(X[: len(pairs)] * X[len(pairs) :]).sum(axis=1))
+    scored: pd.DataFrame = pairs.assign(cosine=(X[: len(pairs)] * X[len(pairs) :]).sum(axis=1))
+    return scored
 
 
 def draw(found: dict[str, Found], cosines: pd.DataFrame) -> bytes:

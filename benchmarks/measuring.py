@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -57,6 +57,9 @@ def sgemm_rate(processes: int, d: int) -> float:
     return sum(float(child.communicate()[0]) for child in children)
 
 
+P = TypeVar("P", bound="PeakMemory")
+
+
 class PeakMemory:
     """Samples the resident memory of a process and all its children until left.
 
@@ -72,7 +75,7 @@ class PeakMemory:
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> PeakMemory:
+    def __enter__(self: P) -> P:
         self._thread.start()
         return self
 

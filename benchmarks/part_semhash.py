@@ -79,7 +79,8 @@ def _ours(bench: Bench, options: Options) -> tuple[dict[str, float], Prepared]:
 
 
 def _in_memory(X: FloatArray, options: Options) -> tuple[dict[str, float], dict[str, VectorScores]]:
-    clock, scores = {}, {}
+    clock: dict[str, float] = {}
+    scores: dict[str, VectorScores] = {}
     for recall in RECALLS:
         begun = time.perf_counter()
         # All cores, as SemHash takes them.

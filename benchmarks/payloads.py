@@ -44,7 +44,7 @@ def photos(data: Path, n: int) -> Iterator[bytes]:
     ]
     for turn in range(n):
         image = originals[turn % len(originals)]
-        left, top = (random.integers(0, side - side // 2) for side in image.size)
+        left, top = (int(random.integers(0, side - side // 2)) for side in image.size)
         width, height = (side // 2 + int(random.integers(side // 4)) for side in image.size)
         box = (left, top, min(left + width, image.width), min(top + height, image.height))
         out = io.BytesIO()

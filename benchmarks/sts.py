@@ -27,7 +27,8 @@ def sentences(pairs: pd.DataFrame) -> pd.DataFrame:
     sides = [
         pd.DataFrame({"key": side + pairs.index.astype(str), "text": pairs[side]}) for side in "ab"
     ]
-    return pd.concat(sides, ignore_index=True)
+    both: pd.DataFrame = pd.concat(sides, ignore_index=True)
+    return both
 
 
 @click.command(help=__doc__)

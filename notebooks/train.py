@@ -30,7 +30,7 @@ from semdedup_spark.cli import cli
 from semdedup_spark.datasets import load_images
 from semdedup_spark.experiments.models import model_for
 from semdedup_spark.experiments.results import read_results, summarise
-from semdedup_spark.experiments.trainer import ArrayRows, TrainSettings, train
+from semdedup_spark.experiments.trainer import ArrayRows, Checkpoint, TrainSettings, train
 from semdedup_spark.torch import DeduplicatedDataset, stacked_pictures
 
 ROOT = os.environ.get("SEMDEDUP_DATA", "data")
@@ -62,7 +62,7 @@ print(f"pruned, version {pruned.version}: {len(diverse):,} of {len(everything):,
 
 def random_subset(seed):
     rows = np.random.default_rng(seed).choice(len(everything), len(diverse), replace=False)
-    return Subset(everything, rows)
+    return Subset(everything, rows.tolist())
 
 
 # %% [markdown]
@@ -75,7 +75,7 @@ held_out = images.take(unseen[:2000])
 settings = TrainSettings(checkpoints=tuple(int(n) for n in STEPS.split(",")))
 
 selections = {"cossim/diverse": lambda _: diverse, "random subset": random_subset}
-runs = {name: [] for name in selections}
+runs: dict[str, list[list[Checkpoint]]] = {name: [] for name in selections}
 for seed in range(SEEDS):  # in turns, so that a busy minute falls on both
     for name, rows_of in selections.items():
         runs[name].append(

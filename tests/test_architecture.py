@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "semdedup_spark"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted({path.parent for path in MODULES})
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 HEAVY = ("pyspark", "torch", "transformers", "PIL", "delta", "pandas", "pyarrow", "sqlglot")
 
 
@@ -58,6 +59,42 @@ def test_only_tables_write_and_only_the_session_module_makes_sessions(path):
             and node.value.attr == "conf"
             for node in ast.walk(ast.parse(path.read_text()))
         )
+
+
+def private(name):
+    return name.startswith("_") and not name.endswith("__")
+
+
+def reached_into(tree):
+    """Private names of this package that a module imports, uses, or puts something in place of."""
+    ours = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("semdedup_spark"):
+            ours |= {alias.asname or alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names if private(alias.name))
+        elif isinstance(node, ast.Import):
+            ours |= {a.asname for a in node.names if a.asname and a.name.startswith("semdedup")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) in ours:
+            yield from (name for name in (node.attr,) if private(name))
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("setattr", "object"):
+            texts = (arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant))
+            yield from (text for text in map(str, texts) if private(text.rpartition(".")[2]))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda p: str(p.relative_to(TESTS[0].parent)))
+def test_no_test_reaches_into_a_module(path):
+    assert sorted(set(reached_into(ast.parse(path.read_text())))) == []
+
+
+def test_a_test_that_reached_into_a_module_would_be_seen():
+    for code in (
+        "from semdedup_spark.session import _x",
+        "from semdedup_spark import session as s\ns._x()",
+        "from semdedup_spark.tables import runs\nmonkeypatch.setattr(runs, '_X', 1)",
+        "monkeypatch.setattr('semdedup_spark.tables.runs._X', 1)",
+    ):
+        assert list(reached_into(ast.parse(code))), code
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def load_encoder(spec: EncoderSpec) -> Encoder:
             f"{encoder_identity(spec)!r} here, and {spec.expected!r} on the driver.",
             hint="bring the same model and the same packages to all machines.",
         )
-    encoder: Encoder = _imported(ENCODERS[spec.name][0])(spec)
+    encoder: Encoder = imported(ENCODERS[spec.name][0])(spec)
     return encoder
 
 
@@ -85,10 +85,22 @@ def encoder_identity(spec: EncoderSpec) -> str:
     """
     if spec.name not in ENCODERS:
         return spec.name if spec.vector_dtype == "float32" else f"{spec.name} {spec.vector_dtype}"
-    identity: str = _imported(ENCODERS[spec.name][1])(spec)
+    identity: str = imported(ENCODERS[spec.name][1])(spec)
     return identity
 
 
-def _imported(place: str) -> Any:
+def imported(place: str) -> Any:
+    """Import what is first needed now.
+
+    Parameters
+    ----------
+    place
+        ``module:name``, the module within ``encoders``.
+
+    Returns
+    -------
+    Any
+        What has this name there.
+    """
     module, attribute = place.split(":")
     return getattr(import_module(f"semdedup_spark.encoders.{module}"), attribute)

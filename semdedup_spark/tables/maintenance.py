@@ -80,7 +80,7 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
     name = root.name(table)
     retain_hours = max(retain_hours, _own_retention_hours(spark, name))
     before = _files(spark, name)
-    if _is_tidy(spark, root, table, retain_hours):
+    if is_tidy(spark, root, table, retain_hours):
         return Tidied(table, before[0], *before)
     try:
         spark.sql(f"OPTIMIZE {name}").collect()
@@ -102,10 +102,26 @@ def _own_retention_hours(spark: SparkSession, name: str) -> int:
     return -(-int(spark.range(1).select(waited).collect()[0][0]) // 3600)
 
 
-def _is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: int) -> bool:
-    """Whether no file was replaced since a VACUUM that could already remove what had been before.
-    Each further one would be a commit, and in time these push the last write out of Delta's log, by
-    which results are known.
+def is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: int) -> bool:
+    """Tell whether no file was replaced since a VACUUM that could already remove what had been
+    before. Each further one would be a commit, and in time these push the last write out of Delta's
+    log, by which results are known.
+
+    Parameters
+    ----------
+    spark
+        The session that reads.
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+    retain_hours
+        How long a replaced file must be kept, in hours.
+
+    Returns
+    -------
+    bool
+        Whether another VACUUM would find nothing.
     """
     commits = history(spark, root, table, limit=_LOOK_BACK)
     # OPTIMIZE replaces files, too: the small files that it merged are old afterwards.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,9 @@ class DeduplicatedDataset(Dataset[Any]):
         batch = int(np.searchsorted(self._starts, place, side="right")) - 1
         found: Row = self._batches[batch].slice(place - self._starts[batch], 1).to_pylist()[0]
         return found if self._transform is None else self._transform(found)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[row] for row in range(len(self)))
 
     def held(self) -> TensorDataset:
         """Apply ``transform`` to every row once and hold the results in memory.

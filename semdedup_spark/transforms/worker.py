@@ -110,13 +110,24 @@ def worker_device(wanted: str) -> str:
     n_gpus = torch_sees_gpu()
     if n_gpus == 0:
         return "cpu" if wanted == "auto" else wanted
-    return wanted if wanted.startswith("cuda:") else f"cuda:{_turn(n_gpus)}"
+    return wanted if wanted.startswith("cuda:") else f"cuda:{gpu_in_turn(n_gpus)}"
 
 
 @functools.cache
-def _turn(n_gpus: int) -> int:
-    """Workers that start together have tasks of successive partitions. A worker that has loaded
-    its model stays on its GPU, whichever task comes next.
+def gpu_in_turn(n_gpus: int) -> int:
+    """Choose a GPU of this machine where Spark assigned none. Workers that start together have
+    tasks of successive partitions. A worker that has loaded its model stays on its GPU, whichever
+    task comes next.
+
+    Parameters
+    ----------
+    n_gpus
+        Number of GPUs.
+
+    Returns
+    -------
+    int
+        Number of the GPU, from 0.
     """
     context = TaskContext.get()
     return context.partitionId() % n_gpus if context is not None else 0

@@ -25,9 +25,9 @@ def test_the_configuration_and_the_registry_know_the_same_encoders():
 def test_asking_an_encoder_for_its_identity_imports_no_torch(name):
     code = (
         "import sys\n"
-        "from semdedup_spark.encoders.registry import ENCODERS, _imported\n"
+        "from semdedup_spark.encoders.registry import ENCODERS, imported\n"
         f"_, identity = ENCODERS[{name!r}]\n"
-        "assert callable(_imported(identity))\n"
+        "assert callable(imported(identity))\n"
         "print([m for m in ('torch', 'transformers', 'timm', 'open_clip') if m in sys.modules])\n"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -137,7 +137,7 @@ def test_nights_leave_what_one_run_leaves(
     spark, tmp_path, monkeypatch, recall, rank_by, few, targets_travel
 ):
     if not targets_travel:
-        monkeypatch.setattr(compare_broadcast, "_MOST_BYTES", 0)
+        monkeypatch.setattr(compare_broadcast, "MOST_BYTES", 0)
     monkeypatch.setattr(source_changes, "FEW", few)
     monkeypatch.setattr("semdedup_spark.pipeline.stages.score_changes.FEW", few)
     settings = {"recall": recall, "rank_by": rank_by}

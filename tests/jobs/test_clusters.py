@@ -68,7 +68,7 @@ def test_exact_recall_assigns_to_the_nearest_centroid_which_workers_may_read_fro
     spark, source, two_levels, monkeypatch
 ):
     root, X = source
-    monkeypatch.setattr(compare_settings, "_LARGEST_CLOSURE", 0)
+    monkeypatch.setattr(compare_settings, "LARGEST_CLOSURE", 0)
     centroids = table(spark, root / "two", "centroids")
     assert compare_settings.shipped(centroids).files
     scored(spark, job(root, "exact", recall="exact", n_clusters=64, levels=2))

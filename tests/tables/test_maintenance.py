@@ -46,4 +46,4 @@ WRITTEN = commit("WRITE", 0)
 def test_a_table_is_left_alone_once_nothing_is_left_to_remove(monkeypatch, commits, tidy):
     newest_first = commits[::-1]
     monkeypatch.setattr(maintenance, "history", lambda *_, limit: newest_first[:limit])
-    assert maintenance._is_tidy(None, None, "embeddings", WEEK) is tidy
+    assert maintenance.is_tidy(None, None, "embeddings", WEEK) is tidy

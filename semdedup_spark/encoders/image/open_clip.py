@@ -195,7 +195,7 @@ def _parts(payload: Any, tower: str | None) -> dict[str, Any]:
 
 def _load(spec: EncoderSpec, precision: str, device: torch.device) -> tuple[Any, Any]:
     """Load the model, in eval mode, and its tokeniser."""
-    name, options = _arguments(spec)
+    name, options = model_arguments(spec)
     with loading(spec):
         model = open_clip.create_model(
             name,
@@ -208,8 +208,24 @@ def _load(spec: EncoderSpec, precision: str, device: torch.device) -> tuple[Any,
         return model.eval(), open_clip.get_tokenizer(name)
 
 
-def _arguments(spec: EncoderSpec) -> tuple[str, dict[str, Any]]:
-    """Return the model's name for ``open_clip.create_model``, and further arguments."""
+def model_arguments(spec: EncoderSpec) -> tuple[str, dict[str, Any]]:
+    """Write what ``open_clip.create_model`` is called with.
+
+    Parameters
+    ----------
+    spec
+        The encoder.
+
+    Returns
+    -------
+    tuple[str, dict[str, Any]]
+        The name of the model, and further arguments.
+
+    Raises
+    ------
+    ConfigError
+        open_clip has no such model.
+    """
     directory = clip_directory(spec)
     if directory is not None:
         return f"local-dir:{directory}", {}

@@ -31,7 +31,7 @@ from semdedup_spark.kernels.vectors import (
 )
 
 # Products of rows and centroids per block, so that they fit in memory.
-_BLOCK_ENTRIES = 4_000_000
+BLOCK_ENTRIES = 4_000_000
 
 
 def margin(eps_max: float, *, alone: bool = False) -> float:
@@ -134,7 +134,7 @@ class Prober:
         n, k = len(X), len(self._centroids)
         labels = np.empty(n, dtype=np.int32)
         found: list[_Reached] = [_NOTHING]
-        block = max(1, _BLOCK_ENTRIES // k)
+        block = max(1, BLOCK_ENTRIES // k)
         for start in range(0, n, block):
             rows = slice(start, start + block)
             labels[rows], products = nearest(X[rows], self._centroids)

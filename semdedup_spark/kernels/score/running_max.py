@@ -23,7 +23,7 @@ HALF_NOISE = 2.0**-9
 # The highest similarity of rows whose vectors differ.
 BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 # With more candidates per row a whole block is multiplied again in float64, instead of its pairs.
-_MANY = 32
+MANY = 32
 
 
 class Best(Protocol):
@@ -140,7 +140,7 @@ class BestRescored:
         floor = np.maximum(self._similarity[rows], top - noise) - noise
         wide = xp.astype(products, xp.float32)
         running = wide >= xp.asarray(floor, device=on)[:, None]
-        if int(xp.sum(xp.astype(running, xp.int64))) > _MANY * len(top):
+        if int(xp.sum(xp.astype(running, xp.int64))) > MANY * len(top):
             i, j, exact = self._again(rows, running, first)
         else:
             i, j = (_on_host(part) for part in xp.nonzero(running))

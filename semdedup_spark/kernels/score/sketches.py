@@ -35,10 +35,10 @@ _PAIR_COST = 150.0
 _LARGEST_COST = 0.6
 # In a tile of fewer multiply-adds they are not tried.
 _SMALLEST_PRODUCTS = 2**30
-_BLOCK = 512
-_PANEL = 1024
+BLOCK = 512
+PANEL = 1024
 # A block in which a larger share of the pairs passes the bound is multiplied in full.
-_DENSE = 0.02
+DENSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -176,13 +176,13 @@ def pairs_above(
     sketch_b, others, at = sketch_a, A, at_a
     if B is not None and at_b is not None:
         sketch_b, others, at = sketch(B, basis), B, at_b
-    for start in range(0, len(A), _BLOCK):
-        rows = slice(start, min(start + _BLOCK, len(A)))
-        for first in range(0, rows.stop if B is None else len(others), _PANEL):
-            columns = slice(first, min(first + _PANEL, rows.stop if B is None else len(others)))
+    for start in range(0, len(A), BLOCK):
+        rows = slice(start, min(start + BLOCK, len(A)))
+        for first in range(0, rows.stop if B is None else len(others), PANEL):
+            columns = slice(first, min(first + PANEL, rows.stop if B is None else len(others)))
             bound = sketch_a[rows] @ sketch_b[columns].T
             likely = np.flatnonzero(bound > above - _BOUND_NOISE)
-            if len(likely) > _DENSE * bound.size:
+            if len(likely) > DENSE * bound.size:
                 select = _all_of_block if every else _best_of_block
                 yield select(A[rows], at_a[rows], others[columns], at[columns], above)
                 continue

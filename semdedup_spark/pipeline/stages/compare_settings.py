@@ -24,7 +24,7 @@ _SURVEY_PRODUCTS = 4 * 10**8
 _SURVEY_SEED = 7
 # Beyond so many bytes centroids are read by the workers, once each, rather than sent to every
 # task. Spark Connect refuses closures of 128 MiB.
-_LARGEST_CLOSURE = 16 * 2**20
+LARGEST_CLOSURE = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
 
     Otherwise they travel with the tasks.
     """
-    if held.X.nbytes > _LARGEST_CLOSURE:
+    if held.X.nbytes > LARGEST_CLOSURE:
         files = readable_files(centroids, len(held.X), held.X.shape[1])
         if files is not None:
             return files

@@ -116,7 +116,7 @@ def _pandas_udf(
     import pandas as pd
 
     def embed(columns: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-        arrays = (_arrow(column) for column in columns)
+        arrays = (as_arrow(column) for column in columns)
         for encoded in encode_columns(arrays, spec, settings, stored_as):
             yield pd.DataFrame({f.name: encoded.field(f.name).to_pandas() for f in encoded.type})
 
@@ -124,8 +124,19 @@ def _pandas_udf(
     return F.pandas_udf(embed, _RESULT % stored_as).asNondeterministic()  # type: ignore
 
 
-def _arrow(column: Any) -> pa.Array:
-    """What a pandas UDF is given, a Series, or a DataFrame for a struct, as Arrow has it."""
+def as_arrow(column: Any) -> pa.Array:
+    """Convert what a pandas UDF is given.
+
+    Parameters
+    ----------
+    column
+        A Series, or a DataFrame for a struct.
+
+    Returns
+    -------
+    pa.Array
+        The same values.
+    """
     names = getattr(column, "columns", None)
     if names is None:
         return pa.Array.from_pandas(column)

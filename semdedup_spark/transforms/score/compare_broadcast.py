@@ -31,7 +31,7 @@ from semdedup_spark.transforms.score.rank_key import rank_key_type
 from semdedup_spark.transforms.score.route import Router, ranked_rows
 
 # Spark Connect refuses plans of 128 MiB; two tasks of one plan hold the targets, and centroids.
-_MOST_BYTES = 32 * 2**20
+MOST_BYTES = 32 * 2**20
 # Of what is known of a target, in each cluster where it is compared: its keys.
 _PLACE_BYTES = 128
 # One task compares all of them with each other: seconds of one core.
@@ -60,7 +60,7 @@ def can_be_sent(n_places: int, n_targets: int, dimension: int, unit_rows: int) -
         Whether the targets can be sent.
     """
     n_bytes = n_targets * dimension * 4 + n_places * _PLACE_BYTES
-    return n_bytes <= _MOST_BYTES and 0 < n_targets <= min(_MOST_TARGETS, unit_rows // 2)
+    return n_bytes <= MOST_BYTES and 0 < n_targets <= min(_MOST_TARGETS, unit_rows // 2)
 
 
 def collect_targets(targets: DataFrame, comparison: Comparison, scope: Scope) -> PackedTargets:

@@ -122,7 +122,7 @@ def visited_clusters(
         counts = np.zeros((2, k), dtype=np.int64)
         for batch in batches:
             if batch.num_rows:
-                counts += _members_and_visits(to_matrix(batch.column(0)), assigner, prober)
+                counts += members_and_visits(to_matrix(batch.column(0)), assigner, prober)
         yield to_parcel(counts=counts)
 
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
@@ -137,7 +137,23 @@ def visited_clusters(
     return members, visits
 
 
-def _members_and_visits(X: FloatArray, assigner: Assigner, prober: Prober | None) -> Counts:
+def members_and_visits(X: FloatArray, assigner: Assigner, prober: Prober | None) -> Counts:
+    """Count the rows of each cluster, and the visits to it.
+
+    Parameters
+    ----------
+    X
+        (n, d) float32, unit rows.
+    assigner
+        Finds the cluster of a row.
+    prober
+        Finds the clusters that a row visits; ``None``: none.
+
+    Returns
+    -------
+    Counts
+        (2, k) int64. Rows of each cluster, then visits to it.
+    """
     k = len(assigner.centroids)
     if prober is None:
         labels = assigner.assign(X).labels

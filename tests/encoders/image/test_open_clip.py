@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from semdedup_spark.encoders.image.decode import decode_image
 from semdedup_spark.encoders.image.features import CPU_ROWS
-from semdedup_spark.encoders.image.open_clip import _arguments, side_by_side
+from semdedup_spark.encoders.image.open_clip import model_arguments, side_by_side
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import encoder_identity, load_encoder
 from semdedup_spark.encoders.stream.encoded_batch import encode_payloads
@@ -153,7 +153,7 @@ def test_openai_weights_need_their_own_activation(registered):
 def test_a_tag_brings_activation_and_pixels_also_to_a_local_file(
     model, quick, mean, resize_mode, registered
 ):
-    name, options = _arguments(spec_of(f"{model}:{registered}"))
+    name, options = model_arguments(spec_of(f"{model}:{registered}"))
     assert name == model.split(".")[0]
     assert options["pretrained"] == str(registered)
     assert options["force_quick_gelu"] is quick

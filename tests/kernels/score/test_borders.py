@@ -127,7 +127,7 @@ def test_the_assignment_is_that_of_k_means(instance):
 def test_blocks_and_tables_of_any_size_reach_the_same_borders(monkeypatch, blocks, table):
     X, centroids = make(1, 60, 4, 8)
     whole = Prober(centroids, eps_max=0.1)(X).visits
-    monkeypatch.setattr(borders, "_BLOCK_ENTRIES", blocks)
+    monkeypatch.setattr(borders, "BLOCK_ENTRIES", blocks)
     monkeypatch.setattr(borders, "LARGEST_FLAT", table)
     parts = Prober(centroids, eps_max=0.1)(X).visits
     np.testing.assert_array_equal(parts.row, whole.row)

@@ -127,7 +127,7 @@ def test_float16_products_that_are_settled_give_the_float32_scores(seed, n, m, a
     rank = np.random.default_rng(seed).permutation(n + m)
     a, b = np.sort(rank[:n]), np.sort(rank[n:])
     H = torch.from_numpy(X).half()
-    with patch.object(running_max, "_MANY", many):
+    with patch.object(running_max, "MANY", many):
         half = [
             max_earlier_similarity(H, above=above, exact=X, block=7, panel=5),
             *max_earlier_similarity_across(

@@ -16,9 +16,9 @@ seeds = st.integers(0, 2**32 - 1)
 @pytest.fixture(params=[0.0, 2.0], ids=["every block is dense", "no block is dense"])
 def always_sketched(monkeypatch, request):
     """Sketches also where they save nothing, in small blocks."""
-    monkeypatch.setattr(sketches, "_BLOCK", 5)
-    monkeypatch.setattr(sketches, "_PANEL", 3)
-    monkeypatch.setattr(sketches, "_DENSE", request.param)
+    monkeypatch.setattr(sketches, "BLOCK", 5)
+    monkeypatch.setattr(sketches, "PANEL", 3)
+    monkeypatch.setattr(sketches, "DENSE", request.param)
 
     def any_basis(X, _n_pairs, _above):
         return np.linalg.qr(random_rows(len(X), X.shape[1], 2))[0] if len(X) > 1 else None
@@ -107,5 +107,5 @@ def test_a_misleading_sample_costs_time_but_not_memory_or_pairs():
     for pairs in pairs_above(X, at, None, None, np.eye(16, 4, dtype=np.float32), 0.9):
         n_pairs = max(n_pairs, len(pairs.i))
         np.maximum.at(best, np.maximum(pairs.i, pairs.j), pairs.similarity)
-    assert n_pairs <= sketches._BLOCK + sketches._PANEL  # of 4.5 million pairs above
+    assert n_pairs <= sketches.BLOCK + sketches.PANEL  # of 4.5 million pairs above
     np.testing.assert_allclose(best[1:], 1, atol=1e-6)

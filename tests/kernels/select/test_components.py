@@ -21,10 +21,10 @@ fixture_is_the_same_for_all = settings(suppress_health_check=[HealthCheck.functi
 def ways(request, monkeypatch):
     """Products, or sketches also where they save nothing; small blocks."""
     monkeypatch.setattr(components, "PANEL_ROWS", 3)
-    monkeypatch.setattr(sketches, "_BLOCK", 5)
-    monkeypatch.setattr(sketches, "_PANEL", 3)
+    monkeypatch.setattr(sketches, "BLOCK", 5)
+    monkeypatch.setattr(sketches, "PANEL", 3)
     if request.param != "plain products":
-        monkeypatch.setattr(sketches, "_DENSE", 0.0 if "every" in request.param else 2.0)
+        monkeypatch.setattr(sketches, "DENSE", 0.0 if "every" in request.param else 2.0)
 
         def any_basis(X, _n_pairs, _above):
             return np.linalg.qr(random_rows(len(X), X.shape[1], 2))[0] if len(X) > 1 else None

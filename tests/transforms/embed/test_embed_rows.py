@@ -14,7 +14,7 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.encoders.stream.stream import StreamSettings
 from semdedup_spark.transforms import worker
-from semdedup_spark.transforms.embed.embed_rows import _arrow, encode_columns, payload_bytes
+from semdedup_spark.transforms.embed.embed_rows import as_arrow, encode_columns, payload_bytes
 from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings, worker_encoder
 from semdedup_spark.transforms.worker import worker_device
 
@@ -204,7 +204,7 @@ def test_a_worker_takes_the_gpu_that_spark_assigned_else_its_turn(monkeypatch):
 
         monkeypatch.setattr(worker.TaskContext, "get", lambda context=Context: context())
         turns.append(worker_device("auto"))
-    worker._turn.cache_clear()
+    worker.gpu_in_turn.cache_clear()
     assert turns == ["cuda:1"] * 3  # a worker that has its model stays where it is
 
 
@@ -222,6 +222,6 @@ def test_what_older_spark_hands_over_becomes_the_array_it_was():
     column = pa.array([{"image": b"1", "text": "one"}, None, {"image": b"2", "text": None}], pair)
     frame = pa.table({"image": column.field("image"), "text": column.field("text")}).to_pandas()
     frame.loc[1] = None
-    assert _arrow(frame).to_pylist() == column.to_pylist()
+    assert as_arrow(frame).to_pylist() == column.to_pylist()
     series = pa.array(["a", None]).to_pandas()
-    assert _arrow(series).to_pylist() == ["a", None]
+    assert as_arrow(series).to_pylist() == ["a", None]

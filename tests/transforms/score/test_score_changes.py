@@ -34,7 +34,7 @@ from semdedup_spark.transforms.score.comparison import (
 )
 from semdedup_spark.transforms.score.packed_rows import PackedTargets
 from semdedup_spark.transforms.score.route import Router
-from semdedup_spark.transforms.score.survey import _members_and_visits
+from semdedup_spark.transforms.score.survey import members_and_visits
 from tests.kernels.score.test_borders import make
 from tests.oracle import brute_force
 
@@ -97,7 +97,7 @@ def planned(tables, ids, targets, unit_rows, others_only):
             budget=tables.probing.budget,
             alone=alone,
         )
-    members, visits = _members_and_visits(X[wanted], OneLevel(tables.centroids), prober)
+    members, visits = members_and_visits(X[wanted], OneLevel(tables.centroids), prober)
     plan, everything = plan_targets(
         sizes, members, visits, tables.probing, unit_rows=unit_rows, **tables.limits
     )
