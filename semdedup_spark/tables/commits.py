@@ -77,9 +77,7 @@ def replace_table(df: DataFrame, root: OutputRoot, table: str, mark: Mark) -> Co
     return _write(df, root, table, mark, mode="overwrite")
 
 
-def append_rows(
-    df: DataFrame, root: OutputRoot, table: str, mark: Mark, *, shared: bool = False
-) -> Commit:
+def append_rows(df: DataFrame, root: OutputRoot, table: str, mark: Mark) -> Commit:
     """Append rows in one commit. Before a call is repeated, the table's state must be read to see
     how far it has come.
 
@@ -93,9 +91,6 @@ def append_rows(
         Name of the table.
     mark
         The mark of the commit.
-    shared
-        Whether others may append at the same time. There must be at least one row then. Columns
-        that the table lacks are added to it.
 
     Returns
     -------
@@ -116,7 +111,26 @@ def append_rows(
                 hint="another run writes to the same output: let one finish, and give the other "
                 "an output of its own.",
             )
-    return _write(df, root, table, mark, mode="append", shared=shared)
+    return _write(df, root, table, mark, mode="append")
+
+
+def append_note(df: DataFrame, root: OutputRoot, table: str, mark: Mark) -> None:
+    """Append rows about the work itself. Others may do so at the same time. The commit is not
+    looked up: whoever must know whether it stayed reads the history of the table.
+
+    Parameters
+    ----------
+    df
+        At least one row. Columns that the table lacks are added to it.
+    root
+        The output that the table lies in.
+    table
+        ``runs`` or ``leases``.
+    mark
+        The mark of the commit.
+    """
+    # The ledger of an earlier release lacks the column marks.
+    _commit(df, root, table, mark, "append", {"mergeSchema": "true"})
 
 
 def replace_rows(df: DataFrame, root: OutputRoot, table: str, part: Part, mark: Mark) -> Commit:
@@ -145,40 +159,41 @@ def replace_rows(df: DataFrame, root: OutputRoot, table: str, part: Part, mark: 
 
 
 def _write(
-    df: DataFrame,
-    root: OutputRoot,
-    table: str,
-    mark: Mark,
-    *,
-    mode: str,
-    where: str = "",
-    shared: bool = False,
+    df: DataFrame, root: OutputRoot, table: str, mark: Mark, *, mode: str, where: str = ""
 ) -> Commit:
-    if not (where or table_exists(df.sparkSession, root, table)):
+    # An increasing txnVersion makes Delta commit empty results. It does not make repetition safe,
+    # the mark does. Delta silently skips a number that is not above the last one of the same
+    # txnAppId, so each process has an id of its own. Delta reads the whole log for this.
+    options = {"txnAppId": f"semdedup/{_WRITER}/{os.getpid()}", "txnVersion": str(next(_WRITES))}
+    if where:
+        options["replaceWhere"] = where
+    _commit(df, root, table, mark, mode, options)
+    commit = _commit_of(df.sparkSession, root, table, mark)
+    if isinstance(mark, StageMark):
+        note_write(root, table, TableState(commit.version, mark))
+    return commit
+
+
+def _commit(
+    df: DataFrame, root: OutputRoot, table: str, mark: Mark, mode: str, options: dict[str, str]
+) -> None:
+    is_part = "replaceWhere" in options
+    if not (is_part or table_exists(df.sparkSession, root, table)):
         if root.is_catalog:
             mode = "overwrite"  # Delta drops the user metadata of an append that creates the table
         elif mode == "overwrite":
             mode = "error"  # an overwrite would look for files to replace
+    if mode == "overwrite" and not is_part:
+        options = {**options, "overwriteSchema": "true"}
+        options.pop("mergeSchema", None)
     writer = (
         with_comments(df, table, mark.made_with)
         .write.format("delta")
         .mode(mode)
         .option("compression", _CODECS.get(table, _CODEC))
         .option("userMetadata", mark.text())
+        .options(**options)
     )
-    if shared:
-        # The ledger of an earlier release lacks the column marks.
-        writer = writer.option("mergeSchema", "true")
-    else:
-        # An increasing txnVersion makes Delta commit empty results. It does not make repetition
-        # safe, the mark does. Delta silently skips a number that is not above the last one of the
-        # same txnAppId, so each process has an id of its own. Delta reads the whole log for this.
-        writer = writer.option("txnAppId", f"semdedup/{_WRITER}/{os.getpid()}")
-        writer = writer.option("txnVersion", next(_WRITES))
-    if where:
-        writer = writer.option("replaceWhere", where)
-    elif mode == "overwrite":
-        writer = writer.option("overwriteSchema", "true")
     try:
         enable_features(df.sparkSession, root, table, df.schema)
         if root.is_catalog:
@@ -187,10 +202,6 @@ def _write(
             writer.save(root.path(table))
     finally:
         note_write(root, table)
-    commit = _commit_of(df.sparkSession, root, table, mark)
-    if isinstance(mark, StageMark) and not shared:
-        note_write(root, table, TableState(commit.version, mark))
-    return commit
 
 
 def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: Mark) -> Commit:

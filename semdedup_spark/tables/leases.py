@@ -22,7 +22,7 @@ from pyspark.sql import Row, SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, history
-from semdedup_spark.tables.commits import LostCommitError, append_rows
+from semdedup_spark.tables.commits import LostCommitError, append_note
 from semdedup_spark.tables.lease_notes import CLAIMED, RELEASED, RENEWED, Holder, LeaseNote
 from semdedup_spark.tables.literal_rows import few_rows
 
@@ -128,37 +128,23 @@ class Lease:
             other = self.held_by_other()
             if other is not None:
                 return other
-            if self._claimed():
-                break
-        else:
-            raise LostCommitError(f"claims of {self._root.name(s.LEASES)} do not stay there")
-        other = self.held_by_other(before=self._since)
-        if other is not None:  # it claimed after our first look
-            self.release()
-        return other
+            self._note(CLAIMED)
+            if self._root.overwrites_commits:
+                sleep(SETTLE_SECONDS)
+            claims = read_claims(self._spark, self._root)
+            own = next((claim for claim in claims if claim.token == self._token), None)
+            if own is None:  # another driver's commit replaced it
+                continue
+            self._since = own.version
+            other = self._keeps_out(claims, own)
+            if other is not None:  # it claimed after our first look
+                self.release()
+            return other
+        raise LostCommitError(f"claims of {self._root.name(s.LEASES)} do not stay there")
 
-    def _claimed(self) -> bool:
-        """Whether our claim is there to stay."""
-        try:
-            self._since = self._note(CLAIMED)
-        except LostCommitError:
-            return False
-        if not self._root.overwrites_commits:
-            return True
-        sleep(SETTLE_SECONDS)
-        return any(claim.token == self._token for claim in read_claims(self._spark, self._root))
-
-    def held_by_other(self, *, before: int | None = None) -> Claim | None:
+    def held_by_other(self) -> Claim | None:
         """Find a lease that keeps this run out. A run of the same name is this run, tried again,
         unless its process is seen to run, or another caller in this process works in that name.
-
-        Once our own claim is among the leases, the time is that of our own last commit. One clock,
-        that of the storage, then dates all of them, however wrong the clocks of the machines are.
-
-        Parameters
-        ----------
-        before
-            Only leases count that were claimed before this version; all if ``None``.
 
         Returns
         -------
@@ -166,12 +152,20 @@ class Lease:
             The first such lease that is alive.
         """
         claims = read_claims(self._spark, self._root)
-        own = (claim.heard for claim in claims if claim.token == self._token)
-        now = next(own, datetime.now(timezone.utc))
+        return self._keeps_out(
+            claims, next((claim for claim in claims if claim.token == self._token), None)
+        )
+
+    def _keeps_out(self, claims: list[Claim], own: Claim | None) -> Claim | None:
+        """Once our own claim is among the leases, only those before it count, and the time is that
+        of our own last commit. One clock, that of the storage, then dates all of them, however
+        wrong the clocks of the machines are.
+        """
+        now = datetime.now(timezone.utc) if own is None else own.heard
         for claim in claims:
             if claim.token in _GIVEN_BACK:
                 continue
-            early = before is None or claim.version < before
+            early = own is None or claim.version < own.version
             in_use = claim.token in _IN_USE or claim.holder.is_beside()
             another = claim.run_id != self._run_id or in_use
             if early and another and claim.is_alive(now):
@@ -204,7 +198,7 @@ class Lease:
         _GIVEN_BACK.add(self._token)
         self._note(RELEASED)
 
-    def _note(self, event: str) -> int:
+    def _note(self, event: str) -> None:
         holder, now = Holder.here(), datetime.now(timezone.utc)
         at = now.isoformat()  # so that no two marks are equal
         mark = LeaseNote(self._run_id, self._token, event, holder, self._since, self._seconds, at)
@@ -212,7 +206,7 @@ class Lease:
         frame = few_rows(self._spark, [row], s.LEASES_DDL)
         for attempt in range(_ATTEMPTS):
             try:
-                return append_rows(frame, self._root, s.LEASES, mark).version
+                return append_note(frame, self._root, s.LEASES, mark)
             except Exception as error:
                 if attempt == _ATTEMPTS - 1 or not _is_conflict(error):
                     raise

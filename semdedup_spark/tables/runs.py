@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, read_table, table_exists
-from semdedup_spark.tables.commits import append_rows
+from semdedup_spark.tables.commits import append_note
 from semdedup_spark.tables.literal_rows import few_rows
 from semdedup_spark.tables.marks import StageMark, read_mark
 from semdedup_spark.tables.states import TableState
@@ -180,7 +180,7 @@ class Ledger:
         rows = [tuple(asdict(record).values()) for record in self._pending]
         frame = few_rows(self._spark, rows, s.RUNS_DDL)
         mark = StageMark(newest.run_id, newest.stage, newest.result_key)
-        append_rows(frame, self._root, s.RUNS, mark, shared=True)
+        append_note(frame, self._root, s.RUNS, mark)
         self._pending.clear()
 
 

@@ -117,16 +117,14 @@ def test_a_restored_row_stays_in_every_selection_until_it_is_withdrawn(spark, la
     assert selected(spark, lake)[0] == PLAIN
 
 
-@pytest.mark.parametrize("resolution", ["paper", "cover", "components"])
-def test_where_a_survivor_is_removed_the_next_of_its_group_takes_its_place(
-    spark, lake, override, resolution
-):
+def test_where_a_survivor_is_removed_the_next_of_its_group_takes_its_place(spark, lake, override):
     override("remove", "1", "52", "10")
     override("keep", "51")
-    removed, _ = selected(spark, lake, resolution=resolution, name=resolution)
     forced = {1: (None, "override"), 10: (None, "override")}
-    kept_51 = {"paper": 51, "cover": 51, "components": 50}[resolution]
-    assert removed == {**forced, 3: (2, BY), 4: (2, BY), 52: (kept_51, "override")}
+    for resolution, kept_51 in (("paper", 51), ("cover", 51), ("components", 50)):
+        removed, _ = selected(spark, lake, resolution=resolution, name=resolution)
+        expected = {**forced, 3: (2, BY), 4: (2, BY), 52: (kept_51, "override")}
+        assert removed == expected, resolution
 
 
 def test_a_group_is_restored_or_removed_as_a_whole(spark, lake, override):
@@ -139,13 +137,11 @@ def test_a_group_is_restored_or_removed_as_a_whole(spark, lake, override):
     assert selected(spark, lake)[0] == {51: (50, "override"), 52: (50, "override")}
 
 
-@pytest.mark.parametrize(
-    ("ids", "groups", "word"), [(["1", "99"], [], "'99'"), (["x"], [], "'x'"), ([], ["2"], "'2'")]
-)
-def test_rows_and_groups_that_do_not_exist_are_refused(spark, lake, ids, groups, word):
+def test_rows_and_groups_that_do_not_exist_are_refused(spark, lake):
     selected(spark, lake)
-    with pytest.raises(UnknownRowError, match=word):
-        override_rows(open_job(spark, lake), Rows(ids, groups), "keep", "why")
+    for ids, groups, word in ((["1", "99"], [], "'99'"), (["x"], [], "'x'"), ([], ["2"], "'2'")):
+        with pytest.raises(UnknownRowError, match=word):
+            override_rows(open_job(spark, lake), Rows(ids, groups), "keep", "why")
     with pytest.raises(ConfigError, match="--reason"):
         override_rows(open_job(spark, lake), Rows(["1"]), "keep", " ")
 

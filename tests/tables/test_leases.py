@@ -14,7 +14,6 @@ import pytest
 
 from semdedup_spark.tables import leases
 from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.commits import Commit, LostCommitError
 from semdedup_spark.tables.lease_notes import CLAIMED, RELEASED, RENEWED, Holder, LeaseNote
 from semdedup_spark.tables.leases import Lease, claims_of
 from semdedup_spark.tables.marks import StageMark
@@ -103,9 +102,8 @@ def log(monkeypatch):
     def append(_frame, _root, _table, mark):
         row = {"version": len(commits), "userMetadata": mark.text()}
         commits.append({**row, "timestamp": datetime.now()})
-        return Commit(len(commits) - 1, 1)
 
-    monkeypatch.setattr(leases, "append_rows", append)
+    monkeypatch.setattr(leases, "append_note", append)
     monkeypatch.setattr(leases, "few_rows", lambda *_: None)
     monkeypatch.setattr(leases, "history", lambda *_, limit: commits[::-1][:limit])
     monkeypatch.setattr(leases, "sleep", lambda _: None)
@@ -131,14 +129,13 @@ def test_of_two_runs_one_gets_the_lease_and_the_next_when_it_is_released(log, pl
 def test_a_living_claim_keeps_others_out_however_wrong_the_clock_is(log, monkeypatch, hours):
     """``hours``: by which the storage's clock, that of the commits, is before the machine's."""
     first, second = lease("first", "/lake/dedup"), lease("second", "/lake/dedup")
-    append = leases.append_rows
+    append = leases.append_note
 
     def appended(*arguments):
-        commit = append(*arguments)
+        append(*arguments)
         log[-1]["timestamp"] -= timedelta(hours=hours)
-        return commit
 
-    monkeypatch.setattr(leases, "append_rows", appended)
+    monkeypatch.setattr(leases, "append_note", appended)
     monkeypatch.setattr(Holder, "has_ended", lambda _: False)
     assert first.claim() is None
     assert second.claim().run_id == "first"
@@ -176,15 +173,14 @@ def test_a_claim_that_another_drivers_commit_replaced_is_none(log, monkeypatch):
 
 
 def test_a_claim_replaced_before_its_writer_looked_is_made_again_or_refused(log, monkeypatch):
-    append, lost = leases.append_rows, []
+    append, lost = leases.append_note, []
 
     def losing(*arguments):
+        append(*arguments)
         if not lost:
-            lost.append(arguments)
-            raise LostCommitError("it is gone")
-        return append(*arguments)
+            lost.append(log.pop())
 
-    monkeypatch.setattr(leases, "append_rows", losing)
+    monkeypatch.setattr(leases, "append_note", losing)
     assert lease("ours", "s3a://lake/dedup").claim() is None
     assert len(lost) == len(log) == 1
 
@@ -200,14 +196,14 @@ DELTA = "An error occurred while calling o95.save.\n: io.delta.exceptions."
     ],
 )
 def test_who_claims_at_the_same_moment_as_another_is_told_of_it(log, monkeypatch, said):
-    append, other = leases.append_rows, lease("other", "/lake/dedup")
+    append, other = leases.append_note, lease("other", "/lake/dedup")
 
     def together(*arguments):
-        monkeypatch.setattr(leases, "append_rows", append)
+        monkeypatch.setattr(leases, "append_note", append)
         assert other.claim() is None
         raise RuntimeError(said)  # as Py4J has it
 
-    monkeypatch.setattr(leases, "append_rows", together)
+    monkeypatch.setattr(leases, "append_note", together)
     assert lease("ours", "/lake/dedup").claim().run_id == "other"
 
 
@@ -218,7 +214,7 @@ def test_what_is_no_conflict_is_tried_once(log, monkeypatch):
         tried.append(arguments)
         raise RuntimeError("java.io.IOException: No space left on device")
 
-    monkeypatch.setattr(leases, "append_rows", failing)
+    monkeypatch.setattr(leases, "append_note", failing)
     with pytest.raises(RuntimeError):
         lease("ours", "/lake/dedup").claim()
     assert len(tried) == 1
@@ -234,7 +230,7 @@ def test_a_lease_whose_release_could_not_be_written_keeps_no_caller_of_this_proc
         raise RuntimeError("java.io.IOException: No space left on device")
 
     with monkeypatch.context() as disk:
-        disk.setattr(leases, "append_rows", full)
+        disk.setattr(leases, "append_note", full)
         with pytest.raises(RuntimeError, match="No space"):
             first.release()
     assert lease("second", "/lake/dedup").claim() is None
