@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark.config import JobConfig
 from semdedup_spark.tables.catalog import OutputRoot
@@ -116,6 +116,8 @@ class Job:
         Whether rows of another source may be replaced.
     allow_empty
         Whether a source without usable rows may empty the tables.
+    frames
+        Rows in place of those of a source, by the table that holds their vectors.
     turns
         By run id, who may write now. Copies of a job share it, so that a copy with other settings
         works under the lease of its original, and one with another run id does not.
@@ -130,6 +132,7 @@ class Job:
     dry_run: bool = False
     replace: bool = False
     allow_empty: bool = False
+    frames: Mapping[str, DataFrame] = field(default_factory=dict, repr=False, compare=False)
     turns: dict[str, Turn] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -173,6 +176,7 @@ def open_job(
     dry_run: bool = False,
     replace: bool = False,
     allow_empty: bool = False,
+    frames: Mapping[str, DataFrame] | None = None,
 ) -> Job:
     """Make a job on this session. It holds no lease: the functions that write take it, each for
     its duration, and :func:`~semdedup_spark.pipeline.exclusive.held_output` for several of them.
@@ -194,6 +198,9 @@ def open_job(
         Rows of another source, of which none is in this one, may be replaced.
     allow_empty
         A source without rows, or without a row that can be embedded, may leave the tables empty.
+    frames
+        DataFrames in place of the source and the reference, by the table that holds their vectors:
+        ``embeddings`` and ``reference``. The configuration then names them as it would a table.
 
     Returns
     -------
@@ -212,4 +219,5 @@ def open_job(
         dry_run,
         replace,
         allow_empty,
+        frames or {},
     )

@@ -34,7 +34,9 @@ _MISSING_FILE = re.compile(r"[^\s'\"]+\.(?:parquet|bin)\b")
 _RANGES = re.compile(r"\{\d+\.\.\d+\}")
 
 
-def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
+def read_raw(
+    spark: SparkSession, source: SourceConfig, frame: DataFrame | None = None
+) -> RawSource:
     """Open a source without starting a Spark job on its rows.
 
     Parameters
@@ -43,6 +45,8 @@ def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
         The session that reads the source.
     source
         The configured source.
+    frame
+        The rows themselves, in place of a table. They are known again by their content.
 
     Returns
     -------
@@ -59,20 +63,17 @@ def read_raw(spark: SparkSession, source: SourceConfig) -> RawSource:
     A failure of the cluster or of a service is raised as :class:`Failed` instead, since it does not
     depend on the configuration.
     """
+    if frame is not None:
+        return _of_frame(frame, source)
+    readers = {
+        None: _read_table,
+        "delta": _read_delta,
+        "files": read_folder,
+        "webdataset": read_webdataset,
+        "npy": read_npy,
+    }
     try:
-        if source.table is not None:
-            return _read_table(spark, source)
-        match source.format:
-            case "delta":
-                return _read_delta(spark, source)
-            case "files":
-                return read_folder(spark, source)
-            case "webdataset":
-                return read_webdataset(spark, source)
-            case "npy":
-                return read_npy(spark, source)
-            case _:
-                return _read_files(spark, source)
+        return readers.get(source.format, _read_files)(spark, source)
     except SourceError:
         raise
     except Exception as error:  # Spark and its file systems raise many kinds
@@ -122,7 +123,11 @@ def _read_table(spark: SparkSession, source: SourceConfig) -> RawSource:
         if kind not in ("VIEW", "TEMPORARY"):
             refuse_files_of_tables(spark, df.inputFiles(), "source.table")
         # A view, or a table that is not Delta, has no version: hash its content instead.
-        return RawSource(df, lambda: _content_fingerprint(df), named_roles(source))
+        return _of_frame(df, source)
+
+
+def _of_frame(df: DataFrame, source: SourceConfig) -> RawSource:
+    return RawSource(df, lambda: _content_fingerprint(df), named_roles(source))
 
 
 def _content_fingerprint(df: DataFrame) -> str:

@@ -31,6 +31,7 @@ def open_source(
     spark: SparkSession,
     source: SourceConfig,
     check: Callable[[DataFrame, list[str], DataType], None] = lambda _own, _left_out, _id: None,
+    frame: DataFrame | None = None,
 ) -> SourceRows:
     """Open a source: check its schema without a Spark job, then count its rows in one pass.
 
@@ -43,6 +44,8 @@ def open_source(
     check
         A further check, called before the count. It gets the source's own columns, the names of
         those that ``source.columns`` leaves out, and the type of the ids.
+    frame
+        The rows themselves, in place of a table.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def open_source(
         Whatever Spark raises while it counts. :class:`SourceError` if the source cannot be used,
         or if files of its version are gone.
     """
-    raw = read_raw(spark, source)
+    raw = read_raw(spark, source, frame)
     check_id(raw.df, source, raw.roles)
     check_batch(raw.df, source)
     payload = payload_column(raw.df, source, raw.roles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -77,22 +78,33 @@ def die(progress):
     raise Killed
 
 
-def test_equal_payloads_go_through_the_model_once(spark, tmp_path):
-    write_pictures(spark, tmp_path / "source", first_rows())
-    counts = embed(spark, pictures_job(tmp_path / "out", tmp_path / "source")).counts
+@pytest.fixture(scope="module")
+def lake(spark, tmp_path_factory):
+    """(folder, counts of ``first``). ``source`` has changed since ``first`` was made; ``calm`` is
+    made of what it is now. Tests only read these.
+    """
+    folder = tmp_path_factory.mktemp("reuse")
+    write_pictures(spark, folder / "source", first_rows())
+    counts = embed(spark, pictures_job(folder / "first", folder / "source")).counts
+    write_pictures(spark, folder / "source", changed_rows())
+    embed(spark, pictures_job(folder / "calm", folder / "source"))
+    return folder, counts
+
+
+def test_equal_payloads_go_through_the_model_once(spark, lake):
+    folder, counts = lake
     expected = {"read": 61, "embedded": 60, "embedded_distinct": 30, "encoded": 30, "reused": 0}
     assert counts == {**expected, "quarantined": 1, "has_id": 1}
     vectors = {
-        r["id"]: r["embedding"] for r in table(spark, tmp_path / "out", "embeddings").collect()
+        r["id"]: r["embedding"] for r in table(spark, folder / "first", "embeddings").collect()
     }
     assert all(vectors[f"k{i:03d}"] == vectors[f"k{i + 30:03d}"] for i in range(30))
 
 
-def test_a_changed_source_keeps_the_vectors_of_what_did_not_change(spark, tmp_path):
-    write_pictures(spark, tmp_path / "source", first_rows())
-    config = pictures_job(tmp_path / "out", tmp_path / "source")
-    embed(spark, config)
-    write_pictures(spark, tmp_path / "source", changed_rows())
+def test_a_changed_source_keeps_the_vectors_of_what_did_not_change(spark, lake, tmp_path):
+    folder, _ = lake
+    shutil.copytree(folder / "first", tmp_path / "out")
+    config = pictures_job(tmp_path / "out", folder / "source")
     seen = []
     record = embed(spark, config, progress=seen.append)
     assert record.why == "its input source changed"
@@ -100,9 +112,7 @@ def test_a_changed_source_keeps_the_vectors_of_what_did_not_change(spark, tmp_pa
     kept = {"read": 66, "embedded": 66, "reused": 52, "encoded": 14, "quarantined": 0}
     assert {name: record.counts[name] for name in kept} == kept
     assert (seen[0].before, seen[-1].rows) == (52, 66)
-    calm = pictures_job(tmp_path / "calm", tmp_path / "source")
-    embed(spark, calm)
-    same_tables(spark, tmp_path / "out", tmp_path / "calm", but=["batch"])
+    same_tables(spark, tmp_path / "out", folder / "calm", but=["batch"])
     rows = table(spark, tmp_path / "out", "embeddings")
     assert rows.filter("source.note = 'another note' AND batch = 0").count() == 4
     new = {row["id"] for row in rows.filter("batch = 1").collect()}
@@ -112,7 +122,7 @@ def test_a_changed_source_keeps_the_vectors_of_what_did_not_change(spark, tmp_pa
 
 @pytest.mark.parametrize("first_commit", [10, 10_000])
 def test_killed_while_it_reuses_it_continues_and_encodes_nothing_twice(
-    spark, tmp_path, monkeypatch, first_commit
+    spark, lake, tmp_path, monkeypatch, first_commit
 ):
     write_pictures(spark, tmp_path / "source", first_rows())
     config = pictures_job(tmp_path / "out", tmp_path / "source")
@@ -132,15 +142,14 @@ def test_killed_while_it_reuses_it_continues_and_encodes_nothing_twice(
     record = embed(spark, config)
     assert 0 < record.counts["reused"] <= before
     assert record.counts["embedded"] == 66
-    embed(spark, pictures_job(tmp_path / "calm", tmp_path / "source"))
-    same_tables(spark, tmp_path / "out", tmp_path / "calm")
+    same_tables(spark, tmp_path / "out", lake[0] / "calm")
 
 
-def test_another_encoder_reuses_nothing(spark, tmp_path):
-    write_pictures(spark, tmp_path / "source", first_rows())
-    embed(spark, pictures_job(tmp_path / "out", tmp_path / "source"))
-    counts = embed(spark, pictures_job(tmp_path / "out", tmp_path / "source", image_size=2)).counts
-    assert (counts["reused"], counts["encoded"]) == (0, 30)
+def test_another_encoder_reuses_nothing(spark, lake, tmp_path):
+    folder, _ = lake
+    shutil.copytree(folder / "first", tmp_path / "out")
+    counts = embed(spark, pictures_job(tmp_path / "out", folder / "source", image_size=2)).counts
+    assert (counts["reused"], counts["encoded"]) == (0, 34)
     vectors = table(spark, tmp_path / "out", "embeddings")
     assert {len(row["embedding"]) for row in vectors.collect()} == {12}
     # and the table itself says who made them

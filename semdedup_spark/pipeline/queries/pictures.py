@@ -74,7 +74,7 @@ def _of_table(job: Job, side: Side) -> DataFrame | None:
         return embeddings.select(s.ID, image.alias(s.PAYLOAD))
     if source.format == "webdataset":
         return None
-    raw = read_raw(job.spark, source)
+    raw = read_raw(job.spark, source, job.frames.get(side.table))
     image = _image(raw.df.schema, content, s.quoted(content))
     if image is None or raw.roles.id is None:
         return None

@@ -162,7 +162,7 @@ def _opened(job: Job, side: Side) -> SourceRows:
         for key, columns in side.columns.items():
             check_columns(own, columns, key=key)
 
-    return open_source(job.spark, side.source, check=check)
+    return open_source(job.spark, side.source, check, job.frames.get(side.table))
 
 
 def _shares(job: Job, embedded: Embedded, work: Work) -> dict[str, int]:
