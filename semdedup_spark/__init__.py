@@ -11,9 +11,12 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from semdedup_spark.config import JobConfig, load_config, parse_config
+    from semdedup_spark.entry import deduplicate
     from semdedup_spark.in_memory.prune import Clusters, cluster_vectors
+    from semdedup_spark.in_memory.result import Deduplicated
     from semdedup_spark.in_memory.score import VectorScores, score_vectors
     from semdedup_spark.pipeline import JobSummary, open_job, run_job
+    from semdedup_spark.pipeline.dataframe import DeduplicatedFrame
     from semdedup_spark.pipeline.queries.read_selection import SelectedTables, read_selection
     from semdedup_spark.session import open_session
 
@@ -28,6 +31,9 @@ _HOMES = {
     "read_selection": "semdedup_spark.pipeline.queries.read_selection",
     "open_session": "semdedup_spark.session",
     "VectorScores": "semdedup_spark.in_memory.score",
+    "deduplicate": "semdedup_spark.entry",
+    "Deduplicated": "semdedup_spark.in_memory.result",
+    "DeduplicatedFrame": "semdedup_spark.pipeline.dataframe",
     "Clusters": "semdedup_spark.in_memory.prune",
     "cluster_vectors": "semdedup_spark.in_memory.prune",
     "score_vectors": "semdedup_spark.in_memory.score",
@@ -35,12 +41,15 @@ _HOMES = {
 
 __all__ = [
     "Clusters",
+    "Deduplicated",
+    "DeduplicatedFrame",
     "JobConfig",
     "JobSummary",
     "SelectedTables",
     "VectorScores",
     "__version__",
     "cluster_vectors",
+    "deduplicate",
     "load_config",
     "open_job",
     "open_session",
@@ -57,3 +66,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

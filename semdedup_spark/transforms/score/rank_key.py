@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 import pyarrow as pa
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
@@ -18,9 +17,10 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, did_you_mean
-from semdedup_spark.kernels.rank_key import KeyTerm, order_keys
+from semdedup_spark.kernels.rank_key import order_keys
 from semdedup_spark.kernels.vectors import FloatArray
 from semdedup_spark.rank_by import BUILT_IN, Term, parse_rank_by
+from semdedup_spark.rank_values import key_term
 from semdedup_spark.values import widest
 
 _RANK = "__rank_"
@@ -149,30 +149,8 @@ def rank_keys(batch: pa.RecordBatch, rank_by: str, similarity: FloatArray) -> pa
     if rank_by in BUILT_IN:
         return pa.array(similarity if rank_by == "low" else -similarity)
     terms = enumerate(parse_rank_by(rank_by))
-    keys = order_keys([_key_term(batch.column(f"{_RANK}{i}"), term) for i, term in terms])
+    keys = order_keys([key_term(batch.column(f"{_RANK}{i}"), term) for i, term in terms])
     return pa.array(keys, pa.binary())
-
-
-def _key_term(column: pa.Array, term: Term) -> KeyTerm:
-    present = np.asarray(column.is_valid())
-    return KeyTerm(_key_values(column), present, term.descending, term.nulls_first)
-
-
-def _key_values(column: pa.Array) -> np.ndarray | list[bytes | None]:
-    """What :class:`KeyTerm` takes; anything where the column is null."""
-    kind = column.type
-    if pa.types.is_decimal128(kind):
-        words, n = np.frombuffer(column.buffers()[1], dtype=np.uint64), len(column)
-        return words.reshape(-1, 2)[column.offset : column.offset + n]
-    if pa.types.is_boolean(kind):
-        return np.asarray(column.fill_null(False))
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return np.asarray(column.fill_null(0))
-    if pa.types.is_date32(kind) or pa.types.is_timestamp(kind):
-        number = pa.int32() if pa.types.is_date32(kind) else pa.int64()
-        return np.asarray(column.cast(number).fill_null(0))
-    as_bytes: list[bytes | None] = column.cast(pa.large_binary()).to_pylist()
-    return as_bytes
 
 
 def check_rank_by(own: DataFrame, rank_by: str, left_out: Sequence[str] = ()) -> None:

@@ -1,0 +1,212 @@
+"""From the columns of a table in memory to unit vectors, with a reason for each row without one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from rich.progress import Progress
+
+from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.encoders.registry import load_encoder
+from semdedup_spark.encoders.stream.encoded_batch import EncodedBatch, check_vectors, spread
+from semdedup_spark.encoders.stream.stream import PieceSize, StreamSettings, encode_pieces
+from semdedup_spark.errors import SourceError
+from semdedup_spark.in_memory.rows import CONTENT, Rows
+from semdedup_spark.kernels.vectors import FloatArray
+
+_SHOWN_FROM = 2000  # Rows; fewer are done before a bar can be read.
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What rows are compared by.
+
+    Attributes
+    ----------
+    X
+        (m, d) float32. Unit rows of the good rows.
+    good
+        (m,) int64. Their positions among all n rows.
+    reasons
+        n entries. Why a row has no vector, otherwise ``None``.
+    """
+
+    X: FloatArray
+    good: Any
+    reasons: list[str | None]
+
+
+def joined_texts(
+    rows: Rows, content: str | Sequence[str], template: str | None
+) -> list[str | None]:
+    """Read the texts of the rows.
+
+    Parameters
+    ----------
+    rows
+        n rows.
+    content
+        The column of the texts, or several columns that are joined.
+    template
+        How several columns are joined: ``"{artist}: {title}"``. A null is the empty text then.
+        ``None``: those that are not empty, one on each line.
+
+    Returns
+    -------
+    list[str | None]
+        n texts. ``None`` where all columns are null.
+
+    Notes
+    -----
+    What it calls raises ``SourceError`` where a column is not there, or the template lacks one.
+    """
+    names = [content] if isinstance(content, str) else list(content)
+    check_template(template, names)
+    columns = [rows.column(name, "content").to_pylist() for name in names]
+    if template is None and len(names) == 1:
+        return [None if value is None else str(value) for value in columns[0]]
+    lines = (dict(zip(names, line, strict=True)) for line in zip(*columns, strict=True))
+    return [_joined(line, template) for line in lines]
+
+
+def check_template(template: str | None, names: Sequence[str]) -> None:
+    """Refuse a template that leaves out a column.
+
+    Parameters
+    ----------
+    template
+        See :func:`joined_texts`.
+    names
+        The columns that it joins.
+
+    Raises
+    ------
+    SourceError
+        It lacks one.
+    """
+    lacking = [f"{{{name}}}" for name in names if template and f"{{{name}}}" not in template]
+    if lacking:
+        raise SourceError(
+            f"template must hold each column of content. Got {template!r}, which lacks "
+            f"{', '.join(lacking)}."
+        )
+
+
+def _joined(line: dict[str, Any], template: str | None) -> str | None:
+    if all(value is None for value in line.values()):
+        return None
+    texts = {f"{{{name}}}": "" if v is None else str(v) for name, v in line.items()}
+    if template is None:
+        return "\n".join(filter(None, texts.values()))
+    # One pass: braces in a text must not be taken for a column.
+    return re.sub("|".join(map(re.escape, texts)), lambda found: texts[found[0]], template)
+
+
+def encoded_texts(texts: Sequence[str | None], spec: EncoderSpec) -> Contents:
+    """Encode texts. A bar shows how far it is, where there are many.
+
+    Parameters
+    ----------
+    texts
+        n texts.
+    spec
+        The encoder.
+
+    Returns
+    -------
+    Contents
+        Their vectors, and the reasons that the job would give.
+    """
+    reasons = [_text_reason(text) for text in texts]
+    payloads = [
+        text if reason is None else None for text, reason in zip(texts, reasons, strict=True)
+    ]
+    encoder = load_encoder(spec)
+
+    def pieces(size: PieceSize) -> Iterator[Sequence[str | None]]:
+        start = 0
+        while start < len(payloads):
+            yield payloads[start : (start := start + size.rows)]
+
+    found: list[EncodedBatch] = []
+    with Progress(transient=True, disable=len(texts) < _SHOWN_FROM) as bar:
+        task = bar.add_task("encoding", total=len(texts))
+        for batch in encode_pieces(encoder, pieces, StreamSettings()):
+            found.append(batch)
+            bar.advance(task, len(batch.reasons))
+    for row, reason in enumerate(reason for batch in found for reason in batch.reasons):
+        reasons[row] = reasons[row] or reason
+    wide = [batch.X for batch in found if batch.X.shape[1]]
+    good = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.int64)
+    if not len(good):
+        return Contents(np.empty((0, 0), np.float32), good, reasons)
+    d = wide[0].shape[1]
+    X = np.concatenate(
+        [b.X if b.X.shape[1] else np.zeros((len(b.reasons), d), np.float32) for b in found]
+    )
+    return Contents(X[good], good, reasons)
+
+
+def _text_reason(text: str | None) -> str | None:
+    if text is None:
+        return "null_text"
+    seen = (unicodedata.category(letter) for letter in text)
+    blank = all(kind[0] == "Z" or kind in ("Cc", "Cf") for kind in seen)
+    return "empty_text" if blank else None
+
+
+def checked_vectors(rows: Rows, vector: str | None) -> Contents:
+    """Take vectors that are ready.
+
+    Parameters
+    ----------
+    rows
+        n rows.
+    vector
+        The column of the vectors, lists of numbers; not needed for an array.
+
+    Returns
+    -------
+    Contents
+        The vectors as unit rows, and the reasons that the job would give.
+
+    Raises
+    ------
+    SourceError
+        The column holds something else.
+    """
+    if rows.is_matrix:
+        given = list(rows.data)
+    else:
+        column = rows.column(vector or CONTENT, "vector")
+        if not (
+            pa.types.is_list(column.type)
+            or pa.types.is_large_list(column.type)
+            or pa.types.is_fixed_size_list(column.type)
+        ):
+            raise SourceError(
+                f"vector must name a column of lists of numbers. Got {column.type} in {vector!r}."
+            )
+        given = [None if v is None else np.array(v, dtype=float) for v in column.to_pylist()]
+    lengths = Counter(len(v) for v in given if v is not None)
+    # As for the job: the most common length, and of equally common ones the largest.
+    usual = max(lengths, key=lambda d: (lengths[d], d), default=0)
+    reasons: list[str | None] = [
+        "null_vector" if v is None else None if len(v) == usual else "wrong_length" for v in given
+    ]
+    there = [row for row, reason in enumerate(reasons) if reason is None]
+    none = np.empty(0, dtype=np.int64)
+    if not there:
+        return Contents(np.empty((0, 0), np.float32), none, reasons)
+    batch = check_vectors(np.stack([given[row] for row in there]))
+    messages: list[str | None] = [None] * len(given)
+    all_rows = spread(batch, there, reasons, messages)
+    good = np.flatnonzero([reason is None for reason in all_rows.reasons])
+    return Contents(all_rows.X[good], good, all_rows.reasons)

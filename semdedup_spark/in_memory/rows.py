@@ -1,0 +1,145 @@
+"""Tables of several kinds, read by column and cut by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from semdedup_spark.errors import SourceError, did_you_mean
+from semdedup_spark.kernels.vectors import IndexArray
+
+CONTENT = "content"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that a caller gave, whatever holds them.
+
+    Attributes
+    ----------
+    data
+        A pandas DataFrame, an Arrow table, a sequence of texts, or an (n, d) array.
+    """
+
+    data: Any
+
+    def __len__(self) -> int:
+        return int(self.data.num_rows) if isinstance(self.data, pa.Table) else len(self.data)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns; a sequence of texts has the one column ``content``."""
+        if isinstance(self.data, pa.Table):
+            return list(self.data.column_names)
+        return list(self.data.columns) if self._is_frame else [CONTENT]
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether the rows are vectors without anything else."""
+        return isinstance(self.data, np.ndarray)
+
+    @property
+    def _is_frame(self) -> bool:
+        return hasattr(self.data, "iloc")
+
+    def column(self, name: str, key: str) -> pa.Array:
+        """Read a column.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        key
+            The parameter that asks for it, for the error.
+
+        Returns
+        -------
+        pa.Array
+            n values.
+
+        Raises
+        ------
+        SourceError
+            There is no such column.
+        """
+        if name not in self.names:
+            raise SourceError(
+                f"{key} must name a column: {', '.join(map(str, self.names))}. Got {name!r}.",
+                hint=did_you_mean(name, list(map(str, self.names))),
+            )
+        if isinstance(self.data, pa.Table):
+            values = self.data.column(name)
+        elif self._is_frame:
+            values = pa.Array.from_pandas(self.data[name])
+        else:
+            values = pa.array(self.data)
+        return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+    def take(self, rows: IndexArray) -> Any:
+        """Cut rows out.
+
+        Parameters
+        ----------
+        rows
+            (m,) int64. Their positions.
+
+        Returns
+        -------
+        Any
+            m rows of the kind that was given; a list for a sequence.
+        """
+        if isinstance(self.data, pa.Table):
+            return self.data.take(pa.array(rows))
+        if self._is_frame:
+            return self.data.iloc[rows]
+        return self.data[rows] if self.is_matrix else [self.data[row] for row in rows.tolist()]
+
+    def like(self, columns: dict[str, Any]) -> Any:
+        """Make a table about rows.
+
+        Parameters
+        ----------
+        columns
+            Values by name.
+
+        Returns
+        -------
+        Any
+            A pandas DataFrame beside a pandas DataFrame, otherwise an Arrow table.
+        """
+        table = pa.table(columns)
+        return table.to_pandas() if self._is_frame else table
+
+
+def as_rows(data: Any) -> Rows:
+    """Take a table of any kind.
+
+    Parameters
+    ----------
+    data
+        See :class:`Rows`.
+
+    Returns
+    -------
+    Rows
+        The same rows.
+
+    Raises
+    ------
+    SourceError
+        It is none of these.
+    """
+    if isinstance(data, pa.Table) or hasattr(data, "iloc"):
+        return Rows(data)
+    if isinstance(data, np.ndarray) and data.ndim == 2:
+        return Rows(data)
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return Rows(list(data))
+    raise SourceError(
+        "data must be a Spark or pandas DataFrame, an Arrow table, a list of texts, or an array of "
+        f"vectors (n, d). Got {type(data).__name__}."
+    )

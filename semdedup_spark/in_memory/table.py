@@ -1,0 +1,192 @@
+"""Deduplicate a table in memory: encoders and kernels alone, no Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.errors import ConfigError, SourceError
+from semdedup_spark.in_memory.contents import (
+    Contents,
+    checked_vectors,
+    encoded_texts,
+    joined_texts,
+)
+from semdedup_spark.in_memory.result import Deduplicated
+from semdedup_spark.in_memory.rows import CONTENT, Rows, as_rows
+from semdedup_spark.in_memory.score import VectorScores, score_vectors
+from semdedup_spark.kernels.rank_key import order_keys
+from semdedup_spark.kernels.vectors import FloatArray, IndexArray
+from semdedup_spark.rank_by import BUILT_IN, Term, parse_rank_by
+from semdedup_spark.rank_values import key_term
+
+_BLOCK = 1024  # Rows of the source that are compared with the reference at a time.
+
+
+def deduplicate_table(
+    data: Any,
+    *,
+    content: str | Sequence[str] | None = None,
+    template: str | None = None,
+    vector: str | None = None,
+    id: str | None = None,  # noqa: A002
+    encoder: str = "minilm",
+    model: str | None = None,
+    eps: float = 0.05,
+    eps_max: float = 0.3,
+    rank_by: str | None = None,
+    reference: Any = None,
+) -> Deduplicated:
+    """Deduplicate what fits in memory. See :func:`semdedup_spark.deduplicate`.
+
+    Parameters
+    ----------
+    data
+        A pandas DataFrame, an Arrow table, a list of texts, or an (n, d) array of vectors.
+    content
+        The column of the texts, or several that are joined.
+    template
+        How several columns are joined.
+    vector
+        The column of ready-made vectors, in place of ``content``.
+    id
+        The column of the ids. ``None``: the position of a row.
+    encoder
+        Name of the encoder.
+    model
+        Its model; ``None``: the encoder's own.
+    eps
+        The threshold.
+    eps_max
+        The horizon: the largest eps that can be asked of the result later.
+    rank_by
+        Which of several similar rows stays: columns as in SQL's ``ORDER BY``. ``None``: the one
+        with the lowest id.
+    reference
+        A second table with the same columns. Rows similar to one of its rows go, and only those.
+
+    Returns
+    -------
+    Deduplicated
+        What is kept, removed and quarantined.
+
+    Notes
+    -----
+    What it calls raises ``SourceError`` where ids are missing or not unique, and ``ConfigError``
+    where ``rank_by`` is more than columns.
+    """
+    rows = as_rows(data)
+    spec = EncoderSpec(encoder, model)
+
+    def read(table: Rows) -> Contents:
+        if vector is not None or table.is_matrix:
+            return checked_vectors(table, vector)
+        return encoded_texts(joined_texts(table, content or CONTENT, template), spec)
+
+    ids, contents = ids_of(rows, id), read(rows)
+    order = _order(rows, ids, rank_by)
+    others = None
+    if reference is not None:
+        second = as_rows(reference)
+        their_ids, theirs = ids_of(second, id), read(second)
+        by_rank = np.argsort(_order(second, their_ids, rank_by)[theirs.good], kind="stable")
+        others = (
+            [their_ids.to_pylist()[i] for i in theirs.good[by_rank]],
+            theirs.X[by_rank],
+        )
+    if others is not None:
+        scores = _against(contents.X, others[1], eps_max)
+    elif len(contents.good):
+        scores = score_vectors(contents.X, rank=order[contents.good], eps_max=eps_max)
+    else:
+        none = np.empty(0, np.int64)
+        scores = VectorScores(np.empty(0, np.float32), none, none.astype(np.int32), eps_max)
+    scores.kept(eps)  # refuses an eps beyond the horizon
+    return Deduplicated(
+        rows, ids.to_pylist(), contents.good, contents.X, scores, contents.reasons, eps, others
+    )
+
+
+def ids_of(rows: Rows, id: str | None) -> pa.Array:  # noqa: A002
+    """Read the ids of rows.
+
+    Parameters
+    ----------
+    rows
+        n rows.
+    id
+        Their column. ``None``: the position of a row.
+
+    Returns
+    -------
+    pa.Array
+        n ids.
+
+    Raises
+    ------
+    SourceError
+        An id is null, or two rows have the same.
+    """
+    if id is None:
+        return pa.array(np.arange(len(rows)))
+    ids = rows.column(id, "id")
+    repeated = len(ids) - len(ids.unique())
+    if ids.null_count or repeated:
+        raise SourceError(
+            f"id must name a column with a value of its own in every row. Got {id!r} with "
+            f"{ids.null_count:,} nulls and {repeated:,} rows whose id another row has.",
+            hint="leave id out to number the rows; the job quarantines such rows.",
+        )
+    return ids
+
+
+def _order(rows: Rows, ids: pa.Array, rank_by: str | None) -> IndexArray:
+    """(n,) rank of each row; the lowest id wins ties, as in the job."""
+    last = key_term(ids, Term("id", descending=False, nulls_first=True))
+    terms = [] if rank_by is None else [_term(rows, term) for term in _terms(rank_by)]
+    keys = order_keys([*terms, last])
+    rank = np.empty(len(keys), dtype=np.int64)
+    rank[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
+    return rank
+
+
+def _terms(rank_by: str) -> tuple[Term, ...]:
+    if rank_by in BUILT_IN:
+        raise ConfigError(
+            f"rank_by must be columns, each with ASC or DESC. Got {rank_by!r}, which only the job "
+            "knows: it depends on its clusters, or on hashes that Spark makes.",
+            hint="name columns, or leave rank_by out: the lowest id stays.",
+        )
+    return parse_rank_by(rank_by)
+
+
+def _term(rows: Rows, term: Term) -> Any:
+    name = term.expression.strip()
+    if name.startswith("`") and name.endswith("`"):
+        name = name[1:-1].replace("``", "`")
+    if name not in rows.names:
+        raise ConfigError(
+            f"rank_by must name columns ({', '.join(map(str, rows.names))}), each with ASC or "
+            f"DESC. Got {term.expression!r}.",
+            hint="make a column of what an expression returns; the job takes any expression.",
+        )
+    return key_term(rows.column(name, "rank_by"), term)
+
+
+def _against(X: FloatArray, others: FloatArray, eps_max: float) -> VectorScores:
+    """Compare each row with all rows of a reference, of which the first of equals counts."""
+    similarity = np.zeros(len(X), dtype=np.float32)
+    neighbor = np.full(len(X), -1, dtype=np.int64)
+    for start in range(0, len(X), _BLOCK) if len(others) else ():
+        block = slice(start, start + _BLOCK)
+        products = np.minimum(X[block] @ others.T, np.float32(1.0))
+        nearest = products.argmax(axis=1)
+        best = products[np.arange(len(nearest)), nearest]
+        seen = best.astype(np.float64) > 1.0 - eps_max
+        similarity[block] = np.where(seen, best, 0)
+        neighbor[block] = np.where(seen, nearest, -1)
+    return VectorScores(similarity, neighbor, np.zeros(len(X), np.int32), eps_max)
