@@ -85,7 +85,7 @@ notebooks: install ## Run the notebooks on the data under DATA and render them, 
 
 docs: preflight-python ## Build the documentation site in out/site
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) 'zensical>=0.0.73' 'mkdocstrings-python>=2'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) 'zensical>=0.0.73' 'mkdocstrings-python>=2' ruff
 	$(BIN)/zensical build --clean --strict
 	cd docs && find . -name '*.md' | tar -cf - -T - | tar -xf - -C $(CURDIR)/out/site  # for llms.txt
 

@@ -208,6 +208,10 @@ def test_a_page_begins_with_whom_it_is_for(page):
     assert lead.startswith("For ")
 
 
+def test_the_readme_is_short():
+    assert len(PAGES["README.md"].splitlines()) <= 200
+
+
 def test_the_navigation_of_the_site_has_every_page_once():
     shown = re.findall(r'= "([^"]+\.md)"', (ROOT / "zensical.toml").read_text())
     assert sorted(f"docs/{name}" for name in shown) == sorted(set(PAGES) - {"README.md"})
