@@ -17,7 +17,7 @@ COVERED := kernels encoders config sources
 COVERAGE_FLOOR := 95
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast coverage check fmt notebooks docs wheel clean preflight preflight-python preflight-java
+.PHONY: help install demo test test-fast coverage check fmt notebooks docs reference wheel clean preflight preflight-python preflight-java
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,8 +85,12 @@ notebooks: install ## Run the notebooks on the data under DATA and render them, 
 
 docs: preflight-python ## Build the documentation site in out/site
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) 'zensical>=0.0.73'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) 'zensical>=0.0.73' 'mkdocstrings-python>=2' ruff
 	$(BIN)/zensical build --clean --strict
+	cd docs && find . -name '*.md' | tar -cf - -T - | tar -xf - -C $(CURDIR)/out/site  # for llms.txt
+
+reference: install ## Write docs/llms.txt and the pages of docs/reference that say what the code says
+	$(BIN)/python -m scripts.reference_pages
 
 wheel: preflight-python ## Build the wheel in dist/
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

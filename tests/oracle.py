@@ -11,7 +11,8 @@ import numpy as np
 def brute_force(X, labels=None):
     """M and neighbor for rows in rank order, compared within equal labels, O(n^2) in float64.
 
-    Exact duplicates follow docs/algorithm.md, step 2: the first of the group stands for all.
+    Exact duplicates follow docs/explanation/exact-recall.md, step 2: the first of the group stands
+    for all.
     """
     n = len(X)
     labels = np.zeros(n, int) if labels is None else np.asarray(labels)

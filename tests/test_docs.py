@@ -1,4 +1,8 @@
-"""The README says what is so: its SQL runs, its job file loads, its commands exist."""
+"""The README and all pages of docs/ say what is so: SQL and Python run, job files load, commands
+exist, links lead somewhere.
+
+docs/how-to/sql-cookbook.md has tests of its own, in tests/queries/test_cookbook.py.
+"""
 
 import re
 import shlex
@@ -7,34 +11,81 @@ from typing import get_args
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
-from semdedup_spark import open_job
 from semdedup_spark.cli import cli
-from semdedup_spark.config import SourceConfig, parse_config
+from semdedup_spark.config import JobConfig, SourceConfig, load_config, parse_config
 from semdedup_spark.config.embed import FITTING, NEEDS_MODEL
-from semdedup_spark.pipeline import run_pruning_job
-from tests.jobs.jobfiles import near_duplicates, run, vectors_job, write_vectors
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = {file.relative_to(ROOT).as_posix(): file.read_text() for file in FILES}
+COOKBOOK = "docs/how-to/sql-cookbook.md"
+# The one page of which a YAML block is a list of sources, and no part of a job file.
+SOURCES_PAGE = "docs/how-to/sources.md"
 SOURCES = get_args(get_args(SourceConfig.model_fields["format"].annotation)[0])
+JOB = {
+    "output": "out",
+    "source": {"kind": "text", "format": "jsonl", "path": "x.jsonl", "id": "id", "content": "text"},
+}
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], flags=re.DOTALL | re.MULTILINE)
 
 
-def commands(program):
-    for block in blocks("bash"):
+def everywhere(language, but=()):
+    """All blocks of a language, each once, with the page and a name."""
+    seen = {}
+    for page in PAGES:
+        for number, block in enumerate(blocks(page, language) if page not in but else ()):
+            seen.setdefault(block, (page, number))
+    return [
+        pytest.param(page, block, id=f"{page.removeprefix('docs/')}-{number}")
+        for block, (page, number) in seen.items()
+    ]
+
+
+def commands(page, program):
+    """Command lines of a page, without the settings of the environment before them."""
+    for block in blocks(page, "bash"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
+            while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                del words[0]
             if words and words[0] == program:
-                yield words
+                yield words[1:]
+
+
+def pages_with(program):
+    return [page for page in PAGES if any(commands(page, program))]
+
+
+def prose(page):
+    """The text of a page without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", PAGES[page], flags=re.DOTALL | re.MULTILINE)
+
+
+def slugs(page):
+    """What a link may name behind #: the headings, as sites write them."""
+    text = re.sub(r"^```.*?^```", "", PAGES[page], flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+def parsed(arguments):
+    """Let click take the words of a command line as `semdedup` does, without running anything."""
+    place = next(i for i, word in enumerate(arguments) if word in cli.commands)
+    group = cli.make_context("semdedup", list(arguments[: place + 1]))
+    name, command = arguments[place], cli.commands[arguments[place]]
+    return command.make_context(name, list(arguments[place + 1 :]), parent=group)
 
 
 @pytest.fixture(scope="module")
 def lake(spark, tmp_path_factory):
+    from semdedup_spark import open_job
+    from semdedup_spark.pipeline import run_pruning_job
+    from tests.jobs.jobfiles import near_duplicates, run, vectors_job, write_vectors
+
     root = tmp_path_factory.mktemp("lake")
     write_vectors(spark, root / "source", near_duplicates(100))
     config = vectors_job(root / "dedup", root / "source")
@@ -43,19 +94,25 @@ def lake(spark, tmp_path_factory):
     return root / "dedup"
 
 
-@pytest.mark.parametrize("query", blocks("sql"), ids=lambda q: q.split("FROM")[0][7:40].strip())
-def test_every_query_of_the_readme_runs(spark, lake, query):
+@pytest.mark.parametrize(("page", "query"), everywhere("sql", but=[COOKBOOK]))
+def test_every_query_runs(spark, lake, page, query):
     rows = spark.sql(query.replace("/lake/dedup", str(lake))).collect()
     assert rows or "NOT covered" in query or "quarantine" in query
 
 
-def test_the_job_file_of_the_readme_is_valid():
-    parse_config(yaml.safe_load(blocks("yaml")[0]))
+@pytest.mark.parametrize(("page", "block"), everywhere("yaml", but=[SOURCES_PAGE]))
+def test_every_job_file_or_part_of_one_is_valid(page, block):
+    settings = yaml.safe_load(block)
+    assert set(settings) <= set(JobConfig.model_fields)
+    images = settings.get("embed", {}).get("encoder") in FITTING["images"]
+    photos = {"source": {"kind": "images", "format": "files", "path": "photos"}} if images else {}
+    parse_config({**JOB, **photos, **settings})
 
 
 @pytest.mark.parametrize("name", [*SOURCES, "table"])
-def test_the_sources_of_the_readme_are_valid_and_none_is_missing(name):
-    examples = yaml.safe_load(blocks("yaml")[1])
+def test_the_examples_of_sources_are_valid_and_none_is_missing(name):
+    (block,) = blocks(SOURCES_PAGE, "yaml")
+    examples = yaml.safe_load(block)
     source = next(s for s in examples.values() if s.get("format", "table") == name)
     encoder = FITTING[source["kind"]][0]
     model = {"model": "there"} if encoder in NEEDS_MODEL else {}
@@ -63,44 +120,98 @@ def test_the_sources_of_the_readme_are_valid_and_none_is_missing(name):
     assert job.source.kind == source["kind"]
 
 
-def test_every_make_target_of_the_readme_exists():
+@pytest.mark.parametrize("page", pages_with("make"))
+def test_every_make_target_exists(page):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = [words[1] for words in commands("make")]
-    assert named
-    assert set(named) <= targets
+    assert {words[0] for words in commands(page, "make")} <= targets
 
 
-def test_every_semdedup_command_of_the_readme_is_understood(tmp_path):
-    job = tmp_path / "job.yml"
-    block = blocks("yaml")[0]
-    job.write_text(block.replace("corpus/", "absent/"))
-    named = list(commands("semdedup"))
-    assert len(named) >= 3
-    for _, *arguments in named:
-        shown = CliRunner().invoke(cli, [arguments[0], "--help"])
-        assert shown.exit_code == 0
-        options = {word for word in arguments if word.startswith("--")}
-        assert all(option in shown.output for option in options)
-        overrides = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set"]
-        from semdedup_spark.config import load_config
-
-        load_config(job, overrides)
+@pytest.mark.parametrize("page", pages_with("semdedup"))
+def test_every_semdedup_command_is_understood(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("job.yml").write_text(yaml.safe_dump(JOB))
+    for arguments in commands(page, "semdedup"):
+        context = parsed(arguments)
+        load_config("job.yml", context.params.get("overrides", ()))
 
 
-def test_every_file_the_readme_names_exists():
-    for name in re.findall(
-        r"\b(?:conf|docs|jobs|benchmarks|notebooks)/[\w./-]+\.\w+|\w+\.md", README
-    ):
-        assert (ROOT / name).exists(), name
+@pytest.mark.parametrize("page", pages_with("spark-submit"))
+def test_every_spark_submit_names_a_file_of_jobs_and_a_command(page):
+    for words in commands(page, "spark-submit"):
+        place = next(i for i, word in enumerate(words) if word.startswith("jobs/"))
+        assert (ROOT / words[place]).is_file()
+        assert parsed(words[place + 1 :]).params["config"]
 
 
-def test_the_output_of_make_demo_in_the_readme_is_its_own():
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_and_option_that_a_sentence_names_exists(page):
+    for code in re.findall(r"`([^`\n]+)`", prose(page)):
+        if found := re.fullmatch(r"semdedup ([a-z]+)\b.*", code):
+            assert found[1] in cli.commands, code
+    options = {name for command in cli.commands.values() for p in command.params for name in p.opts}
+    options |= {name for parameter in cli.params for name in parameter.opts}
+    others = {"--py-files", "--sparse", "--help"}
+    for option in re.findall(r"`(--[\w-]+)", prose(page)):
+        assert option in options | others, option
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page):
+    home = (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, fragment = target.partition("#")
+        file = (home / path).resolve() if path else ROOT / page
+        assert file.is_file(), target
+        name = file.relative_to(ROOT).as_posix()
+        assert not fragment or fragment in slugs(name), target
+        # The site has the pages of docs/ and nothing else.
+        assert page == "README.md" or name.startswith("docs/"), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_exists(page):
+    named = re.findall(
+        r"(?<![\w./-])((?:conf|docs|jobs|benchmarks|notebooks)/[\w./-]+\.\w+)", PAGES[page]
+    )
+    assert all((ROOT / name).exists() for name in named), named
+
+
+def test_the_output_of_make_demo_is_its_own():
     from semdedup_spark.demo.docstrings import LIBRARIES
 
-    assert "rows kept" in README
-    assert all(library in README for library in LIBRARIES if library != "stdlib")
+    page = PAGES["docs/tutorials/demo.md"]
+    assert "rows kept" in page
+    assert all(library in page for library in LIBRARIES if library != "stdlib")
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_the_python_of_the_readme_runs(code):
-    exec(compile(code, "README.md", "exec"), {})
+PYTHON = everywhere("python", but=[COOKBOOK])
+ON_SPARK = [p for p in PYTHON if "open_session" in p.values[1]]
+
+
+@pytest.mark.parametrize(("page", "code"), [p for p in PYTHON if p not in ON_SPARK])
+def test_the_python_runs(page, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, page, "exec"), {})
+
+
+@pytest.mark.parametrize(("page", "code"), ON_SPARK)
+def test_the_python_that_needs_a_session_runs(spark, lake, page, code):
+    exec(compile(code.replace("/lake/dedup", str(lake)), page, "exec"), {})
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
+def test_a_page_begins_with_whom_it_is_for(page):
+    title, _, lead = PAGES[page].partition("\n\n")
+    assert title.startswith("# ")
+    assert lead.startswith("For ")
+
+
+def test_the_readme_is_short():
+    assert len(PAGES["README.md"].splitlines()) <= 200
+
+
+def test_the_navigation_of_the_site_has_every_page_once():
+    shown = re.findall(r'= "([^"]+\.md)"', (ROOT / "zensical.toml").read_text())
+    assert sorted(f"docs/{name}" for name in shown) == sorted(set(PAGES) - {"README.md"})

@@ -75,7 +75,8 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
     if retain_hours < SHORTEST_RETENTION_HOURS:
         raise ConfigError(
             f"the retention must be at least {SHORTEST_RETENTION_HOURS} hours. Got {retain_hours}.",
-            hint="a run or a reader may still use younger files; for erasure see the README.",
+            hint="a run or a reader may still use younger files; for erasure see "
+            "docs/how-to/undo.md.",
         )
     name = root.name(table)
     retain_hours = max(retain_hours, _own_retention_hours(spark, name))

@@ -95,7 +95,7 @@ def done(server, storage, tmp_path_factory):
 
 
 def settings(server):
-    """As the README has them, and what makes Spark light."""
+    """As docs/how-to/object-storage.md has them, and what makes Spark light."""
     [jar] = (Path(pyspark.__file__).parent / "jars").glob("hadoop-client-api-*.jar")
     hadoop = jar.stem.removeprefix("hadoop-client-api-")
     return f"""

@@ -1,4 +1,4 @@
-"""A stream's micro-batches, as the README says, leave what nights leave."""
+"""A stream's micro-batches, as docs/how-to/streams.md says, leave what nights leave."""
 
 from __future__ import annotations
 

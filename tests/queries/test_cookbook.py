@@ -1,4 +1,4 @@
-"""docs/cookbook.md: every query runs, and what can be checked otherwise is."""
+"""docs/how-to/sql-cookbook.md: every query runs, and what can be checked otherwise is."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-COOKBOOK = (Path(__file__).parents[2] / "docs" / "cookbook.md").read_text()
+COOKBOOK = (Path(__file__).parents[2] / "docs" / "how-to" / "sql-cookbook.md").read_text()
 ARGS = {"eps": 0.05, "stricter": 0.02, "before": "strict", "after": "loose"}
 
 

@@ -1,0 +1,300 @@
+"""Write what of the documentation says what the code, or other pages, say: reference and llms.txt.
+
+`make reference` writes them. tests/test_reference_pages.py fails where a page differs from the
+code.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from configparser import ConfigParser
+from pathlib import Path
+
+import click
+import yaml
+
+from semdedup_spark import errors, schema
+from semdedup_spark.cli import cli
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+_NOTICE = "<!-- Written by `make reference`. Do not edit it by hand. -->"
+# A line of conf/base.yml: indentation, key and value, comment.
+_KEY = re.compile(r"^( *)(\w+):(.*?)(?: +# ?(.*))?$")
+_GOES_ON = re.compile(r"^ +# ?(.*)$")
+_OF_TABLES = {
+    schema.EMBEDDINGS: "One row for each source row that was embedded.",
+    schema.CENTROIDS: "One row for each cluster, as it was trained.",
+    schema.CLUSTERS: "One row for each cluster, as it is after scoring.",
+    schema.SCORES: "One row for each row of `embeddings`. It answers every eps up to `eps_max`.",
+    schema.DUPLICATES: "One row for each removed row. A named selection has its own, such as "
+    "`duplicates_strict`.",
+    schema.PRUNING: "One row for each row of `embeddings`. Written by `semdedup prune`.",
+    schema.PROTECTED: "One row for each row that `select.must_agree` saved. A named selection has "
+    "its own.",
+    schema.OVERRIDES: "One row for each row that a person decided about, by `semdedup restore` or "
+    "`semdedup remove`.",
+    schema.QUARANTINE: "One row for each source row that could not be embedded.",
+    schema.RUNS: "The ledger: one row for each stage of a run.",
+    schema.LEASES: "One row for each claim, renewal or release of the output by a run.",
+}
+
+
+def _cell(text: str) -> str:
+    """Text for a cell of a table. Doubled backticks are those of docstrings."""
+    return _code(text.replace("``", "`")).replace("<", "&lt;")
+
+
+def _code(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _names(requirements: str) -> str:
+    return ", ".join(f"`{_code(one)}`" for one in requirements.split())
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(header) + " |"
+    yield "|" + "---|" * len(header)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+
+
+def _page(title: str, lead: str, *parts: str) -> str:
+    return "\n".join([f"# {title}", "", lead, "", _NOTICE, "", *parts]).rstrip() + "\n"
+
+
+def configuration() -> str:
+    """Write the page of the configuration keys, from the comments of conf/base.yml.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    sections: dict[str, list[list[str]]] = {"": []}
+    about: dict[str, str] = {}
+    section, last = "", [""]
+    for line in (ROOT / "conf" / "base.yml").read_text().splitlines():
+        if key := _KEY.match(line):
+            indent, name, value, comment = key.groups()
+            if not indent and not value.strip():
+                section, last = name, [comment or ""]
+                sections[section] = []
+                about[section] = comment or ""
+                continue
+            section = section if indent else ""
+            path = f"{section}.{name}" if section else name
+            last = [path, value.strip(), comment or ""]
+            sections[section].append(last)
+        elif more := _GOES_ON.match(line):
+            last[-1] += f" {more[1]}"
+    parts: list[str] = []
+    for name, rows in sections.items():
+        parts += ["", f"## {name}" if name else "## Whole job", ""]
+        parts += [f"{_cell(about[name]).capitalize()}.", ""] if about.get(name) else []
+        cells = [(f"`{key}`", f"`{_code(value)}`", _cell(text)) for key, value, text in rows]
+        parts += _table(("key", "default", "meaning"), cells)
+    return _page(
+        "Configuration keys",
+        "For those who write a job file: every key with its default, meaning and unit.",
+        "A job file is YAML, and states only the keys that differ from the defaults. Unknown keys "
+        "are errors. `--set key.path=value` overrides one key on the command line. The same list "
+        "as a file is `conf/base.yml` in the repository.",
+        *parts,
+    )
+
+
+def tables() -> str:
+    """Write the page of the tables, from the comments that their columns carry.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    parts = [
+        "All tables are Delta tables under `output`, readable by Spark, delta-rs, and whatever "
+        "reads Delta. Each column carries the comment that is shown here, so `DESCRIBE TABLE` "
+        "shows it, too.",
+        "",
+        "## deduplicated and pruned",
+        "",
+        "One row for each kept row, with the source's own columns, unchanged. `deduplicated` is "
+        "written by `semdedup select`, `pruned` by `semdedup prune`. A named selection has its "
+        "own, such as `deduplicated_strict`.",
+    ]
+    same = {of: name for name, of in schema.SAME_COLUMNS.items()}
+    for name, comments in schema.COMMENTS.items():
+        parts += ["", f"## {name}", "", _OF_TABLES[name], ""]
+        if name in same:
+            parts += [
+                f"With a [`reference`](../how-to/decontamination.md), `{same[name]}` has the same "
+                "columns for the rows of the reference.",
+                "",
+            ]
+        cells = [(f"`{column}`", _cell(comment)) for column, comment in comments.items()]
+        parts += _table(("column", "meaning"), cells)
+    lead = "For those who query the output: every table and every column."
+    return _page("Tables and columns", lead, *parts)
+
+
+def commands() -> str:
+    """Write the page of the commands, from their help texts.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    group = click.Context(cli, info_name="semdedup")
+    parts = ["Options of `semdedup` itself stand before the command:", ""]
+    parts += ["```text", _options(cli, group), "```"]
+    for name in sorted(cli.commands):
+        command = cli.commands[name]
+        text = inspect.cleandoc(command.help or "")
+        text = re.sub(r"(?<![`\w])(--[\w-]+)", r"`\1`", text)
+        with click.Context(command, info_name=name, parent=group) as context:
+            parts += ["", f"## {name}", "", text, "", "```text", _options(command, context), "```"]
+    lead = "For those who type `semdedup`: every command and every option."
+    return _page("Commands", lead, *parts)
+
+
+def _options(command: click.Command, context: click.Context) -> str:
+    """The options by lines of one form, whichever version of click is installed."""
+    lines = []
+    for option in command.get_params(context):
+        record = option.get_help_record(context)
+        if record is not None and "--help" not in record[0]:
+            lines += [record[0], f"    {' '.join(record[1].split())}"]
+    return "\n".join(lines)
+
+
+def errors_page() -> str:
+    """Write the page of the exit codes and errors, from the classes of the errors.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    found = [
+        kind
+        for kind in vars(errors).values()
+        if inspect.isclass(kind) and issubclass(kind, errors.SemDedupError)
+    ]
+    rows = []
+    for kind in sorted(found, key=lambda kind: (kind.exit_code, kind.__name__)):
+        text = inspect.getdoc(kind) or ""
+        summary = re.split(r"\n\w+\n-{3,}\n", text)[0]
+        again = "yes" if kind.retryable else "no"
+        rows.append((f"`{kind.__name__}`", str(kind.exit_code), again, _cell(summary)))
+    parts = [
+        "## Exit codes",
+        "",
+        *_table(
+            ("code", "meaning"),
+            [
+                ("0", "Done."),
+                ("1", "Failed while running. The last line says whether the same command goes on."),
+                ("2", "Configuration, input or environment wrong. Nothing was written."),
+                ("3", "A guard stopped a selection. Nothing of the selection was written."),
+            ],
+        ),
+        "",
+        "## Errors",
+        "",
+        "All are in `semdedup_spark.errors`. Each says what must be, what was got, and the way "
+        "out. *Retryable* says whether the same command is known to be able to succeed later "
+        "without a change.",
+        "",
+        *_table(("error", "exit code", "retryable", "meaning"), rows),
+    ]
+    lead = "For those whose run failed, and for schedulers: what each exit code and error means."
+    return _page("Exit codes and errors", lead, *parts)
+
+
+def versions() -> str:
+    """Write the page of the versions that go together, from setup.cfg and the tests of versions.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    workflow = yaml.safe_load((ROOT / ".github/workflows/spark-versions.yml").read_text())
+    pairs = workflow["jobs"]["test"]["strategy"]["matrix"]["include"]
+    extras = setup["options.extras_require"]
+    parts = [
+        f"Python `{setup['options']['python_requires']}` and Java 17 or newer.",
+        "",
+        "## Spark and Delta",
+        "",
+        f"The extra `spark` asks for {_names(extras['spark'])}. A platform "
+        "such as Databricks or EMR brings its own. Each of these pairs is tested:",
+        "",
+        *_table(("pyspark", "delta-spark"), [(pair["pyspark"], pair["delta"]) for pair in pairs]),
+        "",
+        "## Extras",
+        "",
+        "`pip install 'semdedup-spark[spark,text]'` installs two of them.",
+        "",
+        *_table(
+            ("extra", "installs"),
+            [
+                (f"`{name}`", _names(packages))
+                for name, packages in extras.items()
+                if name not in ("dev", "bench", "docs")
+            ],
+        ),
+    ]
+    lead = "For those who install it: which versions of Python, Java, Spark and Delta go together."
+    return _page("Versions and extras", lead, *parts)
+
+
+def llms() -> str:
+    """Write the list of all pages in the order of the site's navigation, with their first lines.
+
+    Returns
+    -------
+    str
+        The list, in the form of llmstxt.org.
+    """
+    site = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    described = re.search(r'site_description = "(.+)"', site)
+    lines = ["# semdedup_spark", "", f"> {described[1] if described else ''}"]
+    for title, page in re.findall(r'{ "([^"]+)" = (?:\[|"([^"]+)")', site):
+        if not page:
+            lines += ["", f"## {title}", ""]
+            continue
+        if len(lines) == 3:
+            lines.append("")
+        lead = (DOCS / page).read_text(encoding="utf-8").split("\n\n")[1]
+        lead = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", lead)
+        lines.append(f"- [{title}]({page}): {' '.join(lead.split())}")
+    return "\n".join(lines) + "\n"
+
+
+# File below docs/: what writes it. The list of pages comes last, because it reads the others.
+WRITERS: dict[str, Callable[[], str]] = {
+    "reference/commands.md": commands,
+    "reference/configuration.md": configuration,
+    "reference/errors.md": errors_page,
+    "reference/tables.md": tables,
+    "reference/versions.md": versions,
+    "llms.txt": llms,
+}
+
+
+def main() -> None:
+    """Write all files."""
+    for name, writer in WRITERS.items():
+        (DOCS / name).write_text(writer(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
