@@ -5,13 +5,13 @@ Importing this package starts nothing: Spark, torch and the rest load when first
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from semdedup_spark.config import JobConfig, load_config, parse_config
-    from semdedup_spark.entry import deduplicate
     from semdedup_spark.in_memory.prune import Clusters, cluster_vectors
     from semdedup_spark.in_memory.result import Deduplicated
     from semdedup_spark.in_memory.score import VectorScores, score_vectors
@@ -31,7 +31,6 @@ _HOMES = {
     "read_selection": "semdedup_spark.pipeline.queries.read_selection",
     "open_session": "semdedup_spark.session",
     "VectorScores": "semdedup_spark.in_memory.score",
-    "deduplicate": "semdedup_spark.entry",
     "Deduplicated": "semdedup_spark.in_memory.result",
     "DeduplicatedFrame": "semdedup_spark.pipeline.dataframe",
     "Clusters": "semdedup_spark.in_memory.prune",
@@ -58,6 +57,102 @@ __all__ = [
     "run_job",
     "score_vectors",
 ]
+
+
+def deduplicate(
+    data: Any,
+    *,
+    content: str | Sequence[str] | None = None,
+    template: str | None = None,
+    vector: str | None = None,
+    id: str | None = None,  # noqa: A002
+    encoder: str = "minilm",
+    model: str | None = None,
+    eps: float = 0.05,
+    eps_max: float = 0.3,
+    rank_by: str | None = None,
+    reference: Any = None,
+    output: str | None = None,
+) -> Deduplicated | DeduplicatedFrame:
+    """Remove rows that say nearly the same as another row (SemDeDup).
+
+    A Spark DataFrame runs as the job and leaves the job's tables in ``output``. Everything else is
+    done in memory, without Spark, and the same rows stay. All pairs above the horizon are found
+    (``recall: exact``).
+
+    Parameters
+    ----------
+    data
+        A Spark or pandas DataFrame, an Arrow table, a list of texts, or an (n, d) array of vectors.
+    content
+        The column of the texts, or several columns that are joined. Not needed for a list.
+    template
+        How several columns are joined, such as ``"{artist}: {title}"``. ``None``: those that are
+        not empty, one on each line.
+    vector
+        The column of ready-made vectors, in place of ``content``. Not needed for an array.
+    id
+        The column of the ids, each in one row only. In memory ``None`` numbers the rows.
+    encoder
+        Name of the encoder of the texts; ``minilm`` needs no download.
+    model
+        A model of that encoder. ``None``: the encoder's own.
+    eps
+        The threshold: a row goes if its cosine to a row before it is above ``1 - eps``.
+    eps_max
+        The horizon: the largest ``eps`` that the result can be asked for later.
+    rank_by
+        Which of several similar rows stays: the first in this order, columns as in SQL's ``ORDER
+        BY``, such as ``"quality DESC"``. ``None``: the lowest id.
+    reference
+        A second table of the same kind and columns. Rows similar to one of its rows go, and only
+        those.
+    output
+        Where the job's tables lie, for a Spark DataFrame: a directory, a URI or ``catalog.schema``.
+
+    Returns
+    -------
+    Deduplicated | DeduplicatedFrame
+        ``kept``, ``removed``, ``quarantined`` and ``assignment``, tables of the kind that came in.
+
+    References
+    ----------
+    Abbas, A. et al. (2023). SemDeDup: Data-efficient learning at web-scale through semantic
+    deduplication. arXiv:2303.09540.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from semdedup_spark import deduplicate
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [-1.0, 0.0]])
+    >>> result = deduplicate(X, eps=0.05)
+    >>> result
+    Deduplicated(read=4, kept=3, removed=1, quarantined=0, eps=0.05)
+    >>> print(result.explain(2))
+    2: removed
+      2 is 0.9950 similar to 0
+    >>> result.kept.tolist()
+    [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]
+    """
+    settings: dict[str, Any] = {
+        "content": content,
+        "template": template,
+        "vector": vector,
+        "id": id,
+        "encoder": encoder,
+        "model": model,
+        "eps": eps,
+        "eps_max": eps_max,
+        "rank_by": rank_by,
+        "reference": reference,
+    }
+    if type(data).__module__.startswith("pyspark."):
+        from semdedup_spark.pipeline.dataframe import deduplicate_dataframe
+
+        return deduplicate_dataframe(data, output=output, **settings)
+    from semdedup_spark.in_memory.table import deduplicate_table
+
+    return deduplicate_table(data, **settings)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -182,10 +184,6 @@ def test_every_public_name_can_be_found():
 
 
 def test_the_examples_of_the_docstring_run():
-    import doctest
-
-    from semdedup_spark import entry
-
-    found = doctest.testmod(entry)
+    found = doctest.testmod(semdedup_spark)
     assert found.attempted > 4
     assert found.failed == 0
