@@ -97,23 +97,32 @@ def shortened(text: str, most: int = _SHOWN) -> str:
     return text if len(text) <= most else text[:most] + " …"
 
 
-def ending(text: str, most: int = 30) -> str:
-    """Return the end of a text, which is the part that distinguishes paths.
+def names(*ids: str) -> list[str]:
+    """Name rows by the ends of their paths.
 
     Parameters
     ----------
-    text
-        Any text.
-    most
-        Highest number of characters to show.
+    *ids
+        Ids of rows that are shown together: paths, addresses, or any other texts.
 
     Returns
     -------
-    str
-        The last ``most`` characters, control characters as symbols. An ellipsis marks a cut.
+    list of str
+        For each id what follows its last slash. Where two different ids would have one name, both
+        keep as many folders as tell them apart. Other ids are returned whole.
     """
-    text = visible(text)
-    return text if len(text) <= most else "…" + text[-most:]
+    parts = [[part for part in each.split("/") if part] or [each] for each in ids]
+    told = [1] * len(ids)
+    different = {(i, j) for i in range(len(ids)) for j in range(i) if ids[i] != ids[j]}
+    for i, j in sorted(different):
+        most = max(len(parts[i]), len(parts[j]))
+        tails = (n for n in range(1, most + 1) if parts[i][-n:] != parts[j][-n:])
+        same = next(tails, most + 1)
+        told[i], told[j] = max(told[i], same), max(told[j], same)
+    return [
+        each if n > len(own) else "/".join(own[-n:])
+        for each, own, n in zip(ids, parts, told, strict=True)
+    ]
 
 
 def _start(a: str, b: str) -> int:

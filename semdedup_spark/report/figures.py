@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from semdedup_spark.report.verdict import flat_stretch, from_horizon
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -131,7 +133,7 @@ def as_svg(figure: Figure) -> str:
 
 
 def draw_kept(axes: Axes, tuning: Tuning) -> None:
-    """Draw the kept fraction against eps, and mark the selected point.
+    """Draw the kept fraction against eps, shade a flat stretch, and mark the selected point.
 
     Parameters
     ----------
@@ -142,6 +144,9 @@ def draw_kept(axes: Axes, tuning: Tuning) -> None:
     """
     eps, kept = zip(*tuning.curve, strict=True)
     axes.plot(eps, kept, color=ACCENT, linewidth=2)
+    flat = flat_stretch(tuning.curve, tuning.selected)
+    if flat is not None:
+        axes.axvspan(*flat, color=ACCENT, alpha=0.12, linewidth=0)
     chosen = tuning.selected
     if chosen is not None and chosen <= eps[-1]:
         at = _at(tuning, chosen)
@@ -173,9 +178,10 @@ def _at(tuning: Tuning, eps: float) -> float:
 
 
 def draw_similarities(axes: Axes, tuning: Tuning) -> None:
-    """Draw the histogram of max_similarity on a log scale, as in the SemDeDup paper.
+    """Draw the histogram of max_similarity, from the horizon on, on a log scale.
 
-    Bins that the selection removes have another colour.
+    Rows below the horizon are one number in the label of the axis. Bins that the selection removes
+    have another colour.
 
     Parameters
     ----------
@@ -184,17 +190,20 @@ def draw_similarities(axes: Axes, tuning: Tuning) -> None:
     tuning
         The numbers to draw.
     """
-    low, high, rows = (list(column) for column in zip(*tuning.histogram, strict=True))
+    below, bins = from_horizon(tuning)
+    low, high, rows = ([each[place] for each in bins] for place in range(3))
     widths = [b - a for a, b in zip(low, high, strict=True)]
     limit = 1 - tuning.selected if tuning.selected is not None else 2.0
     colours = [MARK if a >= limit - 1e-9 else ACCENT for a in low]
     axes.bar(low, rows, width=widths, align="edge", color=colours, linewidth=0)
     if tuning.selected is not None:
         axes.axvline(limit, color=MARK, linewidth=1, linestyle="--")
-    axes.set_yscale("log")
-    axes.set_ylim(bottom=0.7)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("max_similarity")
+    if any(rows):
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7)
+    horizon = 1 - tuning.eps_max
+    axes.set_xlim(horizon, 1)
+    axes.set_xlabel(f"max_similarity, from the horizon {horizon:.4g} on; {below:,} rows below it")
     axes.set_ylabel("rows")
 
 

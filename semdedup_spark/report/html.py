@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from semdedup_spark import __version__
-from semdedup_spark.pipeline.queries.report_result import Overview
-from semdedup_spark.report.differences import ending, marked, shortened
+from semdedup_spark.pipeline.queries.report_result import Group, Overview
+from semdedup_spark.report.differences import marked, names, shortened
 from semdedup_spark.report.figures import (
     as_svg,
     draw_counts,
@@ -21,10 +22,15 @@ from semdedup_spark.report.figures import (
     new_figure,
     styled,
 )
+from semdedup_spark.report.verdict import flat_stretch, from_horizon, verdict
 from semdedup_spark.visible import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+# Of the largest groups, so many are shown whole.
+_LARGEST = 3
 
 
 def render_report(overview: Overview) -> str:
@@ -48,13 +54,21 @@ def render_report(overview: Overview) -> str:
         "percent": lambda share: f"{100 * share:.1f} %",
         "n": lambda count: f"{count:,}",
         "eps": lambda eps: f"{eps:.6g}",
-        "picture": _data_uri,
+        "data_uri": _data_uri,
         "short": shortened,
-        "ending": ending,
+        "bytes": _in_bytes,
+        "few": lambda rows, most: list(rows)[:most],
     }
     template = environment.from_string(_read("report.html.j2"))
+    overview = _in_order(overview)
+    below, _ = from_horizon(overview.tuning)
     return template.render(
         o=overview,
+        groups=_once([*overview.largest[:_LARGEST], *overview.drawn]),
+        verdict=verdict(overview.tuning),
+        below=below,
+        flat=flat_stretch(overview.tuning.curve, overview.tuning.selected) is not None,
+        names=names,
         style=Markup(_read("report.css")),  # our own text, so it needs no escaping
         figures=_figures(overview),
         compared=marked,
@@ -62,6 +76,28 @@ def render_report(overview: Overview) -> str:
         version=__version__,
         made=max((line.started_at for line in overview.lineage), default=None),
     )
+
+
+def _in_order(overview: Overview) -> Overview:
+    """Sort the pairs by similarity, the least similar first."""
+    return replace(
+        overview,
+        edges=sorted(overview.edges, key=lambda pair: pair.similarity),
+        uncovered=sorted(overview.uncovered, key=lambda pair: pair.survivor_similarity or 0.0),
+    )
+
+
+def _once(groups: Iterable[Group]) -> list[Group]:
+    """Leave out groups that come a second time: one of the largest may have been drawn too."""
+    return list({group.survivor.id: group for group in reversed(list(groups))}.values())[::-1]
+
+
+def _in_bytes(size: int) -> str:
+    """Write a size with three digits, in units of 1,000."""
+    if size < 1000:
+        return f"{size} bytes"
+    value, unit = (size / 1e3, "kB") if size < 999_500 else (size / 1e6, "MB")
+    return f"{value:.3g} {unit}" if value < 999.5 else f"{value:,.0f} {unit}"
 
 
 def _safe(value: Any) -> Any:
@@ -73,8 +109,8 @@ def _read(name: str) -> str:
     return files("semdedup_spark.report").joinpath("templates").joinpath(name).read_text("utf-8")
 
 
-def _data_uri(picture: bytes) -> Markup:
-    return Markup("data:image/jpeg;base64," + base64.b64encode(picture).decode())
+def _data_uri(jpeg: bytes) -> Markup:
+    return Markup("data:image/jpeg;base64," + base64.b64encode(jpeg).decode())
 
 
 def _figures(overview: Overview) -> dict[str, Markup]:
@@ -82,11 +118,14 @@ def _figures(overview: Overview) -> dict[str, Markup]:
     drawings: dict[str, Callable[[Axes], Any]] = {
         "kept": lambda axes: draw_kept(axes, overview.tuning),
         "similarities": lambda axes: draw_similarities(axes, overview.tuning),
-        "sizes": lambda axes: draw_counts(axes, overview.cluster_sizes, "rows in the cluster"),
-        "removed": lambda axes: draw_counts(
-            axes, overview.removed_per_cluster, "rows removed from the cluster"
-        ),
     }
+    if len(overview.cluster_sizes) > 1:
+        drawings |= {
+            "sizes": lambda axes: draw_counts(axes, overview.cluster_sizes, "rows in the cluster"),
+            "removed": lambda axes: draw_counts(
+                axes, overview.removed_per_cluster, "rows removed from the cluster"
+            ),
+        }
     drawn = {}
     with styled():
         for name, draw in drawings.items():

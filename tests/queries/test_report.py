@@ -47,7 +47,8 @@ def test_members_of_a_group_are_its_least_similar_rows(finished, overview):
         rows = duplicates[duplicates["survivor_id"] == int(group.survivor.id)]
         rows = rows.sort_values(["survivor_similarity", "id"])
         assert [m.id for m in group.members] == [str(i) for i in rows["id"][:7]]
-        assert all(m.text for m in group.members)
+        assert all(m.text or m.columns for m in group.members)
+        assert not any(m.text.startswith("{") for m in group.members)
 
 
 def test_the_same_seed_draws_the_same_groups(finished, overview):
@@ -106,9 +107,10 @@ def test_a_report_on_images_shows_them_small(photos):
     html = render_report(shown)
     found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
     assert len(found) >= 2 * len(shown.drawn)
+    assert {picture.width for picture in shown.pictures.values()} == {300}
     for text in found:
         with Image.open(io.BytesIO(base64.b64decode(text))) as image:
-            assert image.size == (160, 107)
+            assert image.size == (300, 200)
     assert "no 13 <b>%20[x].png" in Page(html).text
 
 

@@ -14,9 +14,10 @@ from semdedup_spark.encoders.image.thumbnails import thumbnail
 from semdedup_spark.pipeline.queries.report_result import Group, Overview, Reason, Shown, StageLine
 from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.pipeline.queries.tune_result import SourceShare, Threshold, Tuning
-from semdedup_spark.report.differences import marked, shortened
+from semdedup_spark.report.differences import marked, names, shortened
 from semdedup_spark.report.figures import tune_figure
 from semdedup_spark.report.html import render_report
+from semdedup_spark.report.verdict import flat_stretch, from_horizon, verdict
 from semdedup_spark.visible import visible
 
 HOSTILE = [
@@ -76,7 +77,7 @@ def overview(words="a text", *, with_pictures=False):
         curve=[(i / 200, 1 - i / 200) for i in range(61)],
         histogram=[(i / 50, (i + 1) / 50, i) for i in range(50)],
         by=words,
-        sources=[SourceShare(words, 100, [0.99, 0.95, 0.9])],
+        sources=[SourceShare(name, 50, [0.99, 0.95, 0.9]) for name in (words, "b")],
     )
     members = [Shown(words, f"{words} {i}", 0.96, image) for i in range(3)]
     group = Group(Shown(words, words, 1.0, image), members, 9)
@@ -112,6 +113,8 @@ def overview(words="a text", *, with_pictures=False):
         software={"pyspark": "4.1.1"},
         pictures={words: image} if image else {},
         survivor_pictures={words: image} if image else {},
+        columns={words: ((words, words),)},
+        survivor_columns={words: ((words, words),)},
         has_reference=False,
     )
 
@@ -151,16 +154,23 @@ def test_links_within_the_page_arrive():
 def test_groups_of_images_show_them_and_say_which_cannot_be_read():
     shown = overview(with_pictures=True)
     lost = replace(shown.drawn[0], members=[Shown("gone", "", 0.97)])
-    page = Page(render_report(replace(shown, drawn=[lost])))
+    page = Page(render_report(replace(shown, largest=[], drawn=[lost])))
     assert "no longer readable" in page.text
-    assert sum(tag == "img" for tag, _ in page.tags) == 1 + 4 + 4  # drawn, largest, two pairs
+    assert sum(tag == "img" for tag, _ in page.tags) == 1 + 4  # the kept row, and two pairs
     assert "and 8 more" in page.text
 
 
-def test_a_report_of_nothing_removed_is_a_page_too():
-    empty = replace(
+def test_a_group_that_is_among_the_largest_and_was_drawn_too_is_shown_once():
+    tags = Page(render_report(overview())).tags
+    assert sum(tag == "article" and a["class"] == "group" for tag, a in tags) == 1
+
+
+def nothing():
+    return replace(
         overview(),
         counts={"read": 0, "kept": 0, "removed": 0, "quarantined": 0},
+        tuning=replace(overview().tuning, rows=0, copies=0, sources=[]),
+        n_groups=0,
         cluster_sizes=[],
         removed_per_cluster=[],
         largest=[],
@@ -169,9 +179,151 @@ def test_a_report_of_nothing_removed_is_a_page_too():
         uncovered=[],
         reasons=[],
     )
-    text = Page(render_report(empty)).text
-    assert "Nothing was removed" in text
-    assert "No row was rejected" in text
+
+
+def sections(of):
+    return [attributes["id"] for tag, attributes in Page(render_report(of)).tags if tag == "h2"]
+
+
+def test_a_report_of_nothing_removed_is_a_page_too():
+    assert "Nothing was removed" in Page(render_report(nothing())).text
+
+
+def test_sections_with_one_cluster_one_value_or_nothing_to_say_are_left_out():
+    whole = ["thresholds", "edge", "uncovered", "groups", "clusters", "sources", "quarantine"]
+    assert sections(overview()) == [*whole, "lineage"]
+    assert sections(nothing()) == ["lineage"]
+    one = replace(
+        overview(),
+        cluster_sizes=[100],
+        tuning=replace(overview().tuning, sources=[SourceShare("a", 100, [1.0, 1.0, 1.0])]),
+    )
+    assert set(whole) - set(sections(one)) == {"clusters", "sources"}
+
+
+def test_file_names_stand_in_front_and_paths_in_tooltips():
+    path, other = "file:/photos/2024/sea.jpg", "file:/photos/2023/lake.jpg"
+    pair = Example(path, "", other, "", 0.96, neighbor_id=other)
+    html = render_report(replace(overview(), edges=[pair]))
+    page = Page(html)
+    assert {path, other} <= {a.get("title") for tag, a in page.tags if tag == "bdi"}
+    assert "sea.jpg" in page.words
+    assert "lake.jpg" in page.words
+    assert path not in page.text
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (("/a/x.jpg", "/b/y.jpg"), ["x.jpg", "y.jpg"]),
+        (("/a/c/x.jpg", "/b/c/x.jpg"), ["a/c/x.jpg", "b/c/x.jpg"]),
+        (("/b/x.jpg", "/b/x.jpg"), ["x.jpg", "x.jpg"]),
+        (("x.jpg", "/x.jpg"), ["x.jpg", "/x.jpg"]),
+        (("doc 17",), ["doc 17"]),
+        (("https://site/page/",), ["page"]),
+        (("/",), ["/"]),
+        (("",), [""]),
+    ],
+)
+def test_a_name_is_the_end_of_a_path_as_long_as_it_must_be(ids, expected):
+    assert names(*ids) == expected
+
+
+def test_other_columns_are_a_small_table_after_the_text():
+    shown = replace(overview(), columns={"a text": (("site", "<b>"), ("year", "1999"))})
+    page = Page(render_report(shown))
+    assert [a for tag, a in page.tags if tag == "table" and a.get("class") == "fields"]
+    places = [page.text.index(word) for word in ("one a text", "site", "<b>", "year", "1999")]
+    assert places == sorted(places)
+
+
+def test_pictures_show_what_the_image_itself_measures():
+    text = Page(render_report(overview(with_pictures=True))).text
+    assert f"700 x 300 pixels, {picture().n_bytes / 1000:.3g} kB" in text
+
+
+def test_pairs_at_the_edge_come_in_the_order_of_similarity():
+    pairs = [Example(str(i), "", "kept", "", 0.95 + i / 100) for i in (3, 1, 4, 2)]
+    text = Page(render_report(replace(overview(), edges=pairs))).text
+    places = [text.index(f"{similarity:.4f}") for similarity in (0.96, 0.97, 0.98, 0.99)]
+    assert places == sorted(places)
+
+
+def test_the_page_follows_dark_mode_and_is_light_on_paper():
+    html = render_report(overview())
+    assert "@media screen and (prefers-color-scheme: dark)" in html
+    assert "@media print" in html
+
+
+def test_the_histogram_begins_at_the_horizon_and_says_how_many_rows_are_below():
+    below, bins = from_horizon(overview().tuning)
+    assert below == 70
+    assert bins[0][0] == pytest.approx(0.7)
+    assert bins[-1][1] == 1
+    assert [rows for *_, rows in bins] == [1] * 30
+    assert "70 rows below it" in Page(render_report(overview())).text
+
+
+def test_bins_are_even_where_thresholds_lie_between_or_beside_their_edges():
+    even = [(0.3 * i / 30, 1 - i / 60) for i in range(31)]
+    more = sorted([*even, (0.003, 1.0), (0.07, 1 - 7 / 60), (0.15 + 1e-16, 0.75)])
+    tuning = replace(overview().tuning, rows=60)
+    for curve in (even, more):
+        below, bins = from_horizon(replace(tuning, curve=curve))
+        assert below == 30
+        assert [rows for *_, rows in bins] == [1] * 30
+        assert all(high - low == pytest.approx(0.01) for low, high, _ in bins)
+
+
+STEPS = [(0.0, 1.0), (0.1, 0.9), (0.2, 0.9), (0.3, 0.8), (0.6, 0.8), (0.7, 0.4)]
+FLAT = [(0.0, 1.0), (0.01, 0.9), (0.02, 0.9), (0.03, 0.899), (0.04, 0.8), (0.1, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("curve", "selected", "expected"),
+    [
+        (FLAT, None, (0.01, 0.03)),
+        ([(i / 10, 1 - i / 10) for i in range(5)], None, None),  # a steady fall
+        ([(0.0, 1.0), (0.1, 0.96), (0.2, 0.95), (0.3, 0.2)], None, None),  # 1 % of the rows
+        # 0.4 % of the rows, but a tenth of all that the horizon removes
+        ([(0.0, 1.0), (0.1, 0.964), (0.2, 0.96), (0.3, 0.95)], None, None),
+        ([(0.0, 1.0), (0.001, 0.9), (0.002, 0.9), (0.1, 0.5)], None, None),  # too short
+        ([(0.0, 1.0), (0.001, 1.0)], None, None),  # one point is no stretch
+        (
+            [(0.0, 1.0), (0.1, 0.9), (0.2, 0.9), (0.3, 0.8), (0.6, 0.8), (0.7, 0.4)],
+            0.15,
+            (0.1, 0.2),
+        ),
+        (STEPS, 0.7, (0.3, 0.6)),
+        ([], None, None),
+    ],
+)
+def test_the_flat_stretch_is_the_one_found_by_hand(curve, selected, expected):
+    assert flat_stretch(curve, selected) == expected
+
+
+@pytest.mark.parametrize(
+    ("curve", "selected", "expected"),
+    [
+        (
+            FLAT,
+            0.02,
+            "nearly flat from eps 0.01 to 0.03: any eps there gives nearly the same. The "
+            "eps in use, 0.02, is one of them.",
+        ),
+        (FLAT, 0.1, "The eps in use, 0.1, is outside of it."),
+        ([(i / 10, 1 - i / 10) for i in range(4)], 0.1, "no flat stretch up to eps 0.3"),
+        ([(0.0, 1.0), (0.1, 1.0), (0.2, 1.0)], 0.1, "No eps up to 0.2 removes a row."),
+    ],
+)
+def test_the_verdict_says_in_words_what_the_curve_shows(curve, selected, expected):
+    shown = replace(overview().tuning, curve=curve, selected=selected)
+    assert expected in verdict(shown)
+    assert expected in Page(render_report(replace(overview(), tuning=shown))).text
+
+
+def test_there_is_no_verdict_on_nothing():
+    assert verdict(replace(overview().tuning, rows=0)) == ""
 
 
 def test_the_same_results_make_the_same_page_and_the_same_picture():
@@ -201,9 +353,21 @@ def test_control_characters_become_symbols():
 
 
 def test_thumbnails_are_small_and_what_is_no_image_has_none():
-    with Image.open(io.BytesIO(picture())) as small:
-        assert small.size == (160, 69)
+    made = picture()
+    assert (made.width, made.height) == (700, 300)
+    with Image.open(io.BytesIO(made.jpeg)) as small:
+        assert small.size == (320, 137)
         assert small.format == "JPEG"
     assert thumbnail(b"no image") is None
     assert thumbnail(b"") is None
     assert thumbnail(None) is None
+
+
+def test_the_size_of_an_image_is_that_of_the_image_turned_upright():
+    held, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (900, 400)).save(held, "JPEG", exif=exif)
+    made = thumbnail(held.getvalue())
+    assert (made.width, made.height, made.n_bytes) == (400, 900, len(held.getvalue()))
+    with Image.open(io.BytesIO(made.jpeg)) as small:
+        assert small.width < small.height

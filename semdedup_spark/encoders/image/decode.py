@@ -128,6 +128,25 @@ def _decode(
     return _to_rgb(image)
 
 
+def upright_size(payload: bytes) -> tuple[int, int]:
+    """Read the size of an image that :func:`decode_image` can decode, from its header.
+
+    Parameters
+    ----------
+    payload
+        The image file.
+
+    Returns
+    -------
+    tuple of int
+        Width and height in pixels, after turning the image upright as its EXIF data says.
+    """
+    with Image.open(io.BytesIO(payload), formats=_formats()) as opened:
+        width, height = opened.size
+        turned = opened.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    return (height, width) if turned else (width, height)
+
+
 def _check_memory(needed: int, max_decoded_mb: int) -> None:
     if needed > max_decoded_mb * 2**20:
         raise RejectedPayload(

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
-from semdedup_spark.encoders.image.decode import decode_image
+from semdedup_spark.encoders.image.decode import decode_image, upright_size
 from semdedup_spark.encoders.protocol import RejectedPayload
 
-SIDE = 160
+SIDE = 320
 
 
-def thumbnail(payload: bytes | None, side: int = SIDE) -> bytes | None:
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture, and what the image itself measures.
+
+    Attributes
+    ----------
+    jpeg
+        The small picture, a JPEG file.
+    width
+        Pixels of the image itself from left to right, turned upright.
+    height
+        Its pixels from top to bottom.
+    n_bytes
+        Size of the image file, in bytes.
+    """
+
+    jpeg: bytes
+    width: int
+    height: int
+    n_bytes: int
+
+
+def thumbnail(payload: bytes | None, side: int = SIDE) -> Thumbnail | None:
     """Shrink an encoded image. Small images are not enlarged.
 
     Parameters
@@ -22,16 +45,17 @@ def thumbnail(payload: bytes | None, side: int = SIDE) -> bytes | None:
 
     Returns
     -------
-    bytes or None
-        JPEG file. ``None`` if there is no image or it cannot be decoded.
+    Thumbnail or None
+        The small picture. ``None`` if there is no image or it cannot be decoded.
     """
     if not payload:
         return None
     try:
         image = decode_image(payload, draft_size=side)
+        width, height = upright_size(payload)
     except RejectedPayload:
         return None
     image.thumbnail((side, side))
     held = io.BytesIO()
     image.save(held, "JPEG", quality=82)
-    return held.getvalue()
+    return Thumbnail(held.getvalue(), width, height, len(payload))

@@ -21,7 +21,8 @@ from semdedup_spark.pipeline.queries.explain_result import (
     Standing,
 )
 from semdedup_spark.pipeline.queries.reference_side import ask_both
-from semdedup_spark.pipeline.queries.selections import Selection, contents, find_selection
+from semdedup_spark.pipeline.queries.row_texts import contents
+from semdedup_spark.pipeline.queries.selections import Selection, find_selection
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table, table_exists
 

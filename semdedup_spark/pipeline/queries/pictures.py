@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -16,10 +16,19 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import Side
 from semdedup_spark.sources.open_raw import read_raw
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.transforms.queries.thumbnails import THUMBNAIL, thumbnails
+from semdedup_spark.transforms.queries.thumbnails import (
+    HEIGHT,
+    N_BYTES,
+    THUMBNAIL,
+    WIDTH,
+    thumbnails,
+)
+
+if TYPE_CHECKING:
+    from semdedup_spark.encoders.image.thumbnails import Thumbnail
 
 
-def pictures(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, bytes]:
+def pictures(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, Thumbnail]:
     """Make JPEG thumbnails of rows.
 
     Files are opened one by one. A column of a table is read from its copy in the embeddings, or
@@ -37,7 +46,7 @@ def pictures(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, bytes]:
 
     Returns
     -------
-    dict[Any, bytes]
+    dict[Any, Thumbnail]
         Thumbnails by id. A row whose image can no longer be read has none.
     """
     source = side.source
@@ -45,16 +54,20 @@ def pictures(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, bytes]:
         return {}
     if source.format == "files":
         found = {row_id: _of_file(str(row_id)) for row_id in ids}
-    else:
-        images = _of_table(job, side)
-        if images is None:
-            return {}
-        small = thumbnails(images.filter(F.col(s.ID).isin(list(ids)))).collect()
-        found = {row[s.ID]: row[THUMBNAIL] for row in small}
-    return {row_id: bytes(picture) for row_id, picture in found.items() if picture}
+        return {row_id: picture for row_id, picture in found.items() if picture}
+    images = _of_table(job, side)
+    if images is None:
+        return {}
+    from semdedup_spark.encoders.image.thumbnails import Thumbnail
+
+    small = thumbnails(images.filter(F.col(s.ID).isin(list(ids)))).collect()
+    return {
+        row[s.ID]: Thumbnail(bytes(row[THUMBNAIL]), row[WIDTH], row[HEIGHT], row[N_BYTES])
+        for row in small
+    }
 
 
-def _of_file(path: str) -> bytes | None:
+def _of_file(path: str) -> Thumbnail | None:
     from semdedup_spark.encoders.image.thumbnails import thumbnail
 
     try:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -24,17 +24,21 @@ from semdedup_spark.pipeline.queries.report_result import (
     Shown,
     StageLine,
 )
+from semdedup_spark.pipeline.queries.row_texts import RowText, text_and_columns
 from semdedup_spark.pipeline.queries.selections import (
     Selection,
     beside_survivors,
-    contents,
     drawn,
     edge_removals,
     require_selection,
 )
+from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.pipeline.queries.tune import run_tune
 from semdedup_spark.pipeline.queries.tune_result import named_value
 from semdedup_spark.tables.catalog import read_table, table_exists
+
+if TYPE_CHECKING:
+    from semdedup_spark.encoders.image.thumbnails import Thumbnail
 
 _STAGES = ("embed", "cluster", "score")
 _LARGEST, _DRAWN_GROUPS, _MEMBERS = 10, 8, 7
@@ -83,6 +87,8 @@ def run_overview(
     examples = [*edges, *beside]
     ids = {each.id for each in examples}, {each.survivor_id for each in examples}
     removed_pictures, survivor_pictures = ask_both(job, partial(_pictures_of, job), *ids)
+    said, survivors_said = ask_both(job, partial(_said_by, job), *ids)
+    edges, beside = (_with_texts(rows, said, survivors_said) for rows in (edges, beside))
     lineage, settings, software = _lineage(job, selection)
     return Overview(
         output=job.root.location,
@@ -104,6 +110,8 @@ def run_overview(
         software=software,
         pictures=removed_pictures,
         survivor_pictures=survivor_pictures,
+        columns={row_id: each.columns for row_id, each in said.items()},
+        survivor_columns={row_id: each.columns for row_id, each in survivors_said.items()},
         has_reference=job.config.reference is not None,
     )
 
@@ -129,17 +137,44 @@ def _groups(job: Job, removed: DataFrame, wanted: Sequence[tuple[Any, int]]) -> 
 
 
 def _shown(job: Job, side: Side, ids: set[Any]) -> dict[Any, Shown]:
-    texts, images = contents(job, side, ids), pictures(job, side, ids)
-    return {i: Shown(str(i), texts.get(i, ""), 1.0, images.get(i)) for i in ids}
+    said, images = text_and_columns(job, side, ids), pictures(job, side, ids)
+    told = {row_id: said.get(row_id, RowText("")) for row_id in ids}
+    return {i: Shown(str(i), told[i].text, 1.0, images.get(i), told[i].columns) for i in ids}
 
 
-def _pictures_of(job: Job, side: Side, named: set[str]) -> dict[str, bytes]:
-    """Read thumbnails by ids written as text. Ids are strings, such as paths, or whole numbers."""
+def _pictures_of(job: Job, side: Side, named: set[str]) -> dict[str, Thumbnail]:
+    """Read thumbnails by ids written as text."""
     if side.source.kind == "text":
         return {}
+    found = pictures(job, side, _ids_of(job, named))
+    return {str(row_id): picture for row_id, picture in found.items()}
+
+
+def _said_by(job: Job, side: Side, named: set[str]) -> dict[str, RowText]:
+    """Read texts and columns by ids written as text."""
+    found = text_and_columns(job, side, _ids_of(job, named))
+    return {str(row_id): told for row_id, told in found.items()}
+
+
+def _ids_of(job: Job, named: set[str]) -> set[Any]:
+    """Return ids that were written as text. They are strings, such as paths, or whole numbers."""
     kind = read_table(job.spark, job.root, s.SCORES).schema[s.ID].dataType.typeName()
-    ids = named if kind == "string" else {int(each) for each in named}
-    return {str(row_id): picture for row_id, picture in pictures(job, side, ids).items()}
+    return set(named) if kind == "string" else {int(each) for each in named}
+
+
+def _with_texts(
+    rows: Sequence[Example], own: dict[str, RowText], others: dict[str, RowText]
+) -> list[Example]:
+    """Show the text of each row, without the columns that stand in for a missing one."""
+    nothing = RowText("")
+    return [
+        replace(
+            row,
+            text=own.get(row.id, nothing).text,
+            survivor_text=others.get(row.survivor_id, nothing).text,
+        )
+        for row in rows
+    ]
 
 
 def _cluster_sizes(job: Job) -> list[int]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.pipeline.queries.tune_result import Tuning
+
+if TYPE_CHECKING:
+    from semdedup_spark.encoders.image.thumbnails import Thumbnail
 
 
 @dataclass(frozen=True)
@@ -18,17 +22,20 @@ class Shown:
     id
         Id of the row, as text.
     text
-        Its text or caption, or its columns as JSON.
+        Its text or caption; empty where it has none.
     similarity
         Cosine similarity to the survivor; 1 for the survivor itself.
     picture
-        JPEG thumbnail, where the row is an image that can be read.
+        Thumbnail, where the row is an image that can be read.
+    columns
+        Name and value of its other columns, as text.
     """
 
     id: str
     text: str
     similarity: float
-    picture: bytes | None = None
+    picture: Thumbnail | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,10 @@ class Overview:
         Thumbnails of removed rows, by id as text.
     survivor_pictures
         Thumbnails of the rows that stand for them, by id as text.
+    columns
+        Name and value of the columns besides the text, of removed rows, by id as text.
+    survivor_columns
+        The same of the rows that stand for them.
     has_reference
         Whether the rows that stand for others are rows of a reference.
     """
@@ -174,6 +185,8 @@ class Overview:
     lineage: list[StageLine]
     settings: dict[str, str]
     software: dict[str, str]
-    pictures: dict[str, bytes]
-    survivor_pictures: dict[str, bytes]
+    pictures: dict[str, Thumbnail]
+    survivor_pictures: dict[str, Thumbnail]
+    columns: dict[str, tuple[tuple[str, str], ...]]
+    survivor_columns: dict[str, tuple[tuple[str, str], ...]]
     has_reference: bool

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.queries.reference_side import Side, ask_both
+from semdedup_spark.pipeline.queries.reference_side import ask_both
+from semdedup_spark.pipeline.queries.row_texts import contents
 from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
-
-MOST_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
@@ -114,51 +109,6 @@ def require_selection(job: Job, name: str | None = None) -> Selection:
             hint="run `semdedup run`, or `semdedup select` where scores are there.",
         )
     return selection
-
-
-def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
-    """Read what a person would recognise rows by.
-
-    Parameters
-    ----------
-    job
-        The job.
-    side
-        The side that the rows belong to.
-    ids
-        Ids of a few rows.
-
-    Returns
-    -------
-    dict[Any, str]
-        By id: the text or the caption of a row. A row without one has its columns as JSON, but for
-        binary and nested columns. At most 4,000 characters each.
-    """
-    if not ids:
-        return {}
-    rows = read_table(job.spark, job.root, side.table).filter(F.col(s.ID).isin(list(ids)))
-    shown = F.substring(_readable(rows, side.source), 1, MOST_CHARACTERS)
-    return {row[0]: row[1] or "" for row in rows.select(s.ID, shown).collect()}
-
-
-def _readable(embeddings: DataFrame, source: SourceConfig) -> Column:
-    kind = embeddings.schema[s.SOURCE].dataType
-    fields = {f.name: f.dataType for f in kind.fields} if isinstance(kind, StructType) else {}
-    for name in (source.text, source.content, "txt"):
-        if name and isinstance(fields.get(name), StringType):
-            return _field(name)
-    plain = [name for name, of_type in fields.items() if _is_plain(of_type)]
-    return F.to_json(F.struct(*(_field(name).alias(name) for name in plain)))
-
-
-def _field(name: str) -> Column:
-    return F.col(f"{s.SOURCE}.{s.quoted(name)}")
-
-
-def _is_plain(kind: DataType) -> bool:
-    return not isinstance(kind, ArrayType | BinaryType | MapType | StructType) and (
-        "VectorUDT" not in type(kind).__name__
-    )
 
 
 def edge_removals(job: Job, selection: Selection, *, n: int, seed: int = 0) -> list[Example]:

@@ -14,7 +14,13 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.later_similarity import later_similarity
-from semdedup_spark.pipeline.queries.tune_result import SourceShare, Target, Threshold, Tuning
+from semdedup_spark.pipeline.queries.tune_result import (
+    CURVE_POINTS,
+    SourceShare,
+    Target,
+    Threshold,
+    Tuning,
+)
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.queries.thresholds import (
@@ -30,7 +36,6 @@ from semdedup_spark.transforms.queries.thresholds import (
 
 EPS_GRID = (0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 KEEP_GRID = (0.99, 0.95, 0.9, 0.8, 0.7, 0.63, 0.5, 0.4)
-_CURVE_POINTS = 30
 _BINS = 50
 _MOST_SOURCES = 40
 
@@ -99,7 +104,7 @@ def run_tune(
     usual = {eps for eps in (*EPS_GRID, selected) if eps is not None and eps <= eps_max}
     grid = sorted(set(eps_grid) or usual)
     targets = _targets(scores, sorted(set(keep_grid or KEEP_GRID), reverse=True), n, eps_max)
-    evenly = {eps_max * i / _CURVE_POINTS for i in range(_CURVE_POINTS + 1)}
+    evenly = {eps_max * i / CURVE_POINTS for i in range(CURVE_POINTS + 1)}
     curve = sorted(evenly | {eps for eps in grid if eps <= eps_max})
     bins = [i / _BINS for i in range(_BINS + 1)]
     met = [t.eps for t in targets if t.eps is not None]

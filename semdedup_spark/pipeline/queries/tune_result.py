@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 OTHERS, NO_VALUE = "(other)", "(null)"
+# Evenly spaced points of the curve, up to the horizon, besides eps 0.
+CURVE_POINTS = 30
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.transforms.arrow import map_batches
 
 THUMBNAIL = "thumbnail"
+WIDTH, HEIGHT, N_BYTES = "width", "height", "n_bytes"
 
 
 def thumbnails(images: DataFrame) -> DataFrame:
@@ -24,7 +25,8 @@ def thumbnails(images: DataFrame) -> DataFrame:
     Returns
     -------
     DataFrame
-        Columns id and ``thumbnail``: a JPEG, or null if the image cannot be decoded.
+        Columns id; ``thumbnail``, a JPEG; width and height of the image itself in pixels; and
+        ``n_bytes``, the size of its file. An image that cannot be decoded has no row.
     """
     id_type = images.schema[s.ID].dataType.simpleString()
 
@@ -32,10 +34,21 @@ def thumbnails(images: DataFrame) -> DataFrame:
         from semdedup_spark.encoders.image.thumbnails import thumbnail
 
         for batch in batches:
-            small = [thumbnail(payload) for payload in batch.column(1).to_pylist()]
+            made = [thumbnail(payload) for payload in batch.column(1).to_pylist()]
+            small = [each for each in made if each is not None]
+            ids = batch.column(0).filter(pa.array([each is not None for each in made], pa.bool_()))
+            columns = [
+                ids,
+                pa.array([each.jpeg for each in small], pa.binary()),
+                *(
+                    pa.array([getattr(each, name) for each in small], pa.int64())
+                    for name in (WIDTH, HEIGHT, N_BYTES)
+                ),
+            ]
             yield pa.RecordBatch.from_arrays(
-                [batch.column(0), pa.array(small, pa.binary())], names=[s.ID, THUMBNAIL]
+                columns, names=[s.ID, THUMBNAIL, WIDTH, HEIGHT, N_BYTES]
             )
 
     few = images.select(s.ID, s.PAYLOAD)
-    return map_batches(few, shrink, f"{s.ID} {id_type}, {THUMBNAIL} binary")
+    numbers = ", ".join(f"{name} bigint" for name in (WIDTH, HEIGHT, N_BYTES))
+    return map_batches(few, shrink, f"{s.ID} {id_type}, {THUMBNAIL} binary, {numbers}")

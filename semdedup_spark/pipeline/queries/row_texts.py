@@ -1,0 +1,125 @@
+"""Read what a person would recognise rows by: their texts, and their other columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType
+
+from semdedup_spark import schema as s
+from semdedup_spark.config import SourceConfig
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.queries.reference_side import Side
+from semdedup_spark.tables.catalog import read_table
+
+MOST_CHARACTERS = 4000
+_MOST_COLUMNS = 12
+_MOST_OF_A_VALUE = 200
+
+
+@dataclass(frozen=True)
+class RowText:
+    """What a row says.
+
+    Attributes
+    ----------
+    text
+        Its text or caption; empty where it has none.
+    columns
+        Name and value of its other columns, as text.
+    """
+
+    text: str
+    columns: tuple[tuple[str, str], ...] = ()
+
+
+def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
+    """Read what a person would recognise rows by.
+
+    Parameters
+    ----------
+    job
+        The job.
+    side
+        The side that the rows belong to.
+    ids
+        Ids of a few rows.
+
+    Returns
+    -------
+    dict[Any, str]
+        By id: the text or the caption of a row. A row without one has its columns as JSON, but for
+        binary and nested columns. At most 4,000 characters each.
+    """
+    if not ids:
+        return {}
+    rows = read_table(job.spark, job.root, side.table).filter(F.col(s.ID).isin(list(ids)))
+    shown = F.substring(_readable(rows, side.source), 1, MOST_CHARACTERS)
+    return {row[0]: row[1] or "" for row in rows.select(s.ID, shown).collect()}
+
+
+def text_and_columns(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, RowText]:
+    """Read the text of rows, and their other columns apart from it.
+
+    Parameters
+    ----------
+    job
+        The job.
+    side
+        The side that the rows belong to.
+    ids
+        Ids of a few rows.
+
+    Returns
+    -------
+    dict[Any, RowText]
+        By id. Nulls, and columns that repeat the id, are left out.
+    """
+    if not ids:
+        return {}
+    rows = read_table(job.spark, job.root, side.table).filter(F.col(s.ID).isin(list(ids)))
+    fields = _fields(rows)
+    text = _text_name(fields, side.source)
+    plain = [name for name, kind in fields.items() if name != text and _is_plain(kind)]
+    names = plain[:_MOST_COLUMNS]
+    content = F.lit("") if text is None else F.substring(_field(text), 1, MOST_CHARACTERS)
+    cells = [F.substring(_field(name).cast("string"), 1, _MOST_OF_A_VALUE) for name in names]
+    found = {}
+    for row_id, *values in rows.select(s.ID, content, *cells).collect():
+        pairs = zip(names, values[1:], strict=True)
+        told = [(name, value) for name, value in pairs if value not in (None, str(row_id))]
+        found[row_id] = RowText(values[0] or "", tuple(told))
+    return found
+
+
+def _fields(embeddings: DataFrame) -> dict[str, DataType]:
+    kind = embeddings.schema[s.SOURCE].dataType
+    return {f.name: f.dataType for f in kind.fields} if isinstance(kind, StructType) else {}
+
+
+def _text_name(fields: dict[str, DataType], source: SourceConfig) -> str | None:
+    names = (source.text, source.content, "txt")
+    return next((n for n in names if n and isinstance(fields.get(n), StringType)), None)
+
+
+def _readable(embeddings: DataFrame, source: SourceConfig) -> Column:
+    fields = _fields(embeddings)
+    text = _text_name(fields, source)
+    if text is not None:
+        return _field(text)
+    plain = [name for name, of_type in fields.items() if _is_plain(of_type)]
+    return F.to_json(F.struct(*(_field(name).alias(name) for name in plain)))
+
+
+def _field(name: str) -> Column:
+    return F.col(f"{s.SOURCE}.{s.quoted(name)}")
+
+
+def _is_plain(kind: DataType) -> bool:
+    return not isinstance(kind, ArrayType | BinaryType | MapType | StructType) and (
+        "VectorUDT" not in type(kind).__name__
+    )
