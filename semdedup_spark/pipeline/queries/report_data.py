@@ -75,14 +75,12 @@ def run_overview(
     selection = require_selection(job, name)
     tuning = run_tune(job, by=by, selected=selection.eps)
     removed = selection.duplicates
-    grouped = removed.filter(F.col(s.SURVIVOR_ID).isNotNull())
-    sizes = grouped.groupBy(s.SURVIVOR_ID).agg(F.count(F.lit(1)).alias("size"))
+    sizes = _group_sizes(removed)
     largest = sizes.orderBy(F.desc("size"), s.SURVIVOR_ID).limit(_LARGEST).collect()
     some = drawn(sizes.withColumnRenamed(s.SURVIVOR_ID, s.ID), _DRAWN_GROUPS, seed).collect()
     groups = _groups(job, removed, [(row[0], row["size"]) for row in (*largest, *some)])
     edges = edge_removals(job, selection, n=_EDGES, seed=seed)
     uncovered = drawn(removed.filter(~F.col(s.COVERED)), _UNCOVERED, seed)
-    clusters = removed.groupBy(s.CLUSTER_ID).count().collect()  # one row for each cluster
     beside = beside_survivors(job, uncovered)
     examples = [*edges, *beside]
     ids = {each.id for each in examples}, {each.survivor_id for each in examples}
@@ -99,7 +97,7 @@ def run_overview(
         tuning=tuning,
         n_groups=sizes.count(),
         cluster_sizes=_cluster_sizes(job),
-        removed_per_cluster=[int(row["count"]) for row in clusters],
+        removed_per_cluster=_removed_per_cluster(removed),
         largest=groups[: len(largest)],
         drawn=groups[len(largest) :],
         edges=edges,
@@ -114,6 +112,16 @@ def run_overview(
         survivor_columns={row_id: each.columns for row_id, each in survivors_said.items()},
         has_reference=job.config.reference is not None,
     )
+
+
+def _group_sizes(removed: DataFrame) -> DataFrame:
+    grouped = removed.filter(F.col(s.SURVIVOR_ID).isNotNull())
+    return grouped.groupBy(s.SURVIVOR_ID).agg(F.count(F.lit(1)).alias("size"))
+
+
+def _removed_per_cluster(removed: DataFrame) -> list[int]:
+    clusters = removed.groupBy(s.CLUSTER_ID).count().collect()  # one row for each cluster
+    return [int(row["count"]) for row in clusters]
 
 
 def _groups(job: Job, removed: DataFrame, wanted: Sequence[tuple[Any, int]]) -> list[Group]:
