@@ -68,7 +68,7 @@ def render_report(overview: Overview) -> str:
         verdict=verdict(overview.tuning),
         below=below,
         flat=flat_stretch(overview.tuning.curve, overview.tuning.selected) is not None,
-        names=names,
+        names=_names,
         style=Markup(_read("report.css")),  # our own text, so it needs no escaping
         figures=_figures(overview),
         compared=marked,
@@ -90,6 +90,11 @@ def _in_order(overview: Overview) -> Overview:
 def _once(groups: Iterable[Group]) -> list[Group]:
     """Leave out groups that come a second time: one of the largest may have been drawn too."""
     return list({group.survivor.id: group for group in reversed(list(groups))}.values())[::-1]
+
+
+def _names(*ids: str) -> list[str]:
+    """Name rows. Secrets are masked first: a part of an address no longer shows where one is."""
+    return names(*map(shown, ids))
 
 
 def _in_bytes(size: int) -> str:

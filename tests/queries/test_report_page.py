@@ -212,6 +212,12 @@ def test_file_names_stand_in_front_and_paths_in_tooltips():
     assert path not in page.text
 
 
+def test_a_secret_of_an_address_is_masked_also_where_only_its_end_is_shown():
+    hidden = ["https://me:hunter2secret@host/", "https://host/x?sig=abcdefgh/hunter2secret%3D"]
+    pairs = [Example(each, "", "kept", "", 0.96) for each in hidden]
+    assert "hunter2secret" not in render_report(replace(overview(), edges=pairs))
+
+
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
