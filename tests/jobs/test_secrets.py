@@ -127,6 +127,7 @@ def test_what_an_earlier_release_made_and_wrote_down_with_its_secrets_is_reused_
             inputs=inputs,
         )
     )
+    asked.ledger.flush()
     record = run_stage(job(spark, tmp_path), "embed", settings, inputs, pytest.fail)
     assert record.reused
     assert not holds_secret(record.config)
