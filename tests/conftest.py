@@ -63,8 +63,8 @@ def spark(tmp_path_factory):
             "spark.driver.memory": "3g",
             "spark.databricks.delta.snapshotPartitions": "1",
             # On a few hundred rows the compilers cost more than they save. One compiler has 48 MB
-            # for its code by default, and swept them all the time: a third of the run. A small young
-            # generation is collected three times as often.
+            # for its code by default, and swept them all the time: a third of the run. A young
+            # generation of the default size is collected three times as often.
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             "spark.sql.adaptive.enabled": "false",
