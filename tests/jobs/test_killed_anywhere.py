@@ -13,6 +13,7 @@ from semdedup_spark.errors import OutputError, SourceError
 from semdedup_spark.failures import explained
 from semdedup_spark.pipeline import Listener, held_output, open_job, run_job
 from semdedup_spark.pipeline.stages.embed import embed_commits
+from semdedup_spark.tables import runs
 from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_vectors
 from tests.jobs.killing import Killed, killed_after
 
@@ -141,21 +142,24 @@ def test_an_output_that_cannot_be_written_is_refused_with_its_cause(spark, base,
     assert str(tmp_path / "file" / "out") in str(caught.value)
 
 
+@pytest.mark.parametrize("at_risk", [0.0, float("inf")])
 def test_a_job_killed_after_each_kind_of_write_leaves_what_an_undisturbed_one_leaves(
-    spark, base, monkeypatch
+    spark, tmp_path, monkeypatch, at_risk
 ):
+    """Whether each stage is recorded at once, or all of them at the end."""
+    monkeypatch.setattr(runs, "AT_RISK_SECONDS", at_risk)
     monkeypatch.setitem(embed_commits.FIRST_COMMIT, "none", 60)
-    config, calm = nightly(base, "out"), nightly(base, "calm")
-    embed = {"embeddings", "quarantine", "runs"}
-    score, select = {"scores", "clusters", "runs"}, {"duplicates", "deduplicated", "runs"}
+    config, calm = nightly(tmp_path, "out"), nightly(tmp_path, "calm")
+    recorded = {"runs"} if at_risk == 0 else set()
+    embed = {"embeddings", "quarantine"} | recorded
+    score = {"scores", "clusters"} | recorded
     made = {
-        1: {"embed": embed, "cluster": {"centroids", "runs"}},
-        2: {"embed": embed, "score": score, "select": select},
+        1: {"embed": embed, "cluster": {"centroids"} | recorded},
+        2: {"embed": embed, "score": score, "select": {"duplicates", "deduplicated", "runs"}},
     }
     for night in (1, 2):
-        if night == 2:
-            show(spark, base, night)
-            run(spark, calm)
+        show(spark, tmp_path, night)
+        run(spark, calm)
         seen = []
         while killed(seen, made[night], config, spark):
             pass
