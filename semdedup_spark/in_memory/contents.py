@@ -17,6 +17,7 @@ from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.encoders.stream.encoded_batch import EncodedBatch, check_vectors, spread
 from semdedup_spark.encoders.stream.stream import PieceSize, StreamSettings, encode_pieces
+from semdedup_spark.encoders.text.template import check_template
 from semdedup_spark.errors import SourceError
 from semdedup_spark.in_memory.rows import CONTENT, Rows
 from semdedup_spark.kernels.vectors import FloatArray
@@ -74,29 +75,6 @@ def joined_texts(
         return [None if value is None else str(value) for value in columns[0]]
     lines = (dict(zip(names, line, strict=True)) for line in zip(*columns, strict=True))
     return [_joined(line, template) for line in lines]
-
-
-def check_template(template: str | None, names: Sequence[str]) -> None:
-    """Refuse a template that leaves out a column.
-
-    Parameters
-    ----------
-    template
-        See :func:`joined_texts`.
-    names
-        The columns that it joins.
-
-    Raises
-    ------
-    SourceError
-        It lacks one.
-    """
-    lacking = [f"{{{name}}}" for name in names if template and f"{{{name}}}" not in template]
-    if lacking:
-        raise SourceError(
-            f"template must hold each column of content. Got {template!r}, which lacks "
-            f"{', '.join(lacking)}."
-        )
 
 
 def _joined(line: dict[str, Any], template: str | None) -> str | None:

@@ -12,65 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from semdedup_spark.errors import HorizonError, UnknownRowError
+from semdedup_spark.in_memory.explanation import Explained, Link
 from semdedup_spark.in_memory.rows import Rows
 from semdedup_spark.in_memory.score import VectorScores
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray
 
 KEPT, SIMILARITY, QUARANTINED = "kept", "similarity", "quarantined"
-
-
-@dataclass(frozen=True)
-class Link:
-    """A step of the way from a removed row to the row that stands for it.
-
-    Attributes
-    ----------
-    id
-        The row.
-    neighbor_id
-        The row before it that is most similar to it.
-    similarity
-        Cosine of both.
-    """
-
-    id: Any
-    neighbor_id: Any
-    similarity: float
-
-
-@dataclass(frozen=True)
-class Explained:
-    """Why a row was kept or removed.
-
-    Attributes
-    ----------
-    id
-        The row.
-    fate
-        ``kept``, ``removed`` or ``quarantined``.
-    survivor_id
-        The kept row that stands for it; itself where it is kept.
-    chain
-        From the row to its survivor.
-    stands_for
-        Rows that it stands for, itself not among them.
-    reason
-        Why it is in quarantine, otherwise empty.
-    """
-
-    id: Any
-    fate: str
-    survivor_id: Any = None
-    chain: tuple[Link, ...] = ()
-    stands_for: tuple[Any, ...] = ()
-    reason: str = ""
-
-    def __str__(self) -> str:
-        lines = [f"{self.id}: {self.fate}" + (f" ({self.reason})" if self.reason else "")]
-        lines += [f"  {a.id} is {a.similarity:.4f} similar to {a.neighbor_id}" for a in self.chain]
-        if self.stands_for:
-            lines.append(f"  stands for {', '.join(map(str, self.stands_for))}")
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -136,6 +83,15 @@ class Deduplicated:
                 return survivor
             survivor = further
 
+    @cached_property
+    def _good_ids(self) -> list[Any]:
+        return [self.ids[i] for i in self.good]
+
+    @cached_property
+    def _before(self) -> tuple[Sequence[Any], FloatArray]:
+        """Ids and vectors of the rows that neighbors and survivors are among."""
+        return self.others or (self._good_ids, self.X)
+
     @property
     def kept(self) -> Any:
         """The rows that stay, in the order given, of the kind that was given."""
@@ -148,11 +104,11 @@ class Deduplicated:
         """
         gone = np.flatnonzero(~self._kept)
         survivor = self._survivor[gone]
-        theirs, X = self.others or ([self.ids[i] for i in self.good], self.X)
+        theirs, X = self._before
         direct = np.einsum("ij,ij->i", self.X[gone], X[survivor], dtype=np.float64)
         return self.rows.like(
             {
-                "id": [self.ids[i] for i in self.good[gone]],
+                "id": [self._good_ids[i] for i in gone],
                 "neighbor_id": [theirs[i] for i in self.scores.neighbor[gone]],
                 "survivor_id": [theirs[i] for i in survivor],
                 "similarity": self.scores.max_similarity[gone],
@@ -179,7 +135,7 @@ class Deduplicated:
         kept = np.zeros(n, dtype=bool)
         kept[place] = self._kept
         survivor: list[Any] = [None] * n
-        theirs = self.others[0] if self.others else [self.ids[i] for i in place]
+        theirs, _ = self._before
         for row, end in zip(place.tolist(), self._survivor.tolist(), strict=True):
             survivor[row] = self.ids[row] if end < 0 else theirs[end]
         copies = np.ones(len(place), dtype=np.int64)
@@ -277,8 +233,7 @@ class Deduplicated:
         reason = self.reasons[row]
         if reason is not None:
             return Explained(id, QUARANTINED, reason=reason)
-        ids = [self.ids[i] for i in self.good]
-        theirs = self.others[0] if self.others else ids
+        ids, (theirs, _) = self._good_ids, self._before
         at, links = ids.index(id), []
         if self._kept[at]:
             same: Sequence[int] = ()

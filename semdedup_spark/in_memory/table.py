@@ -30,16 +30,16 @@ _BLOCK = 1024  # Rows of the source that are compared with the reference at a ti
 def deduplicate_table(
     data: Any,
     *,
-    content: str | Sequence[str] | None = None,
-    template: str | None = None,
-    vector: str | None = None,
-    id: str | None = None,  # noqa: A002
-    encoder: str = "minilm",
-    model: str | None = None,
-    eps: float = 0.05,
-    eps_max: float = 0.3,
-    rank_by: str | None = None,
-    reference: Any = None,
+    content: str | Sequence[str] | None,
+    template: str | None,
+    vector: str | None,
+    id: str | None,  # noqa: A002
+    encoder: str,
+    model: str | None,
+    eps: float,
+    eps_max: float,
+    rank_by: str | None,
+    reference: Any,
 ) -> Deduplicated:
     """Deduplicate what fits in memory. See :func:`semdedup_spark.deduplicate`.
 

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.in_memory.result import KEPT
 from semdedup_spark.pipeline.job import JobSummary, run_job
 from semdedup_spark.pipeline.job_context import Job, open_job
 from semdedup_spark.pipeline.queries.read_selection import read_selection
@@ -23,7 +24,6 @@ from semdedup_spark.transforms.embed.joined_content import joined_content
 # What the ledger calls a source that has no place of its own.
 _FRAME = "dataframe"
 _JOINED = "__semdedup_content"
-KEPT, SIMILARITY, QUARANTINED = "kept", "similarity", "quarantined"
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class Lease:
             if self._root.overwrites_commits:
                 sleep(SETTLE_SECONDS)
             claims = read_claims(self._spark, self._root)
-            own = next((claim for claim in claims if claim.token == self._token), None)
+            own = self._own(claims)
             if own is None:  # another driver's commit replaced it
                 continue
             self._since = own.version
@@ -152,9 +152,10 @@ class Lease:
             The first such lease that is alive.
         """
         claims = read_claims(self._spark, self._root)
-        return self._keeps_out(
-            claims, next((claim for claim in claims if claim.token == self._token), None)
-        )
+        return self._keeps_out(claims, self._own(claims))
+
+    def _own(self, claims: list[Claim]) -> Claim | None:
+        return next((claim for claim in claims if claim.token == self._token), None)
 
     def _keeps_out(self, claims: list[Claim], own: Claim | None) -> Claim | None:
         """Once our own claim is among the leases, only those before it count, and the time is that

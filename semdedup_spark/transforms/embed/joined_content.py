@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
+from semdedup_spark.encoders.text.template import check_template
 from semdedup_spark.errors import SourceError, did_you_mean
 
 
@@ -36,7 +37,7 @@ def joined_content(
     Raises
     ------
     SourceError
-        A column is not there, or the template lacks one.
+        A column is not there.
     """
     for column in columns:
         if column not in df.columns:
@@ -44,13 +45,8 @@ def joined_content(
                 f"content must name columns: {', '.join(df.columns)}. Got {column!r}.",
                 hint=did_you_mean(column, df.columns),
             )
+    check_template(template, columns)
     texts = {f"{{{column}}}": F.col(s.quoted(column)).cast("string") for column in columns}
-    lacking = [text for text in texts if template is not None and text not in template]
-    if lacking:
-        raise SourceError(
-            f"template must hold each column of content. Got {template!r}, which lacks "
-            f"{', '.join(lacking)}."
-        )
     joined = _lines(texts) if template is None else _filled(texts, template)
     return df.withColumn(name, F.when(F.coalesce(*texts.values()).isNotNull(), joined))
 

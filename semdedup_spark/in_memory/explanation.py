@@ -1,0 +1,60 @@
+"""Why a row of a table in memory was kept or removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Link:
+    """A step of the way from a removed row to the row that stands for it.
+
+    Attributes
+    ----------
+    id
+        The row.
+    neighbor_id
+        The row before it that is most similar to it.
+    similarity
+        Cosine of both.
+    """
+
+    id: Any
+    neighbor_id: Any
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Why a row was kept or removed.
+
+    Attributes
+    ----------
+    id
+        The row.
+    fate
+        ``kept``, ``removed`` or ``quarantined``.
+    survivor_id
+        The kept row that stands for it; itself where it is kept.
+    chain
+        From the row to its survivor.
+    stands_for
+        Rows that it stands for, itself not among them.
+    reason
+        Why it is in quarantine, otherwise empty.
+    """
+
+    id: Any
+    fate: str
+    survivor_id: Any = None
+    chain: tuple[Link, ...] = ()
+    stands_for: tuple[Any, ...] = ()
+    reason: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.id}: {self.fate}" + (f" ({self.reason})" if self.reason else "")]
+        lines += [f"  {a.id} is {a.similarity:.4f} similar to {a.neighbor_id}" for a in self.chain]
+        if self.stands_for:
+            lines.append(f"  stands for {', '.join(map(str, self.stands_for))}")
+        return "\n".join(lines)
