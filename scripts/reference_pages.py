@@ -31,6 +31,8 @@ _OF_TABLES = {
     schema.SCORES: "One row for each row of `embeddings`. It answers every eps up to `eps_max`.",
     schema.DUPLICATES: "One row for each removed row. A named selection has its own, such as "
     "`duplicates_strict`.",
+    schema.ASSIGNMENT: "One row for each row that was read, whatever became of it. A named "
+    "selection has its own, such as `assignment_strict`.",
     schema.PRUNING: "One row for each row of `embeddings`. Written by `semdedup prune`.",
     schema.PROTECTED: "One row for each row that `select.must_agree` saved. A named selection has "
     "its own.",

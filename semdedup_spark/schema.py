@@ -11,6 +11,7 @@ CLUSTERS = "clusters"
 SCORES = "scores"
 DEDUPLICATED = "deduplicated"
 DUPLICATES = "duplicates"
+ASSIGNMENT = "assignment"
 PRUNING = "pruning"
 PRUNED = "pruned"
 QUARANTINE = "quarantine"
@@ -40,6 +41,7 @@ SURVIVOR_ID = "survivor_id"
 SIMILARITY = "similarity"
 SURVIVOR_SIMILARITY = "survivor_similarity"
 COVERED = "covered"
+COPIES = "copies"
 KEPT = "kept"
 STAGE = "stage"
 REASON = "reason"
@@ -61,11 +63,14 @@ REMOVE = "remove"
 BY_SIMILARITY = "similarity"
 BY_COMPONENT = "component"
 BY_OVERRIDE = "override"
+# What else the table assignment says of a row; beside it stands PROTECTED.
+BY_ITSELF = "kept"
+QUARANTINED = "quarantined"
 CELL_ID = "cell_id"
 DUPLICATE_SHARE = "duplicate_share"
 
 # Tables of which each named selection has its own.
-OF_SELECTION = (DEDUPLICATED, DUPLICATES, PROTECTED)
+OF_SELECTION = (DEDUPLICATED, DUPLICATES, ASSIGNMENT, PROTECTED)
 
 COMMENTS: dict[str, dict[str, str]] = {
     EMBEDDINGS: {
@@ -113,6 +118,20 @@ COMMENTS: dict[str, dict[str, str]] = {
         REASON: "Why it was removed: similarity (to its neighbor), component (linked to its "
         "survivor only through other rows), or override",
         CLUSTER_ID: "Cluster of the removed row",
+    },
+    ASSIGNMENT: {
+        ID: "Key of the source row; null where the key of a quarantined row was null",
+        KEPT: "Whether the row is in deduplicated",
+        SURVIVOR_ID: "Kept row that stands for this one, itself where it is kept; null where no "
+        "row does: it is in quarantine, or only an override removed it",
+        SIMILARITY: "Highest cosine similarity to any row that ranks before this one, as "
+        "max_similarity in scores; null in quarantine",
+        SURVIVOR_SIMILARITY: "Cosine similarity to the survivor; 1 where the row is kept",
+        COPIES: "How many rows a kept row stands for, itself included; null where it is not kept",
+        CLUSTER_ID: "Cluster of the row; null in quarantine",
+        BATCH: "Number of the batch that brought the row",
+        REASON: "Why: kept, protected (kept, as select.must_agree says), override (kept or "
+        "removed, as people decided), similarity, component (removed), or quarantined",
     },
     PRUNING: {
         ID: "Key of the source row",

@@ -22,6 +22,7 @@ from semdedup_spark.pipeline.queries.explain_result import (
     Rejection,
     Standing,
 )
+from semdedup_spark.pipeline.queries.sql import Answer
 from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.pipeline.queries.tune_result import SourceShare, Threshold, Tuning
 from semdedup_spark.report.console import (
@@ -32,7 +33,7 @@ from semdedup_spark.report.console import (
 )
 from semdedup_spark.report.logs import JsonLines
 from semdedup_spark.report.operations import print_changes, print_status, print_tidied
-from semdedup_spark.report.tables import print_explanation, print_tuning
+from semdedup_spark.report.tables import print_answer, print_explanation, print_tuning
 from semdedup_spark.report.terminal import as_json, say
 from semdedup_spark.tables.lease_notes import Holder
 from semdedup_spark.tables.leases import Claim
@@ -106,7 +107,8 @@ HOLDER = Claim(NASTY, NASTY, Holder(NASTY, NASTY, 1), 1, NOW, False, 9.0)
             c, Status(NASTY, (RECORD,), (RunLine(NASTY, NOW, 1.0, (NASTY,), (NASTY,)),), HOLDER)
         ),
         lambda c: print_tidied(c, [Tidied(NASTY, 1, 1, 1)]),
-        lambda c: print_next(c, {NASTY: NASTY}, NASTY),
+        lambda c: print_answer(c, Answer((NASTY,), (True,), ((NASTY,), (None,)), (NASTY,), False)),
+        lambda c: print_next(c, {NASTY: NASTY}, [NASTY]),
         lambda c: print_summary(
             c,
             counts=dict.fromkeys(("read", "kept", "removed", "quarantined"), 1),

@@ -81,10 +81,11 @@ def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None, **al
     loaded = load_config(config, overrides)  # before a session costs seconds
 
     from semdedup_spark.pipeline import open_job
-    from semdedup_spark.report.console import console_listener
+    from semdedup_spark.report.console import console_listener, show_wait
     from semdedup_spark.report.logs import both, logging_listener
     from semdedup_spark.session import open_session
 
+    show_wait("starting Spark")
     job = open_job(open_session(), loaded, run_id=run_id)
     listener = both(console_listener(), logging_listener(job.run_id))
     return replace(job, listener=listener, **allowed)

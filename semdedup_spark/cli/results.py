@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from semdedup_spark.report.terminal import open_console, print_line
@@ -10,8 +12,15 @@ if TYPE_CHECKING:
     from semdedup_spark.pipeline import Job, JobSummary
 
 
-def print_result(job: Job, summary: JobSummary) -> None:
-    """Print row counts, the kept curve, where the tables are, and a query to start with.
+def print_result(
+    job: Job,
+    summary: JobSummary,
+    config: str,
+    overrides: Sequence[str] = (),
+    *,
+    n_examples: int = 3,
+) -> None:
+    """Print row counts, the kept curve, some removals, where the tables are, and what to do next.
 
     Parameters
     ----------
@@ -19,11 +28,18 @@ def print_result(job: Job, summary: JobSummary) -> None:
         Job that has run.
     summary
         What the run did.
+    config
+        Path of the job file.
+    overrides
+        ``key.path=value`` settings that were given with it.
+    n_examples
+        Number of removals to show beside their survivors, at most.
     """
     from semdedup_spark import schema as s
     from semdedup_spark.pipeline import DRIFT_BOUND
+    from semdedup_spark.pipeline.queries.selections import edge_removals, require_selection
     from semdedup_spark.pipeline.queries.summary import kept_curve, quarantine_reasons
-    from semdedup_spark.report.console import print_next, print_summary
+    from semdedup_spark.report.console import print_examples, print_next, print_summary
 
     console = open_console()
     counts = {name: getattr(summary, name) for name in ("read", "kept", "removed", "quarantined")}
@@ -34,17 +50,15 @@ def print_result(job: Job, summary: JobSummary) -> None:
         curve=kept_curve(job, summary.eps),
         reasons=quarantine_reasons(job) if summary.quarantined else [],
     )
+    if summary.removed and n_examples:
+        title = "removed (-) beside its survivor (+): those that were only just similar enough"
+        examples = edge_removals(job, require_selection(job), n=n_examples)
+        print_examples(console, title, examples)
     name = job.config.select.name
     tables = [t for t in s.COMMENTS if t not in (*s.OF_SELECTION, s.OVERRIDES, s.PRUNING, s.LEASES)]
-    tables += [s.of_selection(t, name) for t in (s.DUPLICATES, s.DEDUPLICATED)]
+    tables += [s.of_selection(t, name) for t in (s.DUPLICATES, s.DEDUPLICATED, s.ASSIGNMENT)]
     places = {table: job.root.name(table) for table in tables}
-    query = (
-        f"SELECT survivor_id, count(*) AS copies, min(survivor_similarity) AS least_similar\n"
-        f"FROM {job.root.name(s.of_selection(s.DUPLICATES, name))} "
-        "WHERE survivor_id IS NOT NULL\n"
-        f"GROUP BY survivor_id ORDER BY copies DESC LIMIT 10"
-    )
-    print_next(console, places, query)
+    print_next(console, places, _next_commands(config, overrides, name))
     if summary.stale:
         stale = ", ".join(summary.stale)
         print_line(
@@ -58,3 +72,21 @@ def print_result(job: Job, summary: JobSummary) -> None:
             f"{summary.cost_drift:.1f} times as much as with new centroids. `semdedup recluster` "
             "trains new ones."
         )
+
+
+def _next_commands(config: str, overrides: Sequence[str], name: str | None) -> list[str]:
+    from semdedup_spark import schema as s
+
+    settings = [word for each in overrides for word in ("--set", each)]
+    job = shlex.join(["--config", config, *settings])
+    named = f" --name {name}" if name else ""
+    query = (
+        f"SELECT survivor_id, copies FROM {s.of_selection(s.ASSIGNMENT, name)} "
+        "WHERE kept ORDER BY copies DESC LIMIT 10"
+    )
+    return [
+        f"semdedup tune {job}",
+        f"semdedup explain {job} --sample 5{named}",
+        f"semdedup report {job} --out report.html{named}",
+        f'semdedup sql {job} "{query}"',
+    ]

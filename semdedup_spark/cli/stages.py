@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ def run(
         raise
     _write_summary(summary, summary_dict(job, result))
     if summary != "-":
-        print_result(job, result)
+        print_result(job, result, config, overrides)
 
 
 def _preview(
@@ -238,7 +239,7 @@ def demo(output: str, rows: int, overrides: tuple[str, ...]) -> None:
     """
     from semdedup_spark.demo.walkthrough import run_demo
 
-    run_demo(Path(output), rows, overrides, print_result)
+    run_demo(Path(output), rows, overrides, partial(print_result, n_examples=0))
 
 
 COMMANDS = (run, embed, cluster, score, select, demo)

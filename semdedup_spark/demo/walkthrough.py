@@ -37,7 +37,7 @@ def run_demo(
     output: Path,
     n_rows: int,
     overrides: Sequence[str],
-    print_result: Callable[[Job, JobSummary], None],
+    print_result: Callable[[Job, JobSummary, str], None],
 ) -> None:
     """Write the corpus and its job file, run the job, and show examples of its result.
 
@@ -50,7 +50,7 @@ def run_demo(
     overrides
         ``key.path=value`` settings.
     print_result
-        Prints the summary of a job that has run.
+        Prints the summary of a job that has run; it gets the path of the job file, too.
     """
     output = output.resolve()
     rows = collect_docstrings(n_rows)
@@ -84,6 +84,6 @@ def run_demo(
         signs=("=", "="),
     )
     console.print()
-    print_result(job, summary)
+    print_result(job, summary, str(job_file))
     again = f"change a key in {job_file} and: semdedup run --config {job_file}"
     print_line(console, f"\n{again}")

@@ -92,6 +92,13 @@ class Deduplicated:
         """Ids and vectors of the rows that neighbors and survivors are among."""
         return self.others or (self._good_ids, self.X)
 
+    def _direct(self) -> npt.NDArray[np.float32]:
+        """Cosine similarity of each removed row to its survivor."""
+        gone, (_, X) = np.flatnonzero(~self._kept), self._before
+        products = np.einsum("ij,ij->i", self.X[gone], X[self._survivor[gone]], dtype=np.float64)
+        direct: npt.NDArray[np.float32] = products.astype(np.float32)
+        return direct
+
     @property
     def kept(self) -> Any:
         """The rows that stay, in the order given, of the kind that was given."""
@@ -104,15 +111,14 @@ class Deduplicated:
         """
         gone = np.flatnonzero(~self._kept)
         survivor = self._survivor[gone]
-        theirs, X = self._before
-        direct = np.einsum("ij,ij->i", self.X[gone], X[survivor], dtype=np.float64)
+        theirs, _ = self._before
         return self.rows.like(
             {
                 "id": [self._good_ids[i] for i in gone],
                 "neighbor_id": [theirs[i] for i in self.scores.neighbor[gone]],
                 "survivor_id": [theirs[i] for i in survivor],
                 "similarity": self.scores.max_similarity[gone],
-                "survivor_similarity": direct.astype(np.float32),
+                "survivor_similarity": self._direct(),
                 "cluster_id": self.scores.labels[gone],
             }
         )
@@ -128,8 +134,8 @@ class Deduplicated:
     @property
     def assignment(self) -> Any:
         """A table of all rows: id, kept, survivor_id (itself where kept), similarity to the
-        nearest row before it, copies (rows that a kept row stands for, itself included),
-        cluster_id and reason (kept, similarity, or why it is in quarantine).
+        nearest row before it, survivor_similarity, copies (rows that a kept row stands for, itself
+        included), cluster_id and reason (kept, similarity or quarantined).
         """
         n, place = len(self.rows), self.good
         kept = np.zeros(n, dtype=bool)
@@ -138,10 +144,16 @@ class Deduplicated:
         theirs, _ = self._before
         for row, end in zip(place.tolist(), self._survivor.tolist(), strict=True):
             survivor[row] = self.ids[row] if end < 0 else theirs[end]
+        to_survivor = np.ones(len(place), dtype=np.float32)
+        to_survivor[~self._kept] = self._direct()
         copies = np.ones(len(place), dtype=np.int64)
         if self.others is None:
             copies = np.bincount(self._survivor, minlength=len(place))
-        numbers = {"similarity": self.scores.max_similarity, "cluster_id": self.scores.labels}
+        numbers = {
+            "similarity": self.scores.max_similarity,
+            "survivor_similarity": to_survivor,
+            "cluster_id": self.scores.labels,
+        }
         spread = {name: _spread(n, place, values) for name, values in numbers.items()}
         return self.rows.like(
             {
@@ -149,10 +161,11 @@ class Deduplicated:
                 "kept": kept,
                 "survivor_id": survivor,
                 "similarity": spread["similarity"],
+                "survivor_similarity": spread["survivor_similarity"],
                 "copies": _spread(n, place[self._kept], copies[self._kept]),
                 "cluster_id": spread["cluster_id"],
                 "reason": [
-                    reason or (KEPT if stays else SIMILARITY)
+                    QUARANTINED if reason else (KEPT if stays else SIMILARITY)
                     for reason, stays in zip(self.reasons, kept.tolist(), strict=True)
                 ],
             }

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.in_memory.result import KEPT
 from semdedup_spark.pipeline.job import JobSummary, run_job
 from semdedup_spark.pipeline.job_context import Job, open_job
 from semdedup_spark.pipeline.queries.read_selection import read_selection
@@ -70,29 +68,8 @@ class DeduplicatedFrame:
 
     @property
     def assignment(self) -> DataFrame:
-        """All rows: id, kept, survivor_id (itself where kept), similarity to the nearest row
-        before it, copies (rows that a kept row stands for, itself included), cluster_id and reason
-        (kept, similarity or override, or why it is in quarantine).
-        """
-        gone = self.removed.select(s.ID, s.SURVIVOR_ID, s.REASON)
-        counts = gone.groupBy(F.col(s.SURVIVOR_ID).alias(s.ID)).agg(F.count(F.lit(1)).alias("n"))
-        rows = self._table(s.SCORES).select(s.ID, s.MAX_SIMILARITY, s.CLUSTER_ID)
-        kept = F.col(s.REASON).isNull()
-        copies = F.coalesce("n", F.lit(0)) + 1
-        if self.job.config.reference is not None:  # survivors are rows of the reference
-            copies = F.lit(1).cast("bigint")
-        good = rows.join(gone, s.ID, "left").join(counts, s.ID, "left")
-        good = good.select(
-            s.ID,
-            kept.alias("kept"),
-            F.when(kept, F.col(s.ID)).otherwise(F.col(s.SURVIVOR_ID)).alias(s.SURVIVOR_ID),
-            F.col(s.MAX_SIMILARITY).alias(s.SIMILARITY),
-            F.when(kept, copies).alias("copies"),
-            s.CLUSTER_ID,
-            F.coalesce(s.REASON, F.lit(KEPT)).alias(s.REASON),
-        )
-        bad = self.quarantined.select(s.ID, F.lit(False).alias("kept"), s.REASON)
-        return good.unionByName(bad, allowMissingColumns=True)
+        """All rows that were read, and what became of each: the table of this name."""
+        return read_selection(self.job.spark, self.job.config.output).assignment
 
     def at(self, eps: float) -> DeduplicatedFrame:
         """Select at another threshold. Nothing is embedded or compared again; the tables

@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from semdedup_spark.pipeline.job_context import Job, Turn
 from semdedup_spark.pipeline.output_lease import LEASE_SECONDS, leased
+from semdedup_spark.tables.catalog import remembered_tables
 from semdedup_spark.tables.states import StateCache
 
 _P = ParamSpec("_P")
@@ -59,6 +60,7 @@ def working(
                 job.spark, job.root, job.run_id, wait_seconds=wait_seconds, seconds=seconds
             )
             held.enter_context(lease)
+            held.enter_context(remembered_tables(job.root))
             job.ledger.reload()  # others may have written until now
 
         job.turns[job.run_id] = Turn(claim, StateCache(job.spark, job.root, job.ledger.state_of))

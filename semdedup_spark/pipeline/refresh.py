@@ -14,11 +14,7 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.embed import ERASED
 from semdedup_spark.pipeline.stages.prune import pruning_inputs, run_prune
 from semdedup_spark.pipeline.stages.select import check_select_columns, run_select
-from semdedup_spark.pipeline.stages.select_inputs import (
-    agreement_input,
-    erased_input,
-    overrides_input,
-)
+from semdedup_spark.pipeline.stages.select_inputs import overrides_input, selection_inputs
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 
@@ -127,8 +123,8 @@ def refresh_others(
 def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str]) -> bool:
     """Whether it was made of other rows, scores or overrides than there are now."""
     if other.stage.partition(":")[0] == s.selection_stage(None) and basis.score is not None:
-        now = {s.SCORES: basis.score.result_key, **overrides, **erased_input(basis.embed)}
-        now |= agreement_input(asked=bool(json.loads(other.config).get("must_agree")))
+        agreement = bool(json.loads(other.config).get("must_agree"))
+        now = selection_inputs(basis.score, basis.embed, overrides, agreement=agreement)
         return not now.items() <= other.inputs.items()
     if other.stage == "prune":  # it keeps its own clusters, so new ones are no reason
         now = pruning_inputs(job, basis.embed, basis.cluster)

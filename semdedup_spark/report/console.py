@@ -16,6 +16,7 @@ from semdedup_spark.report.terminal import cell, open_console, plain, print_line
 from semdedup_spark.tables.runs import StageRecord
 
 _NOTES = open_console(stderr=True)
+_SPINNER = _NOTES.status("working")
 _SHOWN_LINES = 4
 _COUNTS = (
     *("read", "embedded", "embedded_distinct", "reused", "encoded"),
@@ -33,24 +34,48 @@ def console_listener() -> Listener:
     Listener
         The listener.
     """
-    return Listener(progress=_show_progress, started=_show_start, finished=_show_end, noticed=_show)
+    return Listener(
+        progress=_show_progress,
+        started=_show_start,
+        finished=_show_end,
+        noticed=_show,
+        waiting=show_wait,
+        failed=lambda _: _SPINNER.stop(),
+    )
+
+
+def show_wait(text: str) -> None:
+    """Say on standard error what is being waited for, and that it goes on, until the next line.
+
+    Parameters
+    ----------
+    text
+        What is being done.
+    """
+    _SPINNER.stop()
+    print_line(_NOTES, text)
+    if _NOTES.is_terminal:
+        _SPINNER.start()
 
 
 def _show(text: str) -> None:
+    _SPINNER.stop()
     print_line(_NOTES, text)
 
 
 def _show_start(stage: str, why: str) -> None:
-    print_line(_NOTES, f"{stage}: computing, because {why}")
+    show_wait(f"{stage}: computing, because {why}")
 
 
 def _show_end(record: StageRecord) -> None:
+    _SPINNER.stop()
     if record.reused:
         print_line(_NOTES, f"{record.stage}: reused, {record.why}")
     else:
         done = f"{record.stage}: done in {record.seconds:.1f} s ({counts_line(record)})"
         print_line(_NOTES, done)
-    note, inside = background_note(record.metrics)
+    scored = record.counts.get("kept", 0) + record.counts.get("removed", 0)
+    note, inside = background_note(record.metrics, scored)
     if inside:
         note = f"warning: {note}. At this eps, unrelated rows are removed."
     if note and (inside or not record.reused):
@@ -127,14 +152,21 @@ def print_summary(
         (reason, number of rows) of the quarantine.
     """
     share = counts["kept"] / max(counts["kept"] + counts["removed"], 1)
+    notes = {
+        "kept": f"{100 * share:.1f} % of the scored rows, at eps {eps:g}: table deduplicated",
+        "removed": "a kept row stands for each: table duplicates",
+        "quarantined": "could not be read or embedded: table quarantine",
+    }
     rows = Table(box=None, show_header=False, pad_edge=False)
     for name in ("read", "kept", "removed", "quarantined"):
-        note = f"{100 * share:.1f} % of the scored rows, at eps {eps:g}" if name == "kept" else ""
-        rows.add_row(f"rows {name}", f"{counts[name]:,}", note)
+        rows.add_row(f"rows {name}", f"{counts[name]:,}", notes.get(name, ""))
     console.print(rows)
     for reason, n in reasons:
         print_line(console, f"  quarantined as {reason}: {n:,}")
-    console.print("\nkept fraction by eps (a row is removed if its max_similarity > 1 - eps)")
+    console.print(
+        "\nkept fraction by eps (a row is removed if it is more than 1 - eps similar to an earlier "
+        "one)"
+    )
     grid = Table(box=None, show_header=False, pad_edge=False)
     for value, fraction in curve:
         bar = "#" * round(40 * fraction)
@@ -194,8 +226,8 @@ def _shorten(text: str) -> str:
     return "\n".join(lines[:_SHOWN_LINES] + (["..."] if len(lines) > _SHOWN_LINES else []))
 
 
-def print_next(console: Console, places: dict[str, str], query: str) -> None:
-    """Print where the tables are, and a query to try next.
+def print_next(console: Console, places: dict[str, str], commands: Sequence[str]) -> None:
+    """Print where the tables are, and commands to try next.
 
     Parameters
     ----------
@@ -203,11 +235,12 @@ def print_next(console: Console, places: dict[str, str], query: str) -> None:
         Where to print.
     places
         Name of each table, and its name in a query.
-    query
-        The query, in Spark SQL.
+    commands
+        The commands.
     """
     console.print("\ntables")
     for table, place in places.items():
         print_line(console, f"  {table:<13} {place}")
-    console.print("\nnext, in spark.sql:")
-    print_line(console, textwrap.indent(query, "  "))
+    console.print("\nnext")
+    for command in commands:
+        print_line(console, f"  {command}")

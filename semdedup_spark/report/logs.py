@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -107,7 +109,9 @@ def logging_listener(run_id: str) -> Listener:
     def failed(error: Exception) -> None:
         log_failure(run_id, error)
 
-    return Listener(progress, started, finished, noticed, failed)
+    return Listener(
+        progress=progress, started=started, finished=finished, noticed=noticed, failed=failed
+    )
 
 
 def both(one: Listener, other: Listener) -> Listener:
@@ -126,27 +130,16 @@ def both(one: Listener, other: Listener) -> Listener:
         The listener.
     """
 
-    def progress(at: Progress) -> None:
-        one.progress(at)
-        other.progress(at)
+    def each(name: str) -> Callable[..., None]:
+        hear, hear_too = getattr(one, name), getattr(other, name)
 
-    def started(stage: str, why: str) -> None:
-        one.started(stage, why)
-        other.started(stage, why)
+        def heard(*event: object) -> None:
+            hear(*event)
+            hear_too(*event)
 
-    def finished(record: StageRecord) -> None:
-        one.finished(record)
-        other.finished(record)
+        return heard
 
-    def noticed(text: str) -> None:
-        one.noticed(text)
-        other.noticed(text)
-
-    def failed(error: Exception) -> None:
-        one.failed(error)
-        other.failed(error)
-
-    return Listener(progress, started, finished, noticed, failed)
+    return Listener(**{field.name: each(field.name) for field in fields(Listener)})
 
 
 def log_failure(run_id: str, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""The results of ``tune`` and ``explain``, printed on a terminal."""
+"""The results of ``tune``, ``explain`` and ``sql``, printed on a terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from semdedup_spark.pipeline.queries.explain_result import Explanation
+from semdedup_spark.pipeline.queries.sql import Answer
 from semdedup_spark.pipeline.queries.tune_result import Tuning
 from semdedup_spark.report.differences import shortened
 from semdedup_spark.report.terminal import cell, print_line
@@ -13,6 +14,7 @@ from semdedup_spark.visible import inline
 
 _MOST_COLUMNS = 7
 _MOST_CHARACTERS = 200
+_WIDEST = 80
 
 
 def print_tuning(console: Console, tuning: Tuning) -> None:
@@ -215,3 +217,25 @@ def _print_content(console: Console, content: str) -> None:
     text = " ".join(content.split())
     if text:
         _line(console, f"      {shortened(text, _MOST_CHARACTERS)}")
+
+
+def print_answer(console: Console, answer: Answer) -> None:
+    """Print the rows of a query as a table.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    answer
+        The rows.
+    """
+    grid = Table(box=None, pad_edge=False)
+    for name, is_number in zip(answer.columns, answer.numbers, strict=True):
+        grid.add_column(cell(name), justify="right" if is_number else "left", overflow="fold")
+    for row in answer.rows:
+        grid.add_row(*(cell("null" if value is None else _cut(value)) for value in row))
+    console.print(grid)
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= _WIDEST else f"{value[: _WIDEST - 3]}..."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
@@ -16,12 +17,10 @@ from semdedup_spark.sql_text import variable_in
 
 NAME_PART = r"([A-Za-z_]\w*|`[^`]+`)"
 CATALOG_SCHEMA = re.compile(rf"{NAME_PART}\.{NAME_PART}")
-VACUUM_START, VACUUM_END = "VACUUM START", "VACUUM END"
-# Operations that leave the files of a table as they are, and so its rows.
-LEAVE_FILES = (VACUUM_START, VACUUM_END, "SET TBLPROPERTIES", "UNSET TBLPROPERTIES")
 # How many commits are looked at first, and at most.
 NEAR, FAR = 3, 1000
-_MAINTENANCE = ("OPTIMIZE", *LEAVE_FILES)
+# By the place of an output which of its tables are there, while a lease keeps others out of it.
+_SEEN: dict[str, dict[str, bool]] = {}
 
 
 @dataclass(frozen=True)
@@ -114,22 +113,6 @@ class OutputRoot:
         return f"{self.location}/{table}"
 
 
-def is_maintenance(commit: Row) -> bool:
-    """Tell whether a commit rearranged files or settings and left the rows as they were.
-
-    Parameters
-    ----------
-    commit
-        A row of ``DESCRIBE HISTORY``.
-
-    Returns
-    -------
-    bool
-        Whether it is OPTIMIZE, VACUUM, or a change of table properties.
-    """
-    return commit["operation"] in _MAINTENANCE
-
-
 def table_exists(spark: SparkSession, root: OutputRoot, table: str) -> bool:
     """Ask the catalog whether a table is there. A query that fails would be logged as an error by
     Spark's listeners.
@@ -148,10 +131,48 @@ def table_exists(spark: SparkSession, root: OutputRoot, table: str) -> bool:
     bool
         Whether it is there.
     """
+    seen = _SEEN.get(root.location, {})
+    if table not in seen:
+        try:
+            seen[table] = spark.catalog.tableExists(root.name(table))
+        except AnalysisException:
+            seen[table] = False
+    return seen[table]
+
+
+@contextmanager
+def remembered_tables(root: OutputRoot) -> Iterator[None]:
+    """Ask the catalog for each table once until the ``with`` block ends. Use it only while other
+    processes are kept out of the output by a lease. Each question takes as long as a small query.
+
+    Parameters
+    ----------
+    root
+        The output.
+
+    Yields
+    ------
+    None
+        Answers are remembered.
+    """
+    _SEEN[root.location] = {}
     try:
-        return spark.catalog.tableExists(root.name(table))
-    except AnalysisException:
-        return False
+        yield
+    finally:
+        _SEEN.pop(root.location, None)
+
+
+def ask_again(root: OutputRoot, table: str) -> None:
+    """Forget whether a table is there: it may have come or gone.
+
+    Parameters
+    ----------
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+    """
+    _SEEN.get(root.location, {}).pop(table, None)
 
 
 def history(spark: SparkSession, root: OutputRoot, table: str, *, limit: int) -> list[Row]:
@@ -222,30 +243,6 @@ def table_id(spark: SparkSession, root: OutputRoot, table: str) -> str:
     """
     row = spark.sql(f"DESCRIBE DETAIL {root.name(table)}").select("id").first()
     return "" if row is None else str(row[0])
-
-
-def last_change(spark: SparkSession, root: OutputRoot, table: str) -> str | None:
-    """Name the newest commit that changed rows.
-
-    Parameters
-    ----------
-    spark
-        The session that reads.
-    root
-        The output that the table lies in.
-    table
-        Name of the table.
-
-    Returns
-    -------
-    str | None
-        The commit's version and time; ``None`` where there is no table.
-    """
-    for commits in newest_commits(spark, root, table):
-        for commit in commits:
-            if not is_maintenance(commit):
-                return f"version {commit['version']} of {commit['timestamp'].isoformat()}"
-    return None
 
 
 def read_table(

@@ -10,15 +10,8 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
-from semdedup_spark.tables.catalog import (
-    LEAVE_FILES,
-    VACUUM_END,
-    VACUUM_START,
-    OutputRoot,
-    history,
-    read_table,
-)
-from semdedup_spark.tables.states import note_write
+from semdedup_spark.tables.catalog import OutputRoot, history, read_table
+from semdedup_spark.tables.states import LEAVE_FILES, VACUUM_END, VACUUM_START, note_write
 
 # Delta's own limit: readers and writers may still use younger files.
 SHORTEST_RETENTION_HOURS = 168

@@ -11,8 +11,8 @@ from pyspark.sql import Row, SparkSession
 from semdedup_spark.tables.catalog import (
     FAR,
     OutputRoot,
+    ask_again,
     history,
-    is_maintenance,
     newest_commits,
 )
 from semdedup_spark.tables.marks import StageMark, read_mark
@@ -20,6 +20,11 @@ from semdedup_spark.tables.marks import StageMark, read_mark
 # How often this process has written each table, by its name. A cached state is valid while the
 # number stays the same.
 _WRITTEN: Counter[str] = Counter()
+
+VACUUM_START, VACUUM_END = "VACUUM START", "VACUUM END"
+# Operations that leave the files of a table as they are, and so its rows.
+LEAVE_FILES = (VACUUM_START, VACUUM_END, "SET TBLPROPERTIES", "UNSET TBLPROPERTIES")
+_MAINTENANCE = ("OPTIMIZE", *LEAVE_FILES)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,22 @@ class TableState:
 
 # What the last write of this process left in each table, by its name, where that is known.
 _LEFT: dict[str, TableState] = {}
+
+
+def is_maintenance(commit: Row) -> bool:
+    """Tell whether a commit rearranged files or settings and left the rows as they were.
+
+    Parameters
+    ----------
+    commit
+        A row of ``DESCRIBE HISTORY``.
+
+    Returns
+    -------
+    bool
+        Whether it is OPTIMIZE, VACUUM, or a change of table properties.
+    """
+    return commit["operation"] in _MAINTENANCE
 
 
 def table_state(
@@ -128,6 +149,30 @@ def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> 
     return None
 
 
+def last_change(spark: SparkSession, root: OutputRoot, table: str) -> str | None:
+    """Name the newest commit that changed rows.
+
+    Parameters
+    ----------
+    spark
+        The session that reads.
+    root
+        The output that the table lies in.
+    table
+        Name of the table.
+
+    Returns
+    -------
+    str | None
+        The commit's version and time; ``None`` where there is no table.
+    """
+    for commits in newest_commits(spark, root, table):
+        for commit in commits:
+            if not is_maintenance(commit):
+                return f"version {commit['version']} of {commit['timestamp'].isoformat()}"
+    return None
+
+
 def note_write(root: OutputRoot, table: str, left: TableState | None = None) -> None:
     """Make cached states of a table invalid. Every function of this package that commits to a table
     calls it, also where the commit fails: the commit may have been made all the same.
@@ -144,6 +189,7 @@ def note_write(root: OutputRoot, table: str, left: TableState | None = None) -> 
     name = root.name(table)
     _WRITTEN[name] += 1
     _LEFT.pop(name, None)
+    ask_again(root, table)
     if left is not None:
         _LEFT[name] = left
 

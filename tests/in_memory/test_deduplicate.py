@@ -103,7 +103,7 @@ def test_bad_vectors_are_set_aside_with_the_reasons_of_the_job():
     assert list(result.quarantined["reason"]) == expected
     assert (list(result.kept["doc"]), list(result.removed["id"])) == ([0], [5])
     assert result.explain(2).reason == "zero_vector"
-    assert result.assignment["reason"].tolist()[1:5] == expected
+    assert result.assignment["reason"].tolist()[1:5] == ["quarantined"] * 4
     nothing = deduplicate(rows.iloc[1:4], vector="v", id="doc")
     assert (len(nothing), len(nothing.quarantined)) == (0, 3)
 

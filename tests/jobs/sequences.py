@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -309,6 +310,7 @@ class World:
         for i, row in kept.items():
             assert row["note"] == self.embedded[i].note
             assert (row["deep"]["a"], row["deep"]["b"]) == self.embedded[i].deep, i
+        self.check_assignment(f"assignment{end}", kept.keys(), gone, M)
         for i, row in gone.items():
             if self.overrides.get(i) != "remove":
                 assert row["survivor_id"] in kept, i
@@ -317,6 +319,26 @@ class World:
                     while last in removed:
                         last = neighbor[last]
                     assert row["survivor_id"] == last, i
+
+    def check_assignment(self, name, kept, gone, M):
+        """One row for each that was read, as the other tables have it."""
+        rows = self.table(name)
+        found = {row["id"]: row for row in rows}
+        assert len(rows) == len(found)
+        assert found.keys() == self.embedded.keys()
+        survivors = Counter(row["survivor_id"] for row in gone.values())
+        for i, row in found.items():
+            told = row["kept"], row["survivor_id"], row["copies"], row["reason"]
+            if i in kept:
+                why = "override" if self.overrides.get(i) == "keep" else "kept"
+                assert told == (True, i, 1 + survivors[i], why), i
+            elif i in gone:
+                assert told == (False, gone[i]["survivor_id"], None, gone[i]["reason"]), i
+                assert row["survivor_similarity"] == gone[i]["survivor_similarity"], i
+            else:
+                assert told == (False, None, None, "quarantined"), i
+            if i in M:
+                assert row["similarity"] == M[i], i
 
 
 COMMANDS = (

@@ -41,13 +41,14 @@ def told(assignment):
     names = ["id", "kept", "survivor_id", "copies", "reason"]
     lines = assignment.sort_values("id").reset_index(drop=True)
     plain = lines[names].astype(object)
-    return plain.where(plain.notna(), None).to_dict("records"), lines["similarity"].astype(float)
+    numbers = lines[["similarity", "survivor_similarity"]].astype(float)
+    return plain.where(plain.notna(), None).to_dict("records"), numbers
 
 
 def same(mine, theirs):
-    (a, similarity), (b, other) = told(mine.assignment), told(theirs.assignment.toPandas())
+    (a, numbers), (b, others) = told(mine.assignment), told(theirs.assignment.toPandas())
     assert a == b
-    np.testing.assert_allclose(similarity, other, atol=2e-6, equal_nan=True)
+    np.testing.assert_allclose(numbers, others, atol=2e-6, equal_nan=True)
     assert sorted(mine.kept["doc"]) == sorted(row["doc"] for row in theirs.kept.collect())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -57,12 +59,19 @@ def test_an_empty_source_is_refused_and_nothing_is_written(spark, made):
     assert versions(spark, config) == before
 
 
-def test_replace_and_allow_empty_do_what_is_else_refused_and_say_what_it_costs(spark, tmp_path):
-    write_vectors(spark, tmp_path / "one", X)
+@pytest.fixture
+def copied(made, tmp_path):
+    """The same job on a copy of the output."""
+    folder, config = made
+    shutil.copytree(folder / "out", tmp_path / "out")
+    return config.model_copy(update={"output": str(tmp_path / "out")})
+
+
+def test_replace_and_allow_empty_do_what_is_else_refused_and_say_what_it_costs(
+    spark, copied, tmp_path
+):
     write_vectors(spark, tmp_path / "two", X[:8], ids=[f"b{i}" for i in range(8)])
-    config = vectors_job(tmp_path / "out", tmp_path / "one", cluster={"n_clusters": 2})
-    run_pruning_job(open_job(spark, config))
-    run_job(open_job(spark, config))
+    run_pruning_job(open_job(spark, copied))
     said = []
     other = vectors_job(tmp_path / "out", tmp_path / "two", cluster={"n_clusters": 2})
     job = open_job(spark, other, replace=True, listener=Listener(noticed=said.append))
@@ -81,15 +90,12 @@ def test_replace_and_allow_empty_do_what_is_else_refused_and_say_what_it_costs(s
     assert table(spark, other.output, "clusters").groupBy().sum("n_rows").first()[0] == 12
 
 
-def test_an_erasure_keeps_every_selection_as_it_was_last_made(spark, tmp_path):
-    write_vectors(spark, tmp_path / "one", X)
-    config = vectors_job(tmp_path / "out", tmp_path / "one", cluster={"n_clusters": 1})
-    run_job(open_job(spark, config))
+def test_an_erasure_keeps_every_selection_as_it_was_last_made(spark, copied):
+    config = copied
     strict = config.model_copy(update={"select": config.select.model_copy(update={"eps": 1e-5})})
+    loose = table(spark, config.output, "deduplicated").count()
     kept = run_select(open_job(spark, strict)).counts["kept"]
-    loose = run_select(open_job(spark, config)).counts["kept"]
     assert loose < kept
-    run_select(open_job(spark, strict))
     # A row that hides no other.
     one = table(spark, config.output, "deduplicated").select("doc").toPandas()["doc"]
     heads = table(spark, config.output, "scores").select("neighbor_id").toPandas()["neighbor_id"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -160,8 +162,8 @@ def test_decisions_about_a_row_leave_the_row_of_the_reference_with_its_id_alone(
 
 def test_new_rows_of_the_source_cost_themselves_and_a_new_reference_costs_all(spark, done):
     root, train, test, config, _ = done
+    shutil.copytree(root / "out", root / "nights")
     config = against(root, "nights", recall="exact")
-    run(spark, config)
     more = np.concatenate([train[5:], test[50:] + 0.01])  # ids move: most rows are changed ones
     write_vectors(spark, root / "train", more)
     summary = run(spark, config)

@@ -39,12 +39,26 @@ def test_a_killed_embedding_continues_where_it_stopped(spark, tmp_path, monkeypa
         assert rows_of(spark, tmp_path / "out", name) == rows_of(spark, tmp_path / "calm", name)
 
 
-def test_changed_content_is_embedded_afresh(spark, tmp_path):
-    X = near_duplicates(60)
-    write_vectors(spark, tmp_path / "source", X)
+@pytest.fixture(scope="module")
+def made(spark, tmp_path_factory):
+    """(folder, summary) of a run on sixty rows."""
+    folder = tmp_path_factory.mktemp("resume")
+    write_vectors(spark, folder / "source", near_duplicates(60))
+    config = vectors_job(folder / "out", folder / "source")
+    return folder, run(spark, config, run_id="nightly-1")
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    """(job on a copy of the output, summary of the run that made it)."""
+    folder, summary = made
+    shutil.copytree(folder / "out", tmp_path / "out")
+    return vectors_job(tmp_path / "out", folder / "source"), summary
+
+
+def test_changed_content_is_embedded_afresh(spark, copied, tmp_path):
+    write_vectors(spark, tmp_path / "source", near_duplicates(60)[:50])
     config = vectors_job(tmp_path / "out", tmp_path / "source")
-    run(spark, config)
-    write_vectors(spark, tmp_path / "source", X[:50])
     summary = run(spark, config)
     assert summary.read == 50
     assert summary.records[0].why == "its input source changed"
@@ -67,20 +81,18 @@ def test_files_that_change_while_they_are_read_stop_the_run(spark, tmp_path, mon
     assert caught.value.retryable
 
 
-def test_a_run_that_is_tried_again_keeps_its_name_and_its_rows(spark, tmp_path):
-    write_vectors(spark, tmp_path / "source", near_duplicates(30))
-    config = vectors_job(tmp_path / "out", tmp_path / "source")
-    first = run(spark, config, run_id="nightly-1")
+def test_a_run_that_is_tried_again_keeps_its_name_and_its_rows(spark, copied, tmp_path):
+    config, first = copied
     spark.sql(f"DELETE FROM delta.`{tmp_path}/out/deduplicated`")
     again = run(spark, config, run_id="nightly-1")
     assert again.records[3].reused is False
     assert len(rows_of(spark, tmp_path / "out", "deduplicated")) == first.kept
 
 
-def test_a_removed_table_is_made_anew_also_when_killed_in_between(spark, tmp_path, monkeypatch):
-    write_vectors(spark, tmp_path / "source", near_duplicates(60))
-    config = vectors_job(tmp_path / "out", tmp_path / "source")
-    first = run(spark, config)
+def test_a_removed_table_is_made_anew_also_when_killed_in_between(
+    spark, copied, tmp_path, monkeypatch
+):
+    config, first = copied
     shutil.rmtree(tmp_path / "out" / "embeddings")
     monkeypatch.setitem(embed_commits.FIRST_COMMIT, "none", 20)
 

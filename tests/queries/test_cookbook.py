@@ -130,6 +130,17 @@ def test_groups_at_another_eps_are_those_a_selection_would_have(finished):
     assert row["groups"] == direct["survivor_id"].nunique() == strict["survivor_id"].nunique()
 
 
+def test_weights_count_all_scored_rows_and_fates_all_rows(finished, frames):
+    scores, duplicates, _ = frames
+    weights = answer(finished, titled("## 12.")).toPandas()
+    assert len(weights) == len(scores) - len(duplicates)
+    assert weights["weight"].sum() == len(scores)
+    fates = {row["reason"]: row["n_rows"] for row in answer(finished, titled("## 13.")).collect()}
+    quarantined = finished.table("quarantine").count()
+    expected = {"kept": len(weights), "similarity": len(duplicates), "quarantined": quarantined}
+    assert fates == expected
+
+
 @pytest.mark.parametrize("code", blocks("python"))
 def test_delta_rs_and_duckdb_give_what_spark_gives(finished, frames, code):
     _, duplicates, _ = frames

@@ -1,4 +1,4 @@
-"""Read both tables of a selection in versions that belong together."""
+"""Read the tables of a selection in versions that belong together."""
 
 from __future__ import annotations
 
@@ -25,18 +25,22 @@ class SelectedTables:
         The kept rows, with the columns of the source.
     duplicates
         The removed rows and their survivors.
+    assignment
+        All rows that were read, and what became of each.
     """
 
     run_id: str
     deduplicated: DataFrame
     duplicates: DataFrame
+    assignment: DataFrame
 
 
 def read_selection(spark: SparkSession, output: str, name: str | None = None) -> SelectedTables:
     """Read the newest finished selection of an output.
 
-    The two tables are written one after the other. The line of the ledger is written after both,
-    and names the versions that belong together. So a selection that is being written is not seen.
+    The tables are written one after the other. The line of the ledger is written after all of
+    them, and names the versions that belong together. So a selection that is being written is not
+    seen.
 
     Parameters
     ----------
@@ -50,12 +54,12 @@ def read_selection(spark: SparkSession, output: str, name: str | None = None) ->
     Returns
     -------
     SelectedTables
-        Both tables.
+        Its tables.
 
     Raises
     ------
     StageOrderError
-        No such selection was finished.
+        No such selection was finished, or only by an earlier release, without ``assignment``.
     """
     root = OutputRoot.parse(output)
     record = Ledger(spark, root).last(s.selection_stage(name))
@@ -65,11 +69,14 @@ def read_selection(spark: SparkSession, output: str, name: str | None = None) ->
             + (f" called {name!r}." if name else "."),
             hint="run `semdedup run`, or `semdedup select`.",
         )
-    kept, removed = (
-        _as_recorded(spark, root, s.of_selection(table, name), record)
-        for table in (s.DEDUPLICATED, s.DUPLICATES)
-    )
-    return SelectedTables(record.run_id, kept, removed)
+    tables = [s.of_selection(t, name) for t in (s.DEDUPLICATED, s.DUPLICATES, s.ASSIGNMENT)]
+    if not record.outputs.keys() >= set(tables):
+        raise StageOrderError(
+            f"a selection must have the tables {', '.join(tables)}. An earlier release made the "
+            f"one in {root.location}, with {', '.join(sorted(record.outputs))}.",
+            hint="run `semdedup run`, or `semdedup select`: only the selection is made again.",
+        )
+    return SelectedTables(record.run_id, *(_as_recorded(spark, root, t, record) for t in tables))
 
 
 def _as_recorded(

@@ -23,11 +23,7 @@ from semdedup_spark.pipeline.stages.select_guards import (
     has_guards,
     measured_background,
 )
-from semdedup_spark.pipeline.stages.select_inputs import (
-    agreement_input,
-    erased_input,
-    overrides_input,
-)
+from semdedup_spark.pipeline.stages.select_inputs import overrides_input, selection_inputs
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import Commit, replace_table
 from semdedup_spark.tables.marks import StageMark
@@ -42,6 +38,7 @@ from semdedup_spark.transforms.select.agreement import (
     check_patterns,
     shown_values,
 )
+from semdedup_spark.transforms.select.assignment import Decided, assignment_rows
 from semdedup_spark.transforms.select.components import link_units
 from semdedup_spark.transforms.select.resolve import (
     Case,
@@ -89,8 +86,8 @@ def run_select(
     if score is None:
         score = require_score(job)
     selecting = Selecting(job, embed, score, guarded)
-    inputs = {s.SCORES: score.result_key, **overrides_input(job), **erased_input(embed)}
-    inputs |= agreement_input(asked=bool(select.must_agree))
+    agreement = bool(select.must_agree)
+    inputs = selection_inputs(score, embed, overrides_input(job), agreement=agreement)
     if not guarded:
         inputs[_GUARDS] = "waived"
     stage = s.selection_stage(select.name)
@@ -170,7 +167,7 @@ class Selecting:
             explained = held(explained)
             check_guards(job.config.select, explained, embeddings)
         background = measured_background(job, self.score, embeddings, self.embed)
-        outputs, counts = self._write(key, replace(resolved, removed=explained), embeddings)
+        outputs, counts = self._write(key, case, replace(resolved, removed=explained))
         return StageResult(outputs, counts, {"eps": eps, **background})
 
     def _read(self, table: str, made_by: StageRecord) -> DataFrame:
@@ -209,43 +206,56 @@ class Selecting:
         return link_units(packed, clusters.dimension, units.n_tasks, eps)
 
     def _write(
-        self, key: str, resolved: Resolved, embeddings: DataFrame
+        self, key: str, case: Case, resolved: Resolved
     ) -> tuple[dict[str, int], dict[str, int]]:
-        job, embed = self.job, self.embed
+        job, counted = self.job, self.embed.counts
         name = job.config.select.name
         mark = StageMark(job.run_id, s.selection_stage(name), key)
 
-        def store(df: DataFrame, table: str) -> Commit:
-            return replace_table(df, job.root, s.of_selection(table, name), mark)
+        def store(df: DataFrame, table: str) -> tuple[Commit, DataFrame]:
+            commit = replace_table(df, job.root, s.of_selection(table, name), mark)
+            stored = read_table(job.spark, job.root, s.of_selection(table, name), commit.version)
+            return commit, stored
 
-        removed = store(resolved.removed, s.DUPLICATES)
-        table = s.of_selection(s.DUPLICATES, name)
-        duplicates = read_table(job.spark, job.root, table, removed.version)
-        with_id = not embed.counts["has_id"]
-        clean = kept_rows(embeddings, duplicates, with_id=with_id).drop(
-            *filter(None, [job.config.source.unreadable])
-        )
-        kept = store(clean, s.DEDUPLICATED)
-        read, quarantined = embed.counts["read"], embed.counts["quarantined"]
-        if kept.rows + removed.rows + quarantined != read:
-            raise ReconciliationError(
-                f"kept + removed + quarantined must be the rows read. Got {kept.rows} + "
-                f"{removed.rows} + {quarantined} for {read}.",
-                hint="it is not known whether this passes. Let no other run write to the output, "
-                "and run the command again; if the numbers stay so, report it.",
-            )
+        removed, duplicates = store(resolved.removed, s.DUPLICATES)
+        clean = kept_rows(case.embeddings, duplicates, with_id=not counted["has_id"])
+        kept, _ = store(clean.drop(*filter(None, [job.config.source.unreadable])), s.DEDUPLICATED)
+        read, quarantined = counted["read"], counted["quarantined"]
         counts = {"read": read, "kept": kept.rows, "removed": removed.rows}
         counts["quarantined"] = quarantined
-        counts["uncovered"] = duplicates.filter(~F.col(s.COVERED)).count()
+        _reconcile(kept.rows, removed.rows, quarantined, read)
         outputs = {s.DUPLICATES: removed.version, s.DEDUPLICATED: kept.version}
+        saved = None
         if resolved.protected is not None:
-            shown = shown_values(resolved.protected, embeddings, self._agreements())
-            protected = store(shown, s.PROTECTED)
+            shown = shown_values(resolved.protected, case.embeddings, self._agreements())
+            protected, saved = store(shown, s.PROTECTED)
             outputs[s.PROTECTED], counts["protected"] = protected.version, protected.rows
         elif table_exists(job.spark, job.root, s.of_selection(s.PROTECTED, name)):
             old = read_table(job.spark, job.root, s.of_selection(s.PROTECTED, name))
             store(old.limit(0), s.PROTECTED)  # no row is protected now, as in an earlier selection
+        assigned, _ = store(self._assignment(case, duplicates, saved), s.ASSIGNMENT)
+        outputs[s.ASSIGNMENT] = assigned.version
+        counts["uncovered"] = duplicates.filter(~F.col(s.COVERED)).count()
         return {s.of_selection(t, name): version for t, version in outputs.items()}, counts
+
+    def _assignment(
+        self, case: Case, duplicates: DataFrame, protected: DataFrame | None
+    ) -> DataFrame:
+        restored = None if case.overrides is None else case.ids(s.KEEP)
+        quarantine = self._read(s.QUARANTINE, self.embed)
+        return assignment_rows(
+            Decided(case.scores, duplicates, quarantine, restored, protected, case.chains)
+        )
+
+
+def _reconcile(kept: int, removed: int, quarantined: int, read: int) -> None:
+    if kept + removed + quarantined != read:
+        raise ReconciliationError(
+            f"kept + removed + quarantined must be the rows read. Got {kept} + {removed} + "
+            f"{quarantined} for {read}.",
+            hint="it is not known whether this passes. Let no other run write to the output, "
+            "and run the command again; if the numbers stay so, report it.",
+        )
 
 
 def _chosen_eps(job: Job, scores: DataFrame) -> float:

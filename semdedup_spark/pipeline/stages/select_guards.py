@@ -19,6 +19,8 @@ from semdedup_spark.transforms.select.threshold import removed_fractions
 
 BACKGROUND_MEAN = "background_mean"
 BACKGROUND_P999 = "background_p999"
+# Among fewer rows, duplicates are a large part of the random pairs.
+FEWEST_ROWS = 1000
 _SHOWN = 5
 
 
@@ -120,24 +122,27 @@ def measured_background(
     return {} if found is None else {BACKGROUND_MEAN: found.mean, BACKGROUND_P999: found.p999}
 
 
-def background_note(metrics: Mapping[str, float]) -> tuple[str, bool]:
+def background_note(metrics: Mapping[str, float], n_rows: int) -> tuple[str, bool]:
     """Put an eps into proportion: compare its threshold to the similarity of random pairs.
 
     Parameters
     ----------
     metrics
         Metrics of a selection.
+    n_rows
+        Number of rows that were kept or removed.
 
     Returns
     -------
     tuple[str, bool]
         A sentence, empty where random pairs were not measured, and whether more than 1 in 1,000
-        random pairs is above the threshold 1 - eps.
+        random pairs is above the threshold 1 - eps. Among few rows many pairs are duplicates, so
+        there this says nothing, and is False.
     """
     if BACKGROUND_P999 not in metrics:
         return "", False
     mean, p999, above = metrics[BACKGROUND_MEAN], metrics[BACKGROUND_P999], 1 - metrics["eps"]
-    inside = above < p999
+    inside = above < p999 and n_rows >= FEWEST_ROWS
     note = (
         f"eps {metrics['eps']:g} removes what is more similar than {above:g}; random pairs have "
         f"{mean:.3f} on average, and 1 in 1,000 has more than {p999:.3f}"

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 
 _SIZE_DIGITS = 9
-_SUMS = ("n_clusters", "dimension", "rows", "pairs", "sample_rows", "sample_pairs")
 
 
 def cluster_rows(centroids: DataFrame, scores: DataFrame, eps_max: float) -> DataFrame:
@@ -92,35 +91,42 @@ def size_statistics(centroids: DataFrame, clusters: DataFrame) -> Sizes:
         ``rows_p99``, ``rows_max``, and a histogram: the numbers of clusters with no row, with 1 to
         9, with 10 to 99 and so on. Numbers that are 0 are left out.
     """
-    n, sampled = F.col(s.N_ROWS), F.coalesce(s.SAMPLE_ROWS, F.lit(0))
-    bins = [
-        F.count_if((n >= 10**digits) & (n < 10 ** (digits + 1))).alias(f"clusters_of_1e{digits}")
-        for digits in range(_SIZE_DIGITS)
+    columns: list[Column] = [
+        F.col(s.N_ROWS),
+        F.coalesce(s.SAMPLE_ROWS, F.lit(0)),
+        F.size(s.CENTROID),
     ]
     trained = centroids.select(s.CLUSTER_ID, s.CENTROID, s.SAMPLE_ROWS)
-    (row,) = (
-        trained.join(clusters.select(s.CLUSTER_ID, s.N_ROWS), s.CLUSTER_ID)
-        .agg(
-            F.count(F.lit(1)).alias("n_clusters"),
-            F.first(F.size(s.CENTROID)).alias("dimension"),
-            F.sum(n).alias("rows"),
-            F.sum(n.cast("double") * n).alias("pairs"),
-            F.sum(sampled).alias("sample_rows"),
-            F.sum(sampled.cast("double") * sampled).alias("sample_pairs"),
-            F.percentile(n, 0.5).alias("rows_p50"),
-            F.percentile(n, 0.99).alias("rows_p99"),
-            F.max(n).alias("rows_max"),
-            F.count_if(n == 0).alias("clusters_of_0"),
-            *bins,
-        )
-        .collect()
+    counted = trained.join(clusters.select(s.CLUSTER_ID, s.N_ROWS), s.CLUSTER_ID)
+    found = np.array(counted.select(*columns).collect(), np.int64).reshape(-1, 3)  # a row a cluster
+    n, sampled, dimensions = found.T
+    rows, pairs = int(n.sum()), float((n.astype(float) ** 2).sum())
+    return Sizes(
+        n_clusters=len(n),
+        dimension=int(dimensions.max(initial=0)),
+        rows=rows,
+        pairs=pairs,
+        sample_rows=int(sampled.sum()),
+        sample_pairs=float((sampled.astype(float) ** 2).sum()),
+        shown={name: float(value) for name, value in _shown(n, pairs).items() if value},
     )
-    found = row.asDict()
-    sums = {name: found.pop(name) for name in _SUMS}
-    shown = {name: float(value) for name, value in found.items() if value}
-    if sums["rows"]:
-        shown["imbalance"] = sums["n_clusters"] * sums["pairs"] / sums["rows"] ** 2
-    return Sizes(**sums, shown=shown)
+
+
+def _shown(n: npt.NDArray[np.int64], pairs: float) -> dict[str, float]:
+    if not n.sum():
+        return {"clusters_of_0": len(n)}
+    digits = [(10**d, 10 ** (d + 1)) for d in range(_SIZE_DIGITS)]
+    return {
+        "rows_p50": np.percentile(n, 50),
+        "rows_p99": np.percentile(n, 99),
+        "rows_max": n.max(),
+        "clusters_of_0": (n == 0).sum(),
+        **{
+            f"clusters_of_1e{d}": ((n >= low) & (n < high)).sum()
+            for d, (low, high) in enumerate(digits)
+        },
+        "imbalance": len(n) * pairs / n.sum() ** 2,
+    }
 
 
 def rows_in_clusters(scores: DataFrame, n_clusters: int) -> npt.NDArray[np.float64]:

@@ -21,6 +21,9 @@ def test_equal_rows_have_no_background():
 
 def test_the_note_warns_exactly_where_the_threshold_lies_inside_the_background():
     metrics = {"background_mean": 0.3, "background_p999": 0.8}
-    assert background_note({**metrics, "eps": 0.25})[1]
-    assert not background_note({**metrics, "eps": 0.15})[1]
-    assert background_note({"eps": 0.25}) == ("", False)
+    assert background_note({**metrics, "eps": 0.25}, 1000)[1]
+    assert not background_note({**metrics, "eps": 0.15}, 1000)[1]
+    note, inside = background_note({**metrics, "eps": 0.25}, 999)  # copies are many of the pairs
+    assert note
+    assert not inside
+    assert background_note({"eps": 0.25}, 1000) == ("", False)

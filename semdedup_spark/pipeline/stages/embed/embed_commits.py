@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -57,16 +58,17 @@ def embed_all(job: Job, work: Work) -> Embedded:
     Embedded
         The complete table.
 
-    Raises
-    ------
-    ReconciliationError
-        The table does not have the rows that this run wrote and kept.
+    Notes
+    -----
+    What it calls raises ``ReconciliationError`` where the table does not have the rows that this
+    run wrote and kept.
     """
     begin = at = _begin(job, work)
     if begin.begun:  # rows are stored in the way of the table that they are appended to
         there = read_table(job.spark, job.root, work.table, begin.version)
         work = replace(work, stored_as=storage_of(there))
     began, done = time.monotonic(), list[tuple[int, float]]()
+    versions = [begin.version] if begin.begun else []
     wanted = FIRST_COMMIT.get(work.spec.name, _USUAL_FIRST_COMMIT)
     # Rows that are not reused are spread over all places.
     to_do = max(work.source.n_read - begin.reused, 1)
@@ -78,6 +80,7 @@ def embed_all(job: Job, work: Work) -> Embedded:
             time.monotonic(),
         )
         at = _commit(job, work, at, end)
+        versions.append(at.version)
         done.append((covered, time.monotonic() - clock))
         job.listener.progress(
             Progress(
@@ -90,6 +93,15 @@ def embed_all(job: Job, work: Work) -> Embedded:
             )
         )
         wanted = next_rows(done, target_seconds=job.config.embed.commit_seconds)
+    _check_alone(job, work, at, versions)
+    return at
+
+
+def _check_alone(job: Job, work: Work, at: Embedded, versions: list[int]) -> None:
+    """Count the rows where another program may have committed between these commits."""
+    in_a_row = all(later == earlier + 1 for earlier, later in pairwise(versions))
+    if in_a_row and not job.root.overwrites_commits:
+        return
     stored = read_table(job.spark, job.root, work.table).count()
     if stored != at.rows:
         raise ReconciliationError(
@@ -97,7 +109,6 @@ def embed_all(job: Job, work: Work) -> Embedded:
             "another run writes to the same output.",
             hint="let one run finish, then run the command again.",
         )
-    return at
 
 
 def _begin(job: Job, work: Work) -> Embedded:

@@ -162,6 +162,7 @@ def _opened(job: Job, side: Side) -> SourceRows:
         for key, columns in side.columns.items():
             check_columns(own, columns, key=key)
 
+    job.listener.waiting(f"{side.stage}: reading the source")
     return open_source(job.spark, side.source, check, job.frames.get(side.table))
 
 

@@ -1,0 +1,147 @@
+"""SQL over the tables of an output, each under its own short name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, NumericType, StructType
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.sql_text import variable_in
+from semdedup_spark.tables.catalog import read_table, table_exists
+
+_BESIDE_THE_LEDGER = (s.RUNS, s.LEASES, s.OVERRIDES)
+_JSON = "json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows of a query.
+
+    Attributes
+    ----------
+    columns
+        Names of its columns.
+    numbers
+        For each column, whether it holds numbers.
+    rows
+        For each row the text of its values; ``None`` where a value is null. Nested values are
+        JSON, bytes are base64.
+    documents
+        For each row, the whole row as JSON.
+    more
+        Whether the query has more rows than were asked for.
+    """
+
+    columns: tuple[str, ...]
+    numbers: tuple[bool, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    documents: tuple[str, ...]
+    more: bool
+
+
+def tables_of(job: Job) -> list[str]:
+    """List the tables of the output.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    list[str]
+        Their names, in the order in which a run writes them.
+    """
+    written = dict.fromkeys(table for each in job.ledger.records() for table in each.outputs)
+    names = [*written, *_BESIDE_THE_LEDGER]
+    return [table for table in names if table_exists(job.spark, job.root, table)]
+
+
+def run_sql(job: Job, query: str, *, limit: int) -> Answer:
+    """Answer a query over the tables of the output.
+
+    Parameters
+    ----------
+    job
+        The job.
+    query
+        A query in Spark's SQL. It names the tables of the output as ``scores``, ``assignment`` and
+        so on. What is no query, such as ``DELETE``, is refused.
+    limit
+        Number of rows, at most. They are brought to the driver.
+
+    Returns
+    -------
+    Answer
+        Its rows.
+
+    Raises
+    ------
+    ConfigError
+        Spark does not understand the query, or it would put a variable in it.
+    """
+    if variable_in(query):
+        raise ConfigError(
+            f"a query must hold no {variable_in(query)}: Spark puts a setting or a variable of the "
+            "environment there.",
+            hint="write the value itself.",
+        )
+    with _views(job) as names:
+        try:
+            # Only a query fits between parentheses. A comment at its end must not swallow them.
+            found = job.spark.sql(f"SELECT * FROM (\n{query.strip().rstrip(';')}\n)")
+            fields = found.schema.fields
+            rows = _as_text(found).limit(limit + 1).collect()
+        except (AnalysisException, ParseException) as error:
+            raise ConfigError(
+                f"the query must be one that Spark can answer. {_first_line(error)}",
+                hint=f"tables: {', '.join(names)}. `semdedup sql` without a query lists them.",
+            ) from error
+    return Answer(
+        tuple(field.name for field in fields),
+        tuple(isinstance(field.dataType, NumericType) for field in fields),
+        tuple(tuple(row)[:-1] for row in rows[:limit]),
+        tuple(row[_JSON] for row in rows[:limit]),
+        len(rows) > limit,
+    )
+
+
+@contextmanager
+def _views(job: Job) -> Iterator[list[str]]:
+    """Let a query name the tables, until the ``with`` block ends."""
+    made: list[str] = []
+    try:
+        for table in tables_of(job):
+            read_table(job.spark, job.root, table).createOrReplaceTempView(table)
+            made.append(table)
+        yield made
+    finally:
+        for table in made:
+            job.spark.catalog.dropTempView(table)
+
+
+def _as_text(found: DataFrame) -> DataFrame:
+    """Columns c0, c1, ... of text, and the whole row as JSON. Names of a query may repeat."""
+    kinds = [(field.name, field.dataType) for field in found.schema.fields]
+    plain = found.toDF(*(f"c{i}" for i in range(len(kinds))))
+    texts = [_text(F.col(f"c{i}"), kind).alias(f"c{i}") for i, (_, kind) in enumerate(kinds)]
+    whole = F.struct(*(F.col(f"c{i}").alias(name) for i, (name, _) in enumerate(kinds)))
+    return plain.select(*texts, F.to_json(whole, {"ignoreNullFields": "false"}).alias(_JSON))
+
+
+def _text(column: Column, kind: DataType) -> Column:
+    if isinstance(kind, StructType | ArrayType | MapType):
+        return F.to_json(column)
+    return F.base64(column) if isinstance(kind, BinaryType) else column.cast("string")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
