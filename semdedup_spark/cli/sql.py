@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 
 import click
 
 from semdedup_spark.cli.options import opened_job, reading_options
 from semdedup_spark.report.terminal import open_console, say
+
+_WIDTH_OF_FILES = 10_000
 
 
 @click.command()
@@ -66,7 +69,8 @@ def sql(config: str, overrides: tuple[str, ...], query: str | None, form: str, l
         for document in answer.documents:
             click.echo(document)
     else:
-        print_answer(open_console(), answer)
+        is_terminal = sys.stdout.isatty()  # no line of a file is folded
+        print_answer(open_console(width=None if is_terminal else _WIDTH_OF_FILES), answer)
     if answer.more:
         say(f"the first {limit:,} rows; --limit shows more", err=True)
 

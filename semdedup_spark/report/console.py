@@ -163,10 +163,7 @@ def print_summary(
     console.print(rows)
     for reason, n in reasons:
         print_line(console, f"  quarantined as {reason}: {n:,}")
-    console.print(
-        "\nkept fraction by eps (a row is removed if it is more than 1 - eps similar to an earlier "
-        "one)"
-    )
+    console.print("\nkept fraction by eps (a row goes if an earlier one is over 1 - eps similar)")
     grid = Table(box=None, show_header=False, pad_edge=False)
     for value, fraction in curve:
         bar = "#" * round(40 * fraction)

@@ -231,7 +231,10 @@ def print_answer(console: Console, answer: Answer) -> None:
     """
     grid = Table(box=None, pad_edge=False)
     for name, is_number in zip(answer.columns, answer.numbers, strict=True):
-        grid.add_column(cell(name), justify="right" if is_number else "left", overflow="fold")
+        if is_number:
+            grid.add_column(cell(name), justify="right", no_wrap=True)
+        else:
+            grid.add_column(cell(name), overflow="fold")
     for row in answer.rows:
         grid.add_row(*(cell("null" if value is None else _cut(value)) for value in row))
     console.print(grid)
