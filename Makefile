@@ -78,7 +78,7 @@ fmt: install ## Format the code
 	$(BIN)/ruff check --fix .
 
 notebooks: install ## Run the notebooks on the data under DATA and render them, figures and all
-	for name in dedup train; do \
+	for name in texts lake dedup train; do \
 	  SEMDEDUP_DATA=$(DATA) SEMDEDUP_OUT=$(CURDIR)/out/notebooks $(BIN)/jupytext --to ipynb --execute \
 	    --output notebooks/$$name.ipynb notebooks/$$name.py \
 	  && sed -i.bak 's#$(CURDIR)/##g' notebooks/$$name.ipynb && rm notebooks/$$name.ipynb.bak || exit 1; done

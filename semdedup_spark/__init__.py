@@ -6,17 +6,21 @@ Importing this package starts nothing: Spark, torch and the rest load when first
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, overload
 
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from typing_extensions import Unpack
+
     from semdedup_spark.config import JobConfig, load_config, parse_config
+    from semdedup_spark.frames.memory_result import Deduplicated
+    from semdedup_spark.frames.spark_result import DeduplicatedFrame
+    from semdedup_spark.frames.staged import OpenOutput, open_output
     from semdedup_spark.in_memory.prune import Clusters, cluster_vectors
-    from semdedup_spark.in_memory.result import Deduplicated
     from semdedup_spark.in_memory.score import VectorScores, score_vectors
     from semdedup_spark.pipeline import JobSummary, open_job, run_job
-    from semdedup_spark.pipeline.dataframe import DeduplicatedFrame
     from semdedup_spark.pipeline.queries.read_selection import SelectedTables, read_selection
     from semdedup_spark.session import open_session
 
@@ -31,8 +35,10 @@ _HOMES = {
     "read_selection": "semdedup_spark.pipeline.queries.read_selection",
     "open_session": "semdedup_spark.session",
     "VectorScores": "semdedup_spark.in_memory.score",
-    "Deduplicated": "semdedup_spark.in_memory.result",
-    "DeduplicatedFrame": "semdedup_spark.pipeline.dataframe",
+    "Deduplicated": "semdedup_spark.frames.memory_result",
+    "DeduplicatedFrame": "semdedup_spark.frames.spark_result",
+    "OpenOutput": "semdedup_spark.frames.staged",
+    "open_output": "semdedup_spark.frames.staged",
     "Clusters": "semdedup_spark.in_memory.prune",
     "cluster_vectors": "semdedup_spark.in_memory.prune",
     "score_vectors": "semdedup_spark.in_memory.score",
@@ -44,6 +50,7 @@ __all__ = [
     "DeduplicatedFrame",
     "JobConfig",
     "JobSummary",
+    "OpenOutput",
     "SelectedTables",
     "VectorScores",
     "__version__",
@@ -51,12 +58,35 @@ __all__ = [
     "deduplicate",
     "load_config",
     "open_job",
+    "open_output",
     "open_session",
     "parse_config",
     "read_selection",
     "run_job",
     "score_vectors",
 ]
+
+
+class _Settings(TypedDict, total=False):
+    content: str | Sequence[str] | None
+    template: str | None
+    vector: str | None
+    id: str | None
+    encoder: str
+    model: str | None
+    eps: float
+    eps_max: float
+    rank_by: str | None
+    reference: Any
+    output: str | None
+
+
+@overload
+def deduplicate(data: DataFrame, **settings: Unpack[_Settings]) -> DeduplicatedFrame: ...
+
+
+@overload
+def deduplicate(data: Any, **settings: Unpack[_Settings]) -> Deduplicated: ...
 
 
 def deduplicate(
@@ -113,7 +143,8 @@ def deduplicate(
     Returns
     -------
     Deduplicated | DeduplicatedFrame
-        ``kept``, ``removed``, ``quarantined`` and ``assignment``, tables of the kind that came in.
+        ``kept``, ``removed``, ``quarantined`` and ``assignment``, tables of the kind that came in;
+        ``at``, ``keep``, ``tune``, ``explain`` and ``report``.
 
     References
     ----------
@@ -147,10 +178,10 @@ def deduplicate(
         "reference": reference,
     }
     if type(data).__module__.startswith("pyspark."):
-        from semdedup_spark.pipeline.dataframe import deduplicate_dataframe
+        from semdedup_spark.frames.spark_table import deduplicate_dataframe
 
         return deduplicate_dataframe(data, output=output, **settings)
-    from semdedup_spark.in_memory.table import deduplicate_table
+    from semdedup_spark.frames.memory_table import deduplicate_table
 
     return deduplicate_table(data, **settings)
 

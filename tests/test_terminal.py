@@ -9,22 +9,22 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from semdedup_spark.cli import cli
-from semdedup_spark.errors import SourceError
-from semdedup_spark.failures import explained
-from semdedup_spark.pipeline import Progress
-from semdedup_spark.pipeline.operations.diff import Change
-from semdedup_spark.pipeline.operations.status import RunLine, Status
-from semdedup_spark.pipeline.queries.explain_result import (
+from semdedup_spark.answers.explanation import (
     Absorbed,
     Explanation,
     Link,
     Rejection,
     Standing,
 )
-from semdedup_spark.pipeline.queries.sql import Answer
-from semdedup_spark.pipeline.queries.summary import Example
-from semdedup_spark.pipeline.queries.tune_result import SourceShare, Threshold, Tuning
+from semdedup_spark.answers.overview import Example
+from semdedup_spark.answers.sql import Answer
+from semdedup_spark.answers.tuning import SourceShare, Threshold, Tuning
+from semdedup_spark.cli import cli
+from semdedup_spark.errors import SourceError
+from semdedup_spark.failures import explained
+from semdedup_spark.pipeline import Progress
+from semdedup_spark.pipeline.operations.diff import Change
+from semdedup_spark.pipeline.operations.status import RunLine, Status
 from semdedup_spark.report.console import (
     console_listener,
     print_examples,

@@ -43,6 +43,11 @@ class Rows:
         return isinstance(self.data, np.ndarray)
 
     @property
+    def has_columns(self) -> bool:
+        """Whether rows have columns with names of their own."""
+        return isinstance(self.data, pa.Table) or self._is_frame
+
+    @property
     def _is_frame(self) -> bool:
         return hasattr(self.data, "iloc")
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from semdedup_spark.answers.overview import Example
 from semdedup_spark.pipeline.job_context import Listener, Progress
-from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.pipeline.stages.select_guards import background_note
 from semdedup_spark.report.terminal import cell, open_console, plain, print_line
 from semdedup_spark.tables.runs import StageRecord

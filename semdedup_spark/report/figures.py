@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from semdedup_spark.pipeline.queries.tune_result import Tuning
+    from semdedup_spark.answers.tuning import Tuning
 
 ACCENT = "#3f7fd6"
 MARK = "#d9622b"

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from semdedup_spark import __version__
-from semdedup_spark.pipeline.queries.report_result import Group, Overview
+from semdedup_spark.answers.overview import Group, Overview
 from semdedup_spark.report.differences import marked, names, shortened
 from semdedup_spark.report.figures import (
     as_svg,

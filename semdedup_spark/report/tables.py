@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from semdedup_spark.pipeline.queries.explain_result import Explanation
-from semdedup_spark.pipeline.queries.sql import Answer
-from semdedup_spark.pipeline.queries.tune_result import Tuning
+from semdedup_spark.answers.explanation import Explanation
+from semdedup_spark.answers.sql import Answer
+from semdedup_spark.answers.tuning import Tuning
 from semdedup_spark.report.differences import shortened
 from semdedup_spark.report.terminal import cell, print_line
 from semdedup_spark.visible import inline

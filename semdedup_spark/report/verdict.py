@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from semdedup_spark.pipeline.queries.tune_result import CURVE_POINTS, Tuning
+from semdedup_spark.answers.tuning import CURVE_POINTS, Tuning
 
 # A stretch is flat if the kept share falls by at most this part of its whole fall up to the horizon
 _FLAT_PART = 0.05

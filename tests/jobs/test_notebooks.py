@@ -51,3 +51,29 @@ def test_the_train_notebook_compares_selections_of_one_size(run_small, capsys):
     assert list(wide.index) == [("25 %", 2), ("25 %", 4), ("50 %", 2), ("50 %", 4)]
     assert wide.columns[0] == "random subset"
     assert not wide.isna().any(axis=None)
+
+
+def test_the_notebook_of_texts_shows_what_went_and_what_other_thresholds_keep(
+    monkeypatch, tmp_path, capsys
+):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setenv("SEMDEDUP_LIMIT", "60")
+    monkeypatch.setenv("SEMDEDUP_OUT", str(tmp_path))
+    names = runpy.run_path(str(NOTEBOOKS / "texts.py"))
+    assert len(names["loose"]) < len(names["result"]) < len(names["docs"]) == 60
+    assert names["edge"]["similarity"].is_monotonic_increasing
+    assert names["assignment"]["copies"].sum() == 60
+    assert "removed" in capsys.readouterr().out
+    assert "<mark>" in (tmp_path / "texts.html").read_text()
+
+
+def test_the_notebook_of_a_delta_table_pays_on_the_second_night_for_new_rows(
+    spark, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("SEMDEDUP_OUT", str(tmp_path))
+    names = runpy.run_path(str(NOTEBOOKS / "lake.py"))
+    both = names["result"].summary, names["later"].summary
+    assert [summary.read for summary in both] == [20, 25]
+    assert both[1].records[2].counts["targets"] == 5
+    assert both[1].removed > both[0].removed > 0
+    assert "similarity" in capsys.readouterr().out

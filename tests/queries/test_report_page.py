@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from semdedup_spark.answers.overview import Example, Group, Overview, Reason, Shown, StageLine
+from semdedup_spark.answers.tuning import SourceShare, Threshold, Tuning
 from semdedup_spark.encoders.image.thumbnails import thumbnail
-from semdedup_spark.pipeline.queries.report_result import Group, Overview, Reason, Shown, StageLine
-from semdedup_spark.pipeline.queries.summary import Example
-from semdedup_spark.pipeline.queries.tune_result import SourceShare, Threshold, Tuning
 from semdedup_spark.report.differences import marked, names, shortened
 from semdedup_spark.report.figures import tune_figure
 from semdedup_spark.report.html import render_report

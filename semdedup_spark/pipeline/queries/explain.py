@@ -10,16 +10,16 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import UnknownRowError
-from semdedup_spark.pipeline.ids import parse_id
-from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.queries.explain_result import (
+from semdedup_spark.answers.explanation import (
     Absorbed,
     Explanation,
     Link,
     Rejection,
     Standing,
 )
+from semdedup_spark.errors import UnknownRowError
+from semdedup_spark.pipeline.ids import parse_id
+from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import ask_both
 from semdedup_spark.pipeline.queries.row_texts import contents
 from semdedup_spark.pipeline.queries.selections import Selection, find_selection

@@ -12,18 +12,20 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import canonical_json
-from semdedup_spark.masking import masked_settings
-from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.queries.pictures import pictures
-from semdedup_spark.pipeline.queries.reference_side import Side, ask_both
-from semdedup_spark.pipeline.queries.report_result import (
+from semdedup_spark.answers.overview import (
+    Example,
     Group,
     Overview,
     Reason,
     Shown,
     StageLine,
 )
+from semdedup_spark.answers.tuning import named_value
+from semdedup_spark.config import canonical_json
+from semdedup_spark.masking import masked_settings
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.queries.pictures import pictures
+from semdedup_spark.pipeline.queries.reference_side import Side, ask_both
 from semdedup_spark.pipeline.queries.row_texts import RowText, text_and_columns
 from semdedup_spark.pipeline.queries.selections import (
     Selection,
@@ -32,9 +34,7 @@ from semdedup_spark.pipeline.queries.selections import (
     edge_removals,
     require_selection,
 )
-from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.pipeline.queries.tune import run_tune
-from semdedup_spark.pipeline.queries.tune_result import named_value
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 if TYPE_CHECKING:

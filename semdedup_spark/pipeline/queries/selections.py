@@ -9,11 +9,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
+from semdedup_spark.answers.overview import Example
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import ask_both
 from semdedup_spark.pipeline.queries.row_texts import contents
-from semdedup_spark.pipeline.queries.summary import Example
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
@@ -12,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, NumericType, StructType
 
 from semdedup_spark import schema as s
+from semdedup_spark.answers.sql import Answer
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.sql_text import variable_in
@@ -19,32 +19,6 @@ from semdedup_spark.tables.catalog import read_table, table_exists
 
 _BESIDE_THE_LEDGER = (s.RUNS, s.LEASES, s.OVERRIDES)
 _JSON = "json"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The rows of a query.
-
-    Attributes
-    ----------
-    columns
-        Names of its columns.
-    numbers
-        For each column, whether it holds numbers.
-    rows
-        For each row the text of its values; ``None`` where a value is null. Nested values are
-        JSON, bytes are base64.
-    documents
-        For each row, the whole row as JSON.
-    more
-        Whether the query has more rows than were asked for.
-    """
-
-    columns: tuple[str, ...]
-    numbers: tuple[bool, ...]
-    rows: tuple[tuple[str | None, ...], ...]
-    documents: tuple[str, ...]
-    more: bool
 
 
 def tables_of(job: Job) -> list[str]:

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
+from semdedup_spark.answers.overview import Example
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.select.threshold import kept_fractions
 
 _SUMMARY_EPS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3)
 _MOST_REASONS = 20
-
-
-@dataclass(frozen=True)
-class Example:
-    """Two rows to be shown side by side, in general a removed row and its survivor.
-
-    Attributes
-    ----------
-    id
-        Id of the row, as text.
-    text
-        Its text.
-    survivor_id
-        Id of the other row, as text.
-    survivor_text
-        Text of the other row.
-    similarity
-        Cosine similarity of a removed row to the neighbor because of which it was removed; of
-        other rows, that of the two rows.
-    neighbor_id
-        Id of that neighbor as text, where it may be another row than the survivor.
-    survivor_similarity
-        Cosine similarity to the survivor, measured directly.
-    covered
-        Whether ``survivor_similarity`` alone would remove the row.
-    """
-
-    id: str
-    text: str
-    survivor_id: str
-    survivor_text: str
-    similarity: float
-    neighbor_id: str | None = None
-    survivor_similarity: float | None = None
-    covered: bool | None = None
 
 
 def kept_curve(job: Job, eps: float) -> list[tuple[float, float]]:

@@ -1,27 +1,28 @@
-"""Deduplicate a DataFrame of Spark: the job, with the DataFrame in place of its source."""
+"""What is kept and what is removed of a DataFrame of Spark."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
-from semdedup_spark.errors import ConfigError
-from semdedup_spark.pipeline.job import JobSummary, run_job
+from semdedup_spark.in_memory.explanation import Explained, Link
+from semdedup_spark.pipeline.job import JobSummary
 from semdedup_spark.pipeline.job_context import Job, open_job
+from semdedup_spark.pipeline.queries.explain import run_explain
 from semdedup_spark.pipeline.queries.read_selection import read_selection
+from semdedup_spark.pipeline.queries.report_data import run_overview
+from semdedup_spark.pipeline.queries.tune import run_tune
 from semdedup_spark.pipeline.stages.select import run_select
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.transforms.embed.joined_content import joined_content
 
-# What the ledger calls a source that has no place of its own.
-_FRAME = "dataframe"
-_JOINED = "__semdedup_content"
+_TUNING = "eps double, kept double, removed bigint, in_groups double"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,75 @@ class DeduplicatedFrame:
         """
         return self._selected({"eps": None, "keep": share})
 
+    def tune(self, eps: Sequence[float] = ()) -> DataFrame:
+        """Show what other thresholds would keep. Nothing is written.
+
+        Parameters
+        ----------
+        eps
+            Thresholds, each above 0 and below 1. By default a usual grid up to the horizon.
+
+        Returns
+        -------
+        DataFrame
+            Columns eps, kept (the fraction of the rows that were embedded), removed (their
+            number), and in_groups (the fraction that has a duplicate, before or after it; at
+            least, where there is no reference).
+        """
+        columns = run_tune(self.job, eps_grid=tuple(eps)).as_columns()
+        lines = list(zip(*columns.values(), strict=True))
+        return self.job.spark.createDataFrame(lines, _TUNING)
+
+    def explain(self, id: Any) -> Explained:  # noqa: A002
+        """Tell why a row was kept or removed.
+
+        Parameters
+        ----------
+        id
+            The row's id.
+
+        Returns
+        -------
+        Explained
+            Its survivor and the way to it; ``print`` shows it. Of the rows that a kept row stands
+            for it names twenty at most.
+
+        Notes
+        -----
+        What it calls raises ``UnknownRowError`` where there is no such row.
+        """
+        told = run_explain(self.job, str(id))
+        links = [Link(a.id, a.neighbor_id, a.similarity or 0.0) for a in told.chain]
+        survivor = told.id if told.fate == s.KEPT else told.survivor_id
+        rejected = told.fate == s.QUARANTINED and told.rejections
+        return Explained(
+            told.id,
+            told.fate,
+            survivor,
+            tuple(links),
+            tuple(row.id for row in told.absorbed),
+            told.rejections[0].reason if rejected else "",
+        )
+
+    def report(self, path: str | PathLike[str]) -> Path:
+        """Write one HTML file to read and to share. Needs the extra ``report``.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Path
+            The same.
+        """
+        from semdedup_spark.report.html import render_report
+
+        page = render_report(run_overview(self.job))
+        Path(path).write_bytes(page.encode("utf-8", "replace"))
+        return Path(path)
+
     def _selected(self, select: dict[str, Any]) -> DeduplicatedFrame:
         tree = self.job.config.model_dump(exclude={"select"}) | {"select": select}
         job = open_job(
@@ -124,104 +194,3 @@ class DeduplicatedFrame:
 
     def _table(self, name: str) -> DataFrame:
         return read_table(self.job.spark, self.job.root, name)
-
-
-def deduplicate_dataframe(
-    df: DataFrame,
-    *,
-    content: str | Sequence[str] | None,
-    template: str | None,
-    vector: str | None,
-    id: str | None,  # noqa: A002
-    encoder: str,
-    model: str | None,
-    eps: float,
-    eps_max: float,
-    rank_by: str | None,
-    reference: DataFrame | None,
-    output: str | None,
-) -> DeduplicatedFrame:
-    """Run the job on a DataFrame. See :func:`semdedup_spark.deduplicate`.
-
-    Parameters
-    ----------
-    df
-        The rows. It is evaluated several times, so it must give the same rows each time.
-    content
-        The column of the texts, or several that are joined.
-    template
-        How several columns are joined.
-    vector
-        The column of ready-made vectors, in place of ``content``.
-    id
-        The column of the ids.
-    encoder
-        Name of the encoder.
-    model
-        Its model; ``None``: the encoder's own.
-    eps
-        The threshold.
-    eps_max
-        The horizon.
-    rank_by
-        Which of several similar rows stays; ``None``: the lowest id.
-    reference
-        A second DataFrame with the same columns.
-    output
-        Where the tables lie; ``None``: in a temporary folder, for a session on this machine.
-
-    Returns
-    -------
-    DeduplicatedFrame
-        The tables.
-
-    Raises
-    ------
-    ConfigError
-        ``id``, or one of ``content`` and ``vector``, is not given, or ``output`` must be.
-    """
-    if id is None or (content is None) == (vector is None):
-        raise ConfigError(
-            "id, and either content or vector, must be given for a Spark DataFrame. Got "
-            f"id={id!r}, content={content!r}, vector={vector!r}.",
-            hint="rows of a DataFrame have no order, so an id must tell them apart: "
-            'deduplicate(df, content="text", id="doc_id").',
-        )
-    if output is None:
-        output = _temporary(df)
-    columns = [content] if isinstance(content, str) else list(content or [])
-    joined = len(columns) > 1 or template is not None
-    source: dict[str, Any] = {
-        "kind": "vectors" if vector is not None else "text",
-        "table": _FRAME,
-        "id": id,
-        "content": vector or (_JOINED if joined else columns[0]),
-        "columns": list(df.columns) if joined else None,
-    }
-    tree: dict[str, Any] = {
-        "output": output,
-        "source": source,
-        "embed": {"encoder": "none"}
-        if vector is not None
-        else {"encoder": encoder, "model": model},
-        "score": {"recall": "exact", "rank_by": rank_by or s.quoted(id), "eps_max": eps_max},
-        "select": {"eps": eps},
-    }
-    frames = {s.EMBEDDINGS: joined_content(df, columns, template, _JOINED) if joined else df}
-    if reference is not None:
-        tree["reference"] = source
-        frames[s.REFERENCE] = (
-            joined_content(reference, columns, template, _JOINED) if joined else reference
-        )
-    job = open_job(df.sparkSession, parse_config(tree), frames=frames)
-    return DeduplicatedFrame(job, run_job(job))
-
-
-def _temporary(df: DataFrame) -> str:
-    master = df.sparkSession.conf.get("spark.master", "")
-    if not (master or "").startswith("local"):
-        raise ConfigError(
-            "output must be given where Spark runs on more than this machine: a directory or URI "
-            "that all of it can reach, or catalog.schema. Got none."
-        )
-    return tempfile.mkdtemp(prefix="semdedup-")

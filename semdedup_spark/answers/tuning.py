@@ -154,3 +154,18 @@ class Tuning:
     in_groups_exact: bool = False
     by: str | None = None
     sources: list[SourceShare] = field(default_factory=list)
+
+    def as_columns(self) -> dict[str, list[float] | list[int]]:
+        """List the thresholds as columns of a table.
+
+        Returns
+        -------
+        dict[str, list]
+            ``eps``, ``kept``, ``removed`` and ``in_groups``; see :class:`Threshold`.
+        """
+        return {
+            "eps": [at.eps for at in self.thresholds],
+            "kept": [at.kept for at in self.thresholds],
+            "removed": [at.removed for at in self.thresholds],
+            "in_groups": [at.in_groups for at in self.thresholds],
+        }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from semdedup_spark.errors import HorizonError, UnknownRowError
+from semdedup_spark.frames.given_rows import GivenRows
+from semdedup_spark.frames.memory_overview import overview_of, tuning_of
+from semdedup_spark.frames.removals import Removals, removals
 from semdedup_spark.in_memory.explanation import Explained, Link
-from semdedup_spark.in_memory.rows import Rows
 from semdedup_spark.in_memory.score import VectorScores
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray
+from semdedup_spark.kernels.vectors import IndexArray
 
 KEPT, SIMILARITY, QUARANTINED = "kept", "similarity", "quarantined"
 
@@ -28,38 +32,29 @@ class Deduplicated:
 
     Attributes
     ----------
-    rows
-        The n rows that were given.
-    ids
-        n ids.
-    good
-        (m,) int64. Positions of the rows that have a vector.
-    X
-        (m, d) float32. Their unit vectors.
+    given
+        The rows that were given, and the vectors of those that have one.
     scores
-        Their scores. Neighbors are positions among these m rows, or among ``others``.
+        Scores of the rows that have one. Neighbors are positions among these, or among ``others``.
     reasons
-        n entries. Why a row has no vector, otherwise ``None``.
+        For each row that was given, why it has no vector; ``None`` where it has.
     eps
         The threshold.
     others
-        With a reference: its ids and unit vectors. Neighbors are its rows.
+        With a reference: its rows. Neighbors are its rows.
     """
 
-    rows: Rows
-    ids: Sequence[Any]
-    good: IndexArray
-    X: FloatArray = field(repr=False)
+    given: GivenRows
     scores: VectorScores = field(repr=False)
     reasons: Sequence[str | None] = field(repr=False)
     eps: float
-    others: tuple[Sequence[Any], FloatArray] | None = field(default=None, repr=False)
+    others: GivenRows | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return int(self._kept.sum())
 
     def __repr__(self) -> str:
-        n, kept, good = len(self.rows), len(self), len(self.good)
+        n, kept, good = len(self.given.rows), len(self), len(self.given.good)
         return (
             f"Deduplicated(read={n}, kept={kept}, removed={good - kept}, "
             f"quarantined={n - good}, eps={self.eps:g})"
@@ -70,56 +65,35 @@ class Deduplicated:
         return self.scores.kept(self.eps)
 
     @cached_property
-    def _survivor(self) -> IndexArray:
-        """(m,) positions among the good rows, or among those of the reference; -1: kept there."""
-        survivor: IndexArray = np.where(
-            self._kept, np.arange(len(self._kept)), self.scores.neighbor
-        )
-        if self.others is not None:
-            return np.where(self._kept, -1, self.scores.neighbor)
-        while True:  # neighbors rank before, so each round comes nearer to the end of all chains
-            further = survivor[survivor]
-            if np.array_equal(further, survivor):
-                return survivor
-            survivor = further
+    def _gone(self) -> Removals:
+        theirs = None if self.others is None else self.others.X
+        found = self.scores
+        return removals(self._kept, found.neighbor, found.max_similarity, self.given.X, theirs)
 
-    @cached_property
-    def _good_ids(self) -> list[Any]:
-        return [self.ids[i] for i in self.good]
-
-    @cached_property
-    def _before(self) -> tuple[Sequence[Any], FloatArray]:
-        """Ids and vectors of the rows that neighbors and survivors are among."""
-        return self.others or (self._good_ids, self.X)
-
-    def _direct(self) -> npt.NDArray[np.float32]:
-        """Cosine similarity of each removed row to its survivor."""
-        gone, (_, X) = np.flatnonzero(~self._kept), self._before
-        products = np.einsum("ij,ij->i", self.X[gone], X[self._survivor[gone]], dtype=np.float64)
-        direct: npt.NDArray[np.float32] = products.astype(np.float32)
-        return direct
+    @property
+    def _before(self) -> GivenRows:
+        """The rows that neighbors and survivors are among."""
+        return self.others or self.given
 
     @property
     def kept(self) -> Any:
         """The rows that stay, in the order given, of the kind that was given."""
-        return self.rows.take(self.good[self._kept])
+        return self.given.rows.take(self.given.good[self._kept])
 
     @property
     def removed(self) -> Any:
         """A table of the removed rows: id, neighbor_id, survivor_id, similarity,
         survivor_similarity and cluster_id, as the job's table ``duplicates`` has them.
         """
-        gone = np.flatnonzero(~self._kept)
-        survivor = self._survivor[gone]
-        theirs, _ = self._before
-        return self.rows.like(
+        gone, theirs = self._gone, self._before
+        return self.given.rows.like(
             {
-                "id": [self._good_ids[i] for i in gone],
-                "neighbor_id": [theirs[i] for i in self.scores.neighbor[gone]],
-                "survivor_id": [theirs[i] for i in survivor],
-                "similarity": self.scores.max_similarity[gone],
-                "survivor_similarity": self._direct(),
-                "cluster_id": self.scores.labels[gone],
+                "id": [self.given.id_of(i) for i in gone.row],
+                "neighbor_id": [theirs.id_of(i) for i in gone.neighbor],
+                "survivor_id": [theirs.id_of(i) for i in gone.survivor],
+                "similarity": gone.similarity,
+                "survivor_similarity": gone.to_survivor,
+                "cluster_id": self.scores.labels[gone.row],
             }
         )
 
@@ -127,8 +101,8 @@ class Deduplicated:
     def quarantined(self) -> Any:
         """A table of the rows without a vector: id and reason."""
         bad = [i for i, reason in enumerate(self.reasons) if reason is not None]
-        return self.rows.like(
-            {"id": [self.ids[i] for i in bad], "reason": [self.reasons[i] for i in bad]}
+        return self.given.rows.like(
+            {"id": [self.given.ids[i] for i in bad], "reason": [self.reasons[i] for i in bad]}
         )
 
     @property
@@ -137,33 +111,26 @@ class Deduplicated:
         nearest row before it, survivor_similarity, copies (rows that a kept row stands for, itself
         included), cluster_id and reason (kept, similarity or quarantined).
         """
-        n, place = len(self.rows), self.good
+        gone, place, n = self._gone, self.given.good, len(self.given.rows)
         kept = np.zeros(n, dtype=bool)
         kept[place] = self._kept
-        survivor: list[Any] = [None] * n
-        theirs, _ = self._before
-        for row, end in zip(place.tolist(), self._survivor.tolist(), strict=True):
-            survivor[row] = self.ids[row] if end < 0 else theirs[end]
-        to_survivor = np.ones(len(place), dtype=np.float32)
-        to_survivor[~self._kept] = self._direct()
-        copies = np.ones(len(place), dtype=np.int64)
+        both = zip(self.given.ids, kept.tolist(), strict=True)
+        survivor = [id_ if stays else None for id_, stays in both]
+        for row, end in zip(gone.row.tolist(), gone.survivor.tolist(), strict=True):
+            survivor[place[row]] = self._before.id_of(end)
+        copies, direct = np.ones(len(place), np.int64), np.ones(len(place), np.float32)
+        direct[gone.row] = gone.to_survivor
         if self.others is None:
-            copies = np.bincount(self._survivor, minlength=len(place))
-        numbers = {
-            "similarity": self.scores.max_similarity,
-            "survivor_similarity": to_survivor,
-            "cluster_id": self.scores.labels,
-        }
-        spread = {name: _spread(n, place, values) for name, values in numbers.items()}
-        return self.rows.like(
+            copies += np.bincount(gone.survivor, minlength=len(place))
+        return self.given.rows.like(
             {
-                "id": list(self.ids),
+                "id": list(self.given.ids),
                 "kept": kept,
                 "survivor_id": survivor,
-                "similarity": spread["similarity"],
-                "survivor_similarity": spread["survivor_similarity"],
+                "similarity": _spread(n, place, self.scores.max_similarity),
+                "survivor_similarity": _spread(n, place, direct),
                 "copies": _spread(n, place[self._kept], copies[self._kept]),
-                "cluster_id": spread["cluster_id"],
+                "cluster_id": _spread(n, place, self.scores.labels),
                 "reason": [
                     QUARANTINED if reason else (KEPT if stays else SIMILARITY)
                     for reason, stays in zip(self.reasons, kept.tolist(), strict=True)
@@ -222,6 +189,45 @@ class Deduplicated:
             )
         return replace(self, eps=eps)
 
+    def tune(self, eps: Sequence[float] = ()) -> Any:
+        """Show what other thresholds would keep.
+
+        Parameters
+        ----------
+        eps
+            Thresholds, each above 0 and below 1. By default a usual grid up to the horizon.
+
+        Returns
+        -------
+        Any
+            A table of eps, kept (the fraction of the rows that have a vector), removed (their
+            number), and in_groups (the fraction that has a duplicate, before or after it; at
+            least, where there is no reference).
+        """
+        found = tuning_of(self.scores, self.eps, alone=self.others is None, eps_grid=tuple(eps))
+        return self.given.rows.like(found.as_columns())
+
+    def report(self, path: str | PathLike[str]) -> Path:
+        """Write one HTML file to read and to share. Needs the extra ``report``.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Path
+            The same.
+        """
+        from semdedup_spark.report.html import render_report
+
+        found = overview_of(
+            self.given, self.others, self.scores, self._gone, self.reasons, self.eps
+        )
+        Path(path).write_bytes(render_report(found).encode("utf-8", "replace"))
+        return Path(path)
+
     def explain(self, id: Any) -> Explained:  # noqa: A002
         """Tell why a row was kept or removed.
 
@@ -240,24 +246,23 @@ class Deduplicated:
         UnknownRowError
             There is no such row.
         """
-        if id not in self.ids:
-            raise UnknownRowError(f"id must be one of the {len(self.rows):,} rows. Got {id!r}.")
-        row = list(self.ids).index(id)
+        ids = list(self.given.ids)
+        if id not in ids:
+            raise UnknownRowError(f"id must be one of the {len(ids):,} rows. Got {id!r}.")
+        row = ids.index(id)
         reason = self.reasons[row]
         if reason is not None:
             return Explained(id, QUARANTINED, reason=reason)
-        ids, (theirs, _) = self._good_ids, self._before
-        at, links = ids.index(id), []
+        at, links = int(np.flatnonzero(self.given.good == row)[0]), []
         if self._kept[at]:
-            same: Sequence[int] = ()
-            if self.others is None:
-                same = np.flatnonzero(self._survivor == at).tolist()
-            return Explained(id, KEPT, id, stands_for=tuple(ids[i] for i in same if i != at))
+            same = self._gone.row[self._gone.survivor == at] if self.others is None else ()
+            return Explained(id, KEPT, id, stands_for=tuple(self.given.id_of(i) for i in same))
         while True:
             near, similarity = int(self.scores.neighbor[at]), float(self.scores.max_similarity[at])
-            links.append(Link(ids[at], theirs[near], similarity))
+            end = self._before.id_of(near)
+            links.append(Link(self.given.id_of(at), end, similarity))
             if self.others is not None or self._kept[near]:
-                return Explained(id, "removed", theirs[near], tuple(links))
+                return Explained(id, "removed", end, tuple(links))
             at = near
 
 

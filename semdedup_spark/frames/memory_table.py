@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,9 @@ import pyarrow as pa
 
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ConfigError, SourceError
-from semdedup_spark.in_memory.contents import (
-    Contents,
-    checked_vectors,
-    encoded_texts,
-    joined_texts,
-)
-from semdedup_spark.in_memory.result import Deduplicated
+from semdedup_spark.frames.given_rows import GivenRows
+from semdedup_spark.frames.memory_result import Deduplicated
+from semdedup_spark.in_memory.contents import checked_vectors, encoded_texts, joined_texts
 from semdedup_spark.in_memory.rows import CONTENT, Rows, as_rows
 from semdedup_spark.in_memory.score import VectorScores, score_vectors
 from semdedup_spark.kernels.rank_key import order_keys
@@ -79,36 +76,36 @@ def deduplicate_table(
     What it calls raises ``SourceError`` where ids are missing or not unique, and ``ConfigError``
     where ``rank_by`` is more than columns.
     """
-    rows = as_rows(data)
     spec = EncoderSpec(encoder, model)
+    columns = (content,) if isinstance(content, str) else tuple(content or ())
 
-    def read(table: Rows) -> Contents:
+    def read(table: Rows) -> tuple[GivenRows, IndexArray, list[str | None]]:
+        texts = None
         if vector is not None or table.is_matrix:
-            return checked_vectors(table, vector)
-        return encoded_texts(joined_texts(table, content or CONTENT, template), spec)
+            found = checked_vectors(table, vector)
+        else:
+            texts = joined_texts(table, content or CONTENT, template)
+            found = encoded_texts(texts, spec)
+        ids = ids_of(table, id)
+        rank = _order(table, ids, rank_by)[found.good]
+        given = GivenRows(table, ids.to_pylist(), found.good, found.X, texts, columns)
+        return given, rank, found.reasons
 
-    ids, contents = ids_of(rows, id), read(rows)
-    order = _order(rows, ids, rank_by)
+    given, rank, reasons = read(as_rows(data))
     others = None
     if reference is not None:
-        second = as_rows(reference)
-        their_ids, theirs = ids_of(second, id), read(second)
-        by_rank = np.argsort(_order(second, their_ids, rank_by)[theirs.good], kind="stable")
-        others = (
-            [their_ids.to_pylist()[i] for i in theirs.good[by_rank]],
-            theirs.X[by_rank],
-        )
+        theirs, their_rank, _ = read(as_rows(reference))
+        by_rank = np.argsort(their_rank, kind="stable")
+        others = replace(theirs, good=theirs.good[by_rank], X=theirs.X[by_rank])
     if others is not None:
-        scores = _against(contents.X, others[1], eps_max)
-    elif len(contents.good):
-        scores = score_vectors(contents.X, rank=order[contents.good], eps_max=eps_max)
+        scores = _against(given.X, others.X, eps_max)
+    elif len(given.good):
+        scores = score_vectors(given.X, rank=rank, eps_max=eps_max)
     else:
         none = np.empty(0, np.int64)
         scores = VectorScores(np.empty(0, np.float32), none, none.astype(np.int32), eps_max)
     scores.kept(eps)  # refuses an eps beyond the horizon
-    return Deduplicated(
-        rows, ids.to_pylist(), contents.good, contents.X, scores, contents.reasons, eps, others
-    )
+    return Deduplicated(given, scores, reasons, eps, others)
 
 
 def ids_of(rows: Rows, id: str | None) -> pa.Array:  # noqa: A002

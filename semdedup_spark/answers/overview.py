@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from semdedup_spark.pipeline.queries.summary import Example
-from semdedup_spark.pipeline.queries.tune_result import Tuning
+from semdedup_spark.answers.tuning import Tuning
 
 if TYPE_CHECKING:
     from semdedup_spark.encoders.image.thumbnails import Thumbnail
@@ -36,6 +35,41 @@ class Shown:
     similarity: float
     picture: Thumbnail | None = None
     columns: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Example:
+    """Two rows to be shown side by side, in general a removed row and its survivor.
+
+    Attributes
+    ----------
+    id
+        Id of the row, as text.
+    text
+        Its text.
+    survivor_id
+        Id of the other row, as text.
+    survivor_text
+        Text of the other row.
+    similarity
+        Cosine similarity of a removed row to the neighbor because of which it was removed; of
+        other rows, that of the two rows.
+    neighbor_id
+        Id of that neighbor as text, where it may be another row than the survivor.
+    survivor_similarity
+        Cosine similarity to the survivor, measured directly.
+    covered
+        Whether ``survivor_similarity`` alone would remove the row.
+    """
+
+    id: str
+    text: str
+    survivor_id: str
+    survivor_text: str
+    similarity: float
+    neighbor_id: str | None = None
+    survivor_similarity: float | None = None
+    covered: bool | None = None
 
 
 @dataclass(frozen=True)

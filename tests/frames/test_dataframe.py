@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semdedup_spark import deduplicate
+from semdedup_spark import deduplicate, open_output
 from semdedup_spark.errors import ConfigError
 from tests.jobs.jobfiles import near_duplicates
 
@@ -52,6 +52,11 @@ def same(mine, theirs):
     assert sorted(mine.kept["doc"]) == sorted(row["doc"] for row in theirs.kept.collect())
 
 
+def without_numbers(told):
+    links = [(link.id, link.neighbor_id) for link in told.chain]
+    return told.id, told.fate, told.survivor_id, links, sorted(told.stands_for), told.reason
+
+
 def test_a_dataframe_gives_what_pandas_gives_at_every_threshold_and_is_known_again(spark, tmp_path):
     table = rows()
     settings = {"vector": "v", "id": "doc", "eps": EPS, "rank_by": "quality DESC"}
@@ -63,6 +68,13 @@ def test_a_dataframe_gives_what_pandas_gives_at_every_threshold_and_is_known_aga
     assert theirs.kept.schema.simpleString() == df.schema.simpleString()
     same(mine.at(0.2), theirs.at(0.2))
     assert len(theirs.keep(0.9)) == len(mine.keep(0.9))
+    theirs = theirs.at(EPS)
+    tuned = theirs.tune().toPandas()
+    pd.testing.assert_frame_equal(tuned, mine.tune(), check_exact=False, rtol=1e-9)
+    gone = mine.removed["id"].iloc[-1]
+    for row in (gone, mine.explain(gone).survivor_id, "row 40"):
+        assert without_numbers(theirs.explain(row)) == without_numbers(mine.explain(row))
+    assert gone in theirs.report(tmp_path / "report.html").read_text()
     again = deduplicate(df.repartition(3), output=str(tmp_path / "out"), **settings)
     assert [record.reused for record in again.summary.records] == [True, True, True, False]
 
@@ -91,3 +103,25 @@ def test_what_a_dataframe_needs_is_asked_for_before_any_work(spark):
     df = spark.createDataFrame(SONGS, "doc string, artist string, title string")
     with pytest.raises(ConfigError, match="id, and either content or vector"):
         deduplicate(df, content="title")
+
+
+def test_the_stages_one_by_one_leave_what_the_function_leaves(spark, tmp_path):
+    table = rows()
+    keys = {
+        "source": {"kind": "vectors", "id": "doc", "content": "v"},
+        "embed": {"encoder": "none"},
+        "score": {"recall": "exact", "rank_by": "quality DESC"},
+    }
+    with open_output(spark, str(tmp_path / "out"), keys) as out:
+        embeddings = out.embed(as_frame(spark, table))
+        assert embeddings.count() == N - 3
+        assert out.cluster().columns[0] == "cluster_id"
+        scores = out.score()
+        kept = out.select(eps=EPS)
+        loose = out.select(eps=0.2, name="loose")
+    assert scores.count() == N - 3
+    for eps, selected in ((EPS, kept), (0.2, loose)):
+        mine = deduplicate(table, vector="v", id="doc", eps=eps, rank_by="quality DESC")
+        assert {row["doc"] for row in selected.collect()} == set(mine.kept["doc"])
+    with open_output(spark, str(tmp_path / "out"), keys) as later:  # what is there is taken
+        assert later.select(keep=0.9).count() >= 0.9 * (N - 3)

@@ -1,0 +1,89 @@
+"""Rows that a caller gave, with their vectors, and what a person would recognise them by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from semdedup_spark.answers.overview import Shown
+from semdedup_spark.in_memory.rows import Rows
+from semdedup_spark.kernels.vectors import FloatArray, IndexArray
+
+_MOST_CHARACTERS, _MOST_OF_A_VALUE = 4000, 200
+_MOST_COLUMNS = 12
+
+
+@dataclass(frozen=True)
+class GivenRows:
+    """A table in memory, with the vectors of the rows that have one.
+
+    Attributes
+    ----------
+    rows
+        The n rows.
+    ids
+        n ids.
+    good
+        (m,) int64. Positions of the rows that have a vector, in the order of ``X``.
+    X
+        (m, d) float32. Their unit vectors.
+    texts
+        n texts that were encoded; ``None`` where vectors were given.
+    text_columns
+        Names of the columns that the texts were made of.
+    """
+
+    rows: Rows
+    ids: Sequence[Any]
+    good: IndexArray
+    X: FloatArray = field(repr=False)
+    texts: Sequence[str | None] | None = field(default=None, repr=False)
+    text_columns: tuple[str, ...] = ()
+
+    def id_of(self, i: int) -> Any:
+        """Name a row that has a vector.
+
+        Parameters
+        ----------
+        i
+            Its position among these rows.
+
+        Returns
+        -------
+        Any
+            Its id.
+        """
+        return self.ids[self.good[i]]
+
+    def shown(self, i: int, similarity: float = 1.0) -> Shown:
+        """Show a row that has a vector.
+
+        Parameters
+        ----------
+        i
+            Its position among these rows.
+        similarity
+            Its similarity to the row that stands for it.
+
+        Returns
+        -------
+        Shown
+            Its id, its text, and its other columns.
+        """
+        row = int(self.good[i])
+        text = (self.texts[row] or "") if self.texts is not None else ""
+        return Shown(
+            str(self.ids[row]), text[:_MOST_CHARACTERS], similarity, columns=self._columns(row)
+        )
+
+    def _columns(self, row: int) -> tuple[tuple[str, str], ...]:
+        if not self.rows.has_columns:
+            return ()
+        told = []
+        for name in self.rows.names:
+            value = self.rows.column(name, "content")[row].as_py()
+            plain = value is not None and not isinstance(value, (list, dict, bytes))
+            if plain and name not in self.text_columns and str(value) != str(self.ids[row]):
+                told.append((str(name), str(value)[:_MOST_OF_A_VALUE]))
+        return tuple(told[:_MOST_COLUMNS])
