@@ -43,6 +43,8 @@ def print_result(
 
     console = open_console()
     counts = {name: getattr(summary, name) for name in ("read", "kept", "removed", "quarantined")}
+    selected = next(r for r in summary.records if r.stage.startswith(s.selection_stage(None)))
+    counts["uncovered"] = selected.counts.get("uncovered", 0)
     print_summary(
         console,
         counts=counts,

@@ -143,7 +143,8 @@ def print_summary(
     console
         Where to print.
     counts
-        Numbers of rows: ``read``, ``kept``, ``removed`` and ``quarantined``.
+        Numbers of rows: ``read``, ``kept``, ``removed`` and ``quarantined``, and perhaps
+        ``uncovered``.
     eps
         The threshold of the selection.
     curve
@@ -163,6 +164,12 @@ def print_summary(
     console.print(rows)
     for reason, n in reasons:
         print_line(console, f"  quarantined as {reason}: {n:,}")
+    if counts.get("uncovered"):
+        print_line(
+            console,
+            f"  uncovered: {counts['uncovered']:,} of the removed rows are themselves not over "
+            f"{1 - eps:g} similar to the kept row; other rows lie in between",
+        )
     console.print("\nkept fraction by eps (a row goes if an earlier one is over 1 - eps similar)")
     grid = Table(box=None, show_header=False, pad_edge=False)
     for value, fraction in curve:

@@ -31,7 +31,8 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
     print_line(
         console,
         f"{tuning.rows:,} scored rows; {tuning.copies:,} ({copies:.1f} %) are exact copies of an "
-        f"earlier row (M = 1). Horizon: eps_max {tuning.eps_max:g}, recall {tuning.recall}.",
+        f"earlier row. Horizon, the largest eps to ask for: {tuning.eps_max:g} (score.eps_max). "
+        f"recall: {tuning.recall}.",
     )
     grid = Table(box=None, pad_edge=False)
     for name in ("", "eps", "kept", "removed", "in groups"):
