@@ -29,6 +29,7 @@ from semdedup_spark import deduplicate
 
 LIMIT = int(os.environ.get("SEMDEDUP_LIMIT", "1200"))
 OUT = Path(os.environ.get("SEMDEDUP_OUT") or tempfile.mkdtemp())
+OUT.mkdir(parents=True, exist_ok=True)
 
 places = {"numpy": np, "numpy.linalg": np.linalg, "pandas": pd, "Series": pd.Series}
 places |= {"DataFrame": pd.DataFrame, "Index": pd.Index}

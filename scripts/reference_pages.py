@@ -218,6 +218,11 @@ def errors_page() -> str:
     return _page("Exit codes and errors", lead, *parts)
 
 
+def _maven(pyspark: str, delta: str, **_: str) -> str:
+    line = pyspark.rpartition(".")[0]
+    return f"io.delta:delta-spark_{'2.12' if line == '3.5' else f'{line}_2.13'}:{delta}"
+
+
 def versions() -> str:
     """Write the page of the versions that go together, from setup.cfg and the tests of versions.
 
@@ -236,10 +241,16 @@ def versions() -> str:
         "",
         "## Spark and Delta",
         "",
-        f"The extra `spark` asks for {_names(extras['spark'])}. A platform "
-        "such as Databricks or EMR brings its own. Each of these pairs is tested:",
+        "Each Delta is made for one Spark. The extra `spark` is the same as `spark41`. A platform "
+        "such as Databricks or EMR brings its own: leave these extras out there. Each pair is "
+        "tested:",
         "",
-        *_table(("pyspark", "delta-spark"), [(pair["pyspark"], pair["delta"]) for pair in pairs]),
+        *_table(
+            ("extra", "pyspark", "delta-spark", "package of `spark-submit --packages`"),
+            [(f"`{p['extra']}`", p["pyspark"], p["delta"], f"`{_maven(**p)}`") for p in pairs],
+        ),
+        "",
+        "For example `pip install 'semdedup-spark[spark35,text]'`.",
         "",
         "## Extras",
         "",

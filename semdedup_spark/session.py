@@ -22,6 +22,8 @@ _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
+# By the line of Spark, the Delta that goes with it: those of the extras spark35 to spark42.
+DELTA_OF = {"3.5": "3.3.2", "4.0": "4.3.1", "4.1": "4.3.1", "4.2": "4.4.0"}
 _OLDEST_JAVA = 17
 # Of key and value in spark-defaults.conf, a Java properties file.
 _SEPARATOR = re.compile(r"\s*[=:\s]\s*")
@@ -42,6 +44,10 @@ def open_session(extra: Mapping[str, str] | None = None) -> SparkSession:
     -------
     SparkSession
         A session with Delta. For a local one :func:`require_java` is called first.
+
+    Notes
+    -----
+    What it calls raises ``EnvironmentProblem`` where a local session does not start.
     """
     active = SparkSession.getActiveSession()
     if active is not None:
@@ -82,7 +88,29 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
     if jars:
         own = _listed(settings.get("spark.jars"))
         return builder.config("spark.jars", ",".join([*jars, *own])).getOrCreate()
-    return configure_spark_with_delta_pip(builder, packages).getOrCreate()
+    try:
+        return configure_spark_with_delta_pip(builder, packages).getOrCreate()
+    except Exception as error:
+        raise _no_jars() from error
+
+
+def _no_jars() -> EnvironmentProblem:
+    """Java has printed why it ended; nearly always Delta's jars could not be had."""
+    spark, delta = version("pyspark"), version("delta-spark")
+    line = ".".join(spark.split(".")[:2])
+    fits = DELTA_OF.get(line)
+    if fits is None:
+        hint = f"install a pair that is tested: Spark {', '.join(DELTA_OF)}."
+    elif fits == delta:
+        hint = "the first start needs Maven Central, or a mirror that spark.jars.ivySettings names."
+    else:
+        extra = f"spark{line.replace('.', '')}"
+        hint = f"pip install 'semdedup-spark[{extra}]': delta-spark {fits} goes with it."
+    return EnvironmentProblem(
+        f"Spark must start with the jars of Delta. With pyspark {spark} and delta-spark {delta} it "
+        "did not.",
+        hint=hint,
+    )
 
 
 def spark_defaults() -> dict[str, str]:

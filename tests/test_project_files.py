@@ -1,10 +1,12 @@
 """Files that repeat a version or a pin agree; workflows have the least rights that they need."""
 
 import re
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from semdedup_spark import __version__
 
@@ -57,7 +59,25 @@ def test_one_workflow_tests_the_pinned_pair_of_spark_and_delta():
     pinned = pins((ROOT / "constraints.txt").read_text())
     jobs = yaml.safe_load((ROOT / ".github/workflows/spark-versions.yml").read_text())["jobs"]
     pairs = jobs["test"]["strategy"]["matrix"]["include"]
-    assert {"pyspark": pinned["pyspark"], "delta": pinned["delta_spark"]} in pairs
+    assert (pinned["pyspark"], pinned["delta_spark"]) in {(p["pyspark"], p["delta"]) for p in pairs}
+
+
+def test_extras_workflow_and_session_name_the_same_pairs_of_spark_and_delta():
+    pytest.importorskip("pyspark")
+    from semdedup_spark.session import DELTA_OF
+
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = setup["options.extras_require"]
+    jobs = yaml.safe_load((ROOT / ".github/workflows/spark-versions.yml").read_text())["jobs"]
+    pairs = jobs["test"]["strategy"]["matrix"]["include"]
+    assert {pair["extra"] for pair in pairs} == {n for n in extras if re.fullmatch(r"spark\d+", n)}
+    for pair in pairs:
+        spark, delta = map(Requirement, extras[pair["extra"]].split())
+        assert spark.specifier.contains(pair["pyspark"])
+        assert str(delta.specifier) == f"=={pair['delta']}"
+        assert DELTA_OF[pair["pyspark"].rpartition(".")[0]] == pair["delta"]
+    assert extras["spark"] == extras["spark41"]
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
