@@ -106,6 +106,14 @@ def parse_config(tree: Mapping[str, Any]) -> JobConfig:
     ------
     ConfigError
         Names every wrong key, what it must be, and what was got.
+
+    Examples
+    --------
+    >>> from semdedup_spark import parse_config
+    >>> source = {"kind": "text", "format": "jsonl", "path": "a.jsonl", "id": "key"}
+    >>> config = parse_config({"output": "out", "source": {**source, "content": "text"}})
+    >>> config.select.eps
+    0.05
     """
     declare_settings(tree)
     try:

@@ -138,6 +138,14 @@ def cluster_vectors(
     ------
     ValueError
         If ``n_clusters`` is no number, ``X`` has no rows, or a row is zero or not finite.
+
+    Examples
+    --------
+    >>> from semdedup_spark import cluster_vectors
+    >>> clusters = cluster_vectors([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], n_clusters=2)
+    >>> a, b, c, d = clusters.labels.tolist()
+    >>> a == b, b == c, c == d
+    (True, False, True)
     """
     chosen_options = checked_stage(ClusterConfig, n_clusters=n_clusters, seed=seed)
     if chosen_options.n_clusters == "auto":

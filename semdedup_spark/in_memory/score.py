@@ -139,6 +139,15 @@ def score_vectors(
     ----------
     Abbas, A. et al. (2023). SemDeDup: Data-efficient learning at web-scale through semantic
     deduplication. arXiv:2303.09540.
+
+    Examples
+    --------
+    >>> from semdedup_spark import score_vectors
+    >>> scores = score_vectors([[1, 0], [0, 1], [1, 0.1]], eps_max=0.1)
+    >>> scores.kept(eps=0.05).tolist()
+    [True, True, False]
+    >>> scores.neighbor.tolist()
+    [-1, -1, 0]
     """
     _check_options(recall, eps_max, n_clusters, seed, threads)
     eps_max = float(eps_max)
