@@ -76,6 +76,39 @@ def test_a_wrong_key_or_value_is_one_clear_message(tree, words):
     assert caught.value.exit_code == 2
 
 
+NPY = {"kind": "vectors", "format": "npy", "path": "x.npy"}
+REFUSED = [
+    ({**TEXT, "dtype": "float32"}, "go with kind vectors"),
+    ({**NPY, "dtype": "float16"}, ".npy files know their own"),
+    ({**TEXT, "columns": ["a", "a"]}, "each once"),
+    ({**TEXT, "columns": []}, "at least one column"),
+    ({**TEXT, "format": "parquet", "types": "a int"}, "types goes with format jsonl or csv"),
+    ({**TEXT, "options": {"Mode": "dropMalformed"}}, "leave it to quarantine"),
+    ({**TEXT, "options": {"ignoreCorruptFiles": "true"}}, "lost unseen"),
+    ({**TEXT, "options": {"timestampAsOf": "2024-01-01"}}, "set source.version"),
+    ({**TEXT, "format": None}, "path needs format"),
+    ({**TEXT, "path": None, "table": "a.b"}, "format goes with path"),
+    ({**TEXT, "metadata": "m.parquet"}, "metadata lies beside format npy"),
+    ({**IMAGES, "batch": "night"}, "batch names a column"),
+    ({**TEXT, "text": "caption"}, "kind image_text"),
+    ({**IMAGES, "id": "name"}, "the path is the id"),
+    ({**NPY, "content": "v"}, "needs no content"),
+    ({**NPY, "id": "name"}, "comes with metadata"),
+]
+
+
+@pytest.mark.parametrize(("source", "words"), REFUSED, ids=[words for _, words in REFUSED])
+def test_what_does_not_go_together_in_a_source_is_one_clear_message(source, words):
+    with pytest.raises(ConfigError) as raised:
+        parse_config(job(source=source))
+    assert words in str(raised.value)
+
+
+def test_keep_goes_with_the_paper_s_resolution_alone():
+    with pytest.raises(ConfigError, match="resolution paper"):
+        parse_config(job(select={"keep": 0.5, "resolution": "cover"}))
+
+
 def test_every_wrong_key_is_named_at_once():
     with pytest.raises(ConfigError) as caught:
         parse_config(job(score={"a": 1}, cluster={"b": 2}))
