@@ -28,6 +28,7 @@ from semdedup_spark.cli import (
     queries,
     sql,
     stages,
+    start,
     sweep,
     upkeep,
 )
@@ -152,8 +153,9 @@ def _without_sections(docstring: str) -> str:
 def cli(log_json: Path | None) -> None:
     """Semantic deduplication of a data lake (SemDeDup on Spark and Delta).
 
-    A job is a YAML file: conf/base.yml lists every key. `semdedup run` runs all four stages and
-    reuses results that are still valid. The command of a stage runs that stage alone.
+    A job is a YAML file: `semdedup init` writes one, `semdedup config` prints every key.
+    `semdedup run` runs all four stages and reuses results that are still valid. The command of a
+    stage runs that stage alone.
 
     Parameters
     ----------
@@ -168,6 +170,7 @@ def cli(log_json: Path | None) -> None:
 
 
 for _command in (
+    *start.COMMANDS,
     *stages.COMMANDS,
     *plan.COMMANDS,
     *overriding.COMMANDS,

@@ -48,7 +48,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"--config must be a readable YAML file in UTF-8. Got {str(path)!r}: {error}.",
-            hint="conf/local.yml is an example to start from.",
+            hint="`semdedup init DATA` writes a first one.",
         ) from error
     try:
         tree = yaml.safe_load(text) or {}

@@ -87,7 +87,7 @@ def _explain(problem: Any, place: _Place) -> tuple[str, str]:
             did_you_mean(str(loc[-1]), known),
         )
     if kind == "missing" and place.whole:
-        return f"{place.name} must be set.", "conf/base.yml lists every key with its meaning."
+        return f"{place.name} must be set.", "`semdedup config` prints every key with its meaning."
     if kind == "value_error":
         return f"{place.name}: {problem['msg'].removeprefix('Value error, ')}.", ""
     got = problem["input"] if place.whole else _given(problem, place)

@@ -1,0 +1,145 @@
+"""Commands for the beginning: a first job file, and every key that one may have."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from semdedup_spark.cli.files import check_writable, replace_file
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.report.terminal import say
+from semdedup_spark.sql_text import variable_in
+
+if TYPE_CHECKING:
+    from semdedup_spark.sources.first_look import FirstLook
+
+_ENCODER = {"text": "minilm", "images": "pixels", "vectors": "none"}
+# docs/how-to/choose-eps.md says where these begin.
+_EPS = {"text": 0.05, "images": 0.002, "vectors": 0.05}
+_HORIZON = {"text": 0.3, "images": 0.05, "vectors": 0.3}
+
+
+@click.command()
+@click.argument("data")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("job.yml"),
+    show_default=True,
+    help="The job file to write; an existing one is not overwritten.",
+)
+@click.option("--id", "key", help="The column of the keys, in place of the one that is guessed.")
+@click.option("--content", help="The column to compare, in place of the one that is guessed.")
+@click.option("--output", default="./out", show_default=True, help="Where the tables will lie.")
+def init(data: str, out: Path, key: str | None, content: str | None, output: str) -> None:
+    """Write a first job file for DATA: a file, a folder or a pattern on this machine.
+
+    Looks at a few rows, without Spark, and guesses what is in them. Look at what it wrote.
+
+    Parameters
+    ----------
+    data
+        A file, a folder, or a pattern.
+    out
+        The job file.
+    key
+        The column of the keys. ``None``: it is guessed.
+    content
+        The column to compare. ``None``: it is guessed.
+    output
+        Where the tables will lie.
+
+    Raises
+    ------
+    ConfigError
+        The job file is there already, or no column can be compared.
+    """
+    from semdedup_spark.config import load_config
+    from semdedup_spark.sources.first_look import first_look
+
+    if out.exists():
+        raise ConfigError(f"--out must name a new file. {str(out)!r} is there already.")
+    check_writable("--out", out)
+    look = first_look(data)
+    if look.columns and not (content or look.content):
+        raise ConfigError(
+            f"a column of texts, pictures or vectors must be there. Got {', '.join(look.columns)}.",
+            hint="name one with --content.",
+        )
+    replace_file(out, job_file(look, key, content, output).encode())
+    load_config(out)
+    say(out.read_text(encoding="utf-8"))
+    say(f"written to {out}. Look at it, then: semdedup run --config {shlex.quote(str(out))}")
+
+
+def job_file(look: FirstLook, key: str | None, content: str | None, output: str) -> str:
+    """Write a job file.
+
+    Parameters
+    ----------
+    look
+        What is known of the source.
+    key
+        The column of the keys, if it is not the one that was guessed.
+    content
+        The column to compare, if it is not the one that was guessed.
+    output
+        Where the tables will lie.
+
+    Returns
+    -------
+    str
+        YAML with comments.
+    """
+    content, key = content or look.content, key or look.id
+    source = {"kind": look.kind, "format": look.format, "path": look.path}
+    source |= {name: value for name, value in (("id", key), ("content", content)) if value}
+    rank_by = None
+    if look.format == "files":
+        rank_by = "length DESC", "of several copies the largest file stays"
+    elif look.kind == "text" and content and not variable_in(content):
+        column = "`" + content.replace("`", "``") + "`"
+        rank_by = f"length({column}) DESC", "of several similar texts the longest stays"
+    score = [f"  rank_by: {_quoted(rank_by[0])}  # {rank_by[1]}"] if rank_by else []
+    others = [name for name in look.columns if name not in (key, content)]
+    return "\n".join(
+        [
+            f"output: {_quoted(output)}  # the tables; or a URI, or catalog.schema",
+            "source:",
+            *(f"  {name}: {_quoted(value)}" for name, value in source.items()),
+            *([f"  # other columns: {_comment(others)}"] if others else []),
+            f"embed: {{encoder: {_ENCODER[look.kind]}}}",
+            "score:",
+            "  recall: exact  # finds every pair that is more similar than 1 - eps_max",
+            f"  eps_max: {_HORIZON[look.kind]}  # the largest eps that you will ask for",
+            *score,
+            "# A row goes if its similarity to an earlier one is above 1 - eps.",
+            f"select: {{eps: {_EPS[look.kind]}}}",
+            "# `semdedup config` prints every key with its default and meaning.",
+            "",
+        ]
+    )
+
+
+def _quoted(value: str) -> str:
+    """A JSON string is a YAML string, whatever characters it holds."""
+    return json.dumps(value, ensure_ascii=True)
+
+
+def _comment(names: list[str]) -> str:
+    return ", ".join(map(_quoted, names))
+
+
+@click.command()
+def config() -> None:
+    """Print every key of a job file, with its default, its unit and what it means."""
+    text = files("semdedup_spark.config").joinpath("base.yml").read_text(encoding="utf-8")
+    click.echo(text, nl=False)
+
+
+COMMANDS = (init, config)
