@@ -1,7 +1,5 @@
-"""The score of vectors that fit in one machine's memory, by the job's kernels without Spark.
-
-It serves notebooks and small data sets. With ``recall: exact`` it returns what the job returns for
-the same order of rows, whatever the clusters.
+"""The score of vectors that fit in one machine's memory, by the job's kernels without Spark. With
+``recall: exact`` it is what the job returns for the same order of rows, whatever the clusters.
 """
 
 from __future__ import annotations
@@ -108,16 +106,12 @@ def score_vectors(
 ) -> VectorScores:
     """Compute the highest similarity of each row to any row before it.
 
-    Raises ``ValueError`` if a row has no direction (NaN, infinity, all zeros), or if the job would
-    refuse an option.
-
     Parameters
     ----------
     X
         (n, d), any float dtype, n >= 1. Rows of any length, not all zeros.
     rank
-        (n,) numbers. Rows with lower ones are preferred; the earlier row wins ties. By default the
-        order given.
+        (n,) numbers. Rows with lower ones are preferred; the earlier row wins ties.
     recall
         ``exact`` finds every pair above ``1 - eps_max``, ``cluster`` only the pairs within a
         cluster.
@@ -128,12 +122,12 @@ def score_vectors(
     seed
         Seed of the training of the centroids.
     threads
-        Number of threads; by default all cores. The result does not depend on it.
+        By default as many as cores. The result does not depend on it.
 
     Returns
     -------
     VectorScores
-        The scores.
+        The scores. ``ValueError`` is raised if a row has no direction, or an option is wrong.
 
     References
     ----------
@@ -144,10 +138,8 @@ def score_vectors(
     --------
     >>> from semdedup_spark import score_vectors
     >>> scores = score_vectors([[1, 0], [0, 1], [1, 0.1]], eps_max=0.1)
-    >>> scores.kept(eps=0.05).tolist()
-    [True, True, False]
-    >>> scores.neighbor.tolist()
-    [-1, -1, 0]
+    >>> scores.kept(eps=0.05).tolist(), scores.neighbor.tolist()
+    ([True, True, False], [-1, -1, 0])
     """
     _check_options(recall, eps_max, n_clusters, seed, threads)
     eps_max = float(eps_max)

@@ -52,7 +52,7 @@ def test_more_rows_than_the_limit_are_not_read_and_said_to_be_there(finished):
     [
         "DELETE FROM scores",
         "DROP TABLE scores",
-        "SELECT 1) FROM (SELECT",
+        "SELECT 1) UNION (DELETE FROM scores",
         "SELECT nothing FROM scores",
         "SELECT * FROM nowhere",
         "SELECT '${env:HOME}'",
