@@ -148,8 +148,8 @@ def _documents(lines: TextIO) -> Iterator[dict[str, Any]]:
 
 
 def _content(table: pa.Table) -> tuple[str, str | None]:
-    """(kind, column): vectors where there are some, else pictures, else the longest texts."""
-    longest, chosen = 0.0, None
+    """(kind, column): vectors where there are some, else pictures, else the texts of most words."""
+    most, chosen = (0.0, 0.0), None
     for name in table.column_names:
         values = [value for value in table[name].to_pylist() if value is not None]
         if _are_vectors(values):
@@ -157,9 +157,10 @@ def _content(table: pa.Table) -> tuple[str, str | None]:
         if values and all(isinstance(v, bytes) and v.startswith(_MAGIC) for v in values):
             return "images", name
         if values and all(isinstance(value, str) for value in values):
-            length = sum(map(len, values)) / len(values)
-            if length > longest:
-                longest, chosen = length, name
+            words, letters = sum(len(v.split()) for v in values), sum(map(len, values))
+            size = words / len(values), letters / len(values)
+            if size > most:
+                most, chosen = size, name
     return "text", chosen
 
 

@@ -69,6 +69,13 @@ def test_vectors_and_pictures_are_found(here):
     assert first_look("x.npy") == FirstLook("vectors", "npy", "x.npy")
 
 
+def test_captions_are_compared_and_addresses_are_keys(here):
+    rows = [{"URL": f"https://example.org/pictures/{i:09d}.jpg", "TEXT": "a cat"} for i in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), here / "laion.parquet")
+    look = first_look("laion.parquet")
+    assert (look.id, look.content) == ("URL", "TEXT")
+
+
 def test_rows_without_a_key_are_known_by_their_content(here):
     write_lines(here / "a.jsonl", [{"text": "one"}, {"text": "one"}])
     assert first_look("a.jsonl").id == "content_hash()"
