@@ -56,18 +56,18 @@ class Listener:
         Called with the ledger's row of a stage that has ended.
     noticed
         Called with a sentence that a person should read.
-    waiting
-        Called with what is done now, where it belongs to no stage.
     failed
         Called with the error that ends the work on the output, once, before it is raised.
+    waiting
+        Called with what is done now, where it belongs to no stage.
     """
 
     progress: Callable[[Progress], None] = lambda _: None
     started: Callable[[str, str], None] = lambda _stage, _why: None
     finished: Callable[[StageRecord], None] = lambda _: None
     noticed: Callable[[str], None] = lambda _: None
-    waiting: Callable[[str], None] = lambda _: None
     failed: Callable[[Exception], None] = lambda _: None
+    waiting: Callable[[str], None] = lambda _: None
 
 
 class Turn:
