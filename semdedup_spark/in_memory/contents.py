@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from rich.progress import Progress
 
-from semdedup_spark.encoders.protocol import EncoderSpec
+from semdedup_spark.encoders.protocol import Encoder, EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.encoders.stream.encoded_batch import EncodedBatch, check_vectors, spread
 from semdedup_spark.encoders.stream.stream import PieceSize, StreamSettings, encode_pieces
@@ -22,7 +27,8 @@ from semdedup_spark.errors import SourceError
 from semdedup_spark.in_memory.rows import CONTENT, Rows
 from semdedup_spark.kernels.vectors import FloatArray
 
-_SHOWN_FROM = 2000  # Rows; fewer are done before a bar can be read.
+_SHOWN_FROM = 2000  # Texts; fewer are done before a bar can be read, or a second model is loaded.
+_BLOCK = 512  # Texts that a thread takes at a time.
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,10 @@ def _joined(line: dict[str, Any], template: str | None) -> str | None:
     return re.sub("|".join(map(re.escape, texts)), lambda found: texts[found[0]], template)
 
 
-def encoded_texts(texts: Sequence[str | None], spec: EncoderSpec) -> Contents:
-    """Encode texts. A bar shows how far it is, where there are many.
+def encoded_texts(
+    texts: Sequence[str | None], spec: EncoderSpec, threads: int | None = None
+) -> Contents:
+    """Encode texts, equal ones once. A bar shows how far it is, where there are many.
 
     Parameters
     ----------
@@ -96,6 +104,9 @@ def encoded_texts(texts: Sequence[str | None], spec: EncoderSpec) -> Contents:
         n texts.
     spec
         The encoder.
+    threads
+        Each encodes with a model of its own. By default as many as cores, where there are texts
+        enough; one where there is a GPU. The result does not depend on it.
 
     Returns
     -------
@@ -103,33 +114,69 @@ def encoded_texts(texts: Sequence[str | None], spec: EncoderSpec) -> Contents:
         Their vectors, and the reasons that the job would give.
     """
     reasons = [_text_reason(text) for text in texts]
-    payloads = [
-        text if reason is None else None for text, reason in zip(texts, reasons, strict=True)
-    ]
-    encoder = load_encoder(spec)
-
-    def pieces(size: PieceSize) -> Iterator[Sequence[str | None]]:
-        start = 0
-        while start < len(payloads):
-            yield payloads[start : (start := start + size.rows)]
-
-    found: list[EncodedBatch] = []
-    with Progress(transient=True, disable=len(texts) < _SHOWN_FROM) as bar:
-        task = bar.add_task("encoding", total=len(texts))
-        for batch in encode_pieces(encoder, pieces, StreamSettings()):
-            found.append(batch)
-            bar.advance(task, len(batch.reasons))
-    for row, reason in enumerate(reason for batch in found for reason in batch.reasons):
-        reasons[row] = reasons[row] or reason
-    wide = [batch.X for batch in found if batch.X.shape[1]]
-    good = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.int64)
-    if not len(good):
-        return Contents(np.empty((0, 0), np.float32), good, reasons)
-    d = wide[0].shape[1]
+    both = zip(texts, reasons, strict=True)
+    there = (text for text, reason in both if text is not None and reason is None)
+    place = {text: at for at, text in enumerate(dict.fromkeys(there))}
+    if not place:
+        return Contents(np.empty((0, 0), np.float32), np.empty(0, np.int64), reasons)
+    found = _encoded(list(place), spec, threads)
+    refused = [reason for batch in found for reason in batch.reasons]
+    d = max(batch.X.shape[1] for batch in found)
     X = np.concatenate(
         [b.X if b.X.shape[1] else np.zeros((len(b.reasons), d), np.float32) for b in found]
     )
-    return Contents(X[good], good, reasons)
+    at = [-1 if text is None else place.get(text, -1) for text in texts]
+    reasons = [refused[i] if i >= 0 else reason for i, reason in zip(at, reasons, strict=True)]
+    good = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.int64)
+    return Contents(X[[at[row] for row in good]], good, reasons)
+
+
+def _encoded(texts: list[str], spec: EncoderSpec, threads: int | None) -> list[EncodedBatch]:
+    """Encode distinct texts: their batches, in order."""
+    with _own_torch_threads() as has_gpu:
+        enough = 1 if has_gpu else min(os.cpu_count() or 1, -(-len(texts) // _SHOWN_FROM))
+        encoders = SimpleQueue[Encoder]()
+        for number in range(threads or enough):  # the first is kept for the next call
+            encoders.put((load_encoder.__wrapped__ if number else load_encoder)(spec))
+
+        def encode(start: int) -> list[EncodedBatch]:
+            encoder, block = encoders.get(), texts[start : start + _BLOCK]
+            try:
+                return list(encode_pieces(encoder, partial(_pieces, block), StreamSettings()))
+            finally:
+                encoders.put(encoder)
+
+        with (
+            ThreadPoolExecutor(threads or enough) as pool,
+            Progress(transient=True, disable=len(texts) < _SHOWN_FROM) as bar,
+        ):
+            task, found = bar.add_task("encoding", total=len(texts)), list[EncodedBatch]()
+            for batches in pool.map(encode, range(0, len(texts), _BLOCK)):
+                found += batches
+                bar.advance(task, sum(len(batch.reasons) for batch in batches))
+    return found
+
+
+def _pieces(texts: list[str], size: PieceSize) -> Iterator[list[str]]:
+    start = 0
+    while start < len(texts):
+        yield texts[start : (start := start + size.rows)]
+
+
+@contextmanager
+def _own_torch_threads() -> Iterator[bool]:
+    """Encoders set the number of torch's threads; the caller's own comes back. Yields whether there
+    is a GPU.
+    """
+    import semdedup_spark.encoders.torch_setup  # noqa: F401  before torch: how MKL computes
+
+    import torch  # isort: skip
+
+    before = torch.get_num_threads()
+    try:
+        yield torch.cuda.is_available()
+    finally:
+        torch.set_num_threads(before)
 
 
 def _text_reason(text: str | None) -> str | None:

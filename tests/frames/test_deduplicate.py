@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 import semdedup_spark
 from semdedup_spark import deduplicate
+from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ConfigError, HorizonError, SourceError, UnknownRowError
+from semdedup_spark.in_memory.contents import encoded_texts
 from semdedup_spark.kernels.vectors import unit_rows
 from tests.oracle import brute_force, kept_by_m, survivor
 
@@ -178,6 +180,24 @@ def test_what_is_no_table_is_refused():
         deduplicate({"a": 1})
     with pytest.raises(SourceError, match="Got str"):
         deduplicate("a text")
+
+
+def test_texts_have_the_same_vectors_in_any_number_of_threads_and_torch_keeps_its_own():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    texts = [f"number {i % 700} of many texts" for i in range(1500)]
+    texts[3], texts[4] = None, " "
+    one, three = (
+        encoded_texts(texts, EncoderSpec("minilm", device="cpu"), threads=n) for n in (1, 3)
+    )
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+    np.testing.assert_array_equal(one.X, three.X)
+    assert one.reasons == three.reasons
+    assert one.reasons[3:6] == ["null_text", "empty_text", None]
+    assert len(one.X) == 1498
+    np.testing.assert_array_equal(one.X[0], one.X[698])  # rows 0 and 700 hold one text
 
 
 def test_every_public_name_can_be_found():
