@@ -17,7 +17,8 @@ from semdedup_spark.tables import runs
 from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_vectors
 from tests.jobs.killing import Killed, killed_after
 
-TABLES = ("embeddings", "centroids", "scores", "duplicates", "deduplicated", "quarantine")
+TABLES = ("embeddings", "quarantine", "centroids", "scores")
+TABLES += ("duplicates", "deduplicated", "assignment")
 N = 160
 
 
@@ -153,9 +154,10 @@ def test_a_job_killed_after_each_kind_of_write_leaves_what_an_undisturbed_one_le
     recorded = {"runs"} if at_risk == 0 else set()
     embed = {"embeddings", "quarantine"} | recorded
     score = {"scores", "clusters"} | recorded
+    select = {"duplicates", "deduplicated", "assignment", "runs"}
     made = {
         1: {"embed": embed, "cluster": {"centroids"} | recorded},
-        2: {"embed": embed, "score": score, "select": {"duplicates", "deduplicated", "runs"}},
+        2: {"embed": embed, "score": score, "select": select},
     }
     for night in (1, 2):
         show(spark, tmp_path, night)
