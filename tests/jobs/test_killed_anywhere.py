@@ -17,8 +17,10 @@ from semdedup_spark.tables import runs
 from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_vectors
 from tests.jobs.killing import Killed, killed_after
 
-TABLES = ("embeddings", "quarantine", "centroids", "scores")
-TABLES += ("duplicates", "deduplicated", "assignment")
+TABLES = (
+    *("embeddings", "quarantine", "centroids", "scores"),
+    *("duplicates", "deduplicated", "assignment"),
+)
 N = 160
 
 
