@@ -21,6 +21,7 @@ from vectors import DATA, FloatArray
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.encoders.stream.encoded_batch import encode_payloads
+from semdedup_spark.kernels.vectors import paired_similarity
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -67,11 +68,6 @@ def encoded(spec: EncoderSpec, payloads: Sequence[str | bytes]) -> FloatArray:
     return found.X
 
 
-def _of_pairs(A: FloatArray, B: FloatArray) -> FloatArray:
-    cosines: FloatArray = np.einsum("ij,ij->i", A, B)
-    return cosines
-
-
 def pictures(data: Path) -> list[tuple[object, ...]]:
     """(encoder, what, pairs, lowest, median, highest cosine)."""
     originals, lines = photos(data), list[tuple[object, ...]]()
@@ -82,7 +78,7 @@ def pictures(data: Path) -> list[tuple[object, ...]]:
         for edit, apply in PICTURE_EDITS.items():
             quality = 50 if "JPEG" in edit else 92
             copies = encoded(spec, [as_jpeg(apply(image), quality) for image in originals])
-            lines.append(_line(name, edit, _of_pairs(X, copies)))
+            lines.append(_line(name, edit, paired_similarity(X, copies)))
     return lines
 
 
@@ -118,11 +114,11 @@ def texts(data: Path, n: int) -> list[tuple[object, ...]]:
     lines = [_line("minilm", "captions of two pictures", different)]
     for edit, apply in TEXT_EDITS.items():
         copies = encoded(spec, [apply(text) for text in captions])
-        lines.append(_line("minilm", edit, _of_pairs(X, copies)))
+        lines.append(_line("minilm", edit, paired_similarity(X, copies)))
     with (data / "stsb_en" / "stsb-en-test.csv").open(newline="") as lines_of_pairs:
         pairs = [(a, b, float(score)) for a, b, score in csv.reader(lines_of_pairs)]
     A, B = encoded(spec, [pair[0] for pair in pairs]), encoded(spec, [pair[1] for pair in pairs])
-    score, cosines = np.array([pair[2] for pair in pairs]), _of_pairs(A, B)
+    score, cosines = np.array([pair[2] for pair in pairs]), paired_similarity(A, B)
     for low, high, what in (
         (4.5, 5.1, "the same, say people (4.5 to 5)"),
         (3.0, 4.0, "roughly the same (3 to 4)"),

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from semdedup_spark.cli import cli
-from semdedup_spark.cli.files import check_writable, replace_file
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.report.files import check_writable, replace_file
 
 
 @pytest.mark.parametrize("command", ["restore", "remove"])

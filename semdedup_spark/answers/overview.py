@@ -11,6 +11,13 @@ from semdedup_spark.answers.tuning import Tuning
 if TYPE_CHECKING:
     from semdedup_spark.encoders.image.thumbnails import Thumbnail
 
+# Of a row, so many characters of its text, columns, and characters of a column are shown.
+MOST_CHARACTERS, MOST_COLUMNS, MOST_OF_A_VALUE = 4000, 12, 200
+# So many of the largest groups are shown, of those drawn at random, and of the rows of each.
+LARGEST, DRAWN_GROUPS, MEMBERS = 10, 8, 7
+# So many removals nearest to the threshold are shown, and of those that are not covered.
+EDGES, UNCOVERED = 12, 6
+
 
 @dataclass(frozen=True)
 class Shown:

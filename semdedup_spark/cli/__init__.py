@@ -32,9 +32,9 @@ from semdedup_spark.cli import (
     sweep,
     upkeep,
 )
-from semdedup_spark.cli.files import check_writable
 from semdedup_spark.errors import SemDedupError
 from semdedup_spark.failures import explained, unclear
+from semdedup_spark.report.files import check_writable
 from semdedup_spark.report.terminal import say
 from semdedup_spark.visible import shown
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from semdedup_spark.cli.files import check_writable, replace_file
 from semdedup_spark.cli.options import opened_job, reading_options
+from semdedup_spark.report.files import check_writable, replace_file
 from semdedup_spark.report.terminal import open_console, say, say_json
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -199,15 +199,14 @@ def report(
     """
     import matplotlib  # noqa: F401  a missing package is reported before work starts
 
-    from semdedup_spark.report.html import render_report
+    from semdedup_spark.report.html import save_report
 
     check_writable("--out", out)
     job = opened_job(config, overrides, None)
 
     from semdedup_spark.pipeline.queries.report_data import run_overview
 
-    page = render_report(run_overview(job, name=name, by=by, seed=seed))
-    replace_file(out, page.encode("utf-8", "replace"))
+    page = save_report(run_overview(job, name=name, by=by, seed=seed), out)
     say(f"report: {out} ({len(page) / 1e6:.1f} MB)")
 
 

@@ -43,7 +43,8 @@ def print_result(
 
     console = open_console()
     counts = {name: getattr(summary, name) for name in ("read", "kept", "removed", "quarantined")}
-    selected = next(r for r in summary.records if r.stage.startswith(s.selection_stage(None)))
+    name = job.config.select.name
+    selected = next(r for r in summary.records if r.stage == s.selection_stage(name))
     counts["uncovered"] = selected.counts.get("uncovered", 0)
     print_summary(
         console,
@@ -56,7 +57,6 @@ def print_result(
         title = "removed (-) beside its survivor (+): those that were only just similar enough"
         examples = edge_removals(job, require_selection(job), n=n_examples)
         print_examples(console, title, examples)
-    name = job.config.select.name
     tables = [t for t in s.COMMENTS if t not in (*s.OF_SELECTION, s.OVERRIDES, s.PRUNING, s.LEASES)]
     tables += [s.of_selection(t, name) for t in (s.DUPLICATES, s.DEDUPLICATED, s.ASSIGNMENT)]
     places = {table: job.root.name(table) for table in tables}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from semdedup_spark.cli.files import check_writable, replace_file
 from semdedup_spark.cli.options import (
     job_options,
     opened_job,
@@ -20,6 +19,7 @@ from semdedup_spark.cli.options import (
 from semdedup_spark.cli.results import print_result
 from semdedup_spark.errors import SemDedupError
 from semdedup_spark.failures import explained, unclear
+from semdedup_spark.report.files import check_writable, replace_file
 from semdedup_spark.report.terminal import as_json, say
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import yaml
 
-from semdedup_spark.cli.files import check_writable, replace_file
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.report.files import check_writable, replace_file
 from semdedup_spark.report.terminal import say
 from semdedup_spark.sql_text import variable_in
 
@@ -59,7 +60,7 @@ def init(data: str, out: Path, key: str | None, content: str | None, output: str
     ConfigError
         The job file is there already, or no column can be compared.
     """
-    from semdedup_spark.config import load_config
+    from semdedup_spark.config import parse_config
     from semdedup_spark.sources.first_look import first_look
 
     if out.exists():
@@ -71,9 +72,10 @@ def init(data: str, out: Path, key: str | None, content: str | None, output: str
             f"a column of texts, pictures or vectors must be there. Got {', '.join(look.columns)}.",
             hint="name one with --content.",
         )
-    replace_file(out, job_file(look, key, content, output).encode())
-    load_config(out)
-    say(out.read_text(encoding="utf-8"))
+    text = job_file(look, key, content, output)
+    parse_config(yaml.safe_load(text))  # before it is written
+    replace_file(out, text.encode())
+    say(text)
     say(f"written to {out}. Look at it, then: semdedup run --config {shlex.quote(str(out))}")
 
 

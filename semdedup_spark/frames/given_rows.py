@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from semdedup_spark.answers.overview import Shown
+import numpy as np
+
+from semdedup_spark.answers.overview import (
+    MOST_CHARACTERS,
+    MOST_COLUMNS,
+    MOST_OF_A_VALUE,
+    Shown,
+)
 from semdedup_spark.in_memory.rows import Rows
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray
-
-_MOST_CHARACTERS, _MOST_OF_A_VALUE = 4000, 200
-_MOST_COLUMNS = 12
 
 
 @dataclass(frozen=True)
@@ -73,17 +77,16 @@ class GivenRows:
         """
         row = int(self.good[i])
         text = (self.texts[row] or "") if self.texts is not None else ""
-        return Shown(
-            str(self.ids[row]), text[:_MOST_CHARACTERS], similarity, columns=self._columns(row)
-        )
+        text, columns = text[:MOST_CHARACTERS], self._columns(row)
+        return Shown(str(self.ids[row]), text, similarity, columns=columns)
 
     def _columns(self, row: int) -> tuple[tuple[str, str], ...]:
         if not self.rows.has_columns:
             return ()
-        told = []
-        for name in self.rows.names:
-            value = self.rows.column(name, "content")[row].as_py()
+        told, alone = [], Rows(self.rows.take(np.array([row])))
+        for name in alone.names:
+            (value,) = alone.column(name, "content").to_pylist()
             plain = value is not None and not isinstance(value, (list, dict, bytes))
             if plain and name not in self.text_columns and str(value) != str(self.ids[row]):
-                told.append((str(name), str(value)[:_MOST_OF_A_VALUE]))
-        return tuple(told[:_MOST_COLUMNS])
+                told.append((str(name), str(value)[:MOST_OF_A_VALUE]))
+        return tuple(told[:MOST_COLUMNS])

@@ -8,16 +8,22 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from semdedup_spark.answers.overview import Example, Group, Overview, Reason
+from semdedup_spark.answers.overview import (
+    DRAWN_GROUPS,
+    EDGES,
+    LARGEST,
+    MEMBERS,
+    UNCOVERED,
+    Example,
+    Group,
+    Overview,
+    Reason,
+)
 from semdedup_spark.answers.tuned import Similarities, tuned
 from semdedup_spark.answers.tuning import Tuning
 from semdedup_spark.frames.given_rows import GivenRows
 from semdedup_spark.frames.removals import Removals
 from semdedup_spark.in_memory.score import VectorScores
-
-# As in the report of a job.
-_LARGEST, _DRAWN_GROUPS, _MEMBERS = 10, 8, 7
-_EDGES, _UNCOVERED = 12, 6
 
 
 def tuning_of(
@@ -102,9 +108,9 @@ def overview_of(
     groups = _groups(own, before, removals)
     n_kept = len(own.good) - len(removals.row)
     quarantined = sum(reason is not None for reason in reasons)
-    edge = np.argsort(removals.similarity, kind="stable")[:_EDGES]
+    edge = np.argsort(removals.similarity, kind="stable")[:EDGES]
     uncovered = np.flatnonzero(removals.to_survivor.astype(np.float64) <= 1 - eps)
-    drawn = np.random.default_rng(0).permutation(uncovered)[:_UNCOVERED]
+    drawn = np.random.default_rng(0).permutation(uncovered)[:UNCOVERED]
     shown = {int(i) for i in (*edge, *drawn)}
     return Overview(
         output="a table in memory",
@@ -122,8 +128,8 @@ def overview_of(
         n_groups=len(np.unique(removals.survivor)),
         cluster_sizes=_counts(scores.labels),
         removed_per_cluster=_counts(scores.labels[removals.row]),
-        largest=groups[:_LARGEST],
-        drawn=groups[_LARGEST:],
+        largest=groups[:LARGEST],
+        drawn=groups[LARGEST:],
         edges=[_example(own, before, removals, i, eps) for i in edge],
         uncovered=[_example(own, before, removals, i, eps) for i in drawn],
         reasons=_reasons(own, reasons),
@@ -165,11 +171,11 @@ def _groups(own: GivenRows, before: GivenRows, gone: Removals) -> list[Group]:
     """The largest groups, and some of the others; the largest first."""
     survivors, sizes = np.unique(gone.survivor, return_counts=True)
     largest = np.lexsort((survivors, -sizes))
-    rest = np.random.default_rng(0).permutation(largest[_LARGEST:])[:_DRAWN_GROUPS]
+    rest = np.random.default_rng(0).permutation(largest[LARGEST:])[:DRAWN_GROUPS]
     groups = []
-    for at in (*largest[:_LARGEST], *rest):
+    for at in (*largest[:LARGEST], *rest):
         members = np.flatnonzero(gone.survivor == survivors[at])
-        members = members[np.argsort(gone.to_survivor[members], kind="stable")][:_MEMBERS]
+        members = members[np.argsort(gone.to_survivor[members], kind="stable")][:MEMBERS]
         shown = [own.shown(gone.row[i], float(gone.to_survivor[i])) for i in members]
         groups.append(Group(before.shown(survivors[at]), shown, int(sizes[at])))
     return groups

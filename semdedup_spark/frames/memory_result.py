@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from semdedup_spark import schema as s
 from semdedup_spark.errors import HorizonError, UnknownRowError
 from semdedup_spark.frames.given_rows import GivenRows
 from semdedup_spark.frames.memory_overview import overview_of, tuning_of
@@ -20,8 +21,6 @@ from semdedup_spark.frames.removals import Removals, removals
 from semdedup_spark.in_memory.explanation import Explained, Link
 from semdedup_spark.in_memory.score import VectorScores
 from semdedup_spark.kernels.vectors import IndexArray
-
-KEPT, SIMILARITY, QUARANTINED = "kept", "similarity", "quarantined"
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class Deduplicated:
                 "copies": _spread(n, place[self._kept], copies[self._kept]),
                 "cluster_id": _spread(n, place, self.scores.labels),
                 "reason": [
-                    QUARANTINED if reason else (KEPT if stays else SIMILARITY)
+                    s.QUARANTINED if reason else (s.BY_ITSELF if stays else s.BY_SIMILARITY)
                     for reason, stays in zip(self.reasons, kept.tolist(), strict=True)
                 ],
             }
@@ -220,12 +219,12 @@ class Deduplicated:
         Path
             The same.
         """
-        from semdedup_spark.report.html import render_report
+        from semdedup_spark.report.html import save_report
 
         found = overview_of(
             self.given, self.others, self.scores, self._gone, self.reasons, self.eps
         )
-        Path(path).write_bytes(render_report(found).encode("utf-8", "replace"))
+        save_report(found, Path(path))
         return Path(path)
 
     def explain(self, id: Any) -> Explained:  # noqa: A002
@@ -252,11 +251,11 @@ class Deduplicated:
         row = ids.index(id)
         reason = self.reasons[row]
         if reason is not None:
-            return Explained(id, QUARANTINED, reason=reason)
+            return Explained(id, s.QUARANTINED, reason=reason)
         at, links = int(np.flatnonzero(self.given.good == row)[0]), []
         if self._kept[at]:
             same = self._gone.row[self._gone.survivor == at] if self.others is None else ()
-            return Explained(id, KEPT, id, stands_for=tuple(self.given.id_of(i) for i in same))
+            return Explained(id, s.KEPT, id, stands_for=tuple(self.given.id_of(i) for i in same))
         while True:
             near, similarity = int(self.scores.neighbor[at]), float(self.scores.max_similarity[at])
             end = self._before.id_of(near)

@@ -80,16 +80,15 @@ def deduplicate_table(
     columns = (content,) if isinstance(content, str) else tuple(content or ())
 
     def read(table: Rows) -> tuple[GivenRows, IndexArray, list[str | None]]:
-        texts = None
+        ids = ids_of(table, id)
+        order, texts = _order(table, ids, rank_by), None  # before texts are encoded
         if vector is not None or table.is_matrix:
             found = checked_vectors(table, vector)
         else:
             texts = joined_texts(table, content or CONTENT, template)
             found = encoded_texts(texts, spec)
-        ids = ids_of(table, id)
-        rank = _order(table, ids, rank_by)[found.good]
         given = GivenRows(table, ids.to_pylist(), found.good, found.X, texts, columns)
-        return given, rank, found.reasons
+        return given, order[found.good], found.reasons
 
     given, rank, reasons = read(as_rows(data))
     others = None

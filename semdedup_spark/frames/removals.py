@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray
+from semdedup_spark.kernels.select.survivors import last_of_chain
+from semdedup_spark.kernels.vectors import FloatArray, IndexArray, paired_similarity
 
 
 @dataclass(frozen=True)
@@ -67,22 +68,7 @@ def removals(
     SemDeDup, Abbas et al. 2023, arXiv:2303.09540.
     """
     gone = np.flatnonzero(~kept)
-    survivor = neighbor[gone]
-    if others is None:
-        survivor = _ends(kept, neighbor)[gone]
-    theirs = X if others is None else others
-    products = np.einsum("ij,ij->i", X[gone], theirs[survivor], dtype=np.float64)
-    direct = products.astype(np.float32)
+    ends = neighbor if others is not None else last_of_chain(np.where(kept, -1, neighbor))
+    survivor = ends[gone]
+    direct = paired_similarity(X[gone], (X if others is None else others)[survivor])
     return Removals(gone, neighbor[gone], survivor, similarity[gone], direct)
-
-
-def _ends(kept: npt.NDArray[np.bool_], neighbor: IndexArray) -> IndexArray:
-    """(m,) the kept row that each row leads to. Neighbors rank before, so each round comes nearer
-    to the end of all chains.
-    """
-    end: IndexArray = np.where(kept, np.arange(len(kept)), neighbor)
-    while True:
-        further = end[end]
-        if np.array_equal(further, end):
-            return end
-        end = further

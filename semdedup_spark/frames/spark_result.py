@@ -166,10 +166,9 @@ class DeduplicatedFrame:
         Path
             The same.
         """
-        from semdedup_spark.report.html import render_report
+        from semdedup_spark.report.html import save_report
 
-        page = render_report(run_overview(self.job))
-        Path(path).write_bytes(page.encode("utf-8", "replace"))
+        save_report(run_overview(self.job), Path(path))
         return Path(path)
 
     def _selected(self, select: dict[str, Any]) -> DeduplicatedFrame:

@@ -135,8 +135,8 @@ def _encoded(texts: list[str], spec: EncoderSpec, threads: int | None) -> list[E
     """Encode distinct texts: their batches, in order."""
     with _own_torch_threads() as has_gpu:
         enough = 1 if has_gpu else min(os.cpu_count() or 1, -(-len(texts) // _SHOWN_FROM))
-        encoders = SimpleQueue[Encoder]()
-        for number in range(threads or enough):  # the first is kept for the next call
+        n_threads, encoders = threads or enough, SimpleQueue[Encoder]()
+        for number in range(n_threads):  # the first is kept for the next call
             encoders.put((load_encoder.__wrapped__ if number else load_encoder)(spec))
 
         def encode(start: int) -> list[EncodedBatch]:
@@ -147,7 +147,7 @@ def _encoded(texts: list[str], spec: EncoderSpec, threads: int | None) -> list[E
                 encoders.put(encoder)
 
         with (
-            ThreadPoolExecutor(threads or enough) as pool,
+            ThreadPoolExecutor(n_threads) as pool,
             Progress(transient=True, disable=len(texts) < _SHOWN_FROM) as bar,
         ):
             task, found = bar.add_task("encoding", total=len(texts)), list[EncodedBatch]()

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, StrictUndefined
@@ -22,6 +23,7 @@ from semdedup_spark.report.figures import (
     new_figure,
     styled,
 )
+from semdedup_spark.report.files import replace_file
 from semdedup_spark.report.verdict import flat_stretch, from_horizon, verdict
 from semdedup_spark.visible import shown
 
@@ -76,6 +78,26 @@ def render_report(overview: Overview) -> str:
         version=__version__,
         made=max((line.started_at for line in overview.lineage), default=None),
     )
+
+
+def save_report(overview: Overview, path: Path) -> str:
+    """Render the page into a file, completely or not at all.
+
+    Parameters
+    ----------
+    overview
+        What the page shows.
+    path
+        The file.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    page = render_report(overview)
+    replace_file(path, page.encode("utf-8", "replace"))
+    return page
 
 
 def _in_order(overview: Overview) -> Overview:

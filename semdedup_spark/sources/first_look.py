@@ -20,8 +20,16 @@ import pyarrow.parquet as pq
 from semdedup_spark.errors import SourceError
 
 _ROWS = 200
-_IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-_TEXTS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+_IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_FORMATS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".npy": "npy",
+    ".tar": "webdataset",
+    **dict.fromkeys(_IMAGES, "files"),
+}
 _LIKE_A_KEY = re.compile(r"(^|_)(id|key|uuid|guid|doc|name|path|url|uri)$", re.IGNORECASE)
 _FEWEST_NUMBERS = 8
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
@@ -91,10 +99,7 @@ def first_look(place: str) -> FirstLook:
 
 def _form_of(file: Path) -> str | None:
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
-    last = suffixes[-1] if suffixes else ""
-    if last in (".npy", ".tar"):
-        return {".npy": "npy", ".tar": "webdataset"}[last]
-    return "files" if last in _IMAGES else _TEXTS.get(last)
+    return _FORMATS.get(suffixes[-1]) if suffixes else None
 
 
 def _folder(path: Path, place: str) -> FirstLook:
@@ -121,8 +126,9 @@ def _file(form: str, file: Path | None, place: str) -> FirstLook:
 
 def _few_rows(form: str, file: Path) -> pa.Table:
     if form in ("parquet", "delta"):
-        batches = pq.ParquetFile(file).iter_batches(_ROWS)
-        return pa.Table.from_batches([next(batches)])
+        opened = pq.ParquetFile(file)
+        first = list(itertools.islice(opened.iter_batches(_ROWS), 1))
+        return pa.Table.from_batches(first, opened.schema_arrow)
     with _opened(file) as lines:
         if form == "csv":
             return pa.Table.from_pylist(list(itertools.islice(csv.DictReader(lines), _ROWS)))

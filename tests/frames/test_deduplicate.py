@@ -115,6 +115,8 @@ def test_ids_that_do_not_tell_rows_apart_are_refused():
     for ids in (["a", "a", "b", "c"], ["a", None, "b", "c"]):
         with pytest.raises(SourceError, match="a value of its own in every row"):
             deduplicate(frame().assign(doc=ids), vector="v", id="doc")
+        with pytest.raises(SourceError, match="a value of its own"):  # before texts are encoded
+            deduplicate(frame().assign(doc=ids, t="x"), content="t", id="doc", encoder="nobody")
 
 
 def test_what_another_table_has_goes_and_copies_within_stay():

@@ -76,6 +76,12 @@ def test_captions_are_compared_and_addresses_are_keys(here):
     assert (look.id, look.content) == ("URL", "TEXT")
 
 
+def test_a_file_without_rows_has_columns_and_nothing_to_compare(here):
+    pq.write_table(VECTORS.slice(0, 0), here / "empty.parquet")
+    assert first_look("empty.parquet").columns == ("key", "v")
+    assert first_look("empty.parquet").content is None
+
+
 def test_rows_without_a_key_are_known_by_their_content(here):
     write_lines(here / "a.jsonl", [{"text": "one"}, {"text": "one"}])
     assert first_look("a.jsonl").id == "content_hash()"

@@ -13,6 +13,11 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.answers.overview import (
+    DRAWN_GROUPS,
+    EDGES,
+    LARGEST,
+    MEMBERS,
+    UNCOVERED,
     Example,
     Group,
     Overview,
@@ -41,8 +46,6 @@ if TYPE_CHECKING:
     from semdedup_spark.encoders.image.thumbnails import Thumbnail
 
 _STAGES = ("embed", "cluster", "score")
-_LARGEST, _DRAWN_GROUPS, _MEMBERS = 10, 8, 7
-_EDGES, _UNCOVERED = 12, 6
 _MOST_REASONS = 20
 
 
@@ -76,11 +79,11 @@ def run_overview(
     tuning = run_tune(job, by=by, selected=selection.eps)
     removed = selection.duplicates
     sizes = _group_sizes(removed)
-    largest = sizes.orderBy(F.desc("size"), s.SURVIVOR_ID).limit(_LARGEST).collect()
-    some = drawn(sizes.withColumnRenamed(s.SURVIVOR_ID, s.ID), _DRAWN_GROUPS, seed).collect()
+    largest = sizes.orderBy(F.desc("size"), s.SURVIVOR_ID).limit(LARGEST).collect()
+    some = drawn(sizes.withColumnRenamed(s.SURVIVOR_ID, s.ID), DRAWN_GROUPS, seed).collect()
     groups = _groups(job, removed, [(row[0], row["size"]) for row in (*largest, *some)])
-    edges = edge_removals(job, selection, n=_EDGES, seed=seed)
-    uncovered = drawn(removed.filter(~F.col(s.COVERED)), _UNCOVERED, seed)
+    edges = edge_removals(job, selection, n=EDGES, seed=seed)
+    uncovered = drawn(removed.filter(~F.col(s.COVERED)), UNCOVERED, seed)
     beside = beside_survivors(job, uncovered)
     examples = [*edges, *beside]
     ids = {each.id for each in examples}, {each.survivor_id for each in examples}
@@ -130,7 +133,7 @@ def _groups(job: Job, removed: DataFrame, wanted: Sequence[tuple[Any, int]]) -> 
     few = (
         removed.filter(F.col(s.SURVIVOR_ID).isin(survivors))
         .withColumn("place", F.row_number().over(least_similar))
-        .filter(F.col("place") <= _MEMBERS)
+        .filter(F.col("place") <= MEMBERS)
         .select(s.ID, s.SURVIVOR_ID, s.SURVIVOR_SIMILARITY, "place")
     )
     members = few.orderBy("place").collect() if survivors else []

@@ -11,14 +11,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType
 
 from semdedup_spark import schema as s
+from semdedup_spark.answers.overview import MOST_CHARACTERS, MOST_COLUMNS, MOST_OF_A_VALUE
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import Side
 from semdedup_spark.tables.catalog import read_table
-
-MOST_CHARACTERS = 4000
-_MOST_COLUMNS = 12
-_MOST_OF_A_VALUE = 200
 
 
 @dataclass(frozen=True)
@@ -85,9 +82,9 @@ def text_and_columns(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, Ro
     fields = _fields(rows)
     text = _text_name(fields, side.source)
     plain = [name for name, kind in fields.items() if name != text and _is_plain(kind)]
-    names = plain[:_MOST_COLUMNS]
+    names = plain[:MOST_COLUMNS]
     content = F.lit("") if text is None else F.substring(_field(text), 1, MOST_CHARACTERS)
-    cells = [F.substring(_field(name).cast("string"), 1, _MOST_OF_A_VALUE) for name in names]
+    cells = [F.substring(_field(name).cast("string"), 1, MOST_OF_A_VALUE) for name in names]
     found = {}
     for row_id, *values in rows.select(s.ID, content, *cells).collect():
         pairs = zip(names, values[1:], strict=True)

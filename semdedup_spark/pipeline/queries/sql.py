@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pyspark.errors import AnalysisException, ParseException
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, NumericType, StructType
@@ -74,7 +74,7 @@ def run_sql(job: Job, query: str, *, limit: int) -> Answer:
             found = job.spark.sql(f"SELECT * FROM (\n{query.strip().rstrip(';')}\n)")
             fields = found.schema.fields
             rows = _as_text(found).limit(limit + 1).collect()
-        except (AnalysisException, ParseException) as error:
+        except AnalysisException as error:
             raise ConfigError(
                 f"the query must be one that Spark can answer. {_first_line(error)}",
                 hint=f"tables: {', '.join(names)}. `semdedup sql` without a query lists them.",

@@ -212,14 +212,16 @@ class Selecting:
         name = job.config.select.name
         mark = StageMark(job.run_id, s.selection_stage(name), key)
 
-        def store(df: DataFrame, table: str) -> tuple[Commit, DataFrame]:
-            commit = replace_table(df, job.root, s.of_selection(table, name), mark)
-            stored = read_table(job.spark, job.root, s.of_selection(table, name), commit.version)
-            return commit, stored
+        def store(df: DataFrame, table: str) -> Commit:
+            return replace_table(df, job.root, s.of_selection(table, name), mark)
 
-        removed, duplicates = store(resolved.removed, s.DUPLICATES)
+        def stored(table: str, version: int | None = None) -> DataFrame:
+            return read_table(job.spark, job.root, s.of_selection(table, name), version)
+
+        removed = store(resolved.removed, s.DUPLICATES)
+        duplicates = stored(s.DUPLICATES, removed.version)
         clean = kept_rows(case.embeddings, duplicates, with_id=not counted["has_id"])
-        kept, _ = store(clean.drop(*filter(None, [job.config.source.unreadable])), s.DEDUPLICATED)
+        kept = store(clean.drop(*filter(None, [job.config.source.unreadable])), s.DEDUPLICATED)
         read, quarantined = counted["read"], counted["quarantined"]
         counts = {"read": read, "kept": kept.rows, "removed": removed.rows}
         counts["quarantined"] = quarantined
@@ -228,12 +230,13 @@ class Selecting:
         saved = None
         if resolved.protected is not None:
             shown = shown_values(resolved.protected, case.embeddings, self._agreements())
-            protected, saved = store(shown, s.PROTECTED)
+            protected = store(shown, s.PROTECTED)
+            saved = stored(s.PROTECTED, protected.version)
             outputs[s.PROTECTED], counts["protected"] = protected.version, protected.rows
         elif table_exists(job.spark, job.root, s.of_selection(s.PROTECTED, name)):
-            old = read_table(job.spark, job.root, s.of_selection(s.PROTECTED, name))
-            store(old.limit(0), s.PROTECTED)  # no row is protected now, as in an earlier selection
-        assigned, _ = store(self._assignment(case, duplicates, saved), s.ASSIGNMENT)
+            # No row is protected now, as some were in an earlier selection.
+            store(stored(s.PROTECTED).limit(0), s.PROTECTED)
+        assigned = store(self._assignment(case, duplicates, saved), s.ASSIGNMENT)
         outputs[s.ASSIGNMENT] = assigned.version
         counts["uncovered"] = duplicates.filter(~F.col(s.COVERED)).count()
         return {s.of_selection(t, name): version for t, version in outputs.items()}, counts

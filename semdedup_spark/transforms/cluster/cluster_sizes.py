@@ -115,16 +115,16 @@ def size_statistics(centroids: DataFrame, clusters: DataFrame) -> Sizes:
 def _shown(n: npt.NDArray[np.int64], pairs: float) -> dict[str, float]:
     if not n.sum():
         return {"clusters_of_0": len(n)}
-    digits = [(10**d, 10 ** (d + 1)) for d in range(_SIZE_DIGITS)]
+    bins = {
+        f"clusters_of_1e{d}": ((n >= 10**d) & (n < 10 ** (d + 1))).sum()
+        for d in range(_SIZE_DIGITS)
+    }
     return {
         "rows_p50": np.percentile(n, 50),
         "rows_p99": np.percentile(n, 99),
         "rows_max": n.max(),
         "clusters_of_0": (n == 0).sum(),
-        **{
-            f"clusters_of_1e{d}": ((n >= low) & (n < high)).sum()
-            for d, (low, high) in enumerate(digits)
-        },
+        **bins,
         "imbalance": len(n) * pairs / n.sum() ** 2,
     }
 
