@@ -24,6 +24,7 @@ from semdedup_spark.answers.tuning import Tuning
 from semdedup_spark.frames.given_rows import GivenRows
 from semdedup_spark.frames.removals import Removals
 from semdedup_spark.in_memory.score import VectorScores
+from semdedup_spark.kernels.quotas import least_rows
 
 
 def tuning_of(
@@ -55,7 +56,7 @@ def tuning_of(
     in_order = np.sort(M)
 
     def quantiles(fractions: Sequence[float]) -> tuple[list[float], float]:
-        places = [int(np.ceil(round(f * len(M), 9))) - 1 for f in fractions]
+        places = [least_rows(f, len(M)) - 1 for f in fractions]
         below_one = float(M[M < 1.0].max(initial=0.0))
         return [float(in_order[max(place, 0)]) for place in places], below_one
 

@@ -20,6 +20,7 @@ from semdedup_spark.frames.memory_overview import overview_of, tuning_of
 from semdedup_spark.frames.removals import Removals, removals
 from semdedup_spark.in_memory.explanation import Explained, Link
 from semdedup_spark.in_memory.score import VectorScores
+from semdedup_spark.kernels.quotas import least_rows
 from semdedup_spark.kernels.vectors import IndexArray
 
 
@@ -177,7 +178,7 @@ class Deduplicated:
         if not 0 < share <= 1:
             raise ValueError(f"share must be above 0 and at most 1. Got {share}.")
         M = np.sort(self.scores.max_similarity.astype(np.float64))
-        quantile = M[max(int(np.ceil(share * len(M))) - 1, 0)] if len(M) else 0.0
+        quantile = M[max(least_rows(share, len(M)) - 1, 0)] if len(M) else 0.0
         below_one = M[M < 1.0].max(initial=0.0)
         eps = 1.0 - quantile if quantile < 1.0 else min(1.0 - below_one, self.scores.eps_max)
         if eps > self.scores.eps_max:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -30,6 +31,25 @@ def kept_share(ratio: float) -> Fraction:
     if isinstance(ratio, bool) or not 1 <= ratio <= 100:  # also false for NaN
         raise ValueError(f"ratio must be the percentage to keep, from 1 to 100. Got {ratio!r}.")
     return Fraction(str(ratio)) / 100
+
+
+def least_rows(share: float, n: int) -> int:
+    """Count the rows that a share of n rows asks for at least. 0.07 of 100 rows are 7, although the
+    product of the binary numbers is a little more.
+
+    Parameters
+    ----------
+    share
+        Share of the rows, 0 to 1.
+    n
+        Number of rows.
+
+    Returns
+    -------
+    int
+        ``ceil(share * n)``, of the decimal number that ``share`` is written as.
+    """
+    return math.ceil(Fraction(str(share)) * n)
 
 
 def cluster_quotas(

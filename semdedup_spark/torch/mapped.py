@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from semdedup_spark import schema as s
+from semdedup_spark.errors import SourceError
 from semdedup_spark.tables.delta_files import open_version, read_rows, require_columns
 
 Row = dict[str, Any]
@@ -40,6 +42,11 @@ class DeduplicatedDataset(Dataset[Any]):
         this version.
     transform
         Called with each row as a dict. Its result is the item.
+    assignment
+        Directory or URI of the table ``assignment`` of the same selection. Each row then has
+        ``copies``, the number of rows that it stands for, and the attribute ``copies`` holds all of
+        them, (n,) int64: weights for a loss or for torch's ``WeightedRandomSampler``. ``key`` must
+        be the column of the ids.
     """
 
     def __init__(
@@ -50,6 +57,7 @@ class DeduplicatedDataset(Dataset[Any]):
         columns: Sequence[str] | None = None,
         key: str | None = None,
         transform: Callable[[Row], Any] | None = None,
+        assignment: str | None = None,
     ) -> None:
         table = open_version(location, version)
         wanted = list(table.columns if columns is None else columns)
@@ -64,6 +72,7 @@ class DeduplicatedDataset(Dataset[Any]):
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
         self._transform = transform
         self.version = table.version
+        self.copies = None if assignment is None else _copies(assignment, rows, key)[order]
 
     def __len__(self) -> int:
         return len(self._order)
@@ -74,6 +83,8 @@ class DeduplicatedDataset(Dataset[Any]):
         place = int(self._order[row])
         batch = int(np.searchsorted(self._starts, place, side="right")) - 1
         found: Row = self._batches[batch].slice(place - self._starts[batch], 1).to_pylist()[0]
+        if self.copies is not None:
+            found[s.COPIES] = int(self.copies[row])
         return found if self._transform is None else self._transform(found)
 
     def __iter__(self) -> Iterator[Any]:
@@ -97,6 +108,24 @@ class DeduplicatedDataset(Dataset[Any]):
         ]
         columns = [[part] if isinstance(part, Tensor) else part for part in parts]
         return TensorDataset(*map(torch.cat, zip(*columns, strict=True)))
+
+
+def _copies(location: str, rows: pa.Table, key: str | None) -> npt.NDArray[np.int64]:
+    """(n,) number of rows that each of the rows stands for."""
+    if key is None:
+        raise ValueError("key must name the column of the ids where assignment is given. Got none.")
+    table = open_version(location, None)
+    require_columns(table, [s.ID, s.COPIES])
+    known = read_rows(table, [s.ID, s.COPIES])
+    known = known.filter(pc.is_valid(known[s.COPIES]))  # the kept rows
+    places = pc.index_in(rows[key], value_set=known[s.ID].cast(rows.schema.field(key).type))
+    if places.null_count:
+        raise SourceError(
+            f"each row must be kept in {location!r}. {places.null_count:,} of {len(rows):,} "
+            f"are not: {key!r} is not the column of the ids, or it is the table of another selection.",
+            hint="name the tables assignment and deduplicated of one selection, and its id as key.",
+        )
+    return np.asarray(known[s.COPIES].combine_chunks().take(places.combine_chunks()), np.int64)
 
 
 def _sorted_places(rows: pa.Table, key: str) -> Any:

@@ -97,6 +97,13 @@ def test_another_threshold_needs_nothing_new_and_ends_at_the_horizon():
         result.keep(0.25)
 
 
+@pytest.mark.parametrize("share", [0.07, 0.29, 0.55, 0.58])
+def test_a_share_to_keep_is_the_decimal_number_that_is_written(share):
+    angles = np.radians(np.cumsum(np.linspace(0, 10, 100)))  # no two neighbors are equally near
+    result = deduplicate(np.stack([np.cos(angles), np.sin(angles)], axis=1), eps_max=0.99)
+    assert len(result.keep(share)) == round(100 * share)
+
+
 def test_bad_vectors_are_set_aside_with_the_reasons_of_the_job():
     vectors = [[1.0, 0.0], None, [0.0, 0.0], [1.0, float("nan")], [1.0], [1.0, 0.01]]
     rows = pd.DataFrame({"doc": range(6), "v": vectors})

@@ -28,7 +28,7 @@ def test_every_table_has_its_short_name_and_can_be_joined(finished):
     assert found["false"] == finished.table("duplicates").count()
     assert sum(found.values()) == finished.table("scores").count()
     assert (answer.columns, answer.numbers, answer.more) == (("kept", "n"), (False, True), False)
-    assert not {view.name for view in finished.spark.catalog.listTables()} & {*names}
+    assert not any(finished.spark.catalog.tableExists(name) for name in names)
 
 
 def test_values_of_every_type_are_text_and_rows_are_json(finished):
@@ -39,6 +39,16 @@ def test_values_of_every_type_are_text_and_rows_are_json(finished):
     (document,) = answer.documents
     assert json.loads(document)["nothing"] is None
     assert list(json.loads(document)) == ["number", "a b", "bytes", "list", "nothing", "at"]
+
+
+def test_a_view_of_the_caller_with_a_table_s_name_is_there_again_afterwards(finished):
+    finished.spark.range(3).createOrReplaceTempView("scores")
+    try:
+        answer = run_sql(finished.job(), "SELECT count(id) FROM scores", limit=1)
+        assert int(answer.rows[0][0]) == finished.table("scores").count()
+        assert finished.spark.table("scores").count() == 3
+    finally:
+        assert finished.spark.catalog.dropTempView("scores")
 
 
 def test_more_rows_than_the_limit_are_not_read_and_said_to_be_there(finished):

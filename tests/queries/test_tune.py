@@ -57,6 +57,14 @@ def test_eps_is_the_one_that_select_would_take(finished, tuning):
         assert row["eps"] == (1.0 if target.eps is None else target.eps)
 
 
+def test_a_share_is_the_decimal_number_that_is_written_for_tune_and_for_select(spark):
+    scores = spark.createDataFrame([(i, 0, i / 128) for i in range(100)], SCORES)
+    for share in (0.07, 0.55):  # 100 * 0.07 is more than 7 as a binary number
+        (found,) = order_statistics(scores, [share], 100).first()["quantiles"]
+        assert found == (round(100 * share) - 1) / 128
+        assert eps_for_kept(scores, share, 1.0).first()["eps"] == 1 - found
+
+
 def test_a_fraction_that_exact_copies_forbid_says_so(finished, tuning, M):
     assert tuning.copies == (M == 1).sum() > 0
     (target,) = run_tune(finished.job(), keep_grid=[0.9999]).targets

@@ -64,6 +64,22 @@ def ids(rows):
     return [row["id"] for row in rows]
 
 
+def test_rows_carry_how_many_rows_they_stand_for(lake, tmp_path):
+    copies = {i: n % 5 + 1 for n, i in enumerate(IDS[:140])}
+    removed = pa.table({"id": IDS[140:], "copies": pa.nulls(N - 140, pa.int64())})
+    kept = pa.table({"id": [*copies][::-1], "copies": [*copies.values()][::-1]})
+    assignment = str(tmp_path / "assignment")
+    deltalake.write_deltalake(assignment, pa.concat_tables([removed, kept]))
+    rows = DeduplicatedDataset(lake, version=1, columns=["label"], key="id", assignment=assignment)
+    assert [row["copies"] for row in rows] == rows.copies.tolist() == [*copies.values()]
+    assert rows[-1] == {"label": 139 % 7, "copies": copies["row-0139"]}
+    with pytest.raises(SourceError, match="17 of 157 are not"):
+        DeduplicatedDataset(lake, version=2, assignment=assignment)
+    with pytest.raises(ValueError, match="key must name"):
+        deltalake.write_deltalake(tmp_path / "other", pa.table({"doc": IDS}))
+        DeduplicatedDataset(str(tmp_path / "other"), assignment=assignment)
+
+
 def test_a_version_is_pinned_and_named(lake):
     assert len(DeduplicatedDataset(lake)) == 5
     assert DeduplicatedDataset(lake).version == 3

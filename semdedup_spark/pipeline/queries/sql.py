@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, NumericType, StructType
 
@@ -90,16 +90,27 @@ def run_sql(job: Job, query: str, *, limit: int) -> Answer:
 
 @contextmanager
 def _views(job: Job) -> Iterator[list[str]]:
-    """Let a query name the tables, until the ``with`` block ends."""
-    made: list[str] = []
+    """Let a query name the tables, until the ``with`` block ends. The caller's own views of these
+    names come back then.
+    """
+    made: dict[str, DataFrame | None] = {}
     try:
         for table in tables_of(job):
-            read_table(job.spark, job.root, table).createOrReplaceTempView(table)
-            made.append(table)
-        yield made
+            found = read_table(job.spark, job.root, table)
+            made[table] = _set_aside(job.spark, table)
+            found.createOrReplaceTempView(table)
+        yield list(made)
     finally:
-        for table in made:
+        for table, own in made.items():
             job.spark.catalog.dropTempView(table)
+            if own is not None:
+                own.createOrReplaceTempView(table)
+
+
+def _set_aside(spark: SparkSession, view: str) -> DataFrame | None:
+    """Drop the temporary view of a name. ``None`` if there is none; a table is none."""
+    found = spark.table(view) if spark.catalog.tableExists(view) else None
+    return found if spark.catalog.dropTempView(view) else None
 
 
 def _as_text(found: DataFrame) -> DataFrame:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
+from semdedup_spark.kernels.quotas import least_rows
 
 CELL = "cell"
 GROUP = "group"
@@ -40,7 +40,7 @@ def order_statistics(scores: DataFrame, fractions: Sequence[float], n: int) -> D
     rows, and the cast of M to float32 removes the rounding of the position.
     """
     m = F.col(s.MAX_SIMILARITY)
-    at = [(math.ceil(round(f * n, 9)) - 1) / max(n - 1, 1) for f in fractions]
+    at = [(least_rows(f, n) - 1) / max(n - 1, 1) for f in fractions]
     asked = F.percentile(m, [min(max(p, 0.0), 1.0) for p in at])
     below_one = F.coalesce(F.max(F.when(m < 1.0, m)).cast("double"), F.lit(0.0))
     exact = F.transform(asked, lambda value: value.cast("float").cast("double"))

@@ -108,9 +108,11 @@ def eps_for_kept(scores: DataFrame, keep: float, eps_max: float) -> DataFrame:
     DataFrame
         One row, ``eps``.
     """
+    # 0.07 of 100 rows are 7. The product of the binary numbers is a little more.
+    share = keep * (1 - 1e-12)
     m = F.col(s.MAX_SIMILARITY).cast("double")
     below_one = F.coalesce(F.max(F.when(m < 1.0, m)), F.lit(0.0))
-    quantile = F.expr(f"percentile_disc({keep!r}) WITHIN GROUP (ORDER BY {s.MAX_SIMILARITY})")
+    quantile = F.expr(f"percentile_disc({share!r}) WITHIN GROUP (ORDER BY {s.MAX_SIMILARITY})")
     both = scores.agg(quantile.cast("double").alias("quantile"), below_one.alias("below_one"))
     only_copies = F.least(F.lit(1.0) - F.col("below_one"), F.lit(eps_max))
     reached = F.lit(1.0) - F.col("quantile")
