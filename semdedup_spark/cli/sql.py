@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from semdedup_spark.cli.options import opened_job, reading_options
 from semdedup_spark.report.terminal import open_console, say
+from semdedup_spark.visible import inline, shown
+
+if TYPE_CHECKING:
+    from semdedup_spark.answers.sql import Answer
 
 _WIDTH_OF_FILES = 10_000
 
@@ -23,7 +26,8 @@ _WIDTH_OF_FILES = 10_000
     type=click.Choice(["table", "csv", "json"]),
     default="table",
     show_default=True,
-    help="How to print the rows; json prints an object on each line.",
+    help='How to print the rows. In csv a null is empty and an empty text is ""; json prints an '
+    "object on each line.",
 )
 @click.option(
     "--limit",
@@ -52,27 +56,46 @@ def sql(config: str, overrides: tuple[str, ...], query: str | None, form: str, l
     """
     job = opened_job(config, overrides, None)
     from semdedup_spark.pipeline.queries.sql import run_sql, tables_of
-    from semdedup_spark.report.tables import print_answer
     from semdedup_spark.tables.catalog import read_table
 
     if query is None:
         for table in tables_of(job):
             columns = read_table(job.spark, job.root, table).columns
-            say(f"{table}: {', '.join(columns)}")
+            say(f"{inline(table)}: {', '.join(map(inline, columns))}")
         return
     answer = run_sql(job, query, limit=limit)
-    if form == "csv":
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows((answer.columns, *answer.rows))
-        click.echo(text.getvalue(), nl=False)
-    elif form == "json":
-        for document in answer.documents:
-            click.echo(document)
-    else:
-        is_terminal = sys.stdout.isatty()  # no line of a file is folded
-        print_answer(open_console(width=None if is_terminal else _WIDTH_OF_FILES), answer)
+    print_rows(answer, form)
     if answer.more:
         say(f"the first {limit:,} rows; --limit shows more", err=True)
+
+
+def print_rows(answer: Answer, form: str) -> None:
+    """Print rows on standard output. A file or a pipe gets csv and json as the data are.
+
+    Parameters
+    ----------
+    answer
+        The rows.
+    form
+        ``table``, ``csv`` or ``json``.
+    """
+    from semdedup_spark.answers.sql import csv_text, json_text
+    from semdedup_spark.report.tables import print_answer
+
+    is_terminal = sys.stdout.isatty()
+    if form == "table":  # no line of a file is folded
+        print_answer(open_console(width=None if is_terminal else _WIDTH_OF_FILES), answer)
+        return
+    if form == "json":
+        text = "".join(f"{json_text(document)}\n" for document in answer.documents)
+        text = shown(text) if is_terminal else text
+    else:
+        rows = [answer.columns, *answer.rows]
+        if is_terminal:
+            rows = [tuple(v if v is None else shown(v) for v in row) for row in rows]
+        text = csv_text(rows)
+    sys.stdout.writelines([text])  # click.echo would take escape sequences out of the data
+    sys.stdout.flush()
 
 
 COMMANDS = (sql,)

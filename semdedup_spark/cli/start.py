@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from semdedup_spark.errors import ConfigError
+from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.report.files import check_writable, replace_file
 from semdedup_spark.report.terminal import say
 from semdedup_spark.sql_text import variable_in
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from semdedup_spark.sources.first_look import FirstLook
 
 _ENCODER = {"text": "minilm", "images": "pixels", "vectors": "none"}
+_NOT_PLAIN = re.compile(r"[^ -~]")
 # docs/how-to/choose-eps.md says where these begin.
 _EPS = {"text": 0.05, "images": 0.002, "vectors": 0.05}
 _HORIZON = {"text": 0.3, "images": 0.05, "vectors": 0.3}
@@ -58,7 +60,12 @@ def init(data: str, out: Path, key: str | None, content: str | None, output: str
     Raises
     ------
     ConfigError
-        The job file is there already, or no column can be compared.
+        The job file is there already.
+
+    Notes
+    -----
+    Raises :class:`SourceError` if the data cannot be read or lack a column that was named, and
+    :class:`ConfigError` if no column can be compared.
     """
     from semdedup_spark.config import parse_config
     from semdedup_spark.sources.first_look import first_look
@@ -67,16 +74,28 @@ def init(data: str, out: Path, key: str | None, content: str | None, output: str
         raise ConfigError(f"--out must name a new file. {str(out)!r} is there already.")
     check_writable("--out", out)
     look = first_look(data)
-    if look.columns and not (content or look.content):
-        raise ConfigError(
-            f"a column of texts, pictures or vectors must be there. Got {', '.join(look.columns)}.",
-            hint="name one with --content.",
-        )
+    _check_columns(look, key, content)
     text = job_file(look, key, content, output)
     parse_config(yaml.safe_load(text))  # before it is written
     replace_file(out, text.encode())
     say(text)
     say(f"written to {out}. Look at it, then: semdedup run --config {shlex.quote(str(out))}")
+
+
+def _check_columns(look: FirstLook, key: str | None, content: str | None) -> None:
+    from semdedup_spark.config.source import CONTENT_HASH
+
+    known = {*look.columns, CONTENT_HASH}
+    if look.columns and key and key not in known:
+        raise SourceError.missing_column(key, known, key="--id")
+    if look.columns and content and content not in look.columns:
+        raise SourceError.missing_column(content, look.columns, key="--content")
+    if look.id and not (content or look.content):
+        raise ConfigError(
+            "a column of texts, pictures or vectors must be there. "
+            f"Got {', '.join(map(repr, look.columns)) or 'no columns'}.",
+            hint="name one with --content." if look.columns else "give data that hold rows.",
+        )
 
 
 def job_file(look: FirstLook, key: str | None, content: str | None, output: str) -> str:
@@ -101,6 +120,7 @@ def job_file(look: FirstLook, key: str | None, content: str | None, output: str)
     content, key = content or look.content, key or look.id
     source = {"kind": look.kind, "format": look.format, "path": look.path}
     source |= {name: value for name, value in (("id", key), ("content", content)) if value}
+    roles = [f"  {name}: {_quoted(value)}" for name, value in source.items()]
     rank_by = None
     if look.format == "files":
         rank_by = "length DESC", "of several copies the largest file stays"
@@ -113,7 +133,7 @@ def job_file(look: FirstLook, key: str | None, content: str | None, output: str)
         [
             f"output: {_quoted(output)}  # the tables; or a URI, or catalog.schema",
             "source:",
-            *(f"  {name}: {_quoted(value)}" for name, value in source.items()),
+            *roles,
             *([f"  # other columns: {_comment(others)}"] if others else []),
             f"embed: {{encoder: {_ENCODER[look.kind]}}}",
             "score:",
@@ -129,12 +149,29 @@ def job_file(look: FirstLook, key: str | None, content: str | None, output: str)
 
 
 def _quoted(value: str) -> str:
-    """A JSON string is a YAML string, whatever characters it holds."""
-    return json.dumps(value, ensure_ascii=True)
+    """A YAML text in ASCII.
+
+    JSON's own escapes will not do: of a character above U+FFFF they make two halves, and YAML takes
+    them for two characters.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"paths and columns of a job file must be text that UTF-8 can hold. Got {value!r}.",
+            hint="rename the file or folder, or name another column with --id or --content.",
+        ) from error
+    return _NOT_PLAIN.sub(_escape, json.dumps(value, ensure_ascii=False))
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _comment(names: list[str]) -> str:
-    return ", ".join(map(_quoted, names))
+    # A comment is for people: what UTF-8 cannot hold of a name is a question mark there.
+    return ", ".join(_quoted(name.encode(errors="replace").decode()) for name in names)
 
 
 @click.command()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from click.testing import CliRunner
 from deltalake import write_deltalake
 
 from semdedup_spark.cli import cli
+from semdedup_spark.cli.start import job_file
 from semdedup_spark.config import load_config
 from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.sources.first_look import FirstLook, first_look
@@ -95,6 +99,166 @@ def test_what_no_job_can_read_is_said(here, place):
         first_look(place)
 
 
+def test_a_table_s_log_changes_and_unfinished_writes_are_passed_by(here):
+    table = pa.Table.from_pylist(ROWS)
+    write_deltalake(str(here / "e"), table)
+    for other in ("_change_data", "_delta_log", ".staging", "_a/b"):
+        (here / "e" / other).mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({"add": ["a b"]}), here / "e" / other / "0.parquet")
+    assert first_look("e").columns == ("lang", "body", "post_id", "n")
+    for place in ("f/_temporary/0", "f/day=1/_k=v"):
+        (here / place).mkdir(parents=True)
+        write_lines(here / place / "part.jsonl", [{"a" if "0" in place else "body": "a b"}])
+    (here / "f" / "_SUCCESS").touch()
+    assert first_look("f").content == "body"
+    write_lines(here / "f" / "x.jsonl")
+    assert first_look("f/*").format == "jsonl"
+    (here / "f" / "x.jsonl").unlink()
+    assert first_look("f/**").content == "body"
+    assert first_look("f/_temporary/**/*.jsonl").content == "a"
+
+
+def test_columns_that_stand_in_names_of_folders_may_be_named(here):
+    (here / "f" / "lang=en" / "day=1").mkdir(parents=True)
+    write_lines(here / "f" / "lang=en" / "day=1" / "x.jsonl", [{"id": 1, "body": "a b"}])
+    assert {*first_look("f").columns} == {"lang", "day", "id", "body"}
+    assert first_look("f").id == "id"
+
+
+SCHEMA = {
+    "fields": [
+        {"name": "post_id", "metadata": {"delta.columnMapping.physicalName": "col-1"}},
+        {"name": "text", "metadata": {"delta.columnMapping.physicalName": "col-2"}},
+        {"name": "lang", "metadata": {}},
+    ]
+}
+
+
+@pytest.mark.parametrize("by", ["commit", "checkpoint"])
+def test_a_delta_table_has_the_columns_that_its_log_names(here, by):
+    (here / "e" / "_delta_log").mkdir(parents=True)
+    pq.write_table(
+        pa.table({"col-1": ["a", "b"], "col-2": ["c d e", "f"]}), here / "e" / "0.parquet"
+    )
+    action = {"metaData": {"schemaString": json.dumps(SCHEMA)}}
+    log = here / "e" / "_delta_log"
+    if by == "commit":
+        write_lines(log / f"{0:020}.json", [action])
+    else:
+        actions = pa.Table.from_pylist([{"metaData": None}, action])
+        pq.write_table(actions, log / f"{0:020}.checkpoint.parquet")
+    write_lines(log / f"{1:020}.json", [{"add": {}}])
+    (log / "_last_checkpoint").write_text("{}")
+    look = first_look("e")
+    assert look.columns == ("post_id", "text", "lang")
+    assert (look.id, look.content) == ("post_id", "text")
+
+
+def test_columns_are_those_of_all_rows_that_are_looked_at(here):
+    (here / "a.jsonl").write_text('{"id": 1}\n{"id": 2, "text": "a text"}\n')
+    assert first_look("a.jsonl") == FirstLook(
+        "text", "jsonl", "a.jsonl", "id", "text", ("id", "text")
+    )
+    (here / "b.csv").write_text("id,text\n1,a b,too much\n2\n")
+    assert first_look("b.csv").columns == ("id", "text")
+    assert first_look("b.csv").content == "text"
+    (here / "c.csv").write_text(",text\n0,a b\n1,c\n")
+    assert first_look("c.csv").columns == ("_c0", "text")  # Spark's name for it
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '{"id": 1, "text": "a b"}\n{"id": "x", "text": "c d"}',
+        '{"id": 1, "text": "a b", "list": [1, "x"]}\n{"id": 2, "text": "c d", "list": 3}',
+        '{"id": 1, "text": "a b", "n": 99999999999999999999}\n{"id": 2, "text": "c d", "n": -1}',
+        '{"id": 1, "text": "a \\ud800 b"}',
+        f'{{"id": 1, "text": "a b"}}\n{{"id": 2, "text": "c", "deep": {DEEP}}}',
+        '{"id": 1, "text": "a b"}\n{"id": 2, "text": 5}',
+    ],
+    ids=["ids", "lists", "large", "surrogate", "deep", "texts"],
+)
+def test_lines_of_json_that_no_table_could_hold_are_looked_at(here, lines):
+    (here / "a.jsonl").write_text(lines)
+    look = first_look("a.jsonl")
+    assert (look.kind, look.id, look.content) == ("text", "id", "text")
+
+
+def test_ids_that_spark_takes_for_decimals_or_for_one_text_are_no_keys(here):
+    write_lines(here / "a.jsonl", [{"id": 2**63, "text": "a b"}, {"id": 1, "text": "c"}])
+    write_lines(here / "b.jsonl", [{"id": 1, "text": "a b"}, {"id": "1", "text": "a b"}])
+    write_lines(here / "c.jsonl", [{"id": True, "text": "a b"}, {"id": False, "text": "a b"}])
+    for place in ("a.jsonl", "b.jsonl", "c.jsonl"):
+        assert first_look(place).id in ("content_hash()", "text"), place
+    assert first_look("b.jsonl").id == "content_hash()"
+
+
+def test_vectors_in_json_may_have_numbers_without_a_fraction(here):
+    write_lines(here / "a.jsonl", [{"id": i, "v": [0, 1, *[0.5] * 8]} for i in range(3)])
+    write_lines(here / "b.jsonl", [{"id": i, "v": [1] * 10, "text": "a"} for i in range(3)])
+    assert first_look("a.jsonl").content == "v"
+    assert first_look("b.jsonl").content == "text"
+
+
+def test_a_long_field_of_csv_is_looked_at_and_the_limit_of_others_stays(here):
+    before = csv.field_size_limit()
+    (here / "a.csv").write_text(f"id,text\n1,{'word ' * 100_000}\n")
+    assert first_look("a.csv").content == "text"
+    assert csv.field_size_limit() == before
+
+
+def test_a_column_whose_values_python_does_not_know_keeps_no_other_from_being_found(here):
+    days = pa.array([2**30, 0], pa.int32()).cast(pa.date32())
+    pq.write_table(pa.table({"day": days, "id": [1, 2], "text": ["a b", "c"]}), here / "a.parquet")
+    with pytest.raises((ValueError, OverflowError)):
+        days.to_pylist()
+    assert first_look("a.parquet").content == "text"
+
+
+@pytest.mark.parametrize(
+    "name", ["empty.parquet", "bad.parquet", "bad.jsonl.gz", "bad.csv.gz", "cut.jsonl.gz"]
+)
+def test_a_file_that_cannot_be_read_is_named(here, name):
+    packed = gzip.compress(os.urandom(1000).hex().encode())
+    data = {"empty": b"", "bad": b"PAR1 and no more PAR1", "cut": packed[:500]}
+    (here / name).write_bytes(data[name.split(".")[0]])
+    done = CliRunner().invoke(cli, ["init", name])
+    assert isinstance(done.exception, SourceError)
+    assert name in done.exception.problem
+    assert done.exception.hint
+    assert not (here / "job.yml").exists()
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv"])
+def test_two_columns_of_one_name_are_refused(here, name):
+    pq.write_table(
+        pa.Table.from_arrays([pa.array(["x"])] * 2, names=["n", "n"]), here / "a.parquet"
+    )
+    (here / "a.csv").write_text("n,n\na b,c\n")
+    with pytest.raises(SourceError, match=r"'n' twice in 'a\."):
+        first_look(name)
+
+
+def test_data_without_a_row_are_refused(here):
+    (here / "a.jsonl").write_text("[1]\n2\n")
+    done = CliRunner().invoke(cli, ["init", "a.jsonl"])
+    assert isinstance(done.exception, ConfigError)
+    assert "no columns" in str(done.exception)
+
+
+@pytest.mark.parametrize("option", ["--id", "--content"])
+def test_a_column_that_the_data_lack_is_refused_with_the_nearest_one(here, option):
+    write_lines(here / "a.jsonl")
+    done = CliRunner().invoke(cli, ["init", "a.jsonl", option, "bodi"])
+    assert isinstance(done.exception, SourceError)
+    assert "did you mean 'body'?" in done.exception.hint
+    assert not (here / "job.yml").exists()
+    assert CliRunner().invoke(cli, ["init", "a.jsonl", "--id", "content_hash()"]).exit_code == 0
+
+
 STRANGE = "it's ${env:HOME} # \u001b[2J\n: {x}"
 
 
@@ -121,3 +285,43 @@ def test_every_key_is_printed_as_the_repository_has_it():
     printed = CliRunner().invoke(cli, ["config"]).output
     assert printed.startswith("# Every key with its default")
     assert "max_decoded_mb: 512" in printed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STRANGE,
+        "\U0001f600 \U0001f469\u200d\U0001f680",
+        '"\\',
+        "\x7f\x85\x9b\u2028\ufeff\ufffe",
+        "漢字",
+        "\t",
+    ],
+)
+def test_any_text_is_read_from_the_job_file_as_it_was(text):
+    look = FirstLook("text", "jsonl", text, text, text, (text, f"{text}2"))
+    file = job_file(look, None, None, text)
+    assert file.isascii()
+    assert file.replace("\n", "").isprintable()
+    job = yaml.safe_load(file)
+    assert job["output"] == text
+    assert job["source"] == {
+        "kind": "text",
+        "format": "jsonl",
+        "path": text,
+        "id": text,
+        "content": text,
+    }
+
+
+def test_a_path_that_is_no_text_is_refused(here):
+    try:
+        write_lines(here / "caf\udce9.jsonl")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    done = CliRunner().invoke(cli, ["init", "caf\udce9.jsonl"])
+    assert isinstance(done.exception, ConfigError)
+    assert "UTF-8" in done.exception.problem
+    assert not (here / "job.yml").exists()
+    (here / "b.jsonl").write_text('{"id": 1, "text": "a b", "\\ud800": null}')
+    assert CliRunner().invoke(cli, ["init", "b.jsonl"]).exit_code == 0  # no role has that name

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, NumericType, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DataType,
+    MapType,
+    NumericType,
+    StructField,
+    StructType,
+)
 
 from semdedup_spark import schema as s
-from semdedup_spark.answers.sql import Answer
+from semdedup_spark.answers.sql import Answer, numbered
+from semdedup_spark.causes import Kind
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.failures import explained
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.sql_text import variable_in
 from semdedup_spark.tables.catalog import read_table, table_exists
@@ -60,7 +70,10 @@ def run_sql(job: Job, query: str, *, limit: int) -> Answer:
     Raises
     ------
     ConfigError
-        Spark does not understand the query, or it would put a variable in it.
+        Spark does not understand the query, it asks for a value that cannot be computed, or Spark
+        would put a variable in it.
+    PySparkException
+        Something else failed, such as a file, the memory or the network.
     """
     if variable_in(query):
         raise ConfigError(
@@ -74,13 +87,16 @@ def run_sql(job: Job, query: str, *, limit: int) -> Answer:
             found = job.spark.sql(f"SELECT * FROM (\n{query.strip().rstrip(';')}\n)")
             fields = found.schema.fields
             rows = _as_text(found).limit(limit + 1).collect()
-        except AnalysisException as error:
+        except PySparkException as error:
+            fault = _fault_of_query(error)
+            if fault is None:
+                raise
             raise ConfigError(
-                f"the query must be one that Spark can answer. {_first_line(error)}",
+                f"the query must be one that Spark can answer. {fault}",
                 hint=f"tables: {', '.join(names)}. `semdedup sql` without a query lists them.",
             ) from error
     return Answer(
-        tuple(field.name for field in fields),
+        tuple(numbered(field.name for field in fields)),
         tuple(isinstance(field.dataType, NumericType) for field in fields),
         tuple(tuple(row)[:-1] for row in rows[:limit]),
         tuple(row[_JSON] for row in rows[:limit]),
@@ -115,11 +131,33 @@ def _set_aside(spark: SparkSession, view: str) -> DataFrame | None:
 
 def _as_text(found: DataFrame) -> DataFrame:
     """Columns c0, c1, ... of text, and the whole row as JSON. Names of a query may repeat."""
-    kinds = [(field.name, field.dataType) for field in found.schema.fields]
+    kinds = [field.dataType for field in found.schema.fields]
     plain = found.toDF(*(f"c{i}" for i in range(len(kinds))))
-    texts = [_text(F.col(f"c{i}"), kind).alias(f"c{i}") for i, (_, kind) in enumerate(kinds)]
-    whole = F.struct(*(F.col(f"c{i}").alias(name) for i, (name, _) in enumerate(kinds)))
+    columns = [_of_own_names(F.col(f"c{i}"), kind) for i, kind in enumerate(kinds)]
+    texts = [_text(columns[i], kind).alias(f"c{i}") for i, kind in enumerate(kinds)]
+    names = numbered(found.columns)
+    whole = F.struct(*(c.alias(name) for c, name in zip(columns, names, strict=True)))
     return plain.select(*texts, F.to_json(whole, {"ignoreNullFields": "false"}).alias(_JSON))
+
+
+def _of_own_names(column: Column, kind: DataType) -> Column:
+    """The same values; of fields with one name in one struct, the later ones are numbered."""
+    own = _numbered(kind)
+    return column if own == kind else column.cast(own)
+
+
+def _numbered(kind: DataType) -> DataType:
+    if isinstance(kind, ArrayType):
+        return ArrayType(_numbered(kind.elementType), kind.containsNull)
+    if isinstance(kind, MapType):
+        own = _numbered(kind.keyType), _numbered(kind.valueType)
+        return MapType(*own, kind.valueContainsNull)
+    if isinstance(kind, StructType):
+        pairs = zip(numbered(kind.names), kind.fields, strict=True)
+        return StructType(
+            [StructField(name, _numbered(f.dataType), f.nullable, f.metadata) for name, f in pairs]
+        )
+    return kind
 
 
 def _text(column: Column, kind: DataType) -> Column:
@@ -128,5 +166,9 @@ def _text(column: Column, kind: DataType) -> Column:
     return F.base64(column) if isinstance(kind, BinaryType) else column.cast("string")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _fault_of_query(error: PySparkException) -> str | None:
+    """What is wrong with the query, in one line; ``None`` if something else failed."""
+    if isinstance(error, AnalysisException):
+        return str(error).strip().splitlines()[0]
+    failure = explained(error)
+    return failure.cause if failure is not None and failure.kind is Kind.REQUEST else None
