@@ -7,58 +7,36 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from html import escape
 from typing import Any
 from urllib.parse import quote, unquote
 
 from semdedup_spark.reader_options import HARMLESS_OPTIONS
-from semdedup_spark.secret_forms import KNOWN_FORMS, NAME, ORACLE, PASSWORD, USER, VALUE
+from semdedup_spark.secret_forms import (
+    KNOWN_FORMS,
+    NAME,
+    ORACLE,
+    PASSWORD,
+    SCHEME,
+    USER,
+    VALUE,
+    is_secret_name,
+)
 
 MASK = "***"
-
-# Parts of a key's name, without its separators: fs.s3a.secret.key, sfPassword, X-Amz-Signature.
-_IN_NAME = re.compile(
-    r"password|passwd|passphrase|secret|credential|signature|authorization"
-    r"|(?:access|account|api|auth|private|shared|storage|encryption|sas|subscription|master)key"
-    r"|connectionstring|(?:sas|session|access|refresh|security|bearer|auth|id)token"
-)
-_WORDS_IN_NAME = {"token", "sas", "sig", "pwd", "pw", "pass", "auth"}
-_NOT_SECRET = {"auth": ("type", "provider", "mechanism", "method")}
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+# Characters behind a cut that are looked at for the end of a secret.
+BEYOND = 500
 
 # Settings that name a place, and may carry credentials in it.
 _PLACES = {"path", "table", "metadata", "centroids", "model", "output"}
-_SOURCES = {"source", "reference"}
 
 _SHORTEST_DECLARED = 4
 _SHORTEST_IN_WORDS = 8
 _MOST_DECLARED = 1000
 _SAID_OFTEN = {"true", "false", "none", "null", "auto", "default"}
 _declared: dict[str, None] = {}
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether the value of a key with this name is a secret.
-
-    Parameters
-    ----------
-    name
-        Such as ``fs.s3a.secret.key`` or ``sasToken``.
-
-    Returns
-    -------
-    bool
-        True if its words say so.
-    """
-    words = [word.lower() for word in _WORD.findall(name)]
-    if _IN_NAME.search("".join(words)):
-        return True
-    for place, word in enumerate(words):
-        if word in _WORDS_IN_NAME:
-            return not set(words[place + 1 :]) & set(_NOT_SECRET.get(word, ()))
-    return False
 
 
 def masked(text: str) -> str:
@@ -79,6 +57,24 @@ def masked(text: str) -> str:
     if _declared:
         text = _any_of(tuple(_declared)).sub(MASK, text)
     return _by_form(text)
+
+
+def beginning(text: str, n: int) -> str:
+    """Take the beginning of a text, masked. What is cut off may be what tells a secret.
+
+    Parameters
+    ----------
+    text
+        At least the first ``n + BEYOND`` characters of a text.
+    n
+        Number of characters, at most.
+
+    Returns
+    -------
+    str
+        The first n characters of the masked text.
+    """
+    return masked(text[: n + BEYOND])[:n]
 
 
 def declare(values: Iterable[str]) -> None:
@@ -108,18 +104,9 @@ def declare_settings(tree: Mapping[str, Any]) -> None:
     Parameters
     ----------
     tree
-        The configuration as nested plain values, checked or not.
+        The configuration as nested plain values, checked or not: options may lie anywhere.
     """
-    found: list[str] = []
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            if name in _SOURCES and isinstance(value.get("options"), Mapping):
-                options = value["options"].items()
-                found += [str(v) for k, v in options if _is_hidden_option(str(k), v)]
-            declare_settings(value)
-        elif isinstance(value, str):
-            _by_form(value, found.append)
-    declare(found)
+    declare(_secrets(tree))
 
 
 def masked_tree(tree: Any) -> Any:
@@ -133,18 +120,9 @@ def masked_tree(tree: Any) -> Any:
     Returns
     -------
     Any
-        A copy: texts masked, and the values of keys with secret names.
+        A copy: texts masked, and all texts below keys with secret names.
     """
-    if isinstance(tree, Mapping):
-        return {
-            key: MASK
-            if isinstance(value, str) and value and is_secret_name(str(key))
-            else masked_tree(value)
-            for key, value in tree.items()
-        }
-    if isinstance(tree, list | tuple):
-        return [masked_tree(value) for value in tree]
-    return masked(tree) if isinstance(tree, str) else tree
+    return _masked_tree(tree, hidden=False)
 
 
 def masked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,6 +184,39 @@ def identifying(settings: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+def _masked_tree(tree: Any, *, hidden: bool) -> Any:
+    if isinstance(tree, Mapping):
+        return {
+            # A key may be an id. What was declared is left in it: programs look for their keys.
+            _by_form(key) if isinstance(key, str) else key: _masked_tree(
+                value, hidden=hidden or is_secret_name(str(key))
+            )
+            for key, value in tree.items()
+        }
+    if isinstance(tree, list | tuple):
+        return [_masked_tree(value, hidden=hidden) for value in tree]
+    if not isinstance(tree, str):
+        return tree
+    return MASK if hidden and tree else masked(tree)
+
+
+def _secrets(value: Any, name: str = "", *, inside: bool = False) -> Iterator[str]:
+    """Values of hidden options, at any depth, and credentials in other texts."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _secrets(each, str(key), inside=inside or key == "options")
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _secrets(each, name, inside=inside)
+    elif inside and value is not None:
+        if _is_hidden_option(name, value):
+            yield str(value)
+    elif isinstance(value, str):
+        found: list[str] = []
+        _by_form(value, found.append)
+        yield from found
+
+
 def _settings(tree: Mapping[str, Any], option: Callable[[str, Any], Any]) -> dict[str, Any]:
     """Map each option of a reader by ``option``, where ``None`` drops it, and mask places."""
     found: dict[str, Any] = {}
@@ -231,8 +242,9 @@ def _is_hidden_option(name: str, value: Any) -> bool:
 
 
 def _spellings(value: str) -> set[str]:
-    """The value as it is written in URLs, JSON, Python and HTML."""
+    """The value as it is written in URLs, JSON, Python, HTML, YAML and shells."""
     written = {json.dumps(value)[1:-1], repr(value)[1:-1], escape(value)}
+    written |= {value.replace("'", "''"), value.replace("'", "'\"'\"'")}
     return written | {value, unquote(value), quote(value, safe="")}
 
 
@@ -271,14 +283,17 @@ def _by_form(text: str, tell: Callable[[str], None] = lambda _: None) -> str:
 def _named_values(text: str, tell: Callable[[str], None]) -> str:
     """Mask the value behind the name of a secret: ``sig=...``, ``"password": "..."``."""
     parts, at = [], 0
-    for name in NAME.finditer(text):
-        if name.start() < at or not is_secret_name(name["name"]):
+    for found in NAME.finditer(text):
+        name = found["name"] or found["option"]
+        if found.start() < at or not is_secret_name(name):
             continue
-        value = VALUE.match(text, name.end())
+        scheme = SCHEME.match(text, found.end()) if "authorization" in name.lower() else None
+        value = VALUE.match(text, scheme.end() if scheme else found.end())
         group = value and value.lastgroup
         if value is None or group is None or not value[group]:
             continue
-        tell(value[group])
-        parts += [text[at : value.start(group)], MASK]
+        # What is told is the secret alone, without a scheme such as Bearer.
+        tell(value[group].split()[-1] if group == "bare" else value[group])
+        parts += [text[at : scheme.start() if scheme else value.start(group)], MASK]
         at = value.end(group)
     return "".join([*parts, text[at:]])

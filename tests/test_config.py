@@ -104,6 +104,80 @@ def test_what_does_not_go_together_in_a_source_is_one_clear_message(source, word
     assert words in str(raised.value)
 
 
+@pytest.mark.parametrize("value", [True, False, "1_0", "nan", " 0.5", "inf", "0x1", "\u0661"])
+@pytest.mark.parametrize(
+    ("stage", "key"),
+    [
+        ("select", "eps"),
+        ("select", "keep"),
+        ("select", "max_removed_fraction"),
+        ("cluster", "tolerance"),
+        ("score", "eps_max"),
+        ("embed", "decode_seconds"),
+        ("embed", "commit_seconds"),
+        ("embed", "gpu_memory_fraction"),
+        ("prune", "ratio"),
+    ],
+)
+def test_what_is_no_decimal_number_is_refused_and_not_converted(stage, key, value):
+    with pytest.raises(ConfigError, match=f"{stage}.{key} must be a.* number .*Got {value!r}"):
+        parse_config(job(**{stage: {key: value}}))
+
+
+@pytest.mark.parametrize("value", [True, "1_0"])
+def test_a_limit_of_one_value_is_a_number_too(value):
+    with pytest.raises(ConfigError, match=r"max_removed_fraction_by\.a must be a number"):
+        parse_config(job(select={"max_removed_fraction_by": {"a": value}}))
+
+
+@pytest.mark.parametrize("key", ["decode_seconds", "commit_seconds"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "1e400"])
+def test_a_time_without_end_is_refused(key, value):
+    with pytest.raises(ConfigError, match=f"{key} must be a finite number greater than 0"):
+        parse_config(job(embed={key: value}))
+
+
+def test_a_number_may_be_text_as_yaml_reads_it():
+    select = {"eps": ".5e-1", "max_removed_fraction": "1.", "max_removed_fraction_by": {"a": "+1"}}
+    config = parse_config(job(select=select, cluster={"tolerance": "1e-3"}))
+    assert (config.select.eps, config.select.max_removed_fraction) == (0.05, 1.0)
+    assert config.select.max_removed_fraction_by == {"a": 1.0}
+    assert config.cluster.tolerance == 0.001
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_no_number_of_levels(value):
+    with pytest.raises(ConfigError, match=f"levels must be 1, 2 or 'auto'. Got {value}"):
+        parse_config(job(cluster={"levels": value}))
+    assert parse_config(job(cluster={"levels": 1})).cluster.levels == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "select: {max_removed_fraction_by: {2024: 0.5}}",
+            [
+                "each key of select.max_removed_fraction_by must be text",
+                "Got the key 2024",
+                '"2024"',
+            ],
+        ),
+        ("select: {max_removed_fraction_by: {1: .5}}", ["Got the key 1, a whole number", '"1"']),
+        ("select: {max_removed_fraction_by: {on: .5}}", ["Got the key True", "YAML reads", '"on"']),
+        ("1: x", ["each key of the configuration must be text", "Got the key 1", '"1"']),
+        ("embed: {2031-07-09: x}", ["each key of embed must be text", '"2031-07-09"']),
+        ("select: {must_agree: [{2: x}]}", ["each key of select.must_agree.0 must be text"]),
+    ],
+)
+def test_a_key_that_yaml_does_not_read_as_text_is_named_with_the_way_to_quote_it(text, words):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(job() | yaml.safe_load(text))
+    for word in words:
+        assert word in str(caught.value)
+    assert "at most 1" not in str(caught.value)
+
+
 def test_keep_goes_with_the_paper_s_resolution_alone():
     with pytest.raises(ConfigError, match="resolution paper"):
         parse_config(job(select={"keep": 0.5, "resolution": "cover"}))

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -22,6 +23,8 @@ from semdedup_spark.answers.tuning import SourceShare, Threshold, Tuning
 from semdedup_spark.cli import cli
 from semdedup_spark.errors import SourceError
 from semdedup_spark.failures import explained
+from semdedup_spark.in_memory.explanation import Explained
+from semdedup_spark.in_memory.explanation import Link as Step
 from semdedup_spark.pipeline import Progress
 from semdedup_spark.pipeline.operations.diff import Change
 from semdedup_spark.pipeline.operations.status import RunLine, Status
@@ -120,6 +123,41 @@ HOLDER = Claim(NASTY, NASTY, Holder(NASTY, NASTY, 1), 1, NOW, False, 9.0)
 )
 def test_no_printer_lets_a_text_steer_the_terminal(show):
     assert_harmless(printed(show))
+
+
+SECRET = "https://someuser:hunter2hunter2@host"
+
+
+@pytest.mark.parametrize("before", range(60, 80))
+def test_a_text_is_masked_before_it_is_cut(before):
+    text = f"{'x' * before} {SECRET}"
+    answer = Answer(("a",), (False,), ((text,),), (text,), False)
+    content = f"{'y' * 110} {text}"  # explain shows more of a text
+    told = Explanation("a", "kept", contents={"a": content})
+    standing = replace(STANDING, rank_key=text[30:])
+    for show in (
+        lambda c: print_answer(c, answer),
+        lambda c: print_explanation(c, told),
+        lambda c: print_explanation(c, Explanation("a", "kept", standing=standing)),
+    ):
+        assert "hunt" not in printed(show)
+
+
+def test_lines_of_an_example_are_masked_before_some_are_left_out():
+    text = 'one\ntwo\nthree\n"password": "hunter2\nhunter3"'
+    shown = printed(lambda c: print_examples(c, "t", [Example("a", text, "b", text, 0.9)]))
+    assert "hunter" not in shown
+    assert "***" in shown
+
+
+def test_an_explanation_that_is_printed_does_not_steer_the_terminal_and_shows_no_secret():
+    for nasty in (NASTY, SECRET):
+        told = Explained(nasty, "removed", nasty, (Step(nasty, nasty, 0.9),), (nasty,), nasty)
+        assert str(told) == (
+            f"{inline(nasty)}: removed ({inline(nasty)})\n"
+            f"  {inline(nasty)} is 0.9000 similar to {inline(nasty)}\n"
+            f"  stands for {inline(nasty)}"
+        )
 
 
 def test_progress_and_the_reasons_of_stages_do_not_steer_the_terminal(capsys):

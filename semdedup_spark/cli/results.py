@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from semdedup_spark.masking import MASK, masked, masked_tree
 from semdedup_spark.report.terminal import open_console, print_line
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def print_result(
     tables = [t for t in s.COMMENTS if t not in (*s.OF_SELECTION, s.OVERRIDES, s.PRUNING, s.LEASES)]
     tables += [s.of_selection(t, name) for t in (s.DUPLICATES, s.DEDUPLICATED, s.ASSIGNMENT)]
     places = {table: job.root.name(table) for table in tables}
-    print_next(console, places, _next_commands(config, overrides, name))
+    print_next(console, places, next_commands(config, overrides, name))
     if summary.stale:
         stale = ", ".join(summary.stale)
         print_line(
@@ -76,11 +77,27 @@ def print_result(
         )
 
 
-def _next_commands(config: str, overrides: Sequence[str], name: str | None) -> list[str]:
+def next_commands(config: str, overrides: Sequence[str], name: str | None) -> list[str]:
+    """Write the commands that a person may want after a run, ready for a shell.
+
+    Parameters
+    ----------
+    config
+        Path of the job file.
+    overrides
+        ``key.path=value`` settings that were given with it. What may be a secret is masked.
+    name
+        Name of the selection; ``None`` for the main one.
+
+    Returns
+    -------
+    list of str
+        The commands.
+    """
     from semdedup_spark import schema as s
 
-    settings = [word for each in overrides for word in ("--set", each)]
-    job = shlex.join(["--config", config, *settings])
+    settings = [word for each in overrides for word in ("--set", _repeated(each))]
+    job = shlex.join(["--config", masked(config), *settings])
     named = f" --name {name}" if name else ""
     query = (
         f"SELECT survivor_id, copies FROM {s.of_selection(s.ASSIGNMENT, name)} "
@@ -92,3 +109,16 @@ def _next_commands(config: str, overrides: Sequence[str], name: str | None) -> l
         f"semdedup report {job} --out report.html{named}",
         f'semdedup sql {job} "{query}"',
     ]
+
+
+def _repeated(override: str) -> str:
+    """An override as it may be printed. Its value is judged before a shell's quotes are around it,
+    and as YAML reads it.
+    """
+    from semdedup_spark.config.loading import with_overrides
+
+    tree = with_overrides({}, [override])
+    is_open = masked(override) == override and masked_tree(tree) == tree
+    if is_open and "options" not in override:  # an option may hold a secret
+        return override
+    return f"{override.partition('=')[0]}={MASK}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,11 @@ from semdedup_spark.errors import ConfigError
 from semdedup_spark.masking import MASK, declare_settings, masked_tree
 
 Stage = TypeVar("Stage", bound=StrictModel)
+
+# What yaml's messages quote is a sign of its grammar, or a word of the file.
+_QUOTED = re.compile(
+    r"(?:,? but found|:)?\s*(?:'(?P<sign>\\t|[^\w\s]|<[a-z ]+>)'|['\"].*)", re.DOTALL
+)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
@@ -52,17 +58,23 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
         ) from error
     try:
         tree = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} must be valid YAML. Got: {_where(error)}.") from None
+    except Exception as error:  # of tagged values and dates come errors of many types
+        raise ConfigError(
+            f"{path} must be valid YAML. Got: {_where(error)}.",
+            hint="a text with signs of YAML, such as * ! % @ or a colon, must stand in quotes.",
+        ) from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must be a mapping of keys. Got a {type(tree).__name__}.")
     return parse_config(with_overrides(tree, overrides))
 
 
-def _where(error: yaml.YAMLError) -> str:
-    """The YAML problem and its position. The line itself is left out: it may hold a secret."""
+def _where(error: Exception) -> str:
+    """The YAML problem and its position, without a word of the file: it may be a secret."""
+    if not isinstance(error, yaml.YAMLError):
+        return "a value that its type does not have, such as a date in a month 13"
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or type(error).__name__
+    said = str(getattr(error, "problem", None) or type(error).__name__)
+    problem = _QUOTED.sub(lambda found: found[0] if found["sign"] else "", said)
     return problem if mark is None else f"{problem}, line {mark.line + 1}, column {mark.column + 1}"
 
 
@@ -205,10 +217,10 @@ def fingerprint(tree: Any) -> str:
 
 def _apply(tree: dict[str, Any], override: str) -> None:
     key, separator, value = override.partition("=")
+    hidden = "options" in override  # one of them may be a secret
     if not separator or not key:
-        raise ConfigError(
-            f"--set must be key.path=value. Got {override!r}.", hint="--set select.eps=0.1"
-        )
+        got = MASK if hidden else repr(override)
+        raise ConfigError(f"--set must be key.path=value. Got {got}.", hint="--set select.eps=0.1")
     *parents, leaf = key.split(".")
     node = tree
     for parent in parents:
@@ -218,8 +230,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         node = child
     try:
         node[leaf] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        got = masked_tree({leaf: value})[leaf] if "options" not in parents else MASK
+    except Exception:  # as in load_config
+        got = MASK if hidden else masked_tree({leaf: value})[leaf]
         raise ConfigError(f"--set {key} must have a YAML value. Got {got!r}.") from None
     if leaf in ("eps", "keep") and parents == [
         "select"

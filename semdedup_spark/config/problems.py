@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from semdedup_spark.errors import did_you_mean
-from semdedup_spark.masking import MASK, masked_tree
+from semdedup_spark.masking import MASK, masked, masked_tree
 
 _PLAIN = {
     bool: "true or false",
@@ -22,6 +22,7 @@ _PLAIN = {
     str: "text",
     NoneType: "null",
 }
+_TYPES = {**_PLAIN, list: "a list", tuple: "a list", dict: "keys with values"}
 _BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 _MOST_FIELDS = 3
 _LONGEST = 200
@@ -88,12 +89,25 @@ def _explain(problem: Any, place: _Place) -> tuple[str, str]:
         )
     if kind == "missing" and place.whole:
         return f"{place.name} must be set.", "`semdedup config` prints every key with its meaning."
+    if kind == "invalid_key" or loc[-1:] == ("[key]",):
+        path = place.path[: len(loc) - 2] if kind != "invalid_key" else place.path
+        return _explain_key(problem["input"], ".".join(path) or "the configuration")
     if kind == "value_error":
         return f"{place.name}: {problem['msg'].removeprefix('Value error, ')}.", ""
     got = problem["input"] if place.whole else _given(problem, place)
     return f"{place.name} must be {_words(place.kind, place.bounds)}. Got {_quoted(got, place)}.", (
         did_you_mean(got, _literals(place.kind)) if isinstance(got, str) else ""
     )
+
+
+def _explain_key(key: Any, place: str) -> tuple[str, str]:
+    """A key that YAML reads as a number, a date or a truth value."""
+    kind = _TYPES.get(type(key), type(key).__name__)
+    if isinstance(key, bool):
+        hint = 'YAML reads yes, no, on and off as true or false; in quotes they are text: "on".'
+    else:
+        hint = f'in quotes it is text: "{key}".'
+    return f"each key of {place} must be text. Got the key {key}, {kind}.", hint
 
 
 def _given(problem: Any, place: _Place) -> Any:
@@ -104,10 +118,16 @@ def _given(problem: Any, place: _Place) -> Any:
 
 
 def _quoted(value: Any, place: _Place) -> str:
-    if "options" in place.path:  # an option may hold a secret
-        return f"{MASK}, {_PLAIN.get(type(value), type(value).__name__)}"
-    text = repr(masked_tree(value))
+    if "options" in place.path or _holds_options(value):  # an option may hold a secret
+        return f"{MASK}, {_TYPES.get(type(value), type(value).__name__)}"
+    text = masked(repr(masked_tree(value)))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+
+
+def _holds_options(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(str(k).lower() == "options" or _holds_options(v) for k, v in value.items())
+    return isinstance(value, list | tuple) and any(map(_holds_options, value))
 
 
 def _place(model: type[BaseModel], loc: Sequence[Any]) -> _Place:
@@ -179,6 +199,8 @@ def _one(kind: Any, bounds: tuple[Any, ...]) -> str:
     given = [inner for each in bounds for inner in getattr(each, "metadata", [each])]
     said = [f"{w} {getattr(b, n):g}" for b in given for n, w in _BOUNDS.items() if hasattr(b, n)]
     plain = _PLAIN.get(kind, "of another type")
+    if kind is float and not any(hasattr(b, name) for b in given for name in ("lt", "le")):
+        plain = "a finite number"
     return f"{plain} {' and '.join(said)}" if said and kind in (int, float) else plain
 
 

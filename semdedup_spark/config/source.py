@@ -51,7 +51,8 @@ class SourceConfig(StrictModel):
     max_bytes
         Bytes. Larger payloads go to quarantine. Default: 256 MiB, at most 1 GiB.
     columns
-        Source columns to carry to the output. ``None``: all.
+        Source columns to carry to the output; of pictures also ``width`` and ``height``, which are
+        read from their headers. ``None``: all.
     types
         SQL types of jsonl and csv columns. ``None``: inferred for jsonl, strings for csv.
     metadata

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Strict
+import numpy as np
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Strict,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from semdedup_spark.masking import masked_settings
 
@@ -16,8 +27,22 @@ OPERATIONAL: dict[str, Any] = {"operational": True}
 # identity, so that these outputs stay valid.
 LATER: dict[str, Any] = {"later": True}
 
-# YAML 1.1 reads 1e-4 (no dot) as a string, so a number may also arrive as text.
-Number = Annotated[float, Strict(False)]
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# Type and text of an error. People read config/problems.py's message in its place.
+_NO_NUMBER = ("no_number", "Input should be a number")
+
+
+def _plain_number(value: Any) -> Any:
+    """Refuse what Python converts to a number and a person does not: true, 1_0, nan."""
+    odd = isinstance(value, str) and not _DECIMAL.fullmatch(value)
+    if odd or isinstance(value, bool | np.bool_ | bytes):
+        raise PydanticCustomError(*_NO_NUMBER)
+    return value
+
+
+# YAML 1.1 reads 1e-4 (no dot) as a string, so a number may also arrive as text. No key has a
+# meaning at infinity.
+Number = Annotated[float, Strict(False), AllowInfNan(False), BeforeValidator(_plain_number)]
 
 
 class StrictModel(BaseModel):
@@ -34,6 +59,16 @@ class StrictModel(BaseModel):
     wording: ClassVar[str] = ""
     # Errors and the text of a model must not quote a value: it may be a secret.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """In Python True equals 1, so that pydantic finds it in ``Literal[1, 2]``."""
+        if isinstance(value, bool | np.bool_):
+            kinds = _members(cls.model_fields[str(info.field_name)].annotation)
+            if bool not in kinds and any(isinstance(kind, int) for kind in kinds):
+                raise PydanticCustomError(*_NO_NUMBER)
+        return value
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Fields as ``repr`` and ``str`` show them, with secrets masked.
@@ -60,3 +95,9 @@ class StrictModel(BaseModel):
             if field.json_schema_extra != OPERATIONAL
             and not (field.json_schema_extra == LATER and getattr(self, name) == field.default)
         }
+
+
+def _members(kind: Any) -> list[Any]:
+    """The types of a union, and the values of a literal."""
+    inner = get_args(kind)
+    return [each for member in inner for each in _members(member)] if inner else [kind]

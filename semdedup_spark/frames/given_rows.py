@@ -16,6 +16,7 @@ from semdedup_spark.answers.overview import (
 )
 from semdedup_spark.in_memory.rows import Rows
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray
+from semdedup_spark.masking import beginning
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class GivenRows:
         """
         row = int(self.good[i])
         text = (self.texts[row] or "") if self.texts is not None else ""
-        text, columns = text[:MOST_CHARACTERS], self._columns(row)
+        text, columns = beginning(text, MOST_CHARACTERS), self._columns(row)
         return Shown(str(self.ids[row]), text, similarity, columns=columns)
 
     def _columns(self, row: int) -> tuple[tuple[str, str], ...]:
@@ -88,5 +89,5 @@ class GivenRows:
             (value,) = alone.column(name, "content").to_pylist()
             plain = value is not None and not isinstance(value, (list, dict, bytes))
             if plain and name not in self.text_columns and str(value) != str(self.ids[row]):
-                told.append((str(name), str(value)[:MOST_OF_A_VALUE]))
+                told.append((str(name), beginning(str(value), MOST_OF_A_VALUE)))
         return tuple(told[:MOST_COLUMNS])

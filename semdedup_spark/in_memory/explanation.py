@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from semdedup_spark.visible import inline
+
 
 @dataclass(frozen=True)
 class Link:
@@ -53,8 +55,11 @@ class Explained:
     reason: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.id}: {self.fate}" + (f" ({self.reason})" if self.reason else "")]
-        lines += [f"  {a.id} is {a.similarity:.4f} similar to {a.neighbor_id}" for a in self.chain]
+        why = f" ({inline(self.reason)})" if self.reason else ""
+        lines = [f"{inline(self.id)}: {self.fate}{why}"]
+        for link in self.chain:
+            near = f"{link.similarity:.4f} similar to {inline(link.neighbor_id)}"
+            lines.append(f"  {inline(link.id)} is {near}")
         if self.stands_for:
-            lines.append(f"  stands for {', '.join(map(str, self.stands_for))}")
+            lines.append(f"  stands for {', '.join(map(inline, self.stands_for))}")
         return "\n".join(lines)

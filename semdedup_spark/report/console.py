@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from semdedup_spark.answers.overview import Example
+from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.job_context import Listener, Progress
 from semdedup_spark.pipeline.stages.select_guards import background_note
 from semdedup_spark.report.terminal import cell, open_console, plain, print_line
@@ -226,7 +227,8 @@ def _measured(example: Example) -> str:
 
 
 def _shorten(text: str) -> str:
-    lines = [line for line in textwrap.dedent(text).strip().splitlines() if line.strip()]
+    text = textwrap.dedent(masked(text)).strip()  # a cut text no longer shows where a secret is
+    lines = [line for line in text.splitlines() if line.strip()]
     return "\n".join(lines[:_SHOWN_LINES] + (["..."] if len(lines) > _SHOWN_LINES else []))
 
 

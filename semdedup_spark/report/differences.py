@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
 
-from semdedup_spark.visible import visible
+from semdedup_spark.visible import shown
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 _SHOWN = 360
@@ -46,10 +46,11 @@ def marked(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
     Returns
     -------
     tuple of list of Piece
-        The pieces of ``a`` and those of ``b``, control characters as symbols. Of long texts only
-        about 360 characters are returned. They begin a little before the first difference.
+        The pieces of ``a`` and those of ``b``, secrets masked, control characters as symbols. Of
+        long texts only about 360 characters are returned. They begin a little before the first
+        difference.
     """
-    a, b = visible(a), visible(b)
+    a, b = shown(a), shown(b)  # a piece no longer shows that it is part of a secret
     start = _start(a, b)
     left, right = (text[start : start + _COMPARED] for text in (a, b))
     one, other = _WORDS.findall(left), _WORDS.findall(right)
@@ -91,9 +92,10 @@ def shortened(text: str, most: int = _SHOWN) -> str:
     Returns
     -------
     str
-        The first ``most`` characters, control characters as symbols. An ellipsis marks a cut.
+        The first ``most`` characters, secrets masked, control characters as symbols. An ellipsis
+        marks a cut.
     """
-    text = visible(text)
+    text = shown(text)  # a beginning no longer shows that it is part of a secret
     return text if len(text) <= most else text[:most] + " …"
 
 

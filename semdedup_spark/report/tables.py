@@ -154,9 +154,8 @@ def _print_standing(console: Console, told: Explanation) -> None:
     rows.add_row(
         "cluster", f"{at.cluster_id}, similarity to its centroid {at.centroid_similarity:.4f}"
     )
-    rows.add_row(
-        "rank in the cluster", cell(f"{place} (batch {at.batch}, rank_key {at.rank_key[:64]})")
-    )
+    key = inline(at.rank_key)[:64]
+    rows.add_row("rank in the cluster", cell(f"{place} (batch {at.batch}, rank_key {key})"))
     others = "earlier row" if told.reference_contents is None else "row of the reference"
     if at.neighbor_id is None:
         rows.add_row(f"nearest {others}", "none above the horizon")
@@ -242,4 +241,5 @@ def print_answer(console: Console, answer: Answer) -> None:
 
 
 def _cut(value: str) -> str:
+    value = inline(value)  # what is cut no longer shows where a secret is
     return value if len(value) <= _WIDEST else f"{value[: _WIDEST - 3]}..."

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semdedup_spark.errors import EnvironmentProblem, SourceError
+from semdedup_spark.masking import masked
 from semdedup_spark.paths import local, open_stream
 
 # Table features that readers of plain Parquet files do not see.
@@ -45,6 +46,9 @@ class RowGroup:
     start: int
     n_rows: int
 
+    def __repr__(self) -> str:
+        return f"RowGroup({masked(self.path)!r}, number={self.number}, n_rows={self.n_rows})"
+
 
 @dataclass(frozen=True)
 class TableVersion:
@@ -66,6 +70,9 @@ class TableVersion:
     version: int
     columns: tuple[str, ...]
     row_groups: tuple[RowGroup, ...]
+
+    def __repr__(self) -> str:
+        return f"TableVersion({masked(self.location)!r}, version={self.version}, rows={len(self)})"
 
     def __len__(self) -> int:
         return sum(group.n_rows for group in self.row_groups)
@@ -129,7 +136,7 @@ def _delta_table(location: str, version: int | None) -> Any:
         return DeltaTable(local(location) or location, version=version)
     except (DeltaError, OSError, ValueError) as error:
         which = "" if version is None else f" with version {version}"
-        said = " ".join(str(error).split())[:300]
+        said = " ".join(masked(str(error)).split())[:300]  # cut first, a secret has no end
         raise SourceError(f"{location} must be a Delta table{which}. Got: {said}") from error
 
 
@@ -200,6 +207,41 @@ def read_rows(table: TableVersion, columns: Sequence[str] | None = None) -> pa.T
     if not batches:
         raise without_rows(table)
     return pa.Table.from_batches(batches)
+
+
+def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Turn rows into dicts. Bytes of a text that are not UTF-8, which Spark allows, become U+FFFD.
+
+    Parameters
+    ----------
+    batch
+        n rows.
+
+    Returns
+    -------
+    list[dict[str, Any]]
+        n rows, by the names of the columns.
+    """
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except UnicodeDecodeError:
+        columns = ([_python_value(value) for value in column] for column in batch.columns)
+        names = batch.schema.names
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return rows
+
+
+def _python_value(value: Any) -> Any:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        if isinstance(value, pa.StructScalar):
+            return {name: _python_value(part) for name, part in value.items()}
+        if isinstance(value, pa.MapScalar):
+            return [tuple(map(_python_value, entry.values())) for entry in value.values]
+        if isinstance(value, pa.ListScalar):
+            return [_python_value(entry) for entry in value.values]
+        return str(value.as_buffer(), "utf-8", "replace")
 
 
 def without_rows(table: TableVersion) -> SourceError:

@@ -17,7 +17,7 @@ from semdedup_spark.report.differences import marked, names, shortened
 from semdedup_spark.report.figures import tune_figure
 from semdedup_spark.report.html import render_report
 from semdedup_spark.report.verdict import flat_stretch, from_horizon, verdict
-from semdedup_spark.visible import visible
+from semdedup_spark.visible import shown, visible
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -339,8 +339,8 @@ def test_the_same_results_make_the_same_page_and_the_same_picture():
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_marked_pieces_are_the_texts_themselves(a, b):
     left, right = marked(a, b)
-    assert "".join(p.text for p in left) == visible(a)
-    assert "".join(p.text for p in right) == visible(b)
+    assert "".join(p.text for p in left) == shown(a)
+    assert "".join(p.text for p in right) == shown(b)
     same = ["".join(p.text for p in side if not p.differs) for side in (left, right)]
     assert same[0].split() == same[1].split() or any(p.differs for p in (*left, *right))
 
@@ -351,6 +351,29 @@ def test_of_long_texts_the_first_difference_is_shown():
     assert "another finish" in "".join(p.text for p in right)
     assert [p.text for p in left if p.differs] != []
     assert left[0].text == "… "
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("password=alphaSecret1", "password=betaSecret22"),
+        ("see https://u:alphaSecret1@h", "see https://u:betaSecret22@h"),
+        ('"password": ["alphaSecret1"]', '"password": ["betaSecret22"]'),
+    ],
+)
+def test_a_secret_is_masked_before_texts_are_cut_into_words(a, b):
+    pair = Example("one", a, "two", b, 0.96)
+    html = render_report(replace(overview(), edges=[pair], uncovered=[pair]))
+    assert "alphaSecret" not in html
+    assert "betaSecret" not in html
+    assert not [piece for side in marked(a, b) for piece in side if "Secret" in piece.text]
+
+
+@pytest.mark.parametrize("most", [5, 40, 45, 50, 55, 60])
+def test_a_secret_is_masked_before_a_text_is_cut(most):
+    text = f"{'x' * 30} https://me:hunter2secretive@host/"
+    assert "hunt" not in shortened(text, most)
+    assert "hunt" not in shortened(f"{'x' * 30} password='hunter2' and so on", most)
 
 
 def test_control_characters_become_symbols():

@@ -13,6 +13,7 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringTy
 from semdedup_spark import schema as s
 from semdedup_spark.answers.overview import MOST_CHARACTERS, MOST_COLUMNS, MOST_OF_A_VALUE
 from semdedup_spark.config import SourceConfig
+from semdedup_spark.masking import BEYOND, beginning
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import Side
 from semdedup_spark.tables.catalog import read_table
@@ -55,8 +56,8 @@ def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
     if not ids:
         return {}
     rows = read_table(job.spark, job.root, side.table).filter(F.col(s.ID).isin(list(ids)))
-    shown = F.substring(_readable(rows, side.source), 1, MOST_CHARACTERS)
-    return {row[0]: row[1] or "" for row in rows.select(s.ID, shown).collect()}
+    found = rows.select(s.ID, _head(_readable(rows, side.source), MOST_CHARACTERS)).collect()
+    return {row[0]: beginning(row[1] or "", MOST_CHARACTERS) for row in found}
 
 
 def text_and_columns(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, RowText]:
@@ -83,14 +84,22 @@ def text_and_columns(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, Ro
     text = _text_name(fields, side.source)
     plain = [name for name, kind in fields.items() if name != text and _is_plain(kind)]
     names = plain[:MOST_COLUMNS]
-    content = F.lit("") if text is None else F.substring(_field(text), 1, MOST_CHARACTERS)
-    cells = [F.substring(_field(name).cast("string"), 1, MOST_OF_A_VALUE) for name in names]
+    content = F.lit("") if text is None else _head(_field(text), MOST_CHARACTERS)
+    cells = [_head(_field(name).cast("string"), MOST_OF_A_VALUE) for name in names]
     found = {}
     for row_id, *values in rows.select(s.ID, content, *cells).collect():
         pairs = zip(names, values[1:], strict=True)
-        told = [(name, value) for name, value in pairs if value not in (None, str(row_id))]
-        found[row_id] = RowText(values[0] or "", tuple(told))
+        told = tuple(
+            (name, beginning(value, MOST_OF_A_VALUE))
+            for name, value in pairs
+            if value not in (None, str(row_id))
+        )
+        found[row_id] = RowText(beginning(values[0] or "", MOST_CHARACTERS), told)
     return found
+
+
+def _head(text: Column, n: int) -> Column:
+    return F.substring(text, 1, n + BEYOND)
 
 
 def _fields(embeddings: DataFrame) -> dict[str, DataType]:
