@@ -118,6 +118,26 @@ def explained(error: BaseException) -> Failed | None:
     return _of_spark(error)
 
 
+def refuse_elsewhere(error: BaseException, *more: Kind) -> None:
+    """Let an error that says nothing about the place that is asked pass for none of its answers.
+
+    Parameters
+    ----------
+    error
+        What Spark raised where a place was read or written.
+    *more
+        Kinds that say nothing about it either.
+
+    Raises
+    ------
+    Failed
+        It is a failure of the network, of a process or of another writer, or one of ``more``.
+    """
+    failure = explained(error)
+    if failure is not None and (failure.kind.is_elsewhere or failure.kind in more):
+        raise failure from error
+
+
 def unclear(error: BaseException) -> UnclearFailure:
     """Wrap an error that nothing is known about.
 

@@ -23,11 +23,15 @@ _REFUSED = {
     r"^(''|\d+)$": "a constant ranks nothing; a column's name is written bare or in backticks",
     r"(^|[(,.] )\*": "* stands for no columns here; name them",
     r"\bSELECT\b|(^|\( )(VALUES|TABLE) [^)]": f"it holds a query; {_IN_BACKTICKS}",
-    r"\b(CURRENT_(DATE|TIME|TIMESTAMP)|LOCALTIMESTAMP)\b|\b(NOW|CURDATE) \(|UNIX_TIMESTAMP \( \)": (
+    r"\b(CURRENT_(DATE|TIME|TIMESTAMP)|LOCALTIMESTAMP)\b|\b(NOW|CURDATE) \(|UNIX_TIMESTAMP \( \)"
+    r"|\b(DATE|TIMESTAMP(_NTZ|_LTZ)?) (NOW|TODAY|TOMORROW|YESTERDAY)\b": (
         f"it reads the clock, so that no run repeats; {_IN_BACKTICKS}"
     ),
     r";": "; ends nothing here",
 }
+
+# Types of literals, in which Spark reads ``'now'`` as the moment of the query.
+_MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class _Word:
     word: str
     start: int
     end: int
+
+
+_NONE = _Word("", 0, 0)
 
 
 @lru_cache(maxsize=16)
@@ -151,7 +158,10 @@ def _term(text: str, words: list[_Word]) -> Term:
     if not body:
         only = " ".join(word.word for word in words)
         raise ValueError(f"a term is only {only}" if words else "a term is empty")
-    shape = " ".join(_without_content(word.word) for word in body)
+    shape = " ".join(
+        _without_content(word.word, called=after.word == "(", literal_of=before.word)
+        for before, word, after in zip([_NONE, *body], body, [*body[1:], _NONE], strict=False)
+    )
     for pattern, why in _REFUSED.items():
         if re.search(pattern, shape):
             raise ValueError(why)
@@ -162,7 +172,10 @@ def _term(text: str, words: list[_Word]) -> Term:
     )
 
 
-def _without_content(word: str) -> str:
+def _without_content(word: str, *, called: bool, literal_of: str) -> str:
+    """A word in upper case; names and strings emptied, but for those that Spark reads on."""
     if word.startswith("`"):
-        return "``"
-    return "''" if word.endswith(("'", '"')) else word
+        return word.strip("`") if called else "``"
+    if not word.endswith(("'", '"')):
+        return word
+    return word[1:-1].strip() if literal_of in _MOMENTS else "''"

@@ -144,7 +144,9 @@ def comparable(column: Column, kind: DataType) -> Column:
     Column
         Equal where SQL holds the values for equal. Maps become sorted arrays of their entries.
     """
-    if isinstance(kind, UserDefinedType) or kind.typeName() == "variant":
+    if kind.typeName() == "variant":  # JSON writes a date and an equal string in the same way
+        return F.struct(F.schema_of_variant(column), F.to_json(F.struct(column)))
+    if isinstance(kind, UserDefinedType):
         return F.to_json(F.struct(column))
     if not _has_map(kind):
         return column
@@ -181,6 +183,44 @@ def widest(column: Column, kind: DataType) -> Column:
     if kind.typeName() in ("byte", "short", "integer"):
         return column.cast("bigint")
     return column.cast("double") if isinstance(kind, FloatType) else column
+
+
+def is_utf8(text: Column) -> Column:
+    """Tell whether the bytes of a string are UTF-8. Spark's text readers do not check them.
+
+    Parameters
+    ----------
+    text
+        A string.
+
+    Returns
+    -------
+    Column
+        Boolean.
+    """
+    if hasattr(F, "is_valid_utf8"):  # Spark 4
+        return F.is_valid_utf8(text)
+    as_bytes = text.cast("binary")  # decoding replaces malformed bytes
+    return F.encode(F.decode(as_bytes, "UTF-8"), "UTF-8") == as_bytes
+
+
+def legible(value: Column) -> Column:
+    """Write a value as text that Java's and Python's strings can hold, and that differs from the
+    text of every other value.
+
+    Parameters
+    ----------
+    value
+        A column of any type.
+
+    Returns
+    -------
+    Column
+        String: bytes that are no UTF-8 are in hex, after ``0x``. Null for null.
+    """
+    text = value.cast("string")
+    in_hex = F.concat(F.lit("0x"), F.hex(text.cast("binary")))
+    return F.when(text.isNull() | is_utf8(text), text).otherwise(in_hex)
 
 
 def _has_map(kind: DataType) -> bool:

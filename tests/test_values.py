@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.sources.hash_ranges import with_content_hash
-from semdedup_spark.values import comparable, hash_of
+from semdedup_spark.values import comparable, hash_of, legible
 
 AT = "2024-01-01 00:00:00.0001"
 # Each line: a type, and values of it, no two of which are the same.
@@ -118,10 +118,20 @@ def test_maps_are_one_whatever_the_order_of_their_entries(spark):
     assert len(set(hashes(rows))) == 1
 
 
+def test_bytes_that_are_no_text_are_legible_and_differ(spark):
+    values = [(b"\xff",), (b"\xfe",), ("ü".encode(),), (None,)]
+    rows = spark.createDataFrame(values, "v binary").select(legible(F.col("v"))).collect()
+    assert [row[0] for row in rows] == ["0xFF", "0xFE", "ü", None]
+
+
 @pytest.mark.skipif(not hasattr(F, "parse_json"), reason="variants came with Spark 4.0")
 def test_variants_and_collated_strings_differ_by_what_they_hold(spark):
     texts = ["parse_json('1')", "parse_json('1.0')", "parse_json('\"1\"')", "parse_json('null')"]
     assert len(set(hashes(column_of(spark, "variant", [*texts, "null"])))) == 5
+    day = ["cast(date'2020-01-01' AS variant)", "parse_json('\"2020-01-01\"')", "parse_json('1')"]
+    column = column_of(spark, "variant", day)
+    same = comparable(F.col(column.columns[0]), column.schema[0].dataType).alias("same")
+    assert column.select(same).distinct().count() == 3
     folded = column_of(spark, "string collate UTF8_LCASE", ["'a'", "'A'"])
     assert len(set(hashes(folded))) == 2
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semdedup_spark.answers.tuning import CURVE_POINTS, Target, Threshold, Tuning
+from semdedup_spark.errors import ConfigError
 
 EPS_GRID = (0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 KEEP_GRID = (0.99, 0.95, 0.9, 0.8, 0.7, 0.63, 0.5, 0.4)
@@ -77,6 +78,8 @@ def tuned(
     Tuning
         The counts, not divided by the values of a column.
     """
+    check_grid("eps", eps_grid)
+    check_grid("keep", keep_grid)
     usual = {eps for eps in (*EPS_GRID, selected) if eps is not None and eps <= eps_max}
     grid = sorted(set(eps_grid) or usual)
     targets = _targets(known, sorted(set(keep_grid or KEEP_GRID), reverse=True), eps_max)
@@ -153,6 +156,26 @@ class Counted:
             Fraction in [0, 1]; 0 where there are no rows.
         """
         return self.up_to(1 - eps) / max(self.n, 1)
+
+
+def check_grid(name: str, values: Sequence[float]) -> None:
+    """Check thresholds or shares that were asked for.
+
+    Parameters
+    ----------
+    name
+        What they are called where they were given.
+    values
+        The values.
+
+    Raises
+    ------
+    ConfigError
+        One is not in (0, 1).
+    """
+    for value in values:
+        if not 0 < value < 1:  # also false for NaN
+            raise ConfigError(f"{name} must be in (0, 1). Got {value:g}.")
 
 
 def _targets(known: Similarities, wanted: list[float], eps_max: float) -> list[Target]:

@@ -19,7 +19,8 @@ _SHOWN = 10  # unknown ids to list by name
 def recluster(config: str, overrides: tuple[str, ...], run_id: str | None, wait: float) -> None:
     """Train new centroids on all rows, and score all rows again.
 
-    With recall exact and a rank_by other than low and high, the kept rows stay the same.
+    Scoring and selection have the settings that they last had. With recall exact and a rank_by
+    other than low and high, the kept rows stay the same.
 
     Parameters
     ----------

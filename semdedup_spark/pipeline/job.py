@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.exclusive import exclusive, exclusive_once_begun
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.refresh import Basis, refresh_others
+from semdedup_spark.pipeline.refresh import Basis, as_last_made, refresh_others
 from semdedup_spark.pipeline.stages.cluster import run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import require_embed, run_embed, run_reference
 from semdedup_spark.pipeline.stages.score import run_score
@@ -90,14 +90,14 @@ def run_job(job: Job) -> JobSummary:
     JobSummary
         What was done.
     """
-    embed = run_embed(job)
-    return _from_centroids(job, embed, run_cluster(job, embed))
+    embed, reference = run_embed(job), run_reference(job)
+    return _from_centroids(job, embed, run_cluster(job, embed), reference)
 
 
 @exclusive
 def run_recluster(job: Job) -> JobSummary:
     """Train centroids on all rows of ``embeddings``, whatever ``cluster.retrain`` says, and score
-    and select by them.
+    and select by them, with the settings that both were last made with.
 
     Parameters
     ----------
@@ -110,11 +110,14 @@ def run_recluster(job: Job) -> JobSummary:
         What was done.
     """
     embed = require_embed(job)
-    return _from_centroids(job, embed, run_cluster(job, embed, afresh=True))
-
-
-def _from_centroids(job: Job, embed: StageRecord, cluster: StageRecord) -> JobSummary:
+    job = as_last_made(job, "score", "select")
     reference = run_reference(job)
+    return _from_centroids(job, embed, run_cluster(job, embed, afresh=True), reference)
+
+
+def _from_centroids(
+    job: Job, embed: StageRecord, cluster: StageRecord, reference: StageRecord | None
+) -> JobSummary:
     score = run_score(job, embed, cluster, reference)
     select = run_select(job, embed, score)
     own = s.selection_stage(job.config.select.name)

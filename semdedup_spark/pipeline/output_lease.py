@@ -11,8 +11,9 @@ from datetime import timedelta
 
 from pyspark.sql import SparkSession
 
+from semdedup_spark.causes import Kind
 from semdedup_spark.errors import OutputBusyError, OutputError
-from semdedup_spark.failures import explained
+from semdedup_spark.failures import explained, refuse_elsewhere
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.leases import Claim, Lease
 from semdedup_spark.visible import shown
@@ -100,14 +101,13 @@ def _claimed(lease: Lease, location: str) -> Claim | None:
     try:
         return lease.claim()
     except Exception as error:
+        refuse_elsewhere(error, Kind.ROOM, Kind.MEMORY)
         failure = explained(error)
         if failure is None:
             raise
-        if failure.kind.is_elsewhere:
-            raise failure from error
         raise OutputError(
             f"the output {location} must be writable. Got: {failure.cause}",
-            hint="the first thing that a run writes there is its lease, in the table leases.",
+            hint=f"a run writes its lease first, in the table leases. {failure.hint}",
         ) from error
 
 

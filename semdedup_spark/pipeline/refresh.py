@@ -11,6 +11,7 @@ from semdedup_spark.config import parse_config
 from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
 from semdedup_spark.masking import unmasked
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stage_runner import has_output
 from semdedup_spark.pipeline.stages.embed.embed import ERASED
 from semdedup_spark.pipeline.stages.prune import pruning_inputs, run_prune
 from semdedup_spark.pipeline.stages.select import check_select_columns, run_select
@@ -58,26 +59,36 @@ class Refreshed:
     stale: tuple[str, ...]
 
 
-def as_last_made(job: Job) -> Job:
-    """Take the settings of clustering and scoring that the output was last made with.
+def as_last_made(job: Job, *stages: str) -> Job:
+    """Take the settings that the output was last made with.
 
     Parameters
     ----------
     job
         Its configuration may say otherwise than earlier commands did.
+    *stages
+        Of ``cluster``, ``score`` and ``select`` those whose settings are taken. Those of ``select``
+        are of the selection that the job names, or of its newest one.
 
     Returns
     -------
     Job
         Settings that change no result stay those of ``job``.
     """
-    recorded = {}
-    for stage in ("cluster", "score"):
-        last = job.ledger.last(stage)
+    recorded: dict[str, Any] = {}
+    for stage in stages:
+        last = _last_selection(job) if stage == "select" else job.ledger.last(stage)
         if last is not None:
             now = getattr(job.config, stage).model_dump()
             recorded[stage] = {**now, **unmasked(json.loads(last.config), now)}
+    if "score" in recorded and "select" in stages and "select" not in recorded:
+        recorded["select"] = {"eps": recorded["score"]["eps_max"]}  # nothing was selected yet
     return _with(job, **recorded)
+
+
+def _last_selection(job: Job) -> StageRecord | None:
+    own = job.ledger.last(s.selection_stage(job.config.select.name))
+    return own or next((r for r in job.ledger.records() if _is_kind(r, "select")), None)
 
 
 def refresh_others(
@@ -108,10 +119,15 @@ def refresh_others(
     stale: list[str] = []
     for other in job.ledger.records():
         there = [table for table in other.outputs if table_exists(job.spark, job.root, table)]
-        if other.stage == but or not there or not _is_old(job, other, basis, overrides):
+        whole = len(there) == len(other.outputs)
+        # A later selection of that name may have been killed between its tables.
+        changed = whole and _is_kind(other, "select", "prune") and not has_output(job, other)
+        if other.stage == but or not there:
+            continue
+        if not changed and not _is_old(job, other, basis, overrides):
             continue
         try:
-            if len(there) == len(other.outputs):
+            if whole:
                 done.append(_made_again(job, other, basis, guarded))
                 continue
         except CANNOT:
@@ -120,9 +136,14 @@ def refresh_others(
     return Refreshed(tuple(done), tuple(stale))
 
 
+def _is_kind(record: StageRecord, *kinds: str) -> bool:
+    """Whether it is of one of these stages; ``select:NAME`` is of ``select``."""
+    return record.stage.partition(":")[0] in kinds
+
+
 def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str]) -> bool:
     """Whether it was made of other rows, scores or overrides than there are now."""
-    if other.stage.partition(":")[0] == s.selection_stage(None) and basis.score is not None:
+    if _is_kind(other, "select") and basis.score is not None:
         agreement = bool(json.loads(other.config).get("must_agree"))
         now = selection_inputs(basis.score, basis.embed, overrides, agreement=agreement)
         return not now.items() <= other.inputs.items()

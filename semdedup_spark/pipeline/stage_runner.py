@@ -27,6 +27,8 @@ _MAKERS = {
     s.CENTROIDS: "cluster",
     s.SCORES: "score",
 }
+# Commands of stages that have another name.
+_COMMANDS = {"reference": "embed"}
 _LISTED_SOFTWARE = ("pyspark", "delta-spark", "numpy", "pyarrow", "torch", "transformers", "pillow")
 
 
@@ -138,10 +140,11 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
     """
     job.begin()
     last = job.ledger.last(stage)
+    command = _COMMANDS.get(stage, stage)
     if last is None:
         raise StageOrderError(
             f"stage {stage} must have run in {job.root.location}. The ledger does not know it.",
-            hint=f"run `semdedup {stage}` first, or `semdedup run` for the whole job.",
+            hint=f"run `semdedup {command}` first, or `semdedup run` for the whole job.",
         )
     shown = canonical_json(kept_settings(settings))
     difference = config_difference(kept_config(last.config), shown)
@@ -149,7 +152,7 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
         raise StageOrderError(
             f"the output of stage {stage} must be made with this configuration. "
             f"It was made with another: {', '.join(difference)}.",
-            hint=f"run `semdedup {stage}` again, or `semdedup run`.",
+            hint=f"run `semdedup {command}` again, or `semdedup run`.",
         )
     for name, made_from in last.inputs.items():
         maker = job.ledger.last(_MAKERS.get(name, ""))
@@ -157,13 +160,13 @@ def require_stage(job: Job, stage: str, settings: Mapping[str, Any]) -> StageRec
             raise StageOrderError(
                 f"the output of stage {stage} must be made from the newest {name}. Stage "
                 f"{maker.stage} has run again since.",
-                hint=f"run `semdedup {stage}` again, or `semdedup run`.",
+                hint=f"run `semdedup {command}` again, or `semdedup run`.",
             )
     changed, states = _output_states(job, last)
     if states is None:
         raise StageOrderError(
             f"the table {changed} must be as stage {stage} left it. It was changed or removed.",
-            hint=f"run `semdedup {stage}` again, or `semdedup run`.",
+            hint=f"run `semdedup {command}` again, or `semdedup run`.",
         )
     return replace(last, outputs=_versions(states))
 

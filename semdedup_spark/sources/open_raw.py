@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import NoReturn
 
@@ -11,7 +12,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
-from semdedup_spark.failures import explained
+from semdedup_spark.failures import refuse_elsewhere
 from semdedup_spark.masking import masked_settings
 from semdedup_spark.paths import absolute, as_pattern
 from semdedup_spark.schema import quoted
@@ -81,9 +82,7 @@ def read_raw(
 
 
 def _refuse_unreadable(source: SourceConfig, error: Exception) -> NoReturn:
-    failure = explained(error)
-    if failure is not None and failure.kind.is_elsewhere:
-        raise failure from error
+    refuse_elsewhere(error)
     said = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
     given = {"version": source.version, "types": source.types, "options": source.options}
     set_too = masked_settings(given)
@@ -136,7 +135,8 @@ def _content_fingerprint(df: DataFrame) -> str:
     # Use a sum, because equal rows would cancel each other in an exclusive or.
     totals = [F.sum(F.col(half).cast("decimal(38,0)")) for half in halves.columns]
     row = halves.agg(F.count(F.lit(1)), *totals).first()
-    return f"content:{':'.join(map(str, row)) if row else ''}"
+    names = hashlib.sha256(df.schema.simpleString().encode()).hexdigest()[:16]  # of the columns
+    return f"content:{names}:{':'.join(map(str, row)) if row else ''}"
 
 
 def _delta_name(source: SourceConfig) -> str:
@@ -177,7 +177,7 @@ def _read_files(spark: SparkSession, source: SourceConfig) -> RawSource:
     tell_hidden(read)
 
     def fingerprint() -> str:
-        return file_fingerprint(listing(spark, source), source.path or "")
+        return file_fingerprint(listing(spark, source))
 
     if source.format != "parquet":
         return read_records(spark, source, fingerprint)

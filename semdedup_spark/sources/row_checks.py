@@ -8,6 +8,7 @@ from pyspark.sql.types import BinaryType, DataType
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.kernels.vectors import WIDTHS
+from semdedup_spark.values import is_utf8
 
 TOO_MANY_BYTES = "too_many_bytes"
 WORDS = {
@@ -140,22 +141,3 @@ def _image_reason(image: Column, most: int) -> Column:
         .when(F.length(image) == 0, "empty_image")
         .when(F.length(image) > most, TOO_MANY_BYTES)
     )
-
-
-def is_utf8(text: Column) -> Column:
-    """Tell whether the bytes of a string are UTF-8. Spark's text readers do not check them.
-
-    Parameters
-    ----------
-    text
-        A string.
-
-    Returns
-    -------
-    Column
-        Boolean.
-    """
-    if hasattr(F, "is_valid_utf8"):  # Spark 4
-        return F.is_valid_utf8(text)
-    as_bytes = text.cast("binary")  # decoding replaces malformed bytes
-    return F.encode(F.decode(as_bytes, "UTF-8"), "UTF-8") == as_bytes

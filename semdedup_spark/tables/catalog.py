@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, Row, SparkSession
 
+from semdedup_spark.causes import Kind
 from semdedup_spark.errors import ConfigError, StageOrderError
+from semdedup_spark.failures import refuse_elsewhere
+from semdedup_spark.masking import masked
 from semdedup_spark.paths import absolute
 from semdedup_spark.schema import quoted
 from semdedup_spark.sql_text import variable_in
 
 NAME_PART = r"([A-Za-z_]\w*|`[^`]+`)"
 CATALOG_SCHEMA = re.compile(rf"{NAME_PART}\.{NAME_PART}")
-# How many commits are looked at first, and at most.
-NEAR, FAR = 3, 1000
+NEAR, FAR = 3, 1000  # How many commits are looked at first, and at most.
+_UNCLEAR = (Kind.ACCESS, Kind.UNKNOWN)  # Such failures do not say that a table is not there.
 # By the place of an output which of its tables are there, while a lease keeps others out of it.
 _SEEN: dict[str, dict[str, bool]] = {}
 
@@ -35,6 +38,9 @@ class OutputRoot:
 
     location: str
 
+    def __repr__(self) -> str:
+        return f"OutputRoot(location={masked(self.location)!r})"
+
     @classmethod
     def parse(cls, output: str) -> OutputRoot:
         """Read the configuration key ``output``.
@@ -42,8 +48,7 @@ class OutputRoot:
         Parameters
         ----------
         output
-            ``main.dedup`` is a catalog schema. Anything else is a path; local paths are made
-            absolute.
+            ``main.dedup`` is a catalog schema. All else is a path; a local one is made absolute.
 
         Returns
         -------
@@ -53,22 +58,20 @@ class OutputRoot:
         Raises
         ------
         ConfigError
-            The text is neither a path nor ``catalog.schema``, or Spark would replace a variable in
-            it.
+            The text is neither of these, or Spark would replace a variable in it.
         """
         if variable_in(output):
             raise ConfigError(
                 f"the name of a table or of its place must hold no {variable_in(output)}: Spark "
                 f"puts a setting or a variable of the environment there. Got {output!r}."
             )
-        if CATALOG_SCHEMA.fullmatch(output):
-            return cls(output)
-        if "." in output.strip(".") and "/" not in output:
+        is_schema = CATALOG_SCHEMA.fullmatch(output) is not None
+        if not is_schema and "." in output.strip(".") and "/" not in output:
             raise ConfigError(
                 f"output must be a path, a URI, or catalog.schema. Got {output!r}.",
                 hint=f"./{output} is a directory; `my-catalog`.schema quotes a part of a name.",
             )
-        return cls(absolute(output))
+        return cls(output if is_schema else absolute(output))
 
     @property
     def is_catalog(self) -> bool:
@@ -93,9 +96,8 @@ class OutputRoot:
         str
             ``delta.`/out/scores``` or ``main.dedup.scores``.
         """
-        if self.is_catalog:
-            return f"{self.location}.{table}"
-        return f"delta.{quoted(self.path(table))}"
+        at = self.location
+        return f"{at}.{table}" if self.is_catalog else f"delta.{quoted(self.path(table))}"
 
     def path(self, table: str) -> str:
         """Write the table's directory. Only for an output that is a path.
@@ -135,7 +137,8 @@ def table_exists(spark: SparkSession, root: OutputRoot, table: str) -> bool:
     if table not in seen:
         try:
             seen[table] = spark.catalog.tableExists(root.name(table))
-        except AnalysisException:
+        except AnalysisException as error:
+            refuse_elsewhere(error, *_UNCLEAR)
             seen[table] = False
     return seen[table]
 
@@ -198,7 +201,8 @@ def history(spark: SparkSession, root: OutputRoot, table: str, *, limit: int) ->
         return []
     try:
         return spark.sql(f"DESCRIBE HISTORY {root.name(table)} LIMIT {limit}").collect()
-    except AnalysisException:
+    except AnalysisException as error:
+        refuse_elsewhere(error, *_UNCLEAR)
         return []
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.masking import masked
 from semdedup_spark.tables.catalog import CATALOG_SCHEMA, NAME_PART, OutputRoot, history
 
 
@@ -29,6 +30,10 @@ class NamedTable:
     root: OutputRoot
     table: str
     version: int | None
+
+    def __repr__(self) -> str:
+        # Masked as a whole: the last slash of a place may be one of its credentials.
+        return f"NamedTable({masked(self.root.name(self.table))!r}, version={self.version})"
 
     @classmethod
     def parse(cls, name: str) -> NamedTable:
@@ -62,6 +67,8 @@ class NamedTable:
                 )
         elif not slash:
             parent = "."
+        elif parent and "/" not in parent:
+            parent = f"./{parent}"  # a directory, although it may look like catalog.schema
         OutputRoot.parse(f"{parent}/{table}")  # no variable in either
         return cls(OutputRoot.parse(parent or "/"), table, int(version) if version else None)
 

@@ -17,10 +17,11 @@ from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.embed.embed import note_erasure, require_embed
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score import run_score
-from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import replace_rows
 from semdedup_spark.tables.hash_buckets import part_with
 from semdedup_spark.tables.literal_rows import ids_as
+from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.score.rank_key import check_rank_by
@@ -82,7 +83,9 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     """
     embed = require_embed(job)
     wanted = _typed(job, ids)
-    job = as_last_made(job)
+    job = replace(
+        as_last_made(job, "cluster", "score", "select"), allow_empty=True
+    )  # the last row may be erased, too
     made = {record.stage for record in job.ledger.records()}
     # Check that the stages which follow can run, before anything is erased.
     cluster = require_centroids(job) if made & {"score", "prune"} else None
@@ -125,18 +128,19 @@ def _typed(job: Job, ids: Sequence[str]) -> Sequence[object]:
 def _erase(job: Job, table: str, ids: Sequence[object]) -> dict[str, int]:
     """Erase the rows; returns how many the table had of each id, as text, that it had at all."""
     state = job.state(table)
-    if state is None:
+    # People may have changed overrides with SQL.
+    if state is None and not (table == s.OVERRIDES and table_exists(job.spark, job.root, table)):
         return {}
-    rows = read_table(job.spark, job.root, table, state.version)
+    rows = read_table(job.spark, job.root, table, None if state is None else state.version)
     wanted = F.broadcast(ids_as(rows.schema[s.ID].dataType, ids, job.spark))  # MOST_IDS at most
     counts = held(rows.join(wanted, s.ID, "left_semi").groupBy(s.ID).count())
     found = {str(row[0]): int(row[1]) for row in counts.collect()}
     if found:
         # The key of the result stays, as the source is the same. The number of erased rows tells
         # this result from the one before.
-        erased = state.mark.rows.erased + sum(found.values())
-        history = replace(state.mark.rows, erased=erased)
-        mark = replace(state.mark, run_id=job.run_id, rows=history)
+        last = StageMark(job.run_id, "override", "") if state is None else state.mark
+        history = replace(last.rows, erased=last.rows.erased + sum(found.values()))
+        mark = replace(last, run_id=job.run_id, rows=history)
         part = part_with(counts.select(s.ID), rows.count())
         beside = part.of(rows).join(wanted, s.ID, "left_anti").select(*rows.columns)
         replace_rows(beside, job.root, table, part, mark)

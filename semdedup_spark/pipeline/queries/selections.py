@@ -67,12 +67,13 @@ def find_selection(job: Job, name: str | None = None) -> Selection | None:
     Raises
     ------
     StageOrderError
-        There is no selection of this name.
+        There is no selection of this name, or rows were scored again since it was made.
     """
     name = name or job.config.select.name
     record = job.ledger.last(s.selection_stage(name))
     table = s.of_selection(s.DUPLICATES, name)
     if record is not None and table_exists(job.spark, job.root, table):
+        _check_scores(job, record, name)
         return Selection(name, record, read_table(job.spark, job.root, table))
     if name is None:
         return None
@@ -80,6 +81,16 @@ def find_selection(job: Job, name: str | None = None) -> Selection | None:
         f"a selection called {name!r} must exist under {job.root.location}. It does not.",
         hint=f"run `semdedup select --name {name}` first, or leave --name out.",
     )
+
+
+def _check_scores(job: Job, record: StageRecord, name: str | None) -> None:
+    score, made_from = job.ledger.last("score"), record.inputs.get(s.SCORES)
+    if score is not None and made_from not in (None, score.result_key):
+        option = "" if name is None else f" --name {name}"
+        raise StageOrderError(
+            "the selection must be made from the newest scores. Rows were scored again since.",
+            hint=f"run `semdedup select{option}` first, or `semdedup run`.",
+        )
 
 
 def require_selection(job: Job, name: str | None = None) -> Selection:

@@ -12,9 +12,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.answers.tuned import Counted, Similarities, tuned
+from semdedup_spark.answers.tuned import Counted, Similarities, check_grid, tuned
 from semdedup_spark.answers.tuning import SourceShare, Tuning
-from semdedup_spark.errors import ConfigError, SourceError
+from semdedup_spark.errors import SourceError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.later_similarity import later_similarity
 from semdedup_spark.pipeline.stages.reference import check_reference
@@ -29,6 +29,7 @@ from semdedup_spark.transforms.queries.thresholds import (
     nearest_of,
     order_statistics,
 )
+from semdedup_spark.values import legible
 
 _MOST_SOURCES = 40
 
@@ -84,8 +85,8 @@ def run_tune(
     ``StageOrderError`` where there are no scores, or where they are not those of the job's
     reference.
     """
-    _check("--eps", eps_grid)
-    _check("--keep", keep_grid)
+    check_grid("--eps", eps_grid)
+    check_grid("--keep", keep_grid)
     scores = read_table(job.spark, job.root, s.SCORES)
     sourced = None if by is None else _with_source(job, scores, by)
     nearest = _nearest(job, scores, both_sides=both_sides)
@@ -113,12 +114,6 @@ def run_tune(
         return found
     sources = shares_by_value(sourced, [at.eps for at in found.thresholds])
     return replace(found, by=by, sources=sources)
-
-
-def _check(option: str, values: Sequence[float]) -> None:
-    for value in values:
-        if not 0 < value < 1:
-            raise ConfigError(f"{option} must be in (0, 1). Got {value:g}.")
 
 
 def _horizon(job: Job) -> tuple[float, str]:
@@ -150,9 +145,8 @@ def _with_source(job: Job, scores: DataFrame, by: str) -> DataFrame:
     names = embeddings.select(f"{s.SOURCE}.*").columns
     if by not in names:
         raise SourceError.missing_column(by, names, key="--by")
-    column = F.col(f"{s.SOURCE}.{s.quoted(by)}").cast("string")
-    of_row = embeddings.select(s.ID, column.alias(GROUP))
-    return scores.select(s.ID, s.MAX_SIMILARITY).join(of_row, s.ID)
+    value = legible(F.col(f"{s.SOURCE}.{s.quoted(by)}")).alias(GROUP)
+    return scores.select(s.ID, s.MAX_SIMILARITY).join(embeddings.select(s.ID, value), s.ID)
 
 
 def shares_by_value(sourced: DataFrame, grid: list[float]) -> list[SourceShare]:

@@ -17,7 +17,7 @@ from semdedup_spark.pipeline.identity import result_key
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, has_output, require_stage, run_stage
 from semdedup_spark.pipeline.stages.cluster_cost import expected_cost
-from semdedup_spark.pipeline.stages.embed.embed import require_embed
+from semdedup_spark.pipeline.stages.embed.embed import ERASED, require_embed
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_centroids
 from semdedup_spark.pipeline.stages.given_centroids import (
     check_encoder,
@@ -110,7 +110,8 @@ def _inputs(job: Job, embed: StageRecord, given: dict[str, str], *, afresh: bool
         origin = state.mark.rows.origin
         rows = fingerprint([rows, state.mark.rows.erased]) if state.mark.rows.erased else rows
     if settings.retrain == "on_change":
-        return {s.EMBEDDINGS: rows, **given}
+        erased = {} if rows == embed.result_key else {ERASED: rows}
+        return {s.EMBEDDINGS: embed.result_key, **erased, **given}
     trained_now = {_ORIGIN: origin, _TRAINED_ON: rows, **given}
     last, score = job.ledger.last("cluster"), job.ledger.last("score")
     drifted = score is not None and score.metrics.get("cost_drift", 1.0) > DRIFT_BOUND

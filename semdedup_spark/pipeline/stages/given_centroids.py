@@ -40,8 +40,9 @@ def check_encoder(job: Job, made_with: str) -> None:
         raise MixedEncodersError(
             f"cluster.centroids must say which encoder they are of. Version {version} of "
             f"{named.root.name(named.table)} does not.",
-            hint="it must be a table centroids of this package, with its history; train it again "
-            "with `semdedup cluster` where it comes from.",
+            hint="it must be a table centroids of this package, with its history, which Delta "
+            "keeps for 30 days: name a newer version, or train it again with `semdedup cluster` "
+            "where it comes from.",
         )
     if mark.made_with != made_with:
         raise MixedEncodersError(

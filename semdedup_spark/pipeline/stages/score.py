@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import ReconciliationError, SourceError, StageOrderError
+from semdedup_spark.errors import ReconciliationError, StageOrderError
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.identity import result_key
 from semdedup_spark.pipeline.job_context import Job
@@ -26,6 +26,7 @@ from semdedup_spark.pipeline.stages.compare_settings import (
 )
 from semdedup_spark.pipeline.stages.embed.embed import reference_settings, require_embed
 from semdedup_spark.pipeline.stages.embed.source_changes import rank_identity
+from semdedup_spark.pipeline.stages.embed.source_guards import check_same_ids
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_scores
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score_changes import (
@@ -224,13 +225,7 @@ def _score_against(
         since_then = find_changes(tables.embeddings, old, since, among_themselves=False)
         changes, old = (_ALL_NEW, None) if since_then is None else (since_then, old)
     columns = [s.ID, s.EMBEDDING, s.BATCH]
-    own, theirs = tables.embeddings.schema[s.ID], others.schema[s.ID]
-    if own.dataType != theirs.dataType:
-        raise SourceError(
-            f"the ids of source and reference must be of one type, as neighbor_id holds the "
-            f"latter. Got {own.dataType.simpleString()} and {theirs.dataType.simpleString()}.",
-            hint="cast one of them in a view.",
-        )
+    check_same_ids(tables.embeddings.schema[s.ID].dataType, others.schema[s.ID].dataType)
     targets = changes.with_target(tables.embeddings).filter(TARGET).select(*columns, TARGET)
     rest = others.withColumn(s.BATCH, F.lit(-1)).withColumn(TARGET, F.lit(False))
     rest = in_storage(rest.select(*columns, TARGET), storage_of(targets))

@@ -192,14 +192,15 @@ class Selecting:
 
     def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
         """Compare rows as for the scores, but look only for pairs above ``1 - eps``."""
-        settings = self.job.config.score
+        settings, n = self.job.config.score, self.embed.counts["embedded"]
+        if not n:  # there are no centroids either
+            return embeddings.select(s.ID, F.col(s.ID).alias("other"))
         # Any rank order will do: links have no direction, and the scores decide later who is first.
         update: dict[str, Any] = {"rank_by": "random", "device": "cpu"}
         if settings.recall == "exact":
             update["eps_max"] = eps
         settings = settings.model_copy(update=update)
         centroids = read_table(self.job.spark, self.job.root, s.CENTROIDS)
-        n = self.embed.counts["embedded"]
         scope, clusters = Everyone(n), estimated_clusters(centroids, n)
         comparison, units = plan(embeddings, clusters, settings, scope)
         packed = route_rows(embeddings, comparison, scope, units)

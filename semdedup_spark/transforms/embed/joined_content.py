@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DateType, IntegralType, NullType, StringType
 
 from semdedup_spark import schema as s
-from semdedup_spark.encoders.text.template import check_template
+from semdedup_spark.encoders.text.template import CAST_TO_TEXT, check_template
 from semdedup_spark.errors import SourceError, did_you_mean
+
+_WRITTEN_ALIKE = (StringType, IntegralType, BooleanType, DateType, NullType)
 
 
 def joined_content(
@@ -37,13 +40,20 @@ def joined_content(
     Raises
     ------
     SourceError
-        A column is not there.
+        A column is not there, or its values are written differently by different programs.
     """
     for column in columns:
         if column not in df.columns:
             raise SourceError(
                 f"content must name columns: {', '.join(df.columns)}. Got {column!r}.",
                 hint=did_you_mean(column, df.columns),
+            )
+        kind = df.schema[column].dataType
+        if not isinstance(kind, _WRITTEN_ALIKE):
+            raise SourceError(
+                "content must name columns of text, whole numbers, booleans or dates. Got "
+                f"{kind.simpleString()} in {column!r}.",
+                hint=CAST_TO_TEXT,
             )
     check_template(template, columns)
     texts = {f"{{{column}}}": F.col(s.quoted(column)).cast("string") for column in columns}

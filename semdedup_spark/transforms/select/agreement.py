@@ -12,7 +12,7 @@ from pyspark.sql.types import MapType
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, SourceError
-from semdedup_spark.values import comparable
+from semdedup_spark.values import comparable, legible
 
 # To the microsecond: what differs must be seen to differ.
 _SHOWN = {
@@ -111,7 +111,7 @@ def agreement_values(embeddings: DataFrame, agreements: Sequence[Agreement]) -> 
             value = comparable(column, own[agreement.column].dataType)
         else:
             pattern = F.lit(agreement.pattern)
-            value = F.sort_array(F.regexp_extract_all(column.cast("string"), pattern, F.lit(0)))
+            value = F.sort_array(F.regexp_extract_all(legible(column), pattern, F.lit(0)))
         fields.append(value.alias(f"v{i}"))
     return embeddings.select(s.ID, F.struct(*fields).alias(s.VALUE))
 

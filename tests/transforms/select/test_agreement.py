@@ -77,6 +77,11 @@ def test_what_differs_is_seen_to_differ(spark):
     assert list(shown["m"]) == ["a"]
 
 
+def test_a_pattern_tells_bytes_apart_that_are_no_text(spark):
+    assert not agree(spark, {"b": b"\xfe"}, {"b": b"\xff"}, ("b", "."))
+    assert agree(spark, {"b": b"1 \xfe"}, {"b": b"1 \xfe"}, ("b", r"\d"))
+
+
 def test_patterns_are_checked_by_the_engine_that_runs_them(spark):
     check_patterns(spark, [r"(?<year>\d{4})", r"\p{javaLowerCase}", r"a++"])
     for pattern in (r"(?P<year>\d{4})", "[a"):

@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
+from pyspark.sql.types import DataType
+
 from semdedup_spark import schema as s
 from semdedup_spark.config import JobConfig
 from semdedup_spark.pipeline.exclusive import exclusive_once_begun
@@ -14,7 +16,8 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import require_stage
 from semdedup_spark.pipeline.stages.decisions import decisions
 from semdedup_spark.pipeline.stages.embed.embed_side import Side, run_side
-from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.pipeline.stages.embed.source_guards import check_same_ids
+from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 
 # Name of a count of the stage: rows erased from its tables. Absent where none were erased.
@@ -148,6 +151,13 @@ def reference_settings(config: JobConfig) -> dict[str, Any]:
     }
 
 
+def _refuse_other_ids(job: Job, kind: DataType) -> None:
+    """Refuse ids of the reference that the source's column ``neighbor_id`` cannot hold."""
+    if table_exists(job.spark, job.root, s.EMBEDDINGS):
+        own = read_table(job.spark, job.root, s.EMBEDDINGS)
+        check_same_ids(own.schema[s.ID].dataType, kind)
+
+
 @exclusive_once_begun
 def run_reference(job: Job) -> StageRecord | None:
     """Embed the rows of the reference: the tables ``reference`` and ``reference_quarantine``.
@@ -165,6 +175,12 @@ def run_reference(job: Job) -> StageRecord | None:
     if job.config.reference is None:
         return None
     side = Side(
-        "reference", job.config.reference, s.REFERENCE, s.REFERENCE_QUARANTINE, {}, "random"
+        "reference",
+        job.config.reference,
+        s.REFERENCE,
+        s.REFERENCE_QUARANTINE,
+        {},
+        "random",
+        check_id=partial(_refuse_other_ids, job),
     )
     return run_side(job, side, reference_settings(job.config))

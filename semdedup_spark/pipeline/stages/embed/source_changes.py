@@ -219,7 +219,8 @@ def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
         (_sure(same) & _sure(touched)).alias("touched"),
         (present & ~_sure(same)).alias("is_new"),
         (F.col("new_batch") if by_batch else F.lit(None).cast("int")).alias("new_batch"),
-        "rejected",
+        # An id may be in both tables, where a twin of its good row was rejected.
+        (F.col("rejected") & ~known).alias("rejected"),
     )
 
 

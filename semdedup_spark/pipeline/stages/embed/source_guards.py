@@ -7,6 +7,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig, canonical_json
@@ -63,6 +64,29 @@ def check_not_empty(job: Job, source: SourceRows, place: str) -> None:
         )
 
 
+def check_same_ids(own: DataType, theirs: DataType) -> None:
+    """Refuse ids of a reference of another type than the source's.
+
+    Parameters
+    ----------
+    own
+        Type of the source's ids.
+    theirs
+        Type of the reference's ids.
+
+    Raises
+    ------
+    SourceError
+        They differ.
+    """
+    if own != theirs:
+        raise SourceError(
+            "the ids of source and reference must be of one type, as neighbor_id holds the "
+            f"latter. Got {own.simpleString()} and {theirs.simpleString()}.",
+            hint="cast one of them in a view.",
+        )
+
+
 def check_replacement(
     job: Job, stage: str, table: str, source: Compared, place: str, seen: DataFrame
 ) -> None:
@@ -88,7 +112,8 @@ def check_replacement(
     Raises
     ------
     OtherSourceError
-        The table holds rows of a source in another place, none of which is in this one.
+        The table holds rows of a source in another place, or of another DataFrame, and none of
+        them is in this one.
     """
     if not table_exists(job.spark, job.root, table):
         return
@@ -99,12 +124,13 @@ def check_replacement(
     if not job.allow_empty:
         _refuse_only_bad_rows(seen, source.rows.n_read, place, n_old)
     before = _place_before(job, stage)
-    if not job.replace and before not in (None, place) and not _share_rows(source, old):
+    other = before not in (None, place) or table in job.frames  # a DataFrame has no place
+    if not job.replace and other and not _share_rows(source, old):
         raise OtherSourceError(
             f"an output must belong to one source. {job.root.name(table)} has {n_old:,} rows "
             f"of {before}; none of them is in {place}.",
             hint="nothing was written. Give this job an output of its own, or put --replace on "
-            "the command line to replace all rows.",
+            "the command line (replace=True in Python) to replace all rows.",
         )
     job.listener.noticed(
         f"{stage}: none of the {n_old:,} vectors in {job.root.name(table)} can be used: all rows "
