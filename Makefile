@@ -17,8 +17,11 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $
 COVERED := kernels encoders config sources
 COVERAGE_FLOOR := 95
 
+# Files of whole jobs come first: they take longest, and no process shall end long after the other.
+RUN_TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast coverage check fmt notebooks docs reference wheel clean preflight preflight-python preflight-java
+.PHONY: help install demo test test-long test-fast coverage check fmt notebooks docs reference wheel clean preflight preflight-python preflight-java
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,8 +56,11 @@ $(FAST_STAMP): setup.cfg constraints.txt
 demo: install ## Deduplicate the docstrings of the installed libraries, offline, in a few minutes
 	$(BIN)/semdedup demo
 
-test: check ## Everything that CI runs
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: check ## What CI runs
+	$(RUN_TESTS) -m "not long"
+
+test-long: install ## The tests of many whole jobs, of an object storage and of the notebooks
+	$(RUN_TESTS) -m long
 
 test-fast: preflight-python $(FAST_STAMP) ## The tests that need no JVM; installs no Spark for them
 	$(BIN)/python -m pytest -m "not spark"

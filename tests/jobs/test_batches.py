@@ -127,6 +127,7 @@ def same_result(spark, one, other):
         assert sorted(both[0]) == sorted(both[1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("recall", "rank_by", "few", "targets_travel"),
     [
@@ -279,6 +280,7 @@ def test_a_rejected_row_makes_no_night_score_everything_and_a_mended_one_does(sp
     same_as_brute_force(spark, config, rows)
 
 
+@pytest.mark.long
 def test_a_run_goes_on_where_a_command_that_forgets_rows_was_killed(spark, copied, monkeypatch):
     config, rows = copied
     named = with_select(config, name="other", eps=0.05)
@@ -336,6 +338,7 @@ def test_what_leaves_the_source_leaves_named_selections_and_a_pruning(spark, cop
     assert table(spark, config.output, "deduplicated_strict").count() == len(rows) - strict
 
 
+@pytest.mark.long
 def test_centroids_are_known_by_their_newest_commit_and_never_mixed(
     spark, copied, tmp_path, monkeypatch
 ):

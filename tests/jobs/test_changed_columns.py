@@ -124,6 +124,7 @@ def test_columns_may_come_go_and_change_their_types_between_nights(spark, tmp_pa
     assert [row[0] for row in batches] == [0]
 
 
+@pytest.mark.long
 def test_rules_of_a_column_of_the_source_do_not_bind_the_output(spark, tmp_path):
     source, config = tmp_path / "src", vectors_job(tmp_path / "out", tmp_path / "src")
     spark.sql(

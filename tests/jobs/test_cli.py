@@ -111,7 +111,7 @@ def test_a_wrong_key_is_refused_before_spark_starts(job):
 @pytest.mark.parametrize("stage", ["run", "embed", "cluster", "score", "select"])
 def test_a_missing_job_file_is_refused_by_every_command(job, stage):
     done = semdedup(stage, "--config", job.parent / "nowhere.yml", cwd=job.parent)
-    refused(done, job, "--config must be a readable YAML file", "nowhere.yml", "conf/local.yml")
+    refused(done, job, "--config must be a readable YAML file", "nowhere.yml", "semdedup init")
 
 
 @pytest.mark.spark

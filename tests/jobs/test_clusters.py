@@ -105,6 +105,7 @@ def test_the_ledger_and_the_table_say_how_training_went_and_how_clusters_are(
             assert r["duplicate_share"] == pytest.approx(np.mean(shares[r["cluster_id"]]))
 
 
+@pytest.mark.long
 def test_centroids_of_another_run_are_used_again(spark, source, two_levels):
     root, X = source
     more = np.concatenate([X[:50], near_duplicates(100, 8, seed=9)])
@@ -125,6 +126,7 @@ def test_centroids_of_another_run_are_used_again(spark, source, two_levels):
     )
 
 
+@pytest.mark.long
 def test_a_table_made_again_under_the_name_of_given_centroids_is_another_one(
     spark, source, two_levels
 ):
@@ -174,6 +176,7 @@ def test_centroids_of_another_encoder_or_dimension_are_refused_before_anything_i
         run_embed(open_job(spark, foreign))
 
 
+@pytest.mark.long
 def test_rows_that_are_all_alike_are_one_cluster_and_the_ledger_says_so(spark, tmp_path):
     write_vectors(spark, tmp_path / "source", np.ones((30, 4)))
     config = vectors_job(tmp_path / "out", tmp_path / "source", cluster={"n_clusters": 5})

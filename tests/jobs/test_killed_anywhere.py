@@ -93,6 +93,7 @@ def first_night(base, output, **source):
     return config.model_copy(update={"source": pinned, "output": str(output)})
 
 
+@pytest.mark.long
 def test_a_full_disk_stops_the_run_and_the_next_one_repairs(spark, base, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -114,6 +115,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_repairs(spark, base, tmp_pat
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.long
 def test_a_source_removed_while_it_is_read_stops_the_run_and_the_next_one_repairs(
     spark, base, tmp_path, monkeypatch
 ):
@@ -145,6 +147,7 @@ def test_an_output_that_cannot_be_written_is_refused_with_its_cause(spark, base,
     assert str(tmp_path / "file" / "out") in str(caught.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at_risk", [0.0, float("inf")])
 def test_a_job_killed_after_each_kind_of_write_leaves_what_an_undisturbed_one_leaves(
     spark, tmp_path, monkeypatch, at_risk

@@ -30,6 +30,7 @@ def run_small(spark, shared_data, tmp_path_factory):
         yield lambda name: runpy.run_path(str(NOTEBOOKS / f"{name}.py"))
 
 
+@pytest.mark.long
 def test_the_dedup_notebook_runs_and_its_rows_are_aligned(run_small, capsys):
     names = run_small("dedup")
     assert names["kept"].sum() == sum(-(-n // 4) for n in np.bincount(names["labels"]))
@@ -41,6 +42,7 @@ def test_the_dedup_notebook_runs_and_its_rows_are_aligned(run_small, capsys):
     assert "by both" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_train_notebook_compares_selections_of_one_size(run_small, capsys):
     names = run_small("train")
     chance = [names["random_subset"](seed) for seed in (0, 1)]
@@ -67,6 +69,7 @@ def test_the_notebook_of_texts_shows_what_went_and_what_other_thresholds_keep(
     assert "<mark>" in (tmp_path / "texts.html").read_text()
 
 
+@pytest.mark.long
 def test_the_notebook_of_a_delta_table_pays_on_the_second_night_for_new_rows(
     spark, monkeypatch, tmp_path, capsys
 ):

@@ -151,6 +151,7 @@ def table(storage, name):
     return DeltaTable(f"s3://lake/dedup/{name}", storage_options=storage).to_pyarrow_table()
 
 
+@pytest.mark.long
 def test_a_killed_run_on_s3_is_continued_and_leaves_every_row_in_one_table(done, storage):
     second = json.loads((done / "2.json").read_text())
     found = {stage["stage"]: stage["reused"] for stage in second["stages"]}
@@ -168,6 +169,7 @@ def test_a_killed_run_on_s3_is_continued_and_leaves_every_row_in_one_table(done,
     assert all(vectors[str(gone)] == vectors[str(left)] for gone, left in removed.items())
 
 
+@pytest.mark.long
 def test_the_same_run_once_more_reuses_every_stage_on_s3(done):
     third = json.loads((done / "3.json").read_text())
     assert [stage["reused"] for stage in third["stages"]] == [True] * 4
@@ -175,6 +177,7 @@ def test_the_same_run_once_more_reuses_every_stage_on_s3(done):
     assert {stage["stage"] for stage in status["stages"]} == {"embed", "cluster", "score", "select"}
 
 
+@pytest.mark.long
 def test_the_lease_of_a_killed_run_on_s3_ends_and_the_others_are_released(done, storage):
     leases = table(storage, "leases").to_pylist()
     told = [(row["run_id"], row["event"]) for row in sorted(leases, key=lambda r: r["happened_at"])]
@@ -186,6 +189,7 @@ def test_the_lease_of_a_killed_run_on_s3_ends_and_the_others_are_released(done, 
     assert json.loads((done / "status.json").read_text())["working"] is None
 
 
+@pytest.mark.long
 def test_training_reads_the_table_from_s3_without_spark(done, storage, monkeypatch):
     for name, value in storage.items():
         monkeypatch.setenv(name, value)

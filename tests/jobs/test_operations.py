@@ -90,6 +90,7 @@ def versioned(spark, job, run_id):
     return spark.read.format("delta").option("versionAsOf", version).load(path)
 
 
+@pytest.mark.long
 def test_rows_that_come_and_go_say_why_their_fate_changed(spark, tmp_path):
     X = near_duplicates(60)
     ids = [f"row-{i:02d}" for i in range(60)]
@@ -217,6 +218,7 @@ def test_diff_wants_two_runs_and_maintain_keeps_a_week(tmp_path):
     assert short.exit_code == 2
 
 
+@pytest.mark.long
 def test_readers_get_both_tables_of_one_selection_while_another_is_written(
     spark, tmp_path, monkeypatch
 ):

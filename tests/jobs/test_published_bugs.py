@@ -76,6 +76,7 @@ def test_ids_come_out_whole(kept):
     assert min(map(len, names)) == len(LONG) + 1
 
 
+@pytest.mark.long
 def test_each_score_belongs_to_its_own_row_whatever_the_order_of_the_input(spark, kept):
     _, straight = kept()
     _, shuffled = kept(order=[6, 3, 0, 7, 2, 5, 1, 4])
@@ -86,6 +87,7 @@ def test_each_score_belongs_to_its_own_row_whatever_the_order_of_the_input(spark
             assert found[name] == pytest.approx(similarity, abs=1e-6)
 
 
+@pytest.mark.long
 def test_low_keeps_the_row_far_from_the_centroid_and_high_the_one_near(spark, kept):
     for rank_by, preferred in (("low", min), ("high", max)):
         names, output = kept(rank_by=rank_by)
@@ -94,6 +96,7 @@ def test_low_keeps_the_row_far_from_the_centroid_and_high_the_one_near(spark, ke
         assert [name for name in pair if name in names] == [preferred(pair, key=near.get)]
 
 
+@pytest.mark.long
 def test_rows_of_one_id_are_one_row_and_quarantined_ones(spark, tmp_path):
     X = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
     write_vectors(spark, tmp_path / "in", X, ids=["a", "a", "b"])

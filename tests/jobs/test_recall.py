@@ -117,6 +117,7 @@ def test_a_survivor_is_found_through_chains_that_cross_clusters(spark, source):
     assert crossing > 3  # some neighbors lie in another cluster than the survivor
 
 
+@pytest.mark.long
 def test_a_budget_of_probes_raises_recall_and_certifies_less_than_it_reaches(spark, source):
     root, X = source
     recalls, certified = [], []
@@ -137,6 +138,7 @@ def test_a_budget_of_probes_raises_recall_and_certifies_less_than_it_reaches(spa
     assert certified[0] < certified[-1] == 1.0
 
 
+@pytest.mark.long
 def test_tiles_and_probe_tiles_of_cut_clusters_give_the_same_scores(spark, source, monkeypatch):
     from semdedup_spark.pipeline.stages import compare_plan
 
@@ -154,6 +156,7 @@ def test_tiles_and_probe_tiles_of_cut_clusters_give_the_same_scores(spark, sourc
     np.testing.assert_allclose(found, np.where(M > 0.9, M, 0.0), atol=2e-6)
 
 
+@pytest.mark.long
 def test_where_probes_would_cost_more_all_pairs_are_compared_once(spark, source):
     root, X = source
     config = job(root, k=7)

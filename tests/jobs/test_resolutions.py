@@ -1,5 +1,7 @@
 """Whole selections by each resolution, against plain oracles over the rows themselves."""
 
+from functools import partial
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from tests.jobs.jobfiles import near_duplicates, run, table, vectors_job, write_
 from tests.oracle import kept_by_m, kept_greedily
 
 EPS = 0.05
+LONG = partial(pytest.param, marks=pytest.mark.long)
 
 
-@pytest.fixture(scope="module", params=["cluster", "exact", {"probes": 1}], ids=str)
+@pytest.fixture(scope="module", params=[LONG("cluster"), "exact", LONG({"probes": 1})], ids=str)
 def lake(spark, tmp_path_factory, request):
     """(config, rows in rank order, their graph): 500 rows with chains, a hub and copies."""
     root = tmp_path_factory.mktemp("resolutions")

@@ -89,6 +89,7 @@ def test_a_run_that_is_tried_again_keeps_its_name_and_its_rows(spark, copied, tm
     assert len(rows_of(spark, tmp_path / "out", "deduplicated")) == first.kept
 
 
+@pytest.mark.long
 def test_a_removed_table_is_made_anew_also_when_killed_in_between(
     spark, copied, tmp_path, monkeypatch
 ):
@@ -106,6 +107,7 @@ def test_a_removed_table_is_made_anew_also_when_killed_in_between(
     assert (again.read, again.kept) == (first.read, first.kept)
 
 
+@pytest.mark.long
 def test_another_writer_of_the_same_output_is_noticed(spark, tmp_path, monkeypatch):
     write_vectors(spark, tmp_path / "source", near_duplicates(60))
     config = vectors_job(tmp_path / "out", tmp_path / "source")
@@ -121,6 +123,7 @@ def test_another_writer_of_the_same_output_is_noticed(spark, tmp_path, monkeypat
     assert record.counts["embedded"] == table(spark, tmp_path / "out", "embeddings").count() == 60
 
 
+@pytest.mark.long
 def test_an_embedding_killed_after_its_last_commit_is_not_done_again(spark, tmp_path, monkeypatch):
     write_vectors(spark, tmp_path / "source", near_duplicates(60))
     config = vectors_job(tmp_path / "out", tmp_path / "source")

@@ -120,6 +120,7 @@ def test_a_changed_source_keeps_the_vectors_of_what_did_not_change(spark, lake, 
     assert rows.filter("batch > 1").count() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first_commit", [10, 10_000])
 def test_killed_while_it_reuses_it_continues_and_encodes_nothing_twice(
     spark, lake, tmp_path, monkeypatch, first_commit
@@ -157,6 +158,7 @@ def test_another_encoder_reuses_nothing(spark, lake, tmp_path):
     assert "made with pixels rgb 2x2" in comment
 
 
+@pytest.mark.long
 def test_two_encoders_never_meet_in_one_table(spark, tmp_path, monkeypatch):
     """Also where the lease ended while this run slept, and another run came in between."""
     write_pictures(spark, tmp_path / "source", first_rows())

@@ -50,6 +50,7 @@ def test_packed_embeddings_give_the_same_scores_and_the_same_duplicates(spark, s
     np.testing.assert_allclose(first, X[0] / np.linalg.norm(X[0]), atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_table_keeps_the_way_it_is_stored_in_when_rows_are_added(spark, sources):
     root, X = sources
     run(spark, job(root, "binary", output="grown"))
@@ -62,6 +63,7 @@ def test_a_table_keeps_the_way_it_is_stored_in_when_rows_are_added(spark, source
     assert embeddings.filter("octet_length(embedding) = 32").count() == 309
 
 
+@pytest.mark.long
 def test_a_reference_may_be_stored_in_another_way_than_what_is_compared_with_it(spark, sources):
     root, _ = sources
     run(spark, job(root, "binary", output="mixed"))

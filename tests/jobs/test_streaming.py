@@ -11,6 +11,7 @@ from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_jo
 TABLES = ("embeddings", "scores", "duplicates", "deduplicated", "quarantine")
 
 
+@pytest.mark.long
 def test_micro_batches_leave_what_runs_night_by_night_leave(spark, tmp_path):
     X = near_duplicates(90, seed=4)
     ids = [f"row-{i:05d}" for i in range(90)]

@@ -187,6 +187,7 @@ def test_the_ledger_names_versions_counts_and_software(spark, done):
     assert embed["inputs"]["source"].startswith("delta:")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rank_by", ["high", "random"])
 def test_other_rank_orders_equal_brute_force_too(spark, done, tmp_path, rank_by):
     _, config, _, X = done
@@ -235,6 +236,7 @@ def test_the_result_does_not_depend_on_files_order_partitions_or_batch_size(spar
         assert rows_of(spark, tmp_path / "out", name) == rows, name
 
 
+@pytest.mark.long
 def test_clusters_cut_into_tiles_give_the_same_scores(spark, done, tmp_path, monkeypatch):
     from semdedup_spark.pipeline.stages import compare_plan
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from semdedup_spark import score_vectors
+from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import ConfigError, SourceError
+from semdedup_spark.sources.vector_checks import bytes_measure
 from tests.jobs.jobfiles import run, vectors_job
 from tests.kernels.test_binary_vectors import as_bytes
 from tests.sources.sourcefiles import opened, view
@@ -29,6 +31,35 @@ def test_bytes_of_another_type_are_refused_until_it_is_named(spark, dtype):
     source = vectors(spark, f"as_{dtype}", values, dtype=dtype, dimension=16)
     assert source.dimension == 16
     assert source.rows.filter("reason IS NOT NULL").count() == 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("n", [1, 12])
+def test_few_rows_of_many_numbers_tell_their_type_too(dtype, n):
+    few = np.random.default_rng(6).standard_normal((n, 3072 // n)) / 16
+    assert dtype in measured(as_bytes(few, dtype))["others"]
+    found = measured(as_bytes(few, "float32"))
+    assert (found["numbers"], found["sensible"], found["others"]) == (3072, True, [])
+
+
+def measured(values):
+    source = SourceConfig(kind="vectors", table="t", id="id", content="v")
+    told = [{"length": len(value), "start": value} for value in values]
+    return bytes_measure("float32", source)(told)
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, 0.0, 1e-38])
+def test_few_rows_of_nothing_are_no_proof_of_another_type(nothing):
+    found = measured(as_bytes(np.full((5, 384), nothing), "float32"))
+    assert (found["unusable"], found["sensible"], found["others"]) == (5, True, [])
+
+
+def test_few_rows_of_another_type_are_refused(spark):
+    few = np.random.default_rng(6).standard_normal((12, 256)) / 16
+    with pytest.raises(SourceError, match=r"as bytes of float32.*look like float16"):
+        vectors(spark, "few_halves", as_bytes(few, "float16"))
+    few[:] = np.nan
+    assert vectors(spark, "few_of_nothing", as_bytes(few, "float32")).n_read == 12
 
 
 def test_a_type_or_dimension_that_the_bytes_do_not_have_is_refused(spark):
@@ -83,6 +114,7 @@ def _job(source):
     return parse_config({"output": "out", "source": {**place, **source}})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_a_job_decides_as_score_vectors_does(spark, tmp_path, dtype):
     """Vectors on a grid: similarities at the edge of eps, sizes beyond float32, a zero vector."""
