@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import yaml
 
+import semdedup_spark
 from semdedup_spark import errors, schema
 from semdedup_spark.cli import cli
 
@@ -269,6 +270,36 @@ def versions() -> str:
     return _page("Versions and extras", lead, *parts)
 
 
+def deduplicate_page() -> str:
+    """Write the page of the function ``deduplicate``, from its docstring and its signature.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    text = inspect.getdoc(semdedup_spark.deduplicate) or ""
+    about = text.partition("\n\nParameters\n")[0]
+    body = text.partition("Parameters\n----------\n")[2].partition("\n\nReturns\n")[0]
+    said = dict(re.findall(r"^(\w+)\n((?:    .*\n?)+)", body, re.MULTILINE))
+    rows = []
+    for name, parameter in inspect.signature(semdedup_spark.deduplicate).parameters.items():
+        needed = parameter.default is parameter.empty
+        default = "" if needed else f"`{parameter.default!r}`"
+        rows.append((f"`{name}`", default, _cell(said[name])))
+    returned = text.partition("\nReturns\n-------\n")[2].partition("\n\n")[0]
+    meaning = _cell(returned.partition("\n")[2])
+    return _page(
+        "The function deduplicate",
+        "For those who want every parameter of `deduplicate` with its default.",
+        about.replace("``", "`"),
+        "",
+        *_table(("parameter", "default", "meaning"), rows),
+        "",
+        f"It returns {meaning} [In a notebook](../tutorials/notebook.md) shows them at work.",
+    )
+
+
 def llms() -> str:
     """Write the list of all pages in the order of the site's navigation, with their first lines.
 
@@ -294,6 +325,7 @@ def llms() -> str:
 
 # File below docs/: what writes it. The list of pages comes last, because it reads the others.
 WRITERS: dict[str, Callable[[], str]] = {
+    "reference/deduplicate.md": deduplicate_page,
     "reference/commands.md": commands,
     "reference/configuration.md": configuration,
     "reference/errors.md": errors_page,

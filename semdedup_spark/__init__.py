@@ -79,6 +79,7 @@ class _Settings(TypedDict, total=False):
     rank_by: str | None
     reference: Any
     output: str | None
+    replace: bool
 
 
 @overload
@@ -103,6 +104,7 @@ def deduplicate(
     rank_by: str | None = None,
     reference: Any = None,
     output: str | None = None,
+    replace: bool = False,
 ) -> Deduplicated | DeduplicatedFrame:
     """Remove rows that say nearly the same as another row (SemDeDup).
 
@@ -139,6 +141,8 @@ def deduplicate(
         those.
     output
         Where the job's tables lie, for a Spark DataFrame: a directory, a URI or ``catalog.schema``.
+    replace
+        Whether ``output`` may lose its rows to a DataFrame that has none of them.
 
     Returns
     -------
@@ -180,7 +184,7 @@ def deduplicate(
     if type(data).__module__.startswith("pyspark."):
         from semdedup_spark.frames.spark_table import deduplicate_dataframe
 
-        return deduplicate_dataframe(data, output=output, **settings)
+        return deduplicate_dataframe(data, output=output, replace=replace, **settings)
     from semdedup_spark.frames.memory_table import deduplicate_table
 
     return deduplicate_table(data, **settings)

@@ -195,7 +195,7 @@ class ReconciliationError(UnknownError):
 
 
 class GuardError(PermanentError):
-    """Raised when a selection would remove more than a guard allows. Nothing was written.
+    """Raised when a selection would remove more than a guard allows. The last one stays as it was.
 
     Attributes
     ----------

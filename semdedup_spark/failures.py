@@ -10,6 +10,7 @@ import errno
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from semdedup_spark import errors
 from semdedup_spark.causes import BY_CLASS, BY_CONDITION, BY_SQLSTATE, BY_WORDS, Kind
@@ -128,14 +129,18 @@ def refuse_elsewhere(error: BaseException, *more: Kind) -> None:
     *more
         Kinds that say nothing about it either.
 
-    Raises
-    ------
-    Failed
-        It is a failure of the network, of a process or of another writer, or one of ``more``.
+    Notes
+    -----
+    It raises :class:`Failed` for a failure of the network, of a process or of another writer, and
+    for one of ``more``.
     """
     failure = explained(error)
     if failure is not None and (failure.kind.is_elsewhere or failure.kind in more):
-        raise failure from error
+        _raise(failure, error)
+
+
+def _raise(failure: Failed, error: BaseException) -> NoReturn:
+    raise failure from error
 
 
 def unclear(error: BaseException) -> UnclearFailure:

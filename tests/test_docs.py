@@ -50,6 +50,7 @@ def commands(page, program):
     for block in blocks(page, "bash"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
+            words = words[: words.index(">")] if ">" in words else words
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
                 del words[0]
             if words and words[0] == program:
@@ -197,7 +198,8 @@ def test_the_python_runs(page, code, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("page", "code"), ON_SPARK)
-def test_the_python_that_needs_a_session_runs(spark, lake, page, code):
+def test_the_python_that_needs_a_session_runs(spark, lake, page, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     exec(compile(code.replace("/lake/dedup", str(lake)), page, "exec"), {})
 
 

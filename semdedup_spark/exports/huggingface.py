@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from semdedup_spark.exports.folders import new_folder
 from semdedup_spark.tables.delta_files import (
     TableVersion,
+    python_rows,
     read_batches,
     require_columns,
     without_rows,
@@ -49,7 +50,7 @@ def export_dataset(table: TableVersion, target: Path, *, image: str | None = Non
     def generate() -> Iterator[dict[str, Any]]:
         for group in table.row_groups:
             for batch in read_batches(table, group, batch_rows=_BATCH_ROWS):
-                yield from batch.to_pylist()
+                yield from python_rows(batch)
 
     with new_folder(target) as folder:
         cache = folder / "cache"  # By default the cache would be in the home directory.

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from semdedup_spark.exports.folders import new_folder
-from semdedup_spark.tables.delta_files import TableVersion, read_batches, require_columns
+from semdedup_spark.tables.delta_files import (
+    TableVersion,
+    python_rows,
+    read_batches,
+    require_columns,
+)
 
 Row = dict[str, Any]
 _BATCH_ROWS = 256
@@ -67,7 +72,7 @@ def export_shards(
 def _rows(table: TableVersion) -> Iterator[Row]:
     for group in table.row_groups:
         for batch in read_batches(table, group, batch_rows=_BATCH_ROWS):
-            yield from batch.to_pylist()
+            yield from python_rows(batch)
 
 
 def _chained(first: Row, rest: Iterator[Row]) -> Iterator[Row]:

@@ -161,7 +161,7 @@ class Deduplicated:
         Parameters
         ----------
         share
-            Share of the rows to keep, above 0 and at most 1.
+            Share of the rows to keep, above 0 and below 1.
 
         Returns
         -------
@@ -175,8 +175,8 @@ class Deduplicated:
         ValueError
             It is no such share.
         """
-        if not 0 < share <= 1:
-            raise ValueError(f"share must be above 0 and at most 1. Got {share}.")
+        if not 0 < share < 1:
+            raise ValueError(f"share must be above 0 and below 1. Got {share}.")
         M = np.sort(self.scores.max_similarity.astype(np.float64))
         quantile = M[max(least_rows(share, len(M)) - 1, 0)] if len(M) else 0.0
         below_one = M[M < 1.0].max(initial=0.0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from semdedup_spark.config import ScoreConfig, checked_stage
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.frames.given_rows import GivenRows
@@ -17,11 +18,13 @@ from semdedup_spark.in_memory.contents import checked_vectors, encoded_texts, jo
 from semdedup_spark.in_memory.rows import CONTENT, Rows, as_rows
 from semdedup_spark.in_memory.score import VectorScores, score_vectors
 from semdedup_spark.kernels.rank_key import order_keys
-from semdedup_spark.kernels.vectors import FloatArray, IndexArray
+from semdedup_spark.kernels.score.routes import HOME
+from semdedup_spark.kernels.score.running_max import NO_NEIGHBOR
+from semdedup_spark.kernels.score.unit import score_unit
+from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
+from semdedup_spark.kernels.vectors import FloatArray, IndexArray, hash_rows
 from semdedup_spark.rank_by import BUILT_IN, Term, parse_rank_by
 from semdedup_spark.rank_values import key_term
-
-_BLOCK = 1024  # Rows of the source that are compared with the reference at a time.
 
 
 def deduplicate_table(
@@ -71,6 +74,11 @@ def deduplicate_table(
     Deduplicated
         What is kept, removed and quarantined.
 
+    Raises
+    ------
+    SourceError
+        The vectors of the reference have another length.
+
     Notes
     -----
     What it calls raises ``SourceError`` where ids are missing or not unique, and ``ConfigError``
@@ -96,6 +104,12 @@ def deduplicate_table(
         theirs, their_rank, _ = read(as_rows(reference))
         by_rank = np.argsort(their_rank, kind="stable")
         others = replace(theirs, good=theirs.good[by_rank], X=theirs.X[by_rank])
+        d, of_theirs = given.X.shape[1], others.X.shape[1]
+        if len(given.X) and len(others.X) and d != of_theirs:
+            raise SourceError(
+                f"the vectors of the reference must have {d} numbers, as the rows have. Got "
+                f"{of_theirs}."
+            )
     if others is not None:
         scores = _against(given.X, others.X, eps_max)
     elif len(given.good):
@@ -174,15 +188,23 @@ def _term(rows: Rows, term: Term) -> Any:
 
 
 def _against(X: FloatArray, others: FloatArray, eps_max: float) -> VectorScores:
-    """Compare each row with all rows of a reference, of which the first of equals counts."""
-    similarity = np.zeros(len(X), dtype=np.float32)
-    neighbor = np.full(len(X), -1, dtype=np.int64)
-    for start in range(0, len(X), _BLOCK) if len(others) else ():
-        block = slice(start, start + _BLOCK)
-        products = np.minimum(X[block] @ others.T, np.float32(1.0))
-        nearest = products.argmax(axis=1)
-        best = products[np.arange(len(nearest)), nearest]
-        seen = best.astype(np.float64) > 1.0 - eps_max
-        similarity[block] = np.where(seen, best, 0)
-        neighbor[block] = np.where(seen, nearest, -1)
-    return VectorScores(similarity, neighbor, np.zeros(len(X), np.int32), eps_max)
+    """Compare each row with all rows of a reference, as the job does, in one unit."""
+    checked_stage(ScoreConfig, eps_max=eps_max)
+    m, labels = len(others), np.zeros(len(X), np.int32)
+    if not m or not len(X):
+        neighbor = np.full(len(X), NO_NEIGHBOR, np.int64)
+        return VectorScores(np.zeros(len(X), np.float32), neighbor, labels, eps_max)
+    vectors = np.concatenate([others, X])  # a reference ranks before all rows
+    place = np.arange(len(vectors))
+    unit = UnitRowsInOrder(
+        vectors=vectors,
+        hashes=hash_rows(vectors),
+        vector=place,
+        tile=np.zeros(len(vectors), np.int32),
+        role=np.full(len(vectors), HOME, np.int8),
+        is_target=place >= m,
+        others_only=True,
+    )
+    horizon = np.nextafter(np.float32(1 - eps_max), np.float32(0))
+    best = score_unit(unit, above=float(horizon), settled=True).best
+    return VectorScores(best.max_similarity[m:], best.neighbor[m:], labels, eps_max)

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
 from semdedup_spark.in_memory.explanation import Explained, Link
+from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.job import JobSummary
 from semdedup_spark.pipeline.job_context import Job, open_job
 from semdedup_spark.pipeline.queries.explain import run_explain
@@ -49,7 +50,7 @@ class DeduplicatedFrame:
         return (
             f"DeduplicatedFrame(read={read}, kept={kept}, removed={removed}, "
             f"quarantined={self.summary.quarantined}, eps={self.summary.eps:g}, "
-            f"output={self.job.config.output!r})"
+            f"output={masked(self.job.config.output)!r})"
         )
 
     @property
@@ -94,7 +95,7 @@ class DeduplicatedFrame:
         Parameters
         ----------
         share
-            Share of the rows to keep, above 0 and at most 1.
+            Share of the rows to keep, above 0 and below 1.
 
         Returns
         -------

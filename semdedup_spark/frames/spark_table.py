@@ -35,6 +35,7 @@ def deduplicate_dataframe(
     rank_by: str | None,
     reference: DataFrame | None,
     output: str | None,
+    replace: bool,
 ) -> DeduplicatedFrame:
     """Run the job on a DataFrame. See :func:`semdedup_spark.deduplicate`.
 
@@ -64,6 +65,8 @@ def deduplicate_dataframe(
         A second DataFrame with the same columns.
     output
         Where the tables lie; ``None``: in a temporary folder, for a session on this machine.
+    replace
+        Whether ``output`` may lose its rows to a DataFrame that has none of them.
 
     Returns
     -------
@@ -109,7 +112,8 @@ def deduplicate_dataframe(
             joined_content(reference, columns, template, _JOINED) if joined else reference
         )
     config = parse_config(tree)
-    job = open_job(df.sparkSession, config, frames=frames, listener=console_listener())
+    listener = console_listener()
+    job = open_job(df.sparkSession, config, frames=frames, replace=replace, listener=listener)
     return DeduplicatedFrame(job, run_job(job))
 
 

@@ -101,7 +101,7 @@ class OpenOutput:
         """
         tree = self.job.config.model_dump()
         if eps is not None or "keep" in select:
-            tree["select"]["eps"] = eps
+            tree["select"] |= {"eps": eps, "keep": None}
         tree["select"] |= select
         job = replace(self.job, config=parse_config(tree))
         record = run_select(job)
@@ -118,6 +118,7 @@ def open_output(
     config: Mapping[str, Any],
     *,
     run_id: str | None = None,
+    replace: bool = False,
 ) -> Iterator[OpenOutput]:
     """Work on an output stage by stage, without a job file.
 
@@ -135,6 +136,8 @@ def open_output(
         ``{"source": {"kind": "text", "id": "doc_id", "content": "text"}}``.
     run_id
         Name of the run in the ledger. ``None``: the time.
+    replace
+        Whether the output may lose its rows to a DataFrame that has none of them.
 
     Yields
     ------
@@ -156,6 +159,7 @@ def open_output(
     for side in ("source", "reference"):
         if tree.get(side) is not None:
             tree[side] = {"table": FRAME, **tree[side]}
-    job = open_job(spark, parse_config(tree), run_id=run_id, listener=console_listener())
+    listener = console_listener()
+    job = open_job(spark, parse_config(tree), run_id=run_id, replace=replace, listener=listener)
     with working(job):
         yield OpenOutput(job)

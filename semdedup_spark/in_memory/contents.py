@@ -22,11 +22,13 @@ from semdedup_spark.encoders.protocol import Encoder, EncoderSpec
 from semdedup_spark.encoders.registry import load_encoder
 from semdedup_spark.encoders.stream.encoded_batch import EncodedBatch, check_vectors, spread
 from semdedup_spark.encoders.stream.stream import PieceSize, StreamSettings, encode_pieces
-from semdedup_spark.encoders.text.template import check_template
+from semdedup_spark.encoders.text.template import CAST_TO_TEXT, check_template
 from semdedup_spark.errors import SourceError
 from semdedup_spark.in_memory.rows import CONTENT, Rows
 from semdedup_spark.kernels.vectors import FloatArray
 
+_IS_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
+_IS_WRITTEN_ALIKE = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_date32)
 _SHOWN_FROM = 2000  # Texts; fewer are done before a bar can be read, or a second model is loaded.
 _BLOCK = 512  # Texts that a thread takes at a time.
 
@@ -76,17 +78,36 @@ def joined_texts(
     """
     names = [content] if isinstance(content, str) else list(content)
     check_template(template, names)
-    columns = [rows.column(name, "content").to_pylist() for name in names]
-    if template is None and len(names) == 1:
-        return [None if value is None else str(value) for value in columns[0]]
+    alone = template is None and len(names) == 1
+    columns = [_texts(rows.column(name, "content"), name, alone=alone) for name in names]
+    if alone:
+        return columns[0]
     lines = (dict(zip(names, line, strict=True)) for line in zip(*columns, strict=True))
     return [_joined(line, template) for line in lines]
 
 
-def _joined(line: dict[str, Any], template: str | None) -> str | None:
+def _texts(column: pa.Array, name: str, *, alone: bool) -> list[str | None]:
+    """Values as Spark writes them. Bytes that are no UTF-8 become lone surrogates."""
+    if pa.types.is_dictionary(column.type):  # categories of pandas
+        column = column.dictionary_decode()
+    of = column.type
+    if not any(test(of) for test in (_IS_TEXT if alone else (*_IS_TEXT, *_IS_WRITTEN_ALIKE))):
+        wanted = "text" if alone else "text, whole numbers, booleans or dates"
+        raise SourceError(
+            f"content must name columns of {wanted}. Got {of} in {name!r}.", hint=CAST_TO_TEXT
+        )
+    texts = column if any(test(of) for test in _IS_TEXT) else column.cast(pa.string())
+    try:
+        return list(texts.to_pylist())
+    except UnicodeDecodeError:
+        decode = partial(str, encoding="utf-8", errors="surrogateescape")
+        return [decode(text.as_buffer()) if text.is_valid else None for text in texts]
+
+
+def _joined(line: dict[str, str | None], template: str | None) -> str | None:
     if all(value is None for value in line.values()):
         return None
-    texts = {f"{{{name}}}": "" if v is None else str(v) for name, v in line.items()}
+    texts = {f"{{{name}}}": v or "" for name, v in line.items()}
     if template is None:
         return "\n".join(filter(None, texts.values()))
     # One pass: braces in a text must not be taken for a column.
@@ -182,6 +203,8 @@ def _own_torch_threads() -> Iterator[bool]:
 def _text_reason(text: str | None) -> str | None:
     if text is None:
         return "null_text"
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return "invalid_utf8"
     seen = (unicodedata.category(letter) for letter in text)
     blank = all(kind[0] == "Z" or kind in ("Cc", "Cf") for kind in seen)
     return "empty_text" if blank else None
@@ -220,9 +243,9 @@ def checked_vectors(rows: Rows, vector: str | None) -> Contents:
                 f"vector must name a column of lists of numbers. Got {column.type} in {vector!r}."
             )
         given = [None if v is None else np.array(v, dtype=float) for v in column.to_pylist()]
-    lengths = Counter(len(v) for v in given if v is not None)
-    # As for the job: the most common length, and of equally common ones the largest.
-    usual = max(lengths, key=lambda d: (lengths[d], d), default=0)
+    # As for the job: the most common length above 0, and of equally common ones the largest.
+    lengths = Counter(len(v) for v in given if v is not None and len(v))
+    usual = max(lengths, key=lambda d: (lengths[d], d), default=1)
     reasons: list[str | None] = [
         "null_vector" if v is None else None if len(v) == usual else "wrong_length" for v in given
     ]

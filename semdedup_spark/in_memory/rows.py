@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from semdedup_spark.errors import SourceError, did_you_mean
 from semdedup_spark.kernels.vectors import IndexArray
@@ -69,7 +70,7 @@ class Rows:
         Raises
         ------
         SourceError
-            There is no such column.
+            There is no such column, or its values are of several types.
         """
         if name not in self.names:
             raise SourceError(
@@ -78,11 +79,15 @@ class Rows:
             )
         if isinstance(self.data, pa.Table):
             values = self.data.column(name)
-        elif self._is_frame:
-            values = pa.Array.from_pandas(self.data[name])
-        else:
-            values = pa.array(self.data)
-        return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+            return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+        given = self.data[name] if self._is_frame else self.data
+        try:
+            return as_array(given)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise SourceError(
+                f"{key} must name a column with values of one type. Got {name!r}: {error}.",
+                hint="cast them to text.",
+            ) from error
 
     def take(self, rows: IndexArray) -> Any:
         """Cut rows out.
@@ -118,6 +123,29 @@ class Rows:
         """
         table = pa.table(columns)
         return table.to_pandas() if self._is_frame else table
+
+
+def as_array(values: Any) -> pa.Array:
+    """Turn a column of pandas, or a list, into Arrow data.
+
+    Parameters
+    ----------
+    values
+        n values. Lone surrogates, which Python's texts may hold, become bytes that are no UTF-8.
+
+    Returns
+    -------
+    pa.Array
+        n values. NaN in a column of pandas is null.
+    """
+    from_pandas = hasattr(values, "iloc")
+    try:
+        found = pa.array(values, from_pandas=from_pandas)
+    except UnicodeEncodeError:
+        held = [v.encode("utf-8", "surrogatepass") if isinstance(v, str) else v for v in values]
+        raw = pa.array(held, pa.binary(), from_pandas=from_pandas)
+        found = pc.cast(raw, options=pc.CastOptions(pa.string(), allow_invalid_utf8=True))
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
 def as_rows(data: Any) -> Rows:

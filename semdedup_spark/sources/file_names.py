@@ -14,7 +14,9 @@ from semdedup_spark.paths import local
 _LOG = logging.getLogger(__name__)
 
 
-def check_names(files: Sequence[str]) -> None:
+def check_names(
+    files: Sequence[str], *, opened: bool = True, endings: tuple[str, ...] = ("",)
+) -> None:
     """Refuse files whose names Spark cannot open or does not list.
 
     Only files on this machine are checked, as in :func:`tell_hidden`. Other file systems have no
@@ -24,6 +26,10 @@ def check_names(files: Sequence[str]) -> None:
     ----------
     files
         Percent-encoded URIs, as ``DataFrame.inputFiles`` returns them.
+    opened
+        Whether Spark itself opens the files. If not, a colon does no harm.
+    endings
+        Endings, in lower case, of the names that count among the files that Spark does not list.
 
     Raises
     ------
@@ -32,19 +38,24 @@ def check_names(files: Sequence[str]) -> None:
     """
     places = _places(files)
     # Hadoop takes the text before a colon for a URI scheme.
-    bad = [place for place in places if ":" in os.path.basename(place)]
+    bad = [place for place in places if opened and ":" in os.path.basename(place)]
     # Java cannot represent a name that is not valid text, and skips the file.
-    bad += [entry.path for entry in _beside(places) if not _is_utf8(entry.name)]
+    bad += [
+        entry.path
+        for entry in _beside(places)
+        if not _is_utf8(entry.name) and entry.name.lower().endswith(endings)
+    ]
     if bad:
+        wanted = "have no colon and are UTF-8" if opened else "are UTF-8"
         raise SourceError(
-            "source.path must hold files whose names have no colon and are UTF-8, because Spark "
-            f"cannot read others. Got {bad[0]!r}.",
+            f"source.path must hold files whose names {wanted}, because Spark cannot read others. "
+            f"Got {bad[0]!r}.",
             hint="rename the file, or move it out of source.path.",
         )
 
 
 def tell_hidden(files: Sequence[str]) -> None:
-    """Log how many files in the same folders Spark skips as hidden.
+    """Log how many files in the same folders Spark skips as hidden, or that none is left.
 
     Only files on this machine with the extension of a file that is read are counted.
 
@@ -53,6 +64,8 @@ def tell_hidden(files: Sequence[str]) -> None:
     files
         Percent-encoded URIs, as ``DataFrame.inputFiles`` returns them.
     """
+    if not files:
+        _LOG.warning("source.path has no files whose names do not begin with _ or a dot")
     places = _places(files)
     endings = {_ending(place) for place in places} - {""}
     hidden = sorted(
@@ -67,6 +80,59 @@ def tell_hidden(files: Sequence[str]) -> None:
             len(hidden),
             hidden[0],
         )
+
+
+def tell_left_out(files: Sequence[str], read: Sequence[str], endings: Sequence[str]) -> None:
+    """Log how many files are not read because of the endings of their names.
+
+    Parameters
+    ----------
+    files
+        Percent-encoded URIs of files, of which some may be read.
+    read
+        Those of the files that are read.
+    endings
+        The endings of names that are read.
+    """
+    left = sorted(set(files) - set(read))
+    if left:
+        _LOG.warning(
+            "%d files of source.path are not read, because their names do not end with %s. One of "
+            "them is %r",
+            len(left),
+            _either(endings),
+            unquote(left[0]),
+        )
+
+
+def check_any(read: Sequence[str], source: SourceConfig, endings: Sequence[str]) -> None:
+    """Refuse a source without a file whose name has one of the endings.
+
+    Parameters
+    ----------
+    read
+        The files that are read.
+    source
+        The source.
+    endings
+        The endings of names that are read.
+
+    Raises
+    ------
+    SourceError
+        If there is no such file.
+    """
+    if not read:
+        raise SourceError(
+            f"source.path must match at least one file whose name ends with {_either(endings)}. "
+            f"Got {source.path!r}, which has none.",
+            hint="check the path, and rename or unpack files that end otherwise. Files whose names "
+            "begin with _ or a dot are not read.",
+        )
+
+
+def _either(endings: Sequence[str]) -> str:
+    return f"{', '.join(endings[:-1])} or {endings[-1]}"
 
 
 def _places(files: Sequence[str]) -> list[str]:

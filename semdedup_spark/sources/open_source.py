@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
+from pyspark.sql.types import DataType, NullType
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
@@ -19,12 +19,16 @@ from semdedup_spark.sources.candidate_rows import (
 )
 from semdedup_spark.sources.hash_ranges import place_of, within
 from semdedup_spark.sources.open_raw import read_raw, refuse_missing_files
+from semdedup_spark.sources.picture_sizes import with_sizes
 from semdedup_spark.sources.raw_source import RawSource
 from semdedup_spark.sources.row_checks import entries
 from semdedup_spark.sources.schema_checks import check_batch, check_id, own_columns, payload_column
 from semdedup_spark.sources.source_rows import Choice, SourceRows, Twins
 from semdedup_spark.sources.storable_types import as_storable
 from semdedup_spark.sources.vector_checks import check_vectors
+
+# Types by kind of a column of contents that knows none, because it has no rows or only nulls.
+_TYPE_OF_NOTHING = {"images": "binary", "image_text": "binary", "vectors": "array<float>"}
 
 
 def open_source(
@@ -58,11 +62,11 @@ def open_source(
         Whatever Spark raises while it counts. :class:`SourceError` if the source cannot be used,
         or if files of its version are gone.
     """
-    raw = read_raw(spark, source, frame)
+    raw = _storable(read_raw(spark, source, frame), source)
     check_id(raw.df, source, raw.roles)
     check_batch(raw.df, source)
     payload = payload_column(raw.df, source, raw.roles)
-    raw = _storable(raw)
+    raw = with_sizes(raw, source, payload)
     own = own_columns(raw, source)
     left_out = [name for name in raw.df.columns if name not in (*own, raw.problem)]
     name = raw.roles.id
@@ -146,12 +150,17 @@ class _Reading:
         rows, part = self._with_unique_ids(self.raw.df, standing), self.raw.part
 
         def between(begin: int, end: int) -> DataFrame:
-            if part is not None and self.facts.unique_ids:
-                return self._with_unique_ids(part(begin, end), None)
+            if part is not None and (self.facts.unique_ids or self._parts_hold_ids):
+                return self._with_unique_ids(part(begin, end), standing)
             # Each commit must read all rows anyway, so let equal payloads fall into one commit.
             return rows.filter(within(place_of(F.col(s.CONTENT_HASH)), begin, end))
 
         return Choice(rows, between)
+
+    @property
+    def _parts_hold_ids(self) -> bool:
+        """Whether rows that share an id lie in one part: a tar's samples are assigned by key."""
+        return self.source.format == "webdataset" and self.source.id is None
 
     def _with_reasons(self, df: DataFrame) -> DataFrame:
         batch = self.source.batch
@@ -164,13 +173,22 @@ class _Reading:
         return with_unique_ids(rows, self.facts, standing, most, made_id=made_id)
 
 
-def _storable(raw: RawSource) -> RawSource:
+def _storable(raw: RawSource, source: SourceConfig) -> RawSource:
     part, keys = raw.part, raw.keys
+    types = {raw.roles.content: _TYPE_OF_NOTHING.get(source.kind), source.batch: "bigint"}
+
+    def plain(df: DataFrame) -> DataFrame:
+        for field in df.schema.fields:
+            kind = types.get(field.name)
+            if kind is not None and isinstance(field.dataType, NullType):
+                df = df.withColumn(field.name, F.col(s.quoted(field.name)).cast(kind))
+        return as_storable(df)
+
     return replace(
         raw,
-        df=as_storable(raw.df),
-        part=None if part is None else lambda begin, end: as_storable(part(begin, end)),
-        keys=None if keys is None else as_storable(keys),
+        df=plain(raw.df),
+        part=None if part is None else lambda begin, end: plain(part(begin, end)),
+        keys=None if keys is None else plain(keys),
     )
 
 

@@ -64,7 +64,8 @@ class RawSource:
         Version of a Delta table that is read, else ``None``.
     part
         Takes a range of places (see ``hash_ranges.py``) and reads its rows, and no others. It may
-        be used only if ids are unique. ``None`` if only a filter can select a range.
+        be used only if ids are unique, or all rows of an id lie in one place. ``None`` if only a
+        filter can select a range.
     keys
         The same rows and ids without their content, if that is cheaper to count.
     unique_ids

@@ -20,14 +20,16 @@ from semdedup_spark.sources.raw_source import RawSource
 _SAMPLE_ROWS = 500
 # Limits of a sampled value: a wrong column may hold images, or vectors of millions of numbers.
 _MOST_BYTES, _MOST_NUMBERS = 1 << 15, 1 << 12
-# A smaller sample proves nothing. Its bad rows get reasons of their own.
+# Of fewer rows, most may be nothing by chance. They get reasons of their own.
 _FEWEST_ROWS = 16
+# Fewer numbers do not tell their type.
+_FEWEST_NUMBERS = 256
 
 _OF_BYTES = (
-    "n bigint, fitting bigint, lengths array<bigint>, unusable bigint, octaves double, "
-    "sensible boolean, others array<string>"
+    "n bigint, numbers bigint, fitting bigint, lengths array<bigint>, unusable bigint, "
+    "octaves double, sensible boolean, others array<string>"
 )
-_Measure = Callable[[list[Any]], dict[str, object]]
+Measure = Callable[[list[Any]], dict[str, object]]
 
 
 def check_vectors(raw: RawSource, source: SourceConfig, payload: Column) -> None:
@@ -81,8 +83,8 @@ def _check_bytes(vectors: DataFrame, source: SourceConfig) -> None:
     dtype = source.dtype or "float32"
     length, start = F.length("v").alias("length"), F.substring("v", 1, _MOST_BYTES).alias("start")
     few = vectors.select(F.when(F.length("v") > 0, F.struct(length, start)).alias("v"))
-    found = _measured(few, _bytes_measure(dtype, source), _OF_BYTES)
-    if found.n < _FEWEST_ROWS:
+    found = _measured(few, bytes_measure(dtype, source), _OF_BYTES)
+    if found.numbers < _FEWEST_NUMBERS and found.n < _FEWEST_ROWS:
         return
     if found.fitting <= found.n / 2:
         width = WIDTHS[dtype] * (source.dimension or 1)
@@ -96,7 +98,22 @@ def _check_bytes(vectors: DataFrame, source: SourceConfig) -> None:
         raise _implausible(found, dtype)
 
 
-def _bytes_measure(dtype: str, source: SourceConfig) -> _Measure:
+def bytes_measure(dtype: str, source: SourceConfig) -> Measure:
+    """Make a function that looks at a sample of vectors as bytes.
+
+    Parameters
+    ----------
+    dtype
+        The type that they are read as.
+    source
+        The configured source.
+
+    Returns
+    -------
+    Measure
+        Takes dicts of ``length`` (in bytes) and ``start`` (the first bytes). Returns a dict of the
+        columns that the check needs. Fewer than 16 rows that cannot be used are not implausible.
+    """
     width, declared = WIDTHS[dtype] * (source.dimension or 1), source.dtype is not None
     one_length = source.dimension is not None
 
@@ -107,14 +124,17 @@ def _bytes_measure(dtype: str, source: SourceConfig) -> _Measure:
             for value, length in zip(values, lengths, strict=True)
             if (length == width if one_length else length % width == 0)
         ]
-        look = look_at_bytes(starts, dtype)
+        look, judged = look_at_bytes(starts, dtype), starts
+        if len(values) < _FEWEST_ROWS:
+            judged = [start for start in starts if not look_at_bytes([start], dtype).unusable]
         return {
             "n": len(values),
+            "numbers": sum(lengths) // WIDTHS[dtype],
             "fitting": len(starts),
             "lengths": sorted(set(lengths))[:5],
             "unusable": look.unusable,
             "octaves": look.octaves,
-            "sensible": may_be(starts, dtype, declared=declared),
+            "sensible": may_be(judged, dtype, declared=declared),
             "others": [] if declared else other_types(starts, dtype),
         }
 
@@ -132,7 +152,7 @@ def _implausible(found: Row, dtype: str) -> SourceError:
     )
 
 
-def _measured(few: DataFrame, measure: _Measure, result: str) -> Row:
+def _measured(few: DataFrame, measure: Measure, result: str) -> Row:
     """Apply ``measure`` on a worker to the first values of the column v, so that no value reaches
     the driver.
     """

@@ -15,7 +15,12 @@ from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import SourceError
-from semdedup_spark.tables.delta_files import open_version, read_rows, require_columns
+from semdedup_spark.tables.delta_files import (
+    open_version,
+    python_rows,
+    read_rows,
+    require_columns,
+)
 
 Row = dict[str, Any]
 _HELD_AT_A_TIME = 1024  # Rows that exist twice at a time, while ``held`` collates them.
@@ -82,7 +87,7 @@ class DeduplicatedDataset(Dataset[Any]):
             raise IndexError(f"row must be from 0 to {len(self) - 1}. Got {row}.")
         place = int(self._order[row])
         batch = int(np.searchsorted(self._starts, place, side="right")) - 1
-        found: Row = self._batches[batch].slice(place - self._starts[batch], 1).to_pylist()[0]
+        (found,) = python_rows(self._batches[batch].slice(place - self._starts[batch], 1))
         if self.copies is not None:
             found[s.COPIES] = int(self.copies[row])
         return found if self._transform is None else self._transform(found)
@@ -122,7 +127,7 @@ def _copies(location: str, rows: pa.Table, key: str | None) -> npt.NDArray[np.in
     if places.null_count:
         raise SourceError(
             f"each row must be kept in {location!r}. {places.null_count:,} of {len(rows):,} "
-            f"are not: {key!r} is not the column of the ids, or it is the table of another selection.",
+            f"are not: {key!r} holds no ids, or the table is that of another selection.",
             hint="name the tables assignment and deduplicated of one selection, and its id as key.",
         )
     return np.asarray(known[s.COPIES].combine_chunks().take(places.combine_chunks()), np.int64)

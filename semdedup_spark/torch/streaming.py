@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from semdedup_spark.tables.delta_files import (
     RowGroup,
     open_version,
+    python_rows,
     read_batches,
     require_columns,
 )
@@ -253,7 +254,7 @@ class DeduplicatedStream(IterableDataset[Any]):
             self._table, group, columns=self._columns, skip=start, batch_rows=_BATCH_ROWS
         )
         for batch in batches:
-            yield from batch.to_pylist()
+            yield from python_rows(batch)
 
     def _order(self) -> list[RowGroup]:
         groups = self._table.row_groups

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from semdedup_spark import deduplicate, open_output
-from semdedup_spark.errors import ConfigError
+from semdedup_spark.errors import ConfigError, SourceError
 from tests.jobs.jobfiles import near_duplicates
 
 N, D, EPS = 120, 5, 0.05
@@ -77,6 +77,10 @@ def test_a_dataframe_gives_what_pandas_gives_at_every_threshold_and_is_known_aga
     assert gone in theirs.report(tmp_path / "report.html").read_text()
     again = deduplicate(df.repartition(3), output=str(tmp_path / "out"), **settings)
     assert all(record.reused for record in again.summary.records)
+    other = df.selectExpr("concat('other ', doc) AS doc", "v", "quality")
+    with pytest.raises(SourceError, match="must belong to one source") as caught:
+        deduplicate(other, output=str(tmp_path / "out"), **settings)
+    assert "replace=True" in str(caught.value)
 
 
 def test_what_a_second_dataframe_has_goes_as_it_does_in_memory(spark):

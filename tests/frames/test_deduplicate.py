@@ -90,11 +90,17 @@ def test_another_threshold_needs_nothing_new_and_ends_at_the_horizon():
     result = deduplicate(FOUR, eps=EPS, eps_max=0.1)
     assert len(result.at(0.01)) == 4
     assert 3 <= len(result.keep(0.75)) <= 4  # the two at 0.98 may be equal
-    assert len(result.keep(1.0)) == 4
+    assert len(result.keep(0.99)) == 4
     with pytest.raises(ValueError, match="larger eps_max"):
         result.at(0.2)
     with pytest.raises(HorizonError, match="eps_max"):
         result.keep(0.25)
+
+
+@pytest.mark.parametrize("eps", [0, 1.5, -1, float("nan")])
+def test_a_threshold_outside_0_and_1_is_refused_by_tune_as_by_the_job(eps):
+    with pytest.raises(ConfigError, match=r"eps must be in \(0, 1\)"):
+        deduplicate(FOUR, eps=EPS).tune([eps])
 
 
 @pytest.mark.parametrize("share", [0.07, 0.29, 0.55, 0.58])

@@ -69,6 +69,7 @@ class World:
     batches: dict[str, int] = field(default_factory=dict)
     has_pruning: bool = False
     killed: bool = False
+    retrain: str = "never"
     columns: bool = False
     names: int = 0
     log: list[str] = field(default_factory=list)
@@ -76,7 +77,7 @@ class World:
     def config(self, **stages):
         """The job file, or with other settings for a stage."""
         settings = {
-            "cluster": {"n_clusters": 3},
+            "cluster": {"n_clusters": 3, "retrain": self.retrain},
             "score": {"recall": "exact", "rank_by": "quality DESC", "eps_max": EPS_MAX},
             "select": {"eps": EPS},
             "prune": {"ratio": 50},
@@ -187,6 +188,9 @@ class World:
         action = self.rng.choice(["keep", "remove"])
         override_rows(self.job(), Rows(chosen), action, "because")
         self.overrides |= dict.fromkeys(chosen, action)
+        if self.rng.random() < 0.3:
+            overrides = self.folder / "out" / "overrides"
+            self.spark.sql(f"UPDATE delta.`{overrides}` SET reason = 'by hand'")
         run_job(self.job())
         self.check(everything=True)
 
@@ -197,16 +201,18 @@ class World:
         run_select(self.job(select={"eps": eps, "name": name}))
         self.selections[name] = eps
         ids = self.rng.sample(sorted(self.embedded), min(3, max(len(self.embedded) - 1, 0)))
-        good = [i for i, r in self.embedded.items() if r.vector and i not in ids]
-        if not good:
-            return
+        if self.rng.random() < 0.2:
+            ids = [i for i, row in self.embedded.items() if row.vector]
         run_forget(self.job(), ids)
         for i in ids:
             del self.embedded[i]
             self.source.pop(i, None)
             self.overrides.pop(i, None)
         self.check(everything=True)
-        self.write_source()  # they are deleted there, too
+        if any(row.vector for row in self.source.values()):
+            self.write_source()  # they are deleted there, too
+        else:
+            self.change_source()
 
     def prune(self):
         self.embed_is_done()
@@ -221,6 +227,9 @@ class World:
 
     def recluster(self):
         self.run()
+        if self.rng.random() < 0.5:  # what was published last stays
+            self.selections[None] = 0.02
+            run_select(self.job(select={"eps": 0.02}))
         run_recluster(self.job())
         self.check(everything=True)
 
@@ -235,6 +244,22 @@ class World:
         except Killed:
             self.killed = True
 
+    def kill_select(self):
+        """A selection, named or not, that dies after one of its commits; then a run."""
+        self.run()
+        name, eps = self.rng.choice([None, "strict", "wide"]), self.rng.choice([1e-5, 0.02, 0.09])
+        commits = itertools.count(1)
+        last = self.rng.randrange(1, 5)
+        try:
+            with killed_after(lambda *_: next(commits) == last):
+                run_select(self.job(select={"eps": eps, "name": name}))
+        except Killed:
+            pass
+        record = self.job().ledger.last("select" if name is None else f"select:{name}")
+        if record is not None:
+            self.selections[name] = record.metrics["eps"]
+        self.run()
+
     # What must be there.
 
     def check(self, *, everything=False):
@@ -243,8 +268,9 @@ class World:
         rows = {r["id"]: r for r in self.table("embeddings")}
         assert rows.keys() == good.keys()
         ids = sorted(rows)
-        X = np.array([rows[i]["embedding"] for i in ids], dtype=np.float32)
-        np.testing.assert_array_equal(X, unit_rows([good[i].vector for i in ids]).X)
+        if ids:
+            X = np.array([rows[i]["embedding"] for i in ids], dtype=np.float32)
+            np.testing.assert_array_equal(X, unit_rows([good[i].vector for i in ids]).X)
         for i in ids:
             own, row = rows[i]["source"], good[i]
             assert (own["quality"], own["note"]) == (row.quality, row.note), i
@@ -261,6 +287,8 @@ class World:
             assert pruning.keys() == good.keys()
             kept = sorted(i for i, stays in pruning.items() if stays)
             assert sorted(r["doc"] for r in self.table("pruned")) == kept
+        if self.overrides and everything:
+            assert {r["id"]: r["action"] for r in self.table("overrides")} == self.overrides
 
     def check_batches(self, now):
         """A row keeps its number; one that is new, or changed, comes after all of those."""
@@ -274,6 +302,8 @@ class World:
         """M and neighbor by brute force; clusters by the nearest centroid."""
         scores = {r["id"]: r for r in self.table("scores")}
         assert scores.keys() == rows.keys()
+        if not rows:
+            return {}, {}
         order = sorted(rows, key=lambda i: (rows[i]["batch"], -rows[i]["source"]["quality"], i))
         X = np.array([rows[i]["embedding"] for i in order], dtype=np.float32)
         M, _ = brute_force(X)
@@ -344,7 +374,7 @@ class World:
 COMMANDS = (
     *("run", "run", "change_source", "change_source", "change_source", "kill", "kill"),
     *("embed", "try_other_clusters", "try_other_scores", "select", "restore", "forget"),
-    *("prune", "recluster"),
+    *("prune", "recluster", "kill_select"),
 )
 
 
@@ -354,6 +384,7 @@ def play(spark, folder, seed, *, length=5):
     """
     rng = random.Random(seed)
     world = World(spark, Path(folder), rng)
+    world.retrain = rng.choice(["never", "never", "on_change"])
     world.change_source()
     first = ["run"] * (seed % 2)
     for name in [*first, *rng.choices(COMMANDS, k=length), "change_source", "run"]:

@@ -110,6 +110,7 @@ def test_nothing_but_bad_rows_fails_clearly_and_keeps_the_quarantine(spark, tmp_
     assert table(spark, tmp_path / "out", "quarantine").count() == 1
 
 
+@pytest.mark.long
 def test_vectors_of_mllib_may_be_known_by_their_hash_and_other_columns_come_out_as_they_went_in(
     spark, tmp_path
 ):
@@ -133,6 +134,7 @@ def test_vectors_of_mllib_may_be_known_by_their_hash_and_other_columns_come_out_
         assert doc not in found or found[doc][1:] == (doc, v, note)
 
 
+@pytest.mark.long
 def test_more_exact_copies_than_may_go_are_all_that_goes_and_ids_come_out_as_they_went_in(
     spark, tmp_path
 ):

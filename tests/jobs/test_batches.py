@@ -311,6 +311,7 @@ def select_otherwise(spark, config):
     run_select(open_job(spark, chosen))
 
 
+@pytest.mark.long
 def test_what_leaves_the_source_leaves_named_selections_and_a_pruning(spark, copied, tmp_path):
     config, rows = copied
     config = job(config.output, config.source.path, rank_by="random", eps_max=0.3)

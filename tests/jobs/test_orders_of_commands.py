@@ -105,6 +105,7 @@ def test_new_centroids_and_an_erasure_keep_the_threshold_that_was_published(spar
     assert ids(spark, output, "deduplicated") == ["a"]
 
 
+@pytest.mark.long
 def test_rows_can_be_forgotten_again_where_every_change_trains_anew(spark, made, output):
     source, anew = made / "src", {"cluster": {"retrain": "on_change"}}
     run(spark, nightly(output, source, **anew))
@@ -113,6 +114,7 @@ def test_rows_can_be_forgotten_again_where_every_change_trains_anew(spark, made,
     assert ids(spark, output, "scores") == ["a", "b"]
 
 
+@pytest.mark.long
 def test_a_pruning_killed_between_its_tables_is_made_again_by_the_next_run(spark, made, output):
     def prune(ratio):
         one = job(spark, output, made / "src", prune={"ratio": ratio})

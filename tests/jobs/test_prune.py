@@ -81,6 +81,7 @@ def test_pruned_has_the_source_s_own_columns_each_beside_its_id(spark, lake, cho
     assert {row["doc"] for row in rows} == set(chosen[chosen["kept"]]["id"])
 
 
+@pytest.mark.long
 def test_partitions_and_the_order_of_arrival_do_not_matter(spark, lake, tmp_path):
     order = np.random.default_rng(1).permutation(N)
     write_vectors(spark, tmp_path / "source", near_duplicates(N), files=5, order=order.tolist())

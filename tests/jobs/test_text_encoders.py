@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from semdedup_spark import open_job, parse_config
 from semdedup_spark.encoders.protocol import EncoderSpec
@@ -13,6 +14,7 @@ from tests.encoders.textmodels import TEXTS, make, text_of
 from tests.jobs.jobfiles import table, write_jsonl
 
 
+@pytest.mark.long
 def test_another_model_in_the_same_place_is_never_mixed_with_the_first(spark, tmp_path):
     rows = [{"doc": i, "text": text} for i, text in enumerate([*TEXTS, text_of(40), " "])]
     write_jsonl(tmp_path / "in.jsonl", rows)

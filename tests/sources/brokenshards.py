@@ -127,7 +127,8 @@ def _crafted_header(shard, random):
         return shard
     size = random.choice((None, *_SIZES))
     kind = random.choice((None, *_TYPES))
-    name = random.choice((None, None, random.randbytes(100)))
+    not_utf8 = random.randbytes(40).replace(b"\0", b"\xff") + b".jpg"
+    name = random.choice((None, None, random.randbytes(100), not_utf8))
     block = random.randrange(len(shard) // BLOCK)
     return with_header(shard, block, size=size, kind=kind, name=name)
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from semdedup_spark.errors import SourceError
-from semdedup_spark.sources.file_names import check_names, tell_hidden
+from semdedup_spark.sources.file_names import check_names, tell_hidden, tell_left_out
 from tests.sources.sourcefiles import opened
 
 FILES = {"kind": "images", "format": "files"}
@@ -67,6 +67,27 @@ def test_what_lies_beside_under_a_hidden_name_is_told(tmp_path, caplog):
     caplog.clear()
     tell_hidden([(tmp_path / "none" / "a.png").as_uri()])  # on another machine
     assert not caplog.records
+
+
+def test_of_files_that_spark_only_lists_names_must_be_utf8_where_they_end_as_shards_do(tmp_path):
+    for name in (b"2024:a.tar", b"caf\xe9.json"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
+            pass
+    names = [f"file://{tmp_path}/2024:a.tar"]
+    check_names(names, opened=False, endings=(".tar", ".tgz"))
+    with open(os.path.join(os.fsencode(tmp_path), b"caf\xe9.TGZ"), "wb"):
+        pass
+    with pytest.raises(SourceError, match=r"whose names are UTF-8.*udce9\.TGZ"):
+        check_names(names, opened=False, endings=(".tar", ".tgz"))
+
+
+def test_files_left_out_for_their_ending_are_told(caplog):
+    read = ["file:///a/1.tar"]
+    tell_left_out(read, read, (".tar", ".tgz"))
+    assert not caplog.records
+    tell_left_out([*read, "file:///a/b%20c.tar.zst"], read, (".tar", ".tgz"))
+    assert "1 files" in caplog.text
+    assert "end with .tar or .tgz. One of them is 'file:///a/b c.tar.zst'" in caplog.text
 
 
 def test_a_folder_of_hidden_files_says_so(spark, tmp_path):

@@ -8,6 +8,8 @@ import json
 import os
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from semdedup_spark.config import CONTENT_HASH, SourceConfig
@@ -391,3 +393,42 @@ def test_a_payload_of_a_table_that_is_too_large_does_not_reach_the_encoder(spark
     reasons = {key: row["reason"] for key, row in rows.items()}
     assert reasons == {"a": None, "b": "too_many_bytes", "c": None}
     assert rows["b"]["payload"] is None
+
+
+def test_an_emptied_source_has_no_rows_and_is_no_error_of_its_own(spark, tmp_path):
+    nothing = pa.table({"id": pa.nulls(0), "text": pa.nulls(0)})
+    pq.write_table(nothing, tmp_path / "a.parquet")  # as pandas writes columns of no rows
+    for name in ("a.jsonl", "a.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "photos").mkdir()
+    types = {"types": "id string, text string"}
+    sources = {
+        "jsonl": {"path": f"{tmp_path}/a.jsonl", **types},
+        "csv": {"path": f"{tmp_path}/a.csv", **types},
+        "parquet": {"path": f"{tmp_path}/a.parquet"},
+        "files": {"path": f"{tmp_path}/photos", "kind": "images"},
+    }
+    for form, settings in sources.items():
+        source = opened(spark, format=form, **settings)
+        assert (source.n_read, source.rows.count()) == (0, 0), form
+        assert source.fingerprint == source.fingerprint_now()
+    vectors = opened(spark, **{**sources["parquet"], "format": "parquet", "kind": "vectors"})
+    assert vectors.n_read == 0
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_an_emptied_source_whose_columns_nothing_tells_says_what_to_set(spark, tmp_path, form):
+    (tmp_path / "a").touch()
+    with pytest.raises(SourceError, match="whose files have no content") as caught:
+        opened(spark, format=form, path=f"{tmp_path}/a")
+    assert "set source.types" in caught.value.hint
+    assert "--allow-empty" in caught.value.hint
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "files", "webdataset"])
+def test_a_path_that_matches_nothing_is_refused(spark, tmp_path, form):
+    kind = "images" if form in ("files", "webdataset") else "text"
+    keys = {"id": None, "content": None} if form == "webdataset" else {}
+    for path in ("none", "none/*"):
+        with pytest.raises(SourceError, match=r"source\.path must"):
+            opened(spark, kind=kind, format=form, path=f"{tmp_path}/{path}", **keys)

@@ -138,12 +138,11 @@ def test_a_directory_without_files_is_refused(spark, tmp_path, form):
     refusal(spark, key="source.path", got=f"'{tmp_path}'", way_out="check the path", **settings)
 
 
-def test_a_folder_without_files_says_that_it_has_none(spark, tmp_path):
+def test_a_folder_without_files_has_no_rows_and_says_which_are_not_read(spark, tmp_path, caplog):
     (tmp_path / "below").mkdir()
-    problem = refusal(
-        spark, key="source.path", got=f"'{tmp_path}'", way_out="", path=str(tmp_path), **FILES
-    )
-    assert "which has none" in problem
+    (tmp_path / "_a.jpg").write_bytes(b"x")
+    assert opened(spark, path=str(tmp_path), **FILES).n_read == 0
+    assert "begin with _ or a dot" in caplog.text
 
 
 def test_names_that_delta_cannot_store_are_refused_unless_left_out(spark):

@@ -128,23 +128,34 @@ def _decode(
     return _to_rgb(image)
 
 
-def upright_size(payload: bytes) -> tuple[int, int]:
-    """Read the size of an image that :func:`decode_image` can decode, from its header.
+def told_size(payload: bytes) -> tuple[int, int] | None:
+    """Read the size that the header of a picture tells. Any bytes may be given.
 
     Parameters
     ----------
     payload
-        The image file.
+        The image file. It is not decoded, except for an icon within the limits of
+        :func:`decode_image`.
 
     Returns
     -------
-    tuple of int
-        Width and height in pixels, after turning the image upright as its EXIF data says.
+    tuple of int or None
+        Width and height in pixels, after turning the image upright as its EXIF data says. ``None``
+        if the bytes have no such header, or tell of a size that Pillow takes for an attack.
     """
-    with Image.open(io.BytesIO(payload), formats=_formats()) as opened:
-        width, height = opened.size
-        turned = opened.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-    return (height, width) if turned else (width, height)
+    try:
+        if payload.startswith(_ICO):  # Pillow decodes it when opening it
+            return decode_image(payload).size
+        with Image.open(io.BytesIO(payload), formats=_formats()) as opened:
+            # The method of a PNG would decode it, to find EXIF data at its end.
+            return _as_shown(opened.size, Image.Image.getexif(opened))
+    except Exception:  # Pillow raises many types of exceptions
+        return None
+
+
+def _as_shown(size: tuple[int, int], exif: Image.Exif) -> tuple[int, int]:
+    width, height = size
+    return (height, width) if exif.get(_ORIENTATION, 1) in (5, 6, 7, 8) else (width, height)
 
 
 def _check_memory(needed: int, max_decoded_mb: int) -> None:

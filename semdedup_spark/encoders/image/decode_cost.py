@@ -13,6 +13,12 @@ from typing import Any
 from PIL import Image
 
 _PNG_SIZES = re.compile(rb"IHDR(.{8})", re.DOTALL)
+# The next segment of a JPEG, as libjpeg finds it: markers without a length are skipped, and bytes
+# that belong to nothing.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd9\xff])")
+_START_OF_SCAN = 0xDA
+# Markers that tell how many components an image has. C4, C8 and CC mean something else.
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _ROWS_PER_STRIP = 258, 277, 278
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _BYTES_OF_MODE = {"1": 1, "L": 1, "P": 1}
@@ -87,10 +93,33 @@ def _held_bytes(mode: str) -> int:
 def _decoder_bytes(opened: Image.Image) -> int:
     """Bytes for each pixel of the file that the decoder takes in addition to the image."""
     n_bands = len(opened.getbands())
-    if opened.format in ("JPEG", "MPO") and opened.info.get("progressive"):
+    if opened.format in ("JPEG", "MPO") and _has_several_scans(opened):
         return 2 * n_bands  # All coefficients are held before the first pixel is made.
     if opened.format == "JPEG2000":
         return 6 * n_bands
     if opened.format in _WITHOUT_DECODER_BYTES:
         return 0
     return _DECODER_BYTES.get(opened.format or "", _DECODER_BYTES_OF_OTHERS)
+
+
+def _has_several_scans(opened: Any) -> bool:
+    """Whether a JPEG is progressive, or its first scan lacks a component. So libjpeg decides it.
+
+    Segments are skipped, so that nothing inside of them counts, such as a thumbnail. What follows
+    the first scan is not read: libjpeg refuses a second one where the first has all components.
+    """
+    if opened.info.get("progressive"):
+        return True
+    place = opened.fp.tell()
+    opened.fp.seek(0)
+    file: bytes = opened.fp.read()  # From memory, this is no copy.
+    opened.fp.seek(place)
+    n_components, at = 0, 2
+    while (found := _JPEG_MARKER.search(file, at)) is not None:
+        marker, at = found[1][0], found.end()
+        if marker == _START_OF_SCAN:
+            return int.from_bytes(file[at + 2 : at + 3], "big") < n_components
+        if marker in _START_OF_FRAME:
+            n_components = int.from_bytes(file[at + 7 : at + 8], "big")
+        at += max(2, int.from_bytes(file[at : at + 2], "big"))
+    return False

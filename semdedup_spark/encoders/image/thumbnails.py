@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-from semdedup_spark.encoders.image.decode import decode_image, upright_size
+from semdedup_spark.encoders.image.decode import decode_image, told_size
 from semdedup_spark.encoders.protocol import RejectedPayload
 
 SIDE = 320
@@ -52,9 +52,9 @@ def thumbnail(payload: bytes | None, side: int = SIDE) -> Thumbnail | None:
         return None
     try:
         image = decode_image(payload, draft_size=side)
-        width, height = upright_size(payload)
     except RejectedPayload:
         return None
+    width, height = told_size(payload) or image.size
     image.thumbnail((side, side))
     held = io.BytesIO()
     image.save(held, "JPEG", quality=82)

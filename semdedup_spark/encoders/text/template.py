@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from semdedup_spark.errors import SourceError
 
+# For columns whose values Spark, pandas and Arrow write in different ways.
+CAST_TO_TEXT = "cast it to text: numbers with a fraction and times are written in several ways."
+
 
 def check_template(template: str | None, names: Sequence[str]) -> None:
     """Refuse a template that leaves out a column.

@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from typing import IO, Any
 
@@ -19,7 +20,9 @@ _XZ_MEMORY = 256 << 20
 # Limits against decompression bombs: 45 bytes of bzip2 can hold gigabytes.
 _FREE_BYTES = 1 << 30
 _MOST_TIMES = 256
-_GZIP, _BZIP2, _XZ = (b"\x1f\x8b\x08",), (b"BZh",), (b"\xfd7zXZ", b"\x5d\x00\x00\x80")
+_GZIP, _XZ = (b"\x1f\x8b\x08",), (b"\xfd7zXZ", b"\x5d\x00\x00\x80")
+# With the begin of its first block or of its end: the name of a tar's first member may be BZh9.jpg.
+_BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)")
 
 
 class Unpacked:
@@ -51,7 +54,7 @@ class Unpacked:
         self._stream: Any = buffered
         if start.startswith(_GZIP):
             self._stream = gzip.GzipFile(fileobj=buffered)
-        elif start.startswith(_BZIP2):
+        elif _BZIP2.match(start):
             self._stream = bz2.BZ2File(buffered)
         elif start.startswith(_XZ):
             self._stream = io.BufferedReader(_Xz(buffered), _AT_A_TIME)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 _NUMBER = re.compile(r"\d+")
+_WORD = re.compile(r"[^\W\d_]+")
 _Key = str | tuple[int, ...]
 
 
@@ -16,7 +17,8 @@ def pair(first: Sequence[str], second: Sequence[str]) -> list[str] | None:
 
     The parts that all names of one side share are ignored, and numbers are compared as numbers.
     So ``img_emb_2.npy`` goes with ``metadata_002.parquet``. A single file on each side is a pair
-    unless both names have a number and their last numbers differ.
+    unless both names have a number and their last numbers differ. Names of a pair that have as many
+    numbers as each other must have the same numbers, the shared ones included.
 
     Parameters
     ----------
@@ -29,10 +31,15 @@ def pair(first: Sequence[str], second: Sequence[str]) -> list[str] | None:
     -------
     list[str] | None
         The paths of ``second`` in the order of their partners in ``first``. ``None`` if a file
-        has no partner, or several.
+        has no partner, or several, or one whose name says that it belongs to another.
     """
-    if len(first) != len(second):
+    found = _partners(first, second) if len(first) == len(second) else None
+    if found is None or _numbers_differ(first, found) or _words_differ(first, found):
         return None
+    return found
+
+
+def _partners(first: Sequence[str], second: Sequence[str]) -> list[str] | None:
     if len(first) == 1:
         ends = [_NUMBER.findall(_names([one])[0])[-1:] for one in (first[0], second[0])]
         differ = all(ends) and int(ends[0][0]) != int(ends[1][0])
@@ -43,6 +50,29 @@ def pair(first: Sequence[str], second: Sequence[str]) -> list[str] | None:
         if len(set(keys)) == len(keys) == len(partner) and set(keys) == set(others):
             return [partner[key] for key in keys]
     return None
+
+
+def _numbers_differ(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether a pair has equally many numbers, but others. Their places then mean the same, as in
+    ``emb_2_0`` and ``ids_10_0``.
+    """
+    sides = (map(_all_numbers, _names(paths)) for paths in (first, second))
+    return any(len(a) == len(b) and a != b for a, b in zip(*sides, strict=True))
+
+
+def _words_differ(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether a name of a pair has words that only another name of the other side has."""
+    words, others = _words(first), _words(second)
+    elsewhere = (set(words) & set(others)) - {()}
+    pairs = zip(words, others, strict=True)
+    return any(a != b and bool({a, b} & elsewhere) for a, b in pairs)
+
+
+def _words(paths: Sequence[str]) -> list[tuple[str, ...]]:
+    """The words of each name without those that all names share."""
+    found = [_WORD.findall(name) for name in _names(paths)]
+    shared = set(found[0]).intersection(*found)
+    return [tuple(word for word in words if word not in shared) for words in found]
 
 
 def _names(paths: Sequence[str]) -> list[str]:
@@ -72,4 +102,8 @@ def _alike(texts: Sequence[str]) -> int:
 
 def _numbers(paths: Sequence[str]) -> Sequence[_Key]:
     """All numbers within the parts in which the names differ."""
-    return [tuple(map(int, _NUMBER.findall(str(text)))) for text in _texts(paths)]
+    return [_all_numbers(str(text)) for text in _texts(paths)]
+
+
+def _all_numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, _NUMBER.findall(text)))

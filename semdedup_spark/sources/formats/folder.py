@@ -9,7 +9,6 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.errors import SourceError
 from semdedup_spark.paths import as_pattern
 from semdedup_spark.sources.file_names import check_names, tell_hidden
 from semdedup_spark.sources.formats.lake_tables import refuse_files_of_tables
@@ -69,38 +68,25 @@ def chosen_files(
     return reader.options(**{**defaults, **chosen}).load(as_pattern(source.path or ""))
 
 
-def file_fingerprint(files: DataFrame, path: str) -> str:
+def file_fingerprint(files: DataFrame) -> str:
     """Summarise a listing of files in a string that changes when a file does.
 
     Parameters
     ----------
     files
-        A fresh listing with path, length (bytes) and modificationTime.
-    path
-        The configured ``source.path``, for the message.
+        A fresh listing with path, length (bytes) and modificationTime. It may be empty: whether a
+        source may be so is decided where its rows are counted.
 
     Returns
     -------
     str
         ``files:`` with the number of files, their total size in bytes, and a hash of their names,
         sizes and times.
-
-    Raises
-    ------
-    SourceError
-        If there is no file.
     """
     files = files.select("path", "length", "modificationTime")
-    row = files.agg(
-        F.count(F.lit(1)), F.sum("length"), F.bit_xor(F.xxhash64(*files.columns))
-    ).first()
-    if row is None or row[0] == 0:
-        raise SourceError(
-            f"source.path must match at least one file that is not empty. Got {path!r}, which has "
-            "none.",
-            hint="files whose names begin with _ or . are not read.",
-        )
-    return f"files:{row[0]}:{row[1]}:{row[2]}"
+    totals = F.sum("length"), F.bit_xor(F.xxhash64(*files.columns))
+    row = files.agg(F.count(F.lit(1)), *(F.coalesce(total, F.lit(0)) for total in totals)).first()
+    return f"files:{':'.join(map(str, row or ()))}"
 
 
 def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
@@ -141,7 +127,7 @@ def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
 
     return RawSource(
         df=_with_empty(_readable(files, source.max_bytes), empty),
-        fingerprint=lambda: file_fingerprint(listing(spark, source), source.path or ""),
+        fingerprint=lambda: file_fingerprint(listing(spark, source)),
         roles=Roles("path", "content", own=["path", "modificationTime", "length"]),
         problem=PROBLEM,
         part=part,

@@ -33,6 +33,8 @@ _HINTS = {
 def refuse_files_of_tables(spark: SparkSession, files: Sequence[str], key: str) -> None:
     """Refuse files whose folder, or a folder above it, is a Delta, Hudi or Iceberg table.
 
+    Links on this machine are followed.
+
     Parameters
     ----------
     spark
@@ -64,7 +66,8 @@ def _levels(files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     authority, and the paths of that depth.
     """
     levels: dict[tuple[int, str], set[str]] = {}
-    for folder in {unquote(file).rpartition("/")[0] for file in files}:
+    paths = {unquote(file) for file in files}
+    for folder in {path.rpartition("/")[0] for path in paths | set(_link_targets(paths))}:
         prefix = _PREFIX.match(folder)
         before = prefix[0] if prefix else ""
         parts = PurePosixPath(folder[len(before) :]).parts
@@ -72,6 +75,16 @@ def _levels(files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
             levels.setdefault((depth, before), set()).add(str(PurePosixPath(*parts[:depth])))
     for (_, before), paths in sorted(levels.items()):
         yield before, sorted(paths)
+
+
+def _link_targets(paths: set[str]) -> Iterator[str]:
+    """Where files on this machine lie that are reached through links: a table may be there too."""
+    places = {place for path in paths if (place := local(path)) is not None}
+    yield from (f"file:{os.path.realpath(place)}" for place in places if os.path.islink(place))
+    for folder in {os.path.dirname(place) for place in places}:
+        target = os.path.realpath(folder)
+        if target != folder:
+            yield f"file:{target}/"
 
 
 def _table_here(prefix: str, folders: list[str]) -> tuple[str, str] | None:

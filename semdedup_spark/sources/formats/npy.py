@@ -37,7 +37,7 @@ from semdedup_spark.schema import quoted
 from semdedup_spark.sources.formats.file_pairs import pair
 from semdedup_spark.sources.formats.folder import file_name, one_slash
 from semdedup_spark.sources.formats.lake_tables import refuse_files_of_tables
-from semdedup_spark.sources.formats.npy_values import to_column, values_at
+from semdedup_spark.sources.formats.npy_values import refuse_surrogates, to_column, values_at
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.sources.raw_source import RawSource, Roles
 
@@ -111,6 +111,7 @@ def read_npy(spark: SparkSession, source: SourceConfig) -> RawSource:
         df=part(0, END_OF_PLACES),
         fingerprint=lambda: _fingerprint(every),
         roles=Roles(None if key == CONTENT_HASH else key, _VECTOR, own=named.columns),
+        check=lambda: refuse_surrogates([] if ids is None else ids.paths),
         part=part,
         keys=None if key == CONTENT_HASH else named,
         unique_ids=key == _ROW,
@@ -243,7 +244,7 @@ def _id_type(ids: _Files) -> DataType:
     for path in ids.paths:
         kind = _header(path, "source.metadata")
         texts.add(kind.dtype.kind in "US")
-        numbers = np.can_cast(kind.dtype, np.int64)
+        numbers = kind.dtype.kind in "iu" and np.can_cast(kind.dtype, np.int64)
         if kind.ndim != 1 or not (kind.dtype.kind in "US" or numbers) or len(texts) > 1:
             raise SourceError(
                 "source.metadata must hold ids of one kind in all files: strings, or whole numbers "

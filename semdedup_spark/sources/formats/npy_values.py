@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from semdedup_spark.errors import SourceError
+
+_CHARACTERS_AT_ONCE = 1 << 22
+
 
 def values_at(
     paths: list[str], starts: list[int], rows: np.ndarray, opened: dict[int, np.ndarray]
@@ -63,7 +67,8 @@ def to_column(values: np.ndarray, *, wide: bool = False) -> pa.Array:
     Returns
     -------
     pa.Array
-        Lists of floats for vectors; strings or int64 for ids.
+        Lists of floats for vectors; strings or int64 for ids. Bytes become strings unchanged, also
+        where they are not UTF-8, as in Spark's own readers.
     """
     if values.ndim == 2:
         n, d = values.shape
@@ -73,5 +78,37 @@ def to_column(values: np.ndarray, *, wide: bool = False) -> pa.Array:
             pa.array(np.arange(0, (n + 1) * d, d, dtype=np.int32)), flat
         )
     if values.dtype.kind == "S":
-        return pa.array([value.decode() for value in values.tolist()], pa.string())
+        return pa.array(values.tolist(), pa.binary()).cast(pa.string(), safe=False)
     return pa.array(values.tolist(), pa.string() if values.dtype.kind == "U" else pa.int64())
+
+
+def refuse_surrogates(paths: list[str]) -> None:
+    """Refuse ids with a lone surrogate, which is half of a character and no text.
+
+    Parameters
+    ----------
+    paths
+        ``.npy`` files of ids. Only those of strings are read.
+
+    Raises
+    ------
+    SourceError
+        If there is such an id.
+    """
+    for path in paths:
+        ids = np.load(path, mmap_mode="r", allow_pickle=False)
+        if ids.dtype.kind != "U" or ids.dtype.itemsize == 0:
+            continue
+        width = ids.dtype.itemsize // 4
+        step = max(1, _CHARACTERS_AT_ONCE // width)
+        for first in range(0, len(ids), step):
+            few = np.ascontiguousarray(ids[first : first + step])
+            characters = few.view(np.dtype("u4").newbyteorder(ids.dtype.byteorder))
+            bad = np.flatnonzero(characters >> 11 == 0xD800 >> 11)
+            if len(bad):
+                row = int(bad[0]) // width
+                raise SourceError(
+                    "source.metadata must hold ids that are valid text, without lone surrogates. "
+                    f"Got {str(few[row])!r} in row {first + row:,} (from 0) of {path}.",
+                    hint="make the ids again from text that was decoded without surrogateescape.",
+                )

@@ -8,9 +8,8 @@ members of one sample at a time, whatever the size of the shard.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from itertools import islice
 from typing import IO
 
@@ -64,7 +63,7 @@ class Sample:
             The reason in words.
         """
         if self.reason is None:
-            self.reason, self.message = reason, message
+            self.reason, self.message = reason, _escaped(message)
 
 
 @dataclass(frozen=True)
@@ -109,10 +108,11 @@ def read_samples(stream: IO[bytes], wanted: Wanted, n_bytes: int | None = None) 
     Yields
     ------
     Sample
-        A sample that must not be used has a reason: ``duplicate_key`` (an earlier sample has the
-        key), ``missing_member`` (it lacks a required member), ``member_too_large``, or
-        ``damaged_shard`` (it lacks a wanted member and lies beside damage, or a member of it is
-        damaged). If the shard is damaged, the last sample has no key and says so.
+        A sample that must not be used has a reason: ``missing_member`` (it lacks a required
+        member), ``member_too_large``, or ``damaged_shard`` (it lacks a wanted member and lies
+        beside damage, or a member of it is damaged). If the shard is damaged, the last sample has
+        no key and says so. Several samples may have one key: only an encoder can tell which of
+        them are good.
     """
     if n_bytes is None and stream.seekable():
         here = stream.tell()
@@ -128,7 +128,6 @@ def read_samples(stream: IO[bytes], wanted: Wanted, n_bytes: int | None = None) 
 
 def _grouped(reader: TarReader, wanted: Wanted) -> Iterator[Sample]:
     """Every sample of the shard. Those outside of the wanted range have no content."""
-    seen: set[bytes] = set()
     sample: Sample | None = None
     first_damage: str | None = None
     lost: str | None = None  # damage that may have taken members of the next sample
@@ -145,29 +144,19 @@ def _grouped(reader: TarReader, wanted: Wanted) -> Iterator[Sample]:
             if sample is not None:
                 yield sample
             sample = Sample(key, beside=lost)
-            if not _remember(key, seen):
-                sample.reject("duplicate_key", "an earlier sample of the shard has this key")
         lost = None
         _add(sample, member, found, reader, wanted)
     if sample is not None:
         yield sample
     if first_damage is not None:
-        message = f"the shard must be a whole tar file: {first_damage}"
-        yield Sample(None, reason="damaged_shard", message=message)
+        report = Sample(None)
+        report.reject("damaged_shard", f"the shard must be a whole tar file: {first_damage}")
+        yield report
 
 
 def _passed_over(member: Member) -> bool:
     """Whether the entry is a folder or a hidden file."""
     return member.is_folder or member.name.rpartition("/")[2].startswith(".")
-
-
-def _remember(key: str, seen: set[bytes]) -> bool:
-    """Whether the key is new. Only a hash of it is kept, so that long keys do not fill memory."""
-    short = blake2b(key.encode(), digest_size=16).digest()
-    if short in seen:
-        return False
-    seen.add(short)
-    return True
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -183,11 +172,14 @@ def split_name(name: str) -> tuple[str, str]:
     tuple[str, str]
         The key (with its folders) and the member in lower case, empty if there is no dot.
     """
-    # Tar does not say how names are encoded: bytes that are not UTF-8 become escapes.
-    name = name.encode("utf-8", "backslashreplace").decode()
-    folder, slash, base = name.rpartition("/")
+    folder, slash, base = _escaped(name).rpartition("/")
     stem, _, member = base.partition(".")
     return folder + slash + stem, member.lower()
+
+
+def _escaped(text: str) -> str:
+    """Tar does not say how names are encoded: bytes that are not UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def share_of(key: str) -> float:
@@ -255,33 +247,3 @@ def _few(sample: Sample) -> list[str]:
         *islice(sample.found, _MOST_NAMED),
         *(["..."] if len(sample.found) > _MOST_NAMED else []),
     ]
-
-
-def batches(samples: Iterable[Sample], *, max_bytes: int, max_rows: int) -> Iterator[list[Sample]]:
-    """Group samples into lists of bounded size. A sample above the bound is a list of its own.
-
-    Parameters
-    ----------
-    samples
-        The samples.
-    max_bytes
-        Limit of the members' content in a list, in bytes.
-    max_rows
-        Limit of samples in a list.
-
-    Yields
-    ------
-    list[Sample]
-        Consecutive samples, at least one.
-    """
-    held: list[Sample] = []
-    size = 0
-    for sample in samples:
-        more = sum(map(len, sample.members.values()))
-        if held and (size + more > max_bytes or len(held) >= max_rows):
-            yield held
-            held, size = [], 0
-        held.append(sample)
-        size += more
-    if held:
-        yield held

@@ -42,8 +42,8 @@ def read_records(
 
     Notes
     -----
-    Raises :class:`SourceError` if a record has a column of that name, or if ``source.types`` does
-    not agree with the CSV header.
+    Raises :class:`SourceError` if a record has a column of that name, if ``source.types`` does not
+    agree with the CSV header, or if nothing tells the columns.
     """
     unreadable = source.unreadable or ""
     types = source.types or _found_types(spark, source, unreadable)
@@ -74,11 +74,21 @@ def _reader(spark: SparkSession, source: SourceConfig) -> DataFrameReader:
         reader = reader.options(header="true", escape='"', columnPruning="false")
         if is_wide(source):  # lines end with more than one byte
             reader = reader.options(multiLine="true", enforceSchema="false")
+    else:
+        # Such records are no JSON. Python cannot parse them, so what they lose would go unseen.
+        reader = reader.option("allowSingleQuotes", "false")
     return reader.options(**source.options)
 
 
 def _found_types(spark: SparkSession, source: SourceConfig, unreadable: str) -> StructType:
     found = _columns(spark, source).schema
+    if not found.fields:
+        raise SourceError(
+            "source.path must hold at least one record, or source.types must name the columns. "
+            f"Got {source.path!r}, whose files have no content.",
+            hint='set source.types, as in "id string, text string"; if the source is meant to be '
+            "empty, --allow-empty then leaves all tables empty.",
+        )
     fields = [field for field in found.fields if field.name != _FOR_NOW]
     if unreadable.lower() in {field.name.lower() for field in fields}:
         raise SourceError(
@@ -100,6 +110,8 @@ def _check_header(spark: SparkSession, source: SourceConfig, named: list[str]) -
     if (source.option("header") or "true").lower() != "true":
         return
     header = _columns(spark, source).columns
+    if not header:  # files without content
+        return
     if [name.lower() for name in header] != [name.lower() for name in named]:
         raise SourceError(
             "source.types must name all columns of the CSV header, in its order. "

@@ -16,25 +16,32 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.config import CONTENT_HASH, SourceConfig
 from semdedup_spark.errors import SourceError
-from semdedup_spark.masking import masked
 from semdedup_spark.paths import open_stream
 from semdedup_spark.schema import quoted
-from semdedup_spark.sources.file_names import tell_hidden
+from semdedup_spark.sources.file_names import (
+    check_any,
+    check_names,
+    tell_hidden,
+    tell_left_out,
+)
 from semdedup_spark.sources.formats.folder import empty_files, file_fingerprint, listing
 from semdedup_spark.sources.formats.lake_tables import refuse_files_of_tables
-from semdedup_spark.sources.formats.tar_samples import (
-    ANY_IMAGE,
-    Sample,
-    Wanted,
+from semdedup_spark.sources.formats.sample_batches import (
+    DESCRIBING,
+    MESSAGE,
+    REASON,
     batches,
-    read_samples,
+    record_batch,
 )
+from semdedup_spark.sources.formats.tar_samples import ANY_IMAGE, Wanted, read_samples
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
+from semdedup_spark.sources.picture_sizes import SIZES
 from semdedup_spark.sources.raw_source import PROBLEM, RawSource, Roles
 
-_SHARDS = "*.{tar,tgz,tbz2,txz,tar.gz,tar.bz2,tar.xz}"
+_ENDINGS = (".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
+_SHARDS = f"*{{{','.join(_ENDINGS)}}}"
+_LIKE_SHARDS = "*.[tT][aA][rR]*"
 _JSON = "json"
-_DESCRIBING = ("id", "shard", "key")
 _TEXT_MEMBERS = ("txt", "text", "caption", "json", "cls", "cls2", "class", "index", "id", "url")
 # Limits of a batch that a worker hands to Spark.
 _BATCH_BYTES, _BATCH_ROWS = 32 << 20, 1024
@@ -99,11 +106,12 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
 
     Notes
     -----
-    Raises :class:`SourceError` if ``source.columns`` names a field of the member json, or if the
-    files belong to a lake table. Reading the first shard may raise an ``OSError``.
+    Raises :class:`SourceError` if ``source.columns`` names a field of the member json, if there is
+    no shard, if the shards belong to a lake table, or if Spark does not list some because of their
+    names. Reading the first shard may raise an ``OSError``.
     """
     files = listing(spark, source, pathGlobFilter=_SHARDS)
-    names = _checked_names(files)
+    names = _checked_names(files, source)
     empty = empty_files(files, names)
     n_shards = len(names)
     layout = _layout(source)
@@ -117,7 +125,7 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
     ) -> DataFrame:
         read = _reader(layout.wanted, begin, end)
         columns = [f"{quoted(name)} binary" for name in layout.wanted.members]
-        described = [f"{name} string" for name in (*_DESCRIBING, "__reason", "__message")]
+        described = [f"{name} string" for name in (*DESCRIBING, REASON, MESSAGE)]
         rows = shards.repartition(n_tasks).mapInArrow(read, ", ".join([*described, *columns]))
         if empty is not None and begin == 0:
             rows = rows.unionByName(_empty_shards(empty), allowMissingColumns=True)
@@ -133,20 +141,21 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
     keys = None if made_id else samples(shards, n_shards, of_keys, 0, END_OF_PLACES)
     return RawSource(
         df=samples(shards, n_shards, layout, 0, END_OF_PLACES),
-        fingerprint=lambda: file_fingerprint(
-            listing(spark, source, pathGlobFilter=_SHARDS), source.path or ""
-        ),
+        fingerprint=lambda: file_fingerprint(listing(spark, source, pathGlobFilter=_SHARDS)),
         roles=layout.roles,
         problem=PROBLEM,
         part=part,
         keys=keys,
-        unique_ids=source.id is None,
     )
 
 
-def _checked_names(files: DataFrame) -> list[str]:
-    names = files.inputFiles()
-    refuse_files_of_tables(files.sparkSession, names, "source.path")
+def _checked_names(files: DataFrame, source: SourceConfig) -> list[str]:
+    spark, names = files.sparkSession, files.inputFiles()
+    others = listing(spark, source, pathGlobFilter=_LIKE_SHARDS).inputFiles()
+    tell_left_out(others, names, _ENDINGS)
+    check_any(names, source, _ENDINGS)
+    refuse_files_of_tables(spark, names, "source.path")
+    check_names(names, opened=False, endings=_ENDINGS)
     tell_hidden(names)
     return names
 
@@ -165,13 +174,14 @@ def _layout(source: SourceConfig) -> _Layout:
     roles = Roles(_id_name(source), content, caption, own=own)
     payload = [name for name in (content, caption) if name is not None]
     fields = _fields(source.id, content, caption)
-    named = [*own, *payload, *filter(None, [roles.id])]
+    members_of_own = [name for name in own if not (image and name in SIZES)]
+    named = [*members_of_own, *payload, *filter(None, [roles.id])]
     members = [_JSON if name in fields else name for name in named]
-    members = [m for m in dict.fromkeys(members) if m not in _DESCRIBING]
+    members = [m for m in dict.fromkeys(members) if m not in DESCRIBING]
     text = {m for m in members if m.rpartition(".")[2] in _TEXT_MEMBERS}
     text |= {name for name in (caption, None if image else content) if name is not None}
     required = tuple(dict.fromkeys(_JSON if name in fields else name for name in payload))
-    for_id = tuple(_JSON if n in fields else n for n in [roles.id] if n and n not in _DESCRIBING)
+    for_id = tuple(_JSON if n in fields else n for n in [roles.id] if n and n not in DESCRIBING)
     wanted = Wanted(tuple(members), required, max_bytes=source.max_bytes)
     return _Layout(wanted, frozenset(text), fields, roles, for_id)
 
@@ -193,12 +203,12 @@ def _columns(layout: _Layout) -> list[Column]:
         F.get_json_object(F.col(_JSON).cast("string"), f"$.{name.partition('.')[2]}").alias(name)
         for name in layout.fields
     ]
-    problem = F.struct(F.col("__reason").alias("reason"), F.col("__message").alias("message"))
+    problem = F.struct(F.col(REASON).alias("reason"), F.col(MESSAGE).alias("message"))
     return [
-        *(F.col(name) for name in _DESCRIBING),
+        *(F.col(name) for name in DESCRIBING),
         *(member(name) for name in layout.wanted.members),
         *field_of,
-        F.when(F.col("__reason").isNotNull(), problem).alias(PROBLEM),
+        F.when(F.col(REASON).isNotNull(), problem).alias(PROBLEM),
     ]
 
 
@@ -222,8 +232,8 @@ def _empty_shards(empty: DataFrame) -> DataFrame:
         F.col("path").alias("id"),
         F.col("path").alias("shard"),
         F.lit(None).cast("string").alias("key"),
-        F.lit("damaged_shard").alias("__reason"),
-        F.lit("the shard has no bytes").alias("__message"),
+        F.lit("damaged_shard").alias(REASON),
+        F.lit("the shard has no bytes").alias(MESSAGE),
     )
 
 
@@ -237,25 +247,6 @@ def _reader(
                 with open_stream(path) as stream:
                     samples = read_samples(stream, share, n_bytes)
                     for held in batches(samples, max_bytes=_BATCH_BYTES, max_rows=_BATCH_ROWS):
-                        yield _record_batch(path, held, wanted)
+                        yield record_batch(path, held, wanted.members)
 
     return read
-
-
-def _record_batch(shard: str, samples: list[Sample], wanted: Wanted) -> pa.RecordBatch:
-    ids = [shard if sample.key is None else f"{shard}/{sample.key}" for sample in samples]
-    strings = [
-        ids,
-        [shard] * len(samples),
-        [sample.key for sample in samples],
-        [sample.reason for sample in samples],
-        [sample.message and masked(sample.message) for sample in samples],
-    ]
-    members = [[sample.members.get(name) for sample in samples] for name in wanted.members]
-    return pa.RecordBatch.from_arrays(
-        [
-            *(pa.array(values, pa.string()) for values in strings),
-            *(pa.array(values, pa.binary()) for values in members),
-        ],
-        names=[*_DESCRIBING, "__reason", "__message", *wanted.members],
-    )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semdedup_spark.encoders.image.decode import decode_image
+from semdedup_spark.encoders.image.decode import decode_image, told_size
 from semdedup_spark.encoders.image.pixels import Pixels
 from semdedup_spark.encoders.protocol import EncoderSpec, RejectedPayload
 from tests.encoders.imagefiles import BLUE, RED, WHITE, encoded, photo
@@ -220,3 +220,22 @@ def test_real_images_of_every_format_are_decoded_and_the_corrupt_one_is_not(shar
     assert rejected == dict.fromkeys(bad, "undecodable_image")
     assert shapes == {(192,)}
     assert len(files) == 29
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "ICO", "AVIF"])
+def test_the_size_that_a_header_tells_is_that_of_the_decoded_image(kind):
+    payload = encoded(Image.new("RGB", (48, 32), RED), kind)
+    assert told_size(payload) == decode_image(payload).size
+    assert told_size(payload[: len(payload) // 8]) in (None, (48, 32))
+
+
+def test_no_bytes_that_are_no_picture_have_a_size_and_a_bomb_is_not_decoded():
+    assert [told_size(payload) for payload in (b"", b"GIF89a", b"\0" * 99, b"%!PS-Adobe")] == [
+        None
+    ] * 4
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunks = [b"IHDR" + header, b"IDAT" + zlib.compress(bytes(9)), b"IEND"]
+    bomb = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks
+    )
+    assert told_size(bomb) is None

@@ -11,10 +11,12 @@ import random
 import tarfile
 import tracemalloc
 import zlib
+from dataclasses import replace
 
 import pytest
 
 from semdedup_spark.sources.formats.decompress import Unpacked
+from semdedup_spark.sources.formats.sample_batches import record_batch
 from semdedup_spark.sources.formats.tar_samples import Wanted, read_samples
 from tests.sources.brokenshards import (
     BLOCK,
@@ -78,10 +80,28 @@ def test_any_bytes_end_as_samples_or_reasons():
         samples = read(shard)
         keyless = [sample for sample in samples if sample.key is None]
         assert keyless == [s for s in samples[-1:] if s.key is None], turn
+        assert record_batch("a.tar", samples, WANTED.members).num_rows == len(samples)
         for sample in samples:
-            f"{sample.key}{sample.message}".encode()
             assert (sample.reason is None) == (sample.message is None), turn
             assert sample.reason is not None or set(sample.members) == {"jpg", "txt"}, turn
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ({}, "member_too_large"),
+        ({"kind": b"S"[0]}, "damaged_shard"),
+        ({"size": b"00077777777\0"}, "damaged_shard"),
+    ],
+)
+def test_a_name_that_is_no_utf8_can_be_told_in_a_reason(header, reason):
+    shard = with_header(whole_shards()["ustar"], 0, name=b"\xff\xfea.jpg", **header)
+    samples = read(shard, replace(WANTED, max_bytes=4))
+    assert samples[0].key == r"\udcff\udcfea"
+    assert samples[0].reason == reason
+    assert r"\udcff\udcfea.jpg" in samples[0].message
+    table = record_batch("a.tar", samples, WANTED.members)
+    assert table["__message"][0].as_py() == samples[0].message
 
 
 def test_memory_does_not_believe_what_headers_say():
@@ -160,6 +180,14 @@ def test_little_that_unpacks_to_very_much_is_stopped(compress):
     unpacked = Unpacked(io.BytesIO(compress(bytes(1 << 24))), free_bytes=1 << 22)
     assert not unpacked.skip(1 << 40)
     assert "unpacks to more than" in unpacked.damage
+
+
+@pytest.mark.parametrize("name", ["BZhang.jpg", "BZh9.jpg", "BZh.jpg"])
+def test_a_name_that_begins_as_bzip2_does_is_no_bzip2(name):
+    shard = tar_bytes([(name, b"1"), (name.replace("jpg", "txt"), b"2")])
+    assert good(read(shard)) == [name.removesuffix(".jpg")]
+    assert good(read(bz2.compress(shard))) == [name.removesuffix(".jpg")]
+    assert Unpacked(io.BytesIO(bz2.compress(b"") + bz2.compress(b"x"))).read(9) == b"x"
 
 
 def test_xz_that_asks_for_more_memory_than_there_should_be_is_damage():

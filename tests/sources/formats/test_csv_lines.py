@@ -43,6 +43,38 @@ def test_a_quote_without_another_takes_no_rows_with_it(spark, tmp_path):
     assert found == {("1", '"open', None), ("2", "b", None)}
 
 
+def test_fields_that_span_lines_end_at_their_closing_quotes(spark, tmp_path):
+    across = {"options": {"multiLine": "true"}}
+    text = 'id,text\n1,"abc\n2,"def\n3,ghi\n'  # as many quotes as a valid file
+    assert "In 1 lines text follows" in refusal(spark, tmp_path, text, **across)
+    escaped = {"options": {"multiLine": "true", "escape": "\\"}}
+    text = 'id,text\n1,"a \\" b\\\nc"\n'
+    assert refusal(spark, tmp_path, text, **across)
+    assert read(spark, tmp_path, text, **escaped) == {("1", 'a " b\\\nc', None)}
+    text = 'id,text\n1,5" disk\n2,"a\n\n,""b""" \n"3\n",6" disk\n4,"""\n"""\n'
+    found = {key: payload for key, payload, _ in read(spark, tmp_path, text, **across)}
+    assert found == {"1": '5" disk', "2": 'a\n\n,"b"', "3\n": '6" disk', "4": '"\n"'}
+
+
+def test_lines_of_a_field_are_put_in_order_across_batches_and_splits(spark, tmp_path):
+    rows = "".join(f'{i},"{"x" * 50}\n, {i} ""\n"\n' for i in range(3000))
+    small = {
+        "spark.sql.files.maxPartitionBytes": "50000",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "100",
+    }
+    before = {name: spark.conf.get(name) for name in small}
+    options = {"multiLine": "true"}
+    try:
+        for name, value in small.items():
+            spark.conf.set(name, value)
+        assert len(read(spark, tmp_path, f"id,text\n{rows}", options=options)) == 3000
+        broken = rows.replace(', 2000 ""', ', 2000 "" "x')
+        assert "text follows" in refusal(spark, tmp_path, f"id,text\n{broken}", options=options)
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, value)
+
+
 def test_quotes_escaped_by_backslashes_need_the_option(spark, tmp_path):
     text = 'id,text\n1,"say \\"hi, you\\" now"\n'
     assert r'{escape: "\\"}' in refusal(spark, tmp_path, text)

@@ -31,6 +31,10 @@ def test_numbers_are_compared_as_numbers_whatever_zeros_stand_before_them():
         (["part1", "part2", "part10"], ["1", "2", "10"], ["1", "2", "10"]),
         (["vectors"], ["ids"], ["ids"]),
         (["e_1"], ["m_001"], ["m_001"]),
+        (["e_768_0", "e_768_1"], ["m_768_1", "m_768_0"], ["m_768_0", "m_768_1"]),
+        (["e_0", "e_more_1"], ["m_0", "m_1"], ["m_0", "m_1"]),
+        (["e_0", "e_1"], ["part-00000-7f3a-c000", "part-00001-7f3a-c000"], ...),
+        (["train_0", "test_1"], ["ids_test_1", "ids_train_0"], ["ids_train_0", "ids_test_1"]),
     ],
 )
 def test_what_all_names_of_one_side_share_says_nothing(first, second, found):
@@ -50,4 +54,20 @@ def test_what_all_names_of_one_side_share_says_nothing(first, second, found):
     ],
 )
 def test_a_name_without_a_partner_is_not_paired_by_order(first, second):
+    assert paired(first, second) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["emb_2_0", "emb_2_1"], ["ids_10_0", "ids_10_1"]),
+        (["2024-01-05", "2024-02-05"], ["2024-01-06", "2024-02-06"]),
+        (["emb_0_of_4"], ["ids_1_of_4"]),
+        (["emb_2_768d"], ["ids_10_768d"]),
+        (["train_0", "test_1"], ["test_0", "train_1"]),
+        (["emb_train_0", "emb_test_1"], ["ids_test_0", "ids_train_1"]),
+        (["train_0", "test_1"], ["val_0", "train_1"]),
+    ],
+)
+def test_names_that_contradict_each_other_are_no_pair(first, second):
     assert paired(first, second) is None

@@ -1,4 +1,4 @@
-"""No JSON value is lost because of the case of its key, or because a record precedes it."""
+"""No JSON value is lost because of its key, or because a record precedes its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql.types import _parse_datatype_string
 
 from semdedup_spark.errors import SourceError
-from semdedup_spark.sources.formats.json_keys import known_keys, lost_in
+from semdedup_spark.sources.formats.json_keys import EMPTY, NO_FIELD, known_keys, lost_in
 from tests.sources.sourcefiles import opened
 
 
@@ -24,12 +24,36 @@ from tests.sources.sourcefiles import opened
         ("id string", '{"id": "a"} {"id": "b"}', {"more than one record"}),
         ("id string", '{"id": "a"} and more', {"more than one record"}),
         ("id string", '{"id": "a", "te', set()),  # goes to quarantine as it is
+        ("a struct<lang:string>", r'{"a": {"\u004cang": "x"}}', {"a.Lang beside lang"}),
+        ("a struct<b:int>", '{"a": {"b": 1, "c": 0, "b": 2, "c": 0}}', {"a.b twice"}),
+        ("a array<struct<b:int>>", '{"a": [{"b": 1}, {"b": 2}]}', set()),
+        ("a string", '{"a": {"b": 1, "b": 2}}', set()),  # its text is kept
+        ("id long", f'{{"id": {"1" * 5000}, "ID": 1}}', {"ID beside id"}),
     ],
 )
 @pytest.mark.usefixtures("spark")  # its parser of types asks the JVM
 def test_keys_that_differ_in_case_are_found_at_every_depth(types, text, lost):
     columns = _parse_datatype_string(types)
-    assert lost_in(text, known_keys(columns)) == lost
+    assert {what for _, what in lost_in(text, known_keys(columns))} == lost
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ('{"id": "a", "": "b"}', {(NO_FIELD, "''")}),
+        ('{"meta": {"lang": "en", "": 0}}', {(NO_FIELD, "meta.''")}),
+        ('{"more": {"": "b"}}', {(NO_FIELD, "more")}),
+        (
+            '{"more": {}, "meta": {"most": [{"x": null}, {}]}}',
+            {(EMPTY, "more"), (EMPTY, "meta.most")},
+        ),
+        ('{"meta": {}}', set()),
+    ],
+)
+def test_keys_that_an_inferred_schema_lacks_are_found_at_every_depth(text, lost):
+    known = {"id": None, "meta": {"lang": None}}
+    assert lost_in(text, known, inferred=True) == lost
+    assert lost_in(text, known) == set()  # types that are given need not name all keys
 
 
 def refused(spark, tmp_path, text, **settings):
@@ -70,3 +94,39 @@ def test_a_second_record_in_a_line_or_in_a_file_of_one_is_not_lost(spark, tmp_pa
     assert "1 hold more" in refused(spark, tmp_path, spread, options={"multiLine": "true"})
     (tmp_path / "a.jsonl").write_text(json.dumps([one, other]))
     assert opened(spark, format="jsonl", path=str(tmp_path)).n_read == 2
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (r'{"id": "b", "text": "x", "meta": {"\u004cang": "fr"}}', "meta.Lang beside lang"),
+        ('{"id": "b", "text": "x", "meta": {"lang": "fr", "lang": "de"}}', "meta.lang twice"),
+        ('{"id": "b", "text": "x", "text": "y"}', "text twice"),
+    ],
+)
+def test_keys_are_found_out_however_they_are_written(spark, tmp_path, record, words):
+    text = '{"id": "a", "text": "say \\"text\\":", "meta": {"lang": "en"}}\n'
+    types = "id string, text string, meta struct<lang:string>"
+    assert words in refused(spark, tmp_path, text + record, types=types)
+
+
+def test_values_without_a_name_are_refused_and_empty_objects_are_told(spark, tmp_path, caplog):
+    text = json.dumps({"id": "a", "text": "x", "more": {}})
+    unnamed = json.dumps({"id": "b", "text": "x", "meta": {"": 1, "lang": "en"}})
+    assert "meta.'' in" in refused(spark, tmp_path, f"{text}\n{unnamed}")
+    (tmp_path / "a.jsonl").write_text(text)
+    assert opened(spark, format="jsonl", path=str(tmp_path)).own_columns == ["id", "text"]
+    assert "always empty are no columns" in caplog.text
+    assert "more in file:" in caplog.text
+
+
+def test_records_in_single_quotes_go_to_quarantine_whole(spark, tmp_path):
+    lines = ['{"id": "a", "text": "x"}', "{'id':'b','text':'x'}{'id':'c','text':'x'}"]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    rows = opened(spark, format="jsonl", path=str(tmp_path)).rows.collect()
+    found = {(row["id"], row["reason"], row["source"]["_corrupt_record"]) for row in rows}
+    assert found == {("a", None, None), (None, "unreadable_record", lines[1])}
+    (tmp_path / "a.jsonl").write_text("{'id':'b','text':'x'}")
+    allowed = {"allowsinglequotes": "true"}
+    (row,) = opened(spark, format="jsonl", path=str(tmp_path), options=allowed).rows.collect()
+    assert (row["id"], row["reason"]) == ("b", None)

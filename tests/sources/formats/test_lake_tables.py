@@ -73,3 +73,15 @@ def test_the_folders_above_tell_of_which_table_a_file_is(tmp_path, sign, kind, f
         refuse_files_of_tables(None, [file], "source.path")
     beside = tmp_path / "beside.parquet"
     refuse_files_of_tables(None, [beside.as_uri()], "source.path")
+
+
+def test_a_link_to_a_file_or_folder_of_a_table_is_followed(tmp_path):
+    for name in ("t/_delta_log/0.json", "t/day=1/a.parquet", "u/b.parquet"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    for link, target in {"today": "t/day=1", "u/a.parquet": "t/day=1/a.parquet", "v": "u"}.items():
+        (tmp_path / link).symlink_to(tmp_path / target)
+    for name in ("today/a.parquet", "u/a.parquet", "v/a.parquet"):
+        with pytest.raises(SourceError, match=f"files of the Delta table {tmp_path}/t,"):
+            refuse_files_of_tables(None, [(tmp_path / name).as_uri()], "source.path")
+    refuse_files_of_tables(None, [(tmp_path / "v" / "b.parquet").as_uri()], "source.path")

@@ -12,7 +12,7 @@ import pytest
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
 from semdedup_spark.sources.formats.npy import read_npy
-from semdedup_spark.sources.formats.npy_values import values_at
+from semdedup_spark.sources.formats.npy_values import refuse_surrogates, to_column, values_at
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from tests.sources.sourcefiles import opened
 
@@ -137,3 +137,33 @@ def test_a_file_beside_that_has_another_number_or_other_rows_is_refused(spark, t
         (tmp_path / "ids" / f"ids_{number}.npy").unlink()
     with pytest.raises(SourceError, match=r"31 rows in .*ids_000\.npy for 30 vectors in .*emb_0"):
         npy(spark, tmp_path / "emb", **where)
+
+
+def test_ids_of_bytes_stay_the_same_bytes():
+    column = to_column(np.array([b"a\xff", b"", "ž".encode()]))
+    assert column.type == pa.string()
+    assert column.cast(pa.binary()).to_pylist() == [b"a\xff", b"", "ž".encode()]
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_ids_that_are_half_a_character_are_refused_by_name(tmp_path, order):
+    good = np.array(["", "ž", "\U0001f40e", "\ud7ff\ue000"]).astype(f"{order}U9")
+    np.save(tmp_path / "a.npy", good)
+    np.save(tmp_path / "b.npy", np.arange(3))
+    refuse_surrogates([str(tmp_path / name) for name in ("a.npy", "b.npy")])
+    np.save(tmp_path / "b.npy", np.array(["x", "y\udcff"]).astype(f"{order}U9"))
+    with pytest.raises(SourceError, match=r"y.udcff' in row 1 \(from 0\) of .*b\.npy"):
+        refuse_surrogates([str(tmp_path / name) for name in ("a.npy", "b.npy")])
+
+
+def test_ids_of_other_kinds_are_refused_before_any_work(spark, tmp_path):
+    (tmp_path / "emb").mkdir()
+    np.save(tmp_path / "emb" / "a.npy", X)
+    for ids, words in {
+        "bool": (np.zeros(70, bool), "bool of shape"),
+        "u8": (np.zeros(70, np.uint64), "uint64 of shape"),
+        "text": (np.array(["a\udcff"] * 70), "lone surrogates"),
+    }.values():
+        np.save(tmp_path / "ids.npy", ids)
+        with pytest.raises(SourceError, match=words):
+            npy(spark, tmp_path / "emb", metadata=str(tmp_path / "ids.npy"))

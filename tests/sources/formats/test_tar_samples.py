@@ -9,13 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from semdedup_spark.sources.formats.tar_samples import (
-    ANY_IMAGE,
-    Wanted,
-    batches,
-    read_samples,
-    share_of,
-)
+from semdedup_spark.sources.formats.sample_batches import batches
+from semdedup_spark.sources.formats.tar_samples import ANY_IMAGE, Wanted, read_samples, share_of
 from tests.sources.shards import samples_of, tar_bytes
 
 EVERY = Wanted((ANY_IMAGE, "txt", "json"), required=(ANY_IMAGE,))
@@ -67,12 +62,17 @@ def test_a_sample_without_image_says_what_it_has():
     assert "a file without a dot" in samples[2].message
 
 
-def test_of_two_samples_with_one_key_the_first_stays_and_the_other_is_named():
+def test_of_samples_with_one_key_none_is_lost():
     files = [("a.jpg", b"1"), ("a.jpg", b"2"), ("b.jpg", b"3"), ("a.txt", b"4"), ("a.jpg", b"5")]
-    samples = read(tar_bytes(files))
-    assert good(samples) == ["a", "b"]
-    assert reasons(samples) == [("a", "duplicate_key")] * 2
-    assert samples[0].members[ANY_IMAGE] == b"1"
+    samples = read(tar_bytes([*files, ("b.txt", b"6")]))
+    assert [(s.key, s.members.get(ANY_IMAGE)) for s in samples] == [
+        ("a", b"1"),
+        ("a", b"2"),
+        ("b", b"3"),
+        ("a", b"5"),
+        ("b", None),
+    ]
+    assert reasons(samples) == [("b", "missing_member")]
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])

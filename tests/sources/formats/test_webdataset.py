@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 
 import pytest
+from PIL import Image
 
+from semdedup_spark import open_job, parse_config
 from semdedup_spark.errors import SourceError
+from semdedup_spark.pipeline import run_embed
+from semdedup_spark.pipeline.stages.embed import embed_commits
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from tests.sources.shards import samples_of, tar_bytes
 from tests.sources.sourcefiles import opened
@@ -88,6 +93,40 @@ def test_ids_of_the_user_that_repeat_are_found_across_shards(spark, tmp_path):
     assert sum(row["reason"] is None for part in parts for row in part) == 2
 
 
+def test_of_samples_with_one_key_in_a_shard_a_good_one_stays(spark, tmp_path):
+    files = [("a.txt", b"no image"), ("b.jpg", b"1"), ("a.jpg", b"2"), ("b.jpg", b"3")]
+    (tmp_path / "a.tar").write_bytes(tar_bytes([*files, *samples_of(40)]))
+    source = webdataset(spark, tmp_path)
+    assert source.n_read == 44
+    rows = [row for row in rows_of(source) if not row["source"]["key"].startswith("0")]
+    found = [(row["source"]["key"], row["reason"]) for row in rows]
+    assert found == [("a", None), ("a", "missing_member"), ("b", None), ("b", "duplicate_id")]
+    assert source.twins is not None
+    half = END_OF_PLACES // 2
+    parts = [source.between(*ends).collect() for ends in ((0, half), (half, END_OF_PLACES))]
+    assert all(len(part) < 40 for part in parts)
+    assert sorted(map(str, parts[0] + parts[1])) == sorted(map(str, source.rows.collect()))
+
+
+def test_a_job_takes_the_sample_of_a_key_that_can_be_decoded(spark, tmp_path, monkeypatch):
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "pixels", 5)
+    pictures = []
+    for i in range(12):
+        picture = io.BytesIO()
+        Image.new("RGB", (4, 4), (20 * i, 255 - 20 * i, i)).save(picture, "PNG")
+        pictures.append((f"{i:03d}.png", picture.getvalue()))
+    bad = [(name, b"no picture %d" % i) for i in range(3) for name in ("003.png", "007.png")]
+    (tmp_path / "a.tar").write_bytes(tar_bytes([*bad, *pictures, ("009.txt", b"no image")]))
+    source = {"kind": "images", "format": "webdataset", "path": str(tmp_path / "a.tar")}
+    embed = {"encoder": "pixels", "image_size": 4}
+    config = parse_config({"output": str(tmp_path / "out"), "source": source, "embed": embed})
+    counts = run_embed(open_job(spark, config)).counts
+    assert (counts["read"], counts["embedded"], counts["quarantined"]) == (19, 12, 7)
+    place = str(tmp_path / "out" / "embeddings")
+    rows = spark.read.format("delta").load(place).collect()
+    assert {row["id"].rpartition("/")[2] for row in rows} == {name[:3] for name, _ in pictures}
+
+
 def test_real_shards_and_the_loose_photos_have_the_same_bytes(spark, shared_data):
     source = webdataset(spark, shared_data / "clip_retrieval_wds" / "test_tars" / "image[12].tar")
     photos = shared_data / "clip_retrieval_wds" / "test_images"
@@ -113,3 +152,20 @@ def test_a_json_field_is_no_column(spark, shards):
     with pytest.raises(SourceError, match=r"source\.columns must name whole members") as caught:
         webdataset(spark, shards, columns=["key", "json.uid"])
     assert "get_json_object" in caught.value.hint
+
+
+def test_shards_of_other_endings_are_told_and_a_folder_of_none_else_is_refused(
+    spark, tmp_path, caplog
+):
+    for folder in ("empty", "other"):
+        (tmp_path / folder).mkdir()
+        if folder == "other":
+            (tmp_path / "other" / "a.tar.zst").write_bytes(b"x")
+        with pytest.raises(SourceError, match=r"ends with \.tar, \.tgz.* or \.tar\.xz\. Got"):
+            webdataset(spark, tmp_path / folder)
+    (tmp_path / "other" / "b.TAR").write_bytes(b"x")
+    (tmp_path / "other" / "c.tar").write_bytes(tar_bytes(samples_of(2)))
+    (tmp_path / "other" / "c.parquet").write_bytes(b"x")
+    caplog.clear()
+    assert webdataset(spark, tmp_path / "other").n_read == 2
+    assert "2 files of source.path are not read" in caplog.text
