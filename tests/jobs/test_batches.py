@@ -216,6 +216,7 @@ def copied(made, tmp_path):
     return job(tmp_path / "out", folder / "source", rank_by="random"), dict(rows)
 
 
+@pytest.mark.long
 def test_a_forgotten_row_leaves_every_table_and_what_it_hid_comes_back(spark, copied):
     config, rows = copied
     removed = table(spark, config.output, "duplicates").count()

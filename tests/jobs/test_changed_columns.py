@@ -101,6 +101,7 @@ NIGHTS = {
 }
 
 
+@pytest.mark.long
 def test_columns_may_come_go_and_change_their_types_between_nights(spark, tmp_path):
     source, config = tmp_path / "src", vectors_job(tmp_path / "out", tmp_path / "src")
     rows = [(f"d{i}", v, i, f"{i}.25", Row(a=i, b=str(i)), "t") for i, v in enumerate(VECTORS)]
@@ -143,6 +144,7 @@ def test_rules_of_a_column_of_the_source_do_not_bind_the_output(spark, tmp_path)
     assert as_read(spark, tmp_path / "out" / "deduplicated") == as_read(spark, source)
 
 
+@pytest.mark.long
 def test_decisions_about_ids_of_another_type_stop_the_job_before_any_work(spark, tmp_path):
     source, out = tmp_path / "src", tmp_path / "out"
     config = vectors_job(out, source, cluster={"n_clusters": 2})

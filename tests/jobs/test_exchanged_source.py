@@ -67,6 +67,7 @@ def copied(made, tmp_path):
     return config.model_copy(update={"output": str(tmp_path / "out")})
 
 
+@pytest.mark.long
 def test_replace_and_allow_empty_do_what_is_else_refused_and_say_what_it_costs(
     spark, copied, tmp_path
 ):

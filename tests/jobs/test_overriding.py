@@ -167,7 +167,10 @@ def test_a_guard_stops_before_anything_is_written(spark, lake, guards, words):
     assert selected(spark, lake, name="loose", **loose)[0] == PLAIN
 
 
-@pytest.mark.parametrize("resolution", ["paper", "cover", "components"])
+@pytest.mark.parametrize(
+    "resolution",
+    ["paper", *(pytest.param(name, marks=pytest.mark.long) for name in ("cover", "components"))],
+)
 def test_rows_whose_numbers_differ_protect_each_other(spark, lake, resolution):
     asked = [{"column": "text", "pattern": r"\d+"}]
     removed, record = selected(

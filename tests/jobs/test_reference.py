@@ -160,6 +160,7 @@ def test_decisions_about_a_row_leave_the_row_of_the_reference_with_its_id_alone(
     run_select(open_job(spark, config))
 
 
+@pytest.mark.long
 def test_new_rows_of_the_source_cost_themselves_and_a_new_reference_costs_all(spark, done):
     root, train, test, config, _ = done
     shutil.copytree(root / "out", root / "nights")

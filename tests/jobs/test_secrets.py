@@ -105,6 +105,7 @@ def test_an_exchanged_credential_leaves_every_stage_reused_and_another_option_sa
     assert not holds_secret(str(caught.value))
 
 
+@pytest.mark.long
 def test_what_an_earlier_release_made_and_wrote_down_with_its_secrets_is_reused_and_masked(
     spark, tmp_path
 ):
