@@ -124,23 +124,31 @@ class Lease:
         LostCommitError
             Other writers replaced each of our commits.
         """
-        for _ in range(_ATTEMPTS):
-            other = self.held_by_other()
-            if other is not None:
+        try:
+            for _ in range(_ATTEMPTS):
+                other = self.held_by_other()
+                if other is not None:
+                    return other
+                own, claims = self._claimed()
+                if own is None:  # another driver's commit replaced it
+                    continue
+                self._since = own.version
+                other = self._keeps_out(claims, own)
+                if other is not None:  # it claimed after our first look
+                    self.release()
                 return other
-            self._note(CLAIMED)
-            if self._root.overwrites_commits:
-                sleep(SETTLE_SECONDS)
-            claims = read_claims(self._spark, self._root)
-            own = self._own(claims)
-            if own is None:  # another driver's commit replaced it
-                continue
-            self._since = own.version
-            other = self._keeps_out(claims, own)
-            if other is not None:  # it claimed after our first look
-                self.release()
-            return other
+        except BaseException:  # also somebody's Ctrl-C: this process must not keep itself out
+            _GIVEN_BACK.add(self._token)
+            raise
         raise LostCommitError(f"claims of {self._root.name(s.LEASES)} do not stay there")
+
+    def _claimed(self) -> tuple[Claim | None, list[Claim]]:
+        """Claim, and read all claims: our own if it is among them."""
+        self._note(CLAIMED)
+        if self._root.overwrites_commits:
+            sleep(SETTLE_SECONDS)
+        claims = read_claims(self._spark, self._root)
+        return self._own(claims), claims
 
     def held_by_other(self) -> Claim | None:
         """Find a lease that keeps this run out. A run of the same name is this run, tried again,

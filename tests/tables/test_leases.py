@@ -234,3 +234,17 @@ def test_a_lease_whose_release_could_not_be_written_keeps_no_caller_of_this_proc
         with pytest.raises(RuntimeError, match="No space"):
             first.release()
     assert lease("second", "/lake/dedup").claim() is None
+
+
+def test_a_claim_that_somebody_interrupts_keeps_no_caller_of_this_process_out(log, monkeypatch):
+    written = leases.append_note
+
+    def interrupted(*arguments):
+        written(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as keys:
+        keys.setattr(leases, "append_note", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            lease("first", "/lake/dedup").claim()
+    assert lease("second", "/lake/dedup").claim() is None
