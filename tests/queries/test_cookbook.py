@@ -147,6 +147,6 @@ def test_delta_rs_and_duckdb_give_what_spark_gives(finished, frames, code):
     names = {}
     exec(compile(code.replace("/lake/dedup", str(finished.output)), "cookbook", "exec"), names)
     sizes = duplicates.groupby("survivor_id").size()
-    largest = names["largest"].set_index("survivor_id")["copies"]
+    largest = names["largest"].set_index("survivor_id")["removed_rows"]
     assert largest.to_dict() == sizes.loc[largest.index].to_dict()
     assert len(names["before"]) == finished.table("duplicates", version=0).count()
