@@ -124,7 +124,7 @@ class Lease:
         LostCommitError
             Other writers replaced each of our commits.
         """
-        try:
+        with self._given_back_by_errors():
             for _ in range(_ATTEMPTS):
                 other = self.held_by_other()
                 if other is not None:
@@ -137,10 +137,16 @@ class Lease:
                 if other is not None:  # it claimed after our first look
                     self.release()
                 return other
-        except BaseException:  # also somebody's Ctrl-C: this process must not keep itself out
+        raise LostCommitError(f"claims of {self._root.name(s.LEASES)} do not stay there")
+
+    @contextmanager
+    def _given_back_by_errors(self) -> Iterator[None]:
+        """After an error, or somebody's Ctrl-C, this process must not keep itself out."""
+        try:
+            yield
+        except BaseException:
             _GIVEN_BACK.add(self._token)
             raise
-        raise LostCommitError(f"claims of {self._root.name(s.LEASES)} do not stay there")
 
     def _claimed(self) -> tuple[Claim | None, list[Claim]]:
         """Claim, and read all claims: our own if it is among them."""
