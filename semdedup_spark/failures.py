@@ -120,7 +120,8 @@ def explained(error: BaseException) -> Failed | None:
 
 
 def refuse_elsewhere(error: BaseException, *more: Kind) -> None:
-    """Let an error that says nothing about the place that is asked pass for none of its answers.
+    """Raise an error that says nothing about the place that was asked, so that it is not taken for
+    an answer such as "there is no such table".
 
     Parameters
     ----------

@@ -69,7 +69,8 @@ def tuned(
     selected
         The threshold in use, if any.
     eps_grid
-        Thresholds. By default a usual grid up to the horizon, and ``selected``.
+        Thresholds in (0, 1), see :func:`check_grid`. By default a usual grid up to the horizon, and
+        ``selected``.
     keep_grid
         Fractions of the rows for which an eps is sought. By default a usual grid.
 
@@ -78,8 +79,6 @@ def tuned(
     Tuning
         The counts, not divided by the values of a column.
     """
-    check_grid("eps", eps_grid)
-    check_grid("keep", keep_grid)
     usual = {eps for eps in (*EPS_GRID, selected) if eps is not None and eps <= eps_max}
     grid = sorted(set(eps_grid) or usual)
     targets = _targets(known, sorted(set(keep_grid or KEEP_GRID), reverse=True), eps_max)

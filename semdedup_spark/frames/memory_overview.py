@@ -19,7 +19,7 @@ from semdedup_spark.answers.overview import (
     Overview,
     Reason,
 )
-from semdedup_spark.answers.tuned import Similarities, tuned
+from semdedup_spark.answers.tuned import Similarities, check_grid, tuned
 from semdedup_spark.answers.tuning import Tuning
 from semdedup_spark.frames.given_rows import GivenRows
 from semdedup_spark.frames.removals import Removals
@@ -48,6 +48,7 @@ def tuning_of(
     Tuning
         As ``semdedup tune`` counts it.
     """
+    check_grid("eps", eps_grid)
     M = scores.max_similarity.astype(np.float64)
     near = M.copy()
     if alone:

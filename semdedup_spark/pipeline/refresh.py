@@ -118,13 +118,13 @@ def refresh_others(
     done: list[StageRecord] = []
     stale: list[str] = []
     for other in job.ledger.records():
+        if other.stage == but or not _is_kind(other, "select", "prune"):
+            continue
         there = [table for table in other.outputs if table_exists(job.spark, job.root, table)]
         whole = len(there) == len(other.outputs)
         # A later selection of that name may have been killed between its tables.
-        changed = whole and _is_kind(other, "select", "prune") and not has_output(job, other)
-        if other.stage == but or not there:
-            continue
-        if not changed and not _is_old(job, other, basis, overrides):
+        old = _is_old(job, other, basis, overrides) or (whole and not has_output(job, other))
+        if not there or not old:
             continue
         try:
             if whole:

@@ -174,7 +174,6 @@ class _Reading:
 
 
 def _storable(raw: RawSource, source: SourceConfig) -> RawSource:
-    part, keys = raw.part, raw.keys
     types = {raw.roles.content: _TYPE_OF_NOTHING.get(source.kind), source.batch: "bigint"}
 
     def plain(df: DataFrame) -> DataFrame:
@@ -184,12 +183,7 @@ def _storable(raw: RawSource, source: SourceConfig) -> RawSource:
                 df = df.withColumn(field.name, F.col(s.quoted(field.name)).cast(kind))
         return as_storable(df)
 
-    return replace(
-        raw,
-        df=plain(raw.df),
-        part=None if part is None else lambda begin, end: plain(part(begin, end)),
-        keys=None if keys is None else plain(keys),
-    )
+    return replace(raw.changed(plain), keys=None if raw.keys is None else plain(raw.keys))
 
 
 def _count(raw: RawSource, source: SourceConfig, key: Column, payload: Column) -> SourceFacts:

@@ -46,13 +46,8 @@ def with_sizes(raw: RawSource, source: SourceConfig, payload: Column) -> RawSour
     def sized(df: DataFrame) -> DataFrame:
         return df.withColumns({name: size[name] for name in asked})
 
-    part = raw.part
-    return replace(
-        raw,
-        df=sized(raw.df),
-        part=None if part is None else lambda begin, end: sized(part(begin, end)),
-        keys=raw.df if raw.keys is None else raw.keys,  # counting needs no sizes
-    )
+    keys = raw.df if raw.keys is None else raw.keys  # counting needs no sizes
+    return replace(raw.changed(sized), keys=keys)
 
 
 def _size_of() -> Callable[[Column], Column]:

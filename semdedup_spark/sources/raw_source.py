@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -88,6 +88,23 @@ class RawSource:
     unique_ids: bool = False
     n_rows: int | None = None
     dimension: int | None = None
+
+    def changed(self, change: Callable[[DataFrame], DataFrame]) -> RawSource:
+        """Change the rows, wherever they are read.
+
+        Parameters
+        ----------
+        change
+            Takes rows and returns as many.
+
+        Returns
+        -------
+        RawSource
+            With ``df`` and every ``part`` changed; ``keys`` are as they were.
+        """
+        part = self.part
+        of_part = None if part is None else lambda begin, end: change(part(begin, end))
+        return replace(self, df=change(self.df), part=of_part)
 
 
 def named_roles(source: SourceConfig) -> Roles:

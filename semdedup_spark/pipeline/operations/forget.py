@@ -83,9 +83,8 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     """
     embed = require_embed(job)
     wanted = _typed(job, ids)
-    job = replace(
-        as_last_made(job, "cluster", "score", "select"), allow_empty=True
-    )  # the last row may be erased, too
+    job = as_last_made(job, "cluster", "score", "select")
+    job = replace(job, allow_empty=True)  # the last row may be erased, too
     made = {record.stage for record in job.ledger.records()}
     # Check that the stages which follow can run, before anything is erased.
     cluster = require_centroids(job) if made & {"score", "prune"} else None
