@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from semdedup_spark.in_memory.score import VectorScores, score_vectors
     from semdedup_spark.pipeline import JobSummary, open_job, run_job
     from semdedup_spark.pipeline.queries.read_selection import SelectedTables, read_selection
-    from semdedup_spark.session import open_session
+    from semdedup_spark.session.spark_session import open_session
 
 _HOMES = {
     "JobConfig": "semdedup_spark.config",
@@ -33,7 +33,7 @@ _HOMES = {
     "run_job": "semdedup_spark.pipeline",
     "SelectedTables": "semdedup_spark.pipeline.queries.read_selection",
     "read_selection": "semdedup_spark.pipeline.queries.read_selection",
-    "open_session": "semdedup_spark.session",
+    "open_session": "semdedup_spark.session.spark_session",
     "VectorScores": "semdedup_spark.in_memory.score",
     "Deduplicated": "semdedup_spark.frames.memory_result",
     "DeduplicatedFrame": "semdedup_spark.frames.spark_result",

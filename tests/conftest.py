@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    from semdedup_spark.session import open_session
+    from semdedup_spark.session.spark_session import open_session
 
     scratch = tmp_path_factory.mktemp("spark")
     session = open_session(

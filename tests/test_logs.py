@@ -19,7 +19,7 @@ from semdedup_spark.failures import explained
 from semdedup_spark.pipeline import Progress
 from semdedup_spark.report.console import counts_line
 from semdedup_spark.report.logs import LOGGER, log_failure, log_to, logging_listener
-from semdedup_spark.session import spark_defaults
+from semdedup_spark.session.spark_session import spark_defaults
 from semdedup_spark.tables.runs import StageRecord
 
 DONE = StageRecord(

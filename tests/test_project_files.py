@@ -64,7 +64,7 @@ def test_one_workflow_tests_the_pinned_pair_of_spark_and_delta():
 
 def test_extras_workflow_and_session_name_the_same_pairs_of_spark_and_delta():
     pytest.importorskip("pyspark")
-    from semdedup_spark.session import DELTA_OF
+    from semdedup_spark.session.spark_session import DELTA_OF
 
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")

@@ -83,7 +83,7 @@ def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None, **al
     from semdedup_spark.pipeline import open_job
     from semdedup_spark.report.console import console_listener, show_wait
     from semdedup_spark.report.logs import both, logging_listener
-    from semdedup_spark.session import open_session
+    from semdedup_spark.session.spark_session import open_session
 
     show_wait("starting Spark")
     job = open_job(open_session(), loaded, run_id=run_id)

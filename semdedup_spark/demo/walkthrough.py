@@ -13,7 +13,7 @@ from semdedup_spark.pipeline import JobSummary, open_job, run_job
 from semdedup_spark.pipeline.queries.summary import kept_neighbors, removed_examples
 from semdedup_spark.report.console import console_listener, print_examples
 from semdedup_spark.report.terminal import open_console, print_line, say
-from semdedup_spark.session import open_session
+from semdedup_spark.session.spark_session import open_session
 
 if TYPE_CHECKING:
     from semdedup_spark.pipeline import Job

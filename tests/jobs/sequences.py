@@ -69,6 +69,7 @@ class World:
     batches: dict[str, int] = field(default_factory=dict)
     has_pruning: bool = False
     killed: bool = False
+    in_step: bool = False  # whether a run would find nothing to do
     retrain: str = "never"
     columns: bool = False
     names: int = 0
@@ -154,6 +155,12 @@ class World:
         self.selections[None] = EPS
         assert not summary.stale, summary.stale
         self.check(everything=True)
+        self.in_step = True
+
+    def bring_up_to_date(self):
+        """A run, where one would do anything."""
+        if not (self.shown and self.in_step):
+            self.run()
 
     def embed(self):
         self.embed_is_done()
@@ -174,7 +181,7 @@ class World:
         job.ledger.flush()
 
     def select(self):
-        self.run()
+        self.bring_up_to_date()
         name = self.rng.choice([None, "strict", "wide"])
         eps = self.rng.choice([1e-5, 0.02, 0.09])
         run_select(self.job(select={"eps": eps, "name": name})).counts  # noqa: B018
@@ -182,7 +189,7 @@ class World:
         self.check()
 
     def restore(self):
-        self.run()
+        self.bring_up_to_date()
         ids = sorted(i for i, r in self.embedded.items() if r.vector)
         chosen = self.rng.sample(ids, min(2, len(ids)))
         action = self.rng.choice(["keep", "remove"])
@@ -195,7 +202,7 @@ class World:
         self.check(everything=True)
 
     def forget(self):
-        self.run()
+        self.bring_up_to_date()
         name = self.rng.choice([None, "strict"])
         eps = self.rng.choice([1e-5, 0.09])
         run_select(self.job(select={"eps": eps, "name": name}))
@@ -226,7 +233,7 @@ class World:
         self.has_pruning = True
 
     def recluster(self):
-        self.run()
+        self.bring_up_to_date()
         if self.rng.random() < 0.5:  # what was published last stays
             self.selections[None] = 0.02
             run_select(self.job(select={"eps": 0.02}))
@@ -246,7 +253,7 @@ class World:
 
     def kill_select(self):
         """A selection, named or not, that dies after one of its commits; then a run."""
-        self.run()
+        self.bring_up_to_date()
         name, eps = self.rng.choice([None, "strict", "wide"]), self.rng.choice([1e-5, 0.02, 0.09])
         commits = itertools.count(1)
         last = self.rng.randrange(1, 5)
@@ -376,19 +383,23 @@ COMMANDS = (
     *("embed", "try_other_clusters", "try_other_scores", "select", "restore", "forget"),
     *("prune", "recluster", "kill_select"),
 )
+# After these a run has something to do, though the source is as it was.
+UNSETTLING = {"kill", "embed", "try_other_clusters", "try_other_scores", "prune"}
 
 
-def play(spark, folder, seed, *, length=5):
-    """One sequence; it ends with a run, and half of them begin with one: any command may be the
-    first. Raises where a table is not as the model says.
+def play(spark, folder, seed, *, length=None):
+    """One sequence of 1 to 3 commands, or ``length``. It ends with a run, and half of them begin
+    with one: any command may be the first. Raises where a table is not as the model says.
     """
     rng = random.Random(seed)
+    length = length or rng.randint(1, 3)
     world = World(spark, Path(folder), rng)
     world.retrain = rng.choice(["never", "never", "on_change"])
     world.change_source()
     first = ["run"] * (seed % 2)
     for name in [*first, *rng.choices(COMMANDS, k=length), "change_source", "run"]:
         world.log.append(name)
+        world.in_step = world.in_step and name not in UNSETTLING
         try:
             getattr(world, name)()
         except Exception as error:
@@ -402,7 +413,7 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=1e9)
-    parser.add_argument("--length", type=int, default=5)
+    parser.add_argument("--length", type=int)
     given = parser.parse_args()
     from semdedup_spark import open_session
 

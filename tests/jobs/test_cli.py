@@ -146,7 +146,7 @@ def test_a_run_prints_what_became_of_the_rows(job):
 
 @pytest.mark.spark
 def test_spark_submit_runs_the_same_job(job):
-    from semdedup_spark.session import resolved_delta_jars
+    from semdedup_spark.session.spark_session import resolved_delta_jars
 
     jars = resolved_delta_jars()
     delta = (

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -17,6 +15,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from semdedup_spark.errors import EnvironmentProblem
+from semdedup_spark.session.java import require_java
 
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -24,7 +23,6 @@ _DELTA = {
 }
 # By the line of Spark, the Delta that goes with it: those of the extras spark35 to spark42.
 DELTA_OF = {"3.5": "3.3.2", "4.0": "4.3.1", "4.1": "4.3.1", "4.2": "4.4.0"}
-_OLDEST_JAVA = 17
 # Of key and value in spark-defaults.conf, a Java properties file.
 _SEPARATOR = re.compile(r"\s*[=:\s]\s*")
 
@@ -43,7 +41,8 @@ def open_session(extra: Mapping[str, str] | None = None) -> SparkSession:
     Returns
     -------
     SparkSession
-        A session with Delta. For a local one :func:`require_java` is called first.
+        A session with Delta. A local one needs Java: see
+        :func:`~semdedup_spark.session.java.require_java`.
 
     Notes
     -----
@@ -64,7 +63,7 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
     # Workers must be this interpreter, also where no virtual environment is activated.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     cores = os.cpu_count() or 1
-    logging_file = Path(__file__).with_name("log4j2.properties").as_uri()
+    logging_file = Path(__file__).parents[1].joinpath("log4j2.properties").as_uri()
     settings = {
         **_DELTA,
         "spark.sql.shuffle.partitions": str(2 * cores),
@@ -72,6 +71,7 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
         "spark.databricks.delta.snapshotPartitions": "2",
         # The number of tasks by which VACUUM lists a table's folders; the default is 10,000.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(4 * cores),
+        "spark.python.daemon.module": "semdedup_spark.session.worker_daemon",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": "4g",
@@ -160,45 +160,3 @@ def resolved_delta_jars() -> list[str] | None:
     )
     found = [sorted(folder.glob(pattern)) for pattern in patterns]
     return [str(jars[-1]) for jars in found] if all(found) else None
-
-
-def require_java() -> None:
-    """Check that there is a Java that Spark can use.
-
-    Raises
-    ------
-    EnvironmentProblem
-        There is no Java 17 or newer.
-    """
-    home = os.environ.get("JAVA_HOME")
-    java = os.path.join(home, "bin", "java") if home else shutil.which("java")
-    version = _java_version(java) if java else None
-    if version is None or version < _OLDEST_JAVA:
-        got = f"Java {version} at {java}" if version else "none (looked in JAVA_HOME and PATH)"
-        raise EnvironmentProblem(
-            f"Java must be {_OLDEST_JAVA} or newer. Got {got}.",
-            hint="install OpenJDK 17 (Debian: apt install openjdk-17-jre-headless; "
-            "macOS: brew install openjdk@17) or point JAVA_HOME at one.",
-        )
-
-
-def _java_version(java: str) -> int | None:
-    try:
-        shown = subprocess.run(
-            [java, "-XshowSettings:properties", "-version"],
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stderr
-    except OSError:
-        return None
-    for line in shown.splitlines():
-        name, _, value = line.partition("=")
-        if name.strip() == "java.specification.version":
-            return int(value.strip().removeprefix("1.").split(".")[0])
-    return None
-
-
-if __name__ == "__main__":
-    # The first start downloads Delta's jars, so that no later command has to.
-    open_session().stop()
