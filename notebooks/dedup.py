@@ -23,20 +23,21 @@ import os
 import tempfile
 
 import numpy as np
+from deltalake import DeltaTable
 from IPython.display import Image as Shown
 from IPython.display import display
 from PIL import Image
 
+from semdedup_spark import Clusters
 from semdedup_spark.cli import cli
-from semdedup_spark.in_memory.prune import (
-    Clusters,
+from semdedup_spark.experiments import (
+    cluster_histograms,
+    cramers_v,
+    draw_gallery,
+    draw_histograms,
     keep_least_similar,
     max_similarity_in_clusters,
 )
-from semdedup_spark.kernels.statistics.cramers_v import cramers_v
-from semdedup_spark.kernels.statistics.histograms import cluster_histograms
-from semdedup_spark.report.cluster_figures import draw_gallery, draw_histograms
-from semdedup_spark.tables.delta_files import open_version, read_rows
 
 ROOT = os.environ.get("SEMDEDUP_DATA", "data")
 LIMIT = os.environ.get("SEMDEDUP_LIMIT", "4000")
@@ -67,8 +68,8 @@ cli(
 # centroid, whether it stays. `embeddings` has the vector and the source's own columns.
 
 # %%
-pruning = read_rows(open_version(f"{OUT}/pruning")).sort_by("id")
-embeddings = read_rows(open_version(f"{OUT}/embeddings"), ["id", "embedding", "source"])
+pruning = DeltaTable(f"{OUT}/pruning").to_pyarrow_table().sort_by("id")
+embeddings = DeltaTable(f"{OUT}/embeddings").to_pyarrow_table(columns=["id", "embedding", "source"])
 embeddings = embeddings.sort_by("id")
 assert pruning["id"] == embeddings["id"]
 labels = pruning["cluster_id"].to_numpy()

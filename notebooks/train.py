@@ -28,9 +28,15 @@ from torch.utils.data import Subset
 
 from semdedup_spark.cli import cli
 from semdedup_spark.datasets import load_images
-from semdedup_spark.experiments.models import model_for
-from semdedup_spark.experiments.results import read_results, summarise
-from semdedup_spark.experiments.trainer import ArrayRows, Checkpoint, TrainSettings, train
+from semdedup_spark.experiments import (
+    ArrayRows,
+    Checkpoint,
+    TrainSettings,
+    model_for,
+    read_results,
+    summarise,
+    train,
+)
 from semdedup_spark.torch import DeduplicatedDataset, stacked_pictures
 
 ROOT = os.environ.get("SEMDEDUP_DATA", "data")

@@ -115,18 +115,23 @@ def deduplicate(
     Parameters
     ----------
     data
-        A Spark or pandas DataFrame, an Arrow table, a list of texts, or an (n, d) array of vectors.
+        A Spark or pandas DataFrame, an Arrow table, a list of texts, an (n, d) array of vectors, or
+        pictures: a folder or a list of files, each a ``pathlib.Path``, or a list of bytes. Files
+        have the columns ``path`` and ``length``, their size in bytes.
     content
-        The column of the texts, or several columns that are joined. Not needed for a list.
+        The column of the texts, or of pictures as bytes, or several columns of texts that are
+        joined. Not needed for a list.
     template
         How several columns are joined, such as ``"{artist}: {title}"``. ``None``: those that are
         not empty, one on each line.
     vector
         The column of ready-made vectors, in place of ``content``. Not needed for an array.
     id
-        The column of the ids, each in one row only. In memory ``None`` numbers the rows.
+        The column of the ids, each in one row only. In memory ``None`` numbers the rows; files are
+        known by their path.
     encoder
-        Name of the encoder of the texts; ``minilm`` needs no download.
+        Name of the encoder. ``minilm`` is for texts and needs no download. ``pixels`` finds
+        resized and recompressed copies of pictures, with ``eps=0.002``.
     model
         A model of that encoder. ``None``: the encoder's own.
     eps

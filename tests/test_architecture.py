@@ -1,6 +1,7 @@
 """The house as ARCHITECTURE.md draws it; import-linter (in `make check`) holds the layers."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,14 @@ PACKAGE = Path(__file__).parents[1] / "semdedup_spark"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted({path.parent for path in MODULES})
 TESTS = sorted(Path(__file__).parent.rglob("*.py"))
+NOTEBOOKS = sorted((PACKAGE.parent / "notebooks").glob("*.py"))
+# The packages whose `__all__` is public.
+PUBLIC = (
+    "semdedup_spark",
+    "semdedup_spark.torch",
+    "semdedup_spark.datasets",
+    "semdedup_spark.experiments",
+)
 HEAVY = ("pyspark", "torch", "transformers", "PIL", "delta", "pandas", "pyarrow", "sqlglot")
 
 
@@ -97,9 +106,60 @@ def test_a_test_that_reached_into_a_module_would_be_seen():
         assert list(reached_into(ast.parse(code))), code
 
 
+def public_names():
+    """By module the names that a notebook may import from it."""
+    homes = {home: set(importlib.import_module(home).__all__) for home in PUBLIC}
+    return {**homes, "semdedup_spark.cli": {"cli"}}
+
+
+def not_public(tree):
+    """What a module imports of this package that is no public name."""
+    public = public_names()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("semdedup_spark"):
+            names_there = public.get(node.module, set())
+            yield from (f"{node.module}.{a.name}" for a in node.names if a.name not in names_there)
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.startswith("semdedup_spark"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_imports_public_names_only(path):
+    assert list(not_public(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def test_a_notebook_that_imported_a_name_that_is_not_public_would_be_seen():
+    assert len(NOTEBOOKS) >= 4
+    for code in (
+        "from semdedup_spark.in_memory.prune import Clusters",
+        "from semdedup_spark.experiments.trainer import train",
+        "from semdedup_spark.experiments import trainer",
+        "from semdedup_spark import experiments",
+        "from semdedup_spark.cli import main",
+        "from semdedup_spark import *",
+        "import semdedup_spark.tables.delta_files",
+        "import os, semdedup_spark.kernels as kernels",
+        "def late():\n    from semdedup_spark.report.cluster_figures import draw_gallery",
+    ):
+        assert list(not_public(ast.parse(code))), code
+    assert not list(not_public(ast.parse("from semdedup_spark.experiments import train")))
+
+
+@pytest.mark.parametrize("name", importlib.import_module("semdedup_spark.experiments").__all__)
+def test_every_public_name_of_the_experiments_is_there(name):
+    for package in ("torch", "matplotlib"):
+        pytest.importorskip(package)
+    assert getattr(importlib.import_module("semdedup_spark.experiments"), name).__name__ == name
+
+
 @pytest.mark.parametrize(
     "command",
-    ["import semdedup_spark", "import semdedup_spark.cli", "import semdedup_spark.config"],
+    [
+        "import semdedup_spark",
+        "import semdedup_spark.cli",
+        "import semdedup_spark.config",
+        "import semdedup_spark.experiments",
+    ],
 )
 def test_importing_the_front_loads_nothing_heavy(command):
     code = f"{command}, sys; print([m for m in {HEAVY!r} if m in sys.modules])".replace(

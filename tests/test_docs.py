@@ -4,9 +4,14 @@ exist, links lead somewhere.
 docs/how-to/sql-cookbook.md has tests of its own, in tests/queries/test_cookbook.py.
 """
 
+import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -189,18 +194,84 @@ def test_the_output_of_make_demo_is_its_own():
 
 PYTHON = everywhere("python", but=[COOKBOOK])
 ON_SPARK = [p for p in PYTHON if "open_session" in p.values[1]]
+ON_AIRFLOW = [p for p in PYTHON if "airflow" in p.values[1]]
+ALONE = [p for p in PYTHON if p not in ON_SPARK + ON_AIRFLOW]
 
 
-@pytest.mark.parametrize(("page", "code"), [p for p in PYTHON if p not in ON_SPARK])
-def test_the_python_runs(page, code, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", dict.fromkeys(p.values[0] for p in ALONE))
+def test_the_python_of_a_page_runs_from_its_first_block_to_its_last(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, page, "exec"), {})
+    for of, code in (p.values for p in ALONE):
+        if of == page:
+            exec(compile(code, page, "exec"), {})
 
 
 @pytest.mark.parametrize(("page", "code"), ON_SPARK)
 def test_the_python_that_needs_a_session_runs(spark, lake, page, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(code.replace("/lake/dedup", str(lake)), page, "exec"), {})
+
+
+class GiveUp(Exception):
+    """Stands for Airflow's exception after which a task is not tried again."""
+
+
+@pytest.fixture
+def airflow(monkeypatch):
+    """What the recipe takes from Airflow. Returns the functions of the tasks that it makes."""
+    tasks = []
+
+    def task(**options):
+        assert options["retries"] > 0
+        return lambda function: lambda: tasks.append(function)
+
+    sdk = SimpleNamespace(dag=lambda **options: lambda function: function, task=task)
+    modules = {"": SimpleNamespace(sdk=sdk), ".sdk": sdk}
+    modules[".sdk.exceptions"] = SimpleNamespace(AirflowFailException=GiveUp)
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, f"airflow{name}", module)
+    return tasks
+
+
+@pytest.mark.parametrize(
+    ("ends", "told", "expected"),
+    [
+        ("exit 0", {"ok": True, "kept": 9}, None),
+        ("exit 1", {"ok": False, "retryable": True, "error": "lost"}, RuntimeError),
+        ("exit 1", {"ok": False, "retryable": False, "error": "no right"}, GiveUp),
+        ("exit 2", {"ok": False, "retryable": False, "error": "wrong"}, GiveUp),
+        ("exit 2", None, GiveUp),
+        ("exit 3", {"ok": False, "retryable": False, "error": "guard"}, GiveUp),
+        ("kill -9 $$", None, RuntimeError),
+    ],
+)
+@pytest.mark.parametrize(("page", "code"), ON_AIRFLOW)
+def test_the_recipe_for_airflow_repeats_what_a_repetition_can_cure(
+    page, code, ends, told, expected, airflow, tmp_path, monkeypatch
+):
+    write = f"cat > $summary <<'END'\n{json.dumps(told)}\nEND\n" if told else ""
+    program = tmp_path / "semdedup"
+    program.write_text(f"#!/bin/sh\nfor summary; do :; done\n{write}{ends}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    exec(compile(code, page, "exec"), {})
+    (deduplicate,) = airflow
+    if expected is None:
+        assert deduplicate(run_id="monday") == told
+    else:
+        with pytest.raises(expected, match=(told or {}).get("error", "exit code")):
+            deduplicate(run_id="monday")
+
+
+@pytest.mark.parametrize(("page", "code"), ON_AIRFLOW)
+def test_the_command_of_the_recipe_for_airflow_is_understood(page, code, airflow, monkeypatch):
+    given = []
+    monkeypatch.setattr(subprocess, "call", lambda words: given.append(words) or 0)
+    exec(compile(code, page, "exec"), {})
+    airflow[0](run_id="monday")
+    ((program, *words),) = given
+    assert program == "semdedup"
+    assert parsed(words).params["run_id"] == "monday"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])

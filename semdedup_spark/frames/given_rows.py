@@ -14,6 +14,8 @@ from semdedup_spark.answers.overview import (
     MOST_OF_A_VALUE,
     Shown,
 )
+from semdedup_spark.encoders.image.thumbnails import thumbnail
+from semdedup_spark.in_memory.pictures import Picture, bytes_of
 from semdedup_spark.in_memory.rows import Rows
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray
 from semdedup_spark.masking import beginning
@@ -37,6 +39,8 @@ class GivenRows:
         n texts that were encoded; ``None`` where vectors were given.
     text_columns
         Names of the columns that the texts were made of.
+    pictures
+        n pictures that were encoded; ``None`` where texts or vectors were given.
     """
 
     rows: Rows
@@ -45,6 +49,7 @@ class GivenRows:
     X: FloatArray = field(repr=False)
     texts: Sequence[str | None] | None = field(default=None, repr=False)
     text_columns: tuple[str, ...] = ()
+    pictures: Sequence[Picture] | None = field(default=None, repr=False)
 
     def id_of(self, i: int) -> Any:
         """Name a row that has a vector.
@@ -74,12 +79,13 @@ class GivenRows:
         Returns
         -------
         Shown
-            Its id, its text, and its other columns.
+            Its id, its text or a small picture, and its other columns.
         """
         row = int(self.good[i])
         text = (self.texts[row] or "") if self.texts is not None else ""
         text, columns = beginning(text, MOST_CHARACTERS), self._columns(row)
-        return Shown(str(self.ids[row]), text, similarity, columns=columns)
+        picture = None if self.pictures is None else thumbnail(bytes_of(self.pictures[row]))
+        return Shown(str(self.ids[row]), text, similarity, picture, columns)
 
     def _columns(self, row: int) -> tuple[tuple[str, str], ...]:
         if not self.rows.has_columns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -104,7 +104,7 @@ def overview_of(
     Returns
     -------
     Overview
-        As that of a job, without pictures and without a ledger.
+        As that of a job, without a ledger.
     """
     before = others or own
     groups = _groups(own, before, removals)
@@ -113,7 +113,9 @@ def overview_of(
     edge = np.argsort(removals.similarity, kind="stable")[:EDGES]
     uncovered = np.flatnonzero(removals.to_survivor.astype(np.float64) <= 1 - eps)
     drawn = np.random.default_rng(0).permutation(uncovered)[:UNCOVERED]
-    shown = {int(i) for i in (*edge, *drawn)}
+    shown = sorted({int(i) for i in (*edge, *drawn)})
+    rows = [own.shown(removals.row[i]) for i in shown]
+    survivors = [before.shown(removals.survivor[i]) for i in shown]
     return Overview(
         output="a table in memory",
         selection=None,
@@ -138,20 +140,16 @@ def overview_of(
         lineage=[],
         settings={},
         software={},
-        pictures={},
-        survivor_pictures={},
-        columns=_columns(own, (removals.row[i] for i in shown)),
-        survivor_columns=_columns(before, (removals.survivor[i] for i in shown)),
+        pictures={row.id: row.picture for row in rows if row.picture},
+        survivor_pictures={row.id: row.picture for row in survivors if row.picture},
+        columns={row.id: row.columns for row in rows},
+        survivor_columns={row.id: row.columns for row in survivors},
         has_reference=others is not None,
     )
 
 
 def _counts(labels: npt.NDArray[np.int32]) -> list[int]:
     return [int(n) for n in np.unique(labels, return_counts=True)[1]]
-
-
-def _columns(rows: GivenRows, places: Iterable[int]) -> dict[str, tuple[tuple[str, str], ...]]:
-    return {row.id: row.columns for row in (rows.shown(place) for place in places)}
 
 
 def _example(own: GivenRows, before: GivenRows, gone: Removals, i: int, eps: float) -> Example:

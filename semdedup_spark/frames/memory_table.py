@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from semdedup_spark.config import ScoreConfig, checked_stage
+from semdedup_spark.config.embed import FITTING
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.frames.given_rows import GivenRows
 from semdedup_spark.frames.memory_result import Deduplicated
 from semdedup_spark.in_memory.contents import checked_vectors, encoded_texts, joined_texts
-from semdedup_spark.in_memory.rows import CONTENT, Rows, as_rows
+from semdedup_spark.in_memory.pictures import encoded_pictures, hold_pictures, pictures_of
+from semdedup_spark.in_memory.rows import CONTENT, PATH, Rows, as_rows
 from semdedup_spark.in_memory.score import VectorScores, score_vectors
 from semdedup_spark.kernels.rank_key import order_keys
 from semdedup_spark.kernels.score.routes import HOME
@@ -25,6 +27,8 @@ from semdedup_spark.kernels.score.unit_contents import UnitRowsInOrder
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray, hash_rows
 from semdedup_spark.rank_by import BUILT_IN, Term, parse_rank_by
 from semdedup_spark.rank_values import key_term
+
+_TOWERS = {"open-clip": "image"}  # Encoders of pictures and texts: the part for pictures.
 
 
 def deduplicate_table(
@@ -46,15 +50,16 @@ def deduplicate_table(
     Parameters
     ----------
     data
-        A pandas DataFrame, an Arrow table, a list of texts, or an (n, d) array of vectors.
+        A pandas DataFrame, an Arrow table, a list of texts, an (n, d) array of vectors, or
+        pictures: a folder, a list of files, or a list of bytes.
     content
-        The column of the texts, or several that are joined.
+        The column of the texts or pictures, or several of texts that are joined.
     template
         How several columns are joined.
     vector
         The column of ready-made vectors, in place of ``content``.
     id
-        The column of the ids. ``None``: the position of a row.
+        The column of the ids. ``None``: the position of a row, or the path of a file.
     encoder
         Name of the encoder.
     model
@@ -82,20 +87,23 @@ def deduplicate_table(
     Notes
     -----
     What it calls raises ``SourceError`` where ids are missing or not unique, and ``ConfigError``
-    where ``rank_by`` is more than columns.
+    where ``rank_by`` is more than columns, or the encoder does not fit the rows.
     """
     spec = EncoderSpec(encoder, model)
     columns = (content,) if isinstance(content, str) else tuple(content or ())
 
     def read(table: Rows) -> tuple[GivenRows, IndexArray, list[str | None]]:
-        ids = ids_of(table, id)
-        order, texts = _order(table, ids, rank_by), None  # before texts are encoded
+        ids = ids_of(table, PATH if id is None and table.are_files else id)
+        order, texts, pictures = _order(table, ids, rank_by), None, None  # before any is encoded
         if vector is not None or table.is_matrix:
             found = checked_vectors(table, vector)
+        elif of_pictures(table, columns, encoder):
+            pictures = pictures_of(table, (*columns, CONTENT)[0])
+            found = encoded_pictures(pictures, replace(spec, tower=_TOWERS.get(encoder)))
         else:
             texts = joined_texts(table, content or CONTENT, template)
             found = encoded_texts(texts, spec)
-        given = GivenRows(table, ids.to_pylist(), found.good, found.X, texts, columns)
+        given = GivenRows(table, ids.to_pylist(), found.good, found.X, texts, columns, pictures)
         return given, order[found.good], found.reasons
 
     given, rank, reasons = read(as_rows(data))
@@ -119,6 +127,38 @@ def deduplicate_table(
         scores = VectorScores(np.empty(0, np.float32), none, none.astype(np.int32), eps_max)
     scores.kept(eps)  # refuses an eps beyond the horizon
     return Deduplicated(given, scores, reasons, eps, others)
+
+
+def of_pictures(rows: Rows, columns: Sequence[str], encoder: str) -> bool:
+    """Tell whether rows are compared as pictures.
+
+    Parameters
+    ----------
+    rows
+        The rows.
+    columns
+        The columns that they are compared by; none for a list.
+    encoder
+        Name of the encoder.
+
+    Returns
+    -------
+    bool
+        Whether the encoder is one for pictures; that of both takes what the rows hold.
+
+    Raises
+    ------
+    ConfigError
+        The rows are pictures, and the encoder is one for texts.
+    """
+    of_images, of_texts = encoder in FITTING["images"], encoder in FITTING["text"]
+    are_pictures = len(columns) < 2 and hold_pictures(rows, (*columns, CONTENT)[0])
+    if are_pictures and of_texts and not of_images:
+        raise ConfigError(
+            f"encoder must be one for pictures ({', '.join(FITTING['images'])}). Got {encoder!r}.",
+            hint="pixels finds resized and recompressed copies, with eps=0.002.",
+        )
+    return of_images and (are_pictures or not of_texts)
 
 
 def ids_of(rows: Rows, id: str | None) -> pa.Array:  # noqa: A002

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame
+from pyspark.sql.types import BinaryType
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
@@ -44,7 +45,7 @@ def deduplicate_dataframe(
     df
         The rows. It is evaluated several times, so it must give the same rows each time.
     content
-        The column of the texts, or several that are joined.
+        The column of the texts or pictures, or several of texts that are joined.
     template
         How several columns are joined.
     vector
@@ -90,7 +91,7 @@ def deduplicate_dataframe(
     columns = [content] if isinstance(content, str) else list(content or [])
     joined = len(columns) > 1 or template is not None
     source: dict[str, Any] = {
-        "kind": "vectors" if vector is not None else "text",
+        "kind": "vectors" if vector is not None else _kind(df, columns),
         "table": FRAME,
         "id": id,
         "content": vector or (_JOINED if joined else columns[0]),
@@ -115,6 +116,14 @@ def deduplicate_dataframe(
     listener = console_listener()
     job = open_job(df.sparkSession, config, frames=frames, replace=replace, listener=listener)
     return DeduplicatedFrame(job, run_job(job))
+
+
+def _kind(df: DataFrame, columns: Sequence[str]) -> str:
+    """Bytes are pictures."""
+    is_binary = len(columns) == 1 and isinstance(
+        df.select(columns[0]).schema[0].dataType, BinaryType
+    )
+    return "images" if is_binary else "text"
 
 
 def _temporary(df: DataFrame) -> str:

@@ -6,11 +6,12 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import Any
 
@@ -140,55 +141,88 @@ def encoded_texts(
     place = {text: at for at, text in enumerate(dict.fromkeys(there))}
     if not place:
         return Contents(np.empty((0, 0), np.float32), np.empty(0, np.int64), reasons)
-    found = _encoded(list(place), spec, threads)
-    refused = [reason for batch in found for reason in batch.reasons]
-    d = max(batch.X.shape[1] for batch in found)
-    X = np.concatenate(
-        [b.X if b.X.shape[1] else np.zeros((len(b.reasons), d), np.float32) for b in found]
-    )
+    X, refused = encoded(list(place), spec, threads)
     at = [-1 if text is None else place.get(text, -1) for text in texts]
     reasons = [refused[i] if i >= 0 else reason for i, reason in zip(at, reasons, strict=True)]
     good = np.array([row for row, reason in enumerate(reasons) if reason is None], dtype=np.int64)
     return Contents(X[[at[row] for row in good]], good, reasons)
 
 
-def _encoded(texts: list[str], spec: EncoderSpec, threads: int | None) -> list[EncodedBatch]:
-    """Encode distinct texts: their batches, in order."""
+def encoded(
+    payloads: Sequence[Any],
+    spec: EncoderSpec,
+    threads: int | None,
+    *,
+    read: Callable[[Any], Any] = lambda payload: payload,
+    many: int = _SHOWN_FROM,
+) -> tuple[FloatArray, list[str | None]]:
+    """Encode payloads, a few at a time.
+
+    Parameters
+    ----------
+    payloads
+        m payloads, or what ``read`` makes them of.
+    spec
+        The encoder.
+    threads
+        Each encodes with a model of its own. ``None``: one for each core, where there are at least
+        ``many`` payloads for each; one where there is a GPU.
+    read
+        Reads a payload when its turn comes.
+    many
+        From this number on a bar shows how far it is.
+
+    Returns
+    -------
+    tuple[FloatArray, list[str | None]]
+        (m, d) float32, unit rows, zeros where refused; and m reasons.
+    """
     with _own_torch_threads() as has_gpu:
-        enough = 1 if has_gpu else min(os.cpu_count() or 1, -(-len(texts) // _SHOWN_FROM))
+        enough = 1 if has_gpu else min(os.cpu_count() or 1, -(-len(payloads) // many))
         n_threads, encoders = threads or enough, SimpleQueue[Encoder]()
         for number in range(n_threads):  # the first is kept for the next call
             encoders.put((load_encoder.__wrapped__ if number else load_encoder)(spec))
 
         def encode(start: int) -> list[EncodedBatch]:
-            encoder, block = encoders.get(), texts[start : start + _BLOCK]
+            encoder, block = encoders.get(), payloads[start : start + _BLOCK]
             try:
-                return list(encode_pieces(encoder, partial(_pieces, block), StreamSettings()))
+                return list(encode_pieces(encoder, partial(_pieces, block, read), StreamSettings()))
             finally:
                 encoders.put(encoder)
 
         with (
             ThreadPoolExecutor(n_threads) as pool,
-            Progress(transient=True, disable=len(texts) < _SHOWN_FROM) as bar,
+            Progress(transient=True, disable=len(payloads) < many) as bar,
         ):
-            task, found = bar.add_task("encoding", total=len(texts)), list[EncodedBatch]()
-            for batches in pool.map(encode, range(0, len(texts), _BLOCK)):
+            task, found = bar.add_task("encoding", total=len(payloads)), list[EncodedBatch]()
+            for batches in pool.map(encode, range(0, len(payloads), _BLOCK)):
                 found += batches
                 bar.advance(task, sum(len(batch.reasons) for batch in batches))
-    return found
+    d = max(batch.X.shape[1] for batch in found)
+    X = np.concatenate(
+        [b.X if b.X.shape[1] else np.zeros((len(b.reasons), d), np.float32) for b in found]
+    )
+    return X, [reason for batch in found for reason in batch.reasons]
 
 
-def _pieces(texts: list[str], size: PieceSize) -> Iterator[list[str]]:
+def _pieces(
+    payloads: Sequence[Any], read: Callable[[Any], Any], size: PieceSize
+) -> Iterator[list[Any]]:
     start = 0
-    while start < len(texts):
-        yield texts[start : (start := start + size.rows)]
+    while start < len(payloads):
+        end = start + size.rows
+        yield [read(payload) for payload in payloads[start:end]]
+        start = end
 
 
 @contextmanager
 def _own_torch_threads() -> Iterator[bool]:
     """Encoders set the number of torch's threads; the caller's own comes back. Yields whether there
-    is a GPU.
+    is a GPU. Pixels are compared without torch.
     """
+    if find_spec("torch") is None:
+        yield False
+        return
     import semdedup_spark.encoders.torch_setup  # noqa: F401  before torch: how MKL computes
 
     import torch  # isort: skip

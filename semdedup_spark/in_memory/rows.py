@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from semdedup_spark.errors import SourceError, did_you_mean
 from semdedup_spark.kernels.vectors import IndexArray
 
 CONTENT = "content"
+PATH, LENGTH = "path", "length"
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Rows:
     Attributes
     ----------
     data
-        A pandas DataFrame, an Arrow table, a sequence of texts, or an (n, d) array.
+        A pandas DataFrame, an Arrow table, an (n, d) array, or a sequence of texts, of pictures as
+        bytes, or of files.
     """
 
     data: Any
@@ -33,15 +36,24 @@ class Rows:
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns; a sequence of texts has the one column ``content``."""
+        """Names of the columns. Files have ``path`` and ``length``, their size in bytes; any other
+        sequence has the one column ``content``.
+        """
         if isinstance(self.data, pa.Table):
             return list(self.data.column_names)
+        if self.are_files:
+            return [PATH, LENGTH]
         return list(self.data.columns) if self._is_frame else [CONTENT]
 
     @property
     def is_matrix(self) -> bool:
         """Whether the rows are vectors without anything else."""
         return isinstance(self.data, np.ndarray)
+
+    @property
+    def are_files(self) -> bool:
+        """Whether the rows are files without anything else."""
+        return isinstance(self.data, list) and bool(self.data) and isinstance(self.data[0], Path)
 
     @property
     def has_columns(self) -> bool:
@@ -81,6 +93,8 @@ class Rows:
             values = self.data.column(name)
             return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
         given = self.data[name] if self._is_frame else self.data
+        if self.are_files:
+            given = [str(f) if name == PATH else f.stat().st_size for f in self.data]
         try:
             return as_array(given)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -164,15 +178,35 @@ def as_rows(data: Any) -> Rows:
     Raises
     ------
     SourceError
-        It is none of these.
+        It is none of these, or a file is not there.
     """
     if isinstance(data, pa.Table) or hasattr(data, "iloc"):
         return Rows(data)
     if isinstance(data, np.ndarray) and data.ndim == 2:
         return Rows(data)
+    if isinstance(data, Path) and data.is_dir():
+        data = sorted(file for file in data.rglob("*") if file.is_file() and not _hidden(file))
     if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        _check_files(data)
         return Rows(list(data))
     raise SourceError(
-        "data must be a Spark or pandas DataFrame, an Arrow table, a list of texts, or an array of "
-        f"vectors (n, d). Got {type(data).__name__}."
+        "data must be a Spark or pandas DataFrame, an Arrow table, a list of texts, an array of "
+        "vectors (n, d), or pictures: a folder or a list of files, each a pathlib.Path. Got "
+        f"{type(data).__name__}{f' {str(data)!r}' if isinstance(data, Path) else ''}."
     )
+
+
+def _hidden(file: Path) -> bool:
+    return file.name[0] in "._"
+
+
+def _check_files(data: Sequence[Any]) -> None:
+    files = [value for value in data if isinstance(value, Path)]
+    if files and len(files) < len(data):
+        raise SourceError("all rows of a list must be files, or none. Got both.")
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise SourceError(
+            f"each file must be there. Got {str(missing[0])!r}, and {len(missing) - 1:,} more that "
+            "are not."
+        )

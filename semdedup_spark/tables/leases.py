@@ -137,7 +137,10 @@ class Lease:
                 if other is not None:  # it claimed after our first look
                     self.release()
                 return other
-        raise LostCommitError(f"claims of {self._root.name(s.LEASES)} do not stay there")
+        raise LostCommitError(
+            f"claims of {self._root.name(s.LEASES)} must stay there. Other writers replace them.",
+            hint="let one run finish, then run the command again.",
+        )
 
     @contextmanager
     def _given_back_by_errors(self) -> Iterator[None]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -14,13 +13,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import SourceError
 from semdedup_spark.tables.delta_files import (
     open_version,
     python_rows,
     read_rows,
     require_columns,
 )
+from semdedup_spark.torch.copies import copies_of, key_of
 
 Row = dict[str, Any]
 _HELD_AT_A_TIME = 1024  # Rows that exist twice at a time, while ``held`` collates them.
@@ -66,7 +65,7 @@ class DeduplicatedDataset(Dataset[Any]):
     ) -> None:
         table = open_version(location, version)
         wanted = list(table.columns if columns is None else columns)
-        key = key or (s.ID if s.ID in table.columns else None)
+        key = key_of(table, key)
         read = [*wanted, key] if key is not None and key not in wanted else wanted
         require_columns(table, read)
         rows = read_rows(table, read)
@@ -77,7 +76,7 @@ class DeduplicatedDataset(Dataset[Any]):
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
         self._transform = transform
         self.version = table.version
-        self.copies = None if assignment is None else _copies(assignment, rows, key)[order]
+        self.copies = None if assignment is None else copies_of(assignment, rows, key)[order]
 
     def __len__(self) -> int:
         return len(self._order)
@@ -113,24 +112,6 @@ class DeduplicatedDataset(Dataset[Any]):
         ]
         columns = [[part] if isinstance(part, Tensor) else part for part in parts]
         return TensorDataset(*map(torch.cat, zip(*columns, strict=True)))
-
-
-def _copies(location: str, rows: pa.Table, key: str | None) -> npt.NDArray[np.int64]:
-    """(n,) number of rows that each of the rows stands for."""
-    if key is None:
-        raise ValueError("key must name the column of the ids where assignment is given. Got none.")
-    table = open_version(location, None)
-    require_columns(table, [s.ID, s.COPIES])
-    known = read_rows(table, [s.ID, s.COPIES])
-    known = known.filter(pc.is_valid(known[s.COPIES]))  # the kept rows
-    places = pc.index_in(rows[key], value_set=known[s.ID].cast(rows.schema.field(key).type))
-    if places.null_count:
-        raise SourceError(
-            f"each row must be kept in {location!r}. {places.null_count:,} of {len(rows):,} "
-            f"are not: {key!r} holds no ids, or the table is that of another selection.",
-            hint="name the tables assignment and deduplicated of one selection, and its id as key.",
-        )
-    return np.asarray(known[s.COPIES].combine_chunks().take(places.combine_chunks()), np.int64)
 
 
 def _sorted_places(rows: pa.Table, key: str) -> Any:

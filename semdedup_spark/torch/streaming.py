@@ -10,17 +10,10 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from semdedup_spark.tables.delta_files import (
-    RowGroup,
-    open_version,
-    python_rows,
-    read_batches,
-    require_columns,
-)
+from semdedup_spark.tables.delta_files import RowGroup, open_version, require_columns
+from semdedup_spark.torch.copies import key_of, many_copies
+from semdedup_spark.torch.runs import Row, rows_between
 from semdedup_spark.torch.shuffle_window import shuffled
-
-Row = dict[str, Any]
-_BATCH_ROWS = 256
 
 
 class DeduplicatedStream(IterableDataset[Any]):
@@ -30,6 +23,11 @@ class DeduplicatedStream(IterableDataset[Any]):
     ``world * num_workers`` runs, one for each worker. The lengths of runs differ by one row at
     most. So every worker has work however the table is split into files, and a worker reads only
     the row groups that its run overlaps. Memory holds the shuffle window and one batch.
+
+    With ``assignment`` memory also holds 16 bytes for each row that stands for more than one: its
+    place in the table, and its copies. No ids are held, because a version's rows have fixed places.
+    Opening the stream reads the ids of both tables once, to find these places and to refuse rows
+    that are not kept, and lets them go. Workers take over what was found.
 
     The stream has no length, because a length would depend on the workers. The attribute ``n_rows``
     is the number of rows of the table, ``version`` the version that was read. Raises
@@ -49,8 +47,13 @@ class DeduplicatedStream(IterableDataset[Any]):
         Version of the table. ``None`` takes the newest.
     columns
         Columns to read. ``None`` reads all.
+    key
+        Column of the ids, for ``assignment``. ``None`` takes ``id`` if there is such a column.
     transform
         Called with each row as a dict. Its result is the item.
+    assignment
+        Directory or URI of the table ``assignment`` of the same selection. Each row then has
+        ``copies``, the number of rows that it stands for: a weight for its loss.
     rank
         Number of this process, from 0 to ``world - 1``.
     world
@@ -78,7 +81,9 @@ class DeduplicatedStream(IterableDataset[Any]):
         *,
         version: int | None = None,
         columns: Sequence[str] | None = None,
+        key: str | None = None,
         transform: Callable[[Row], Any] | None = None,
+        assignment: str | None = None,
         rank: int = 0,
         world: int = 1,
         shuffle: bool = True,
@@ -90,7 +95,10 @@ class DeduplicatedStream(IterableDataset[Any]):
             raise ValueError(f"rank must be from 0 to world - 1 ({world - 1}). Got {rank}.")
         self._table = open_version(location, version)
         self._columns = list(self._table.columns if columns is None else columns)
-        require_columns(self._table, self._columns)
+        key = key if assignment is None else key_of(self._table, key)
+        extra = [] if key is None or key in self._columns else [key]
+        require_columns(self._table, [*self._columns, *extra])
+        self._copies = None if assignment is None else many_copies(assignment, self._table, key)
         self._transform = transform
         self._rank, self._world, self._drop_uneven = rank, world, drop_uneven
         self._shuffle, self._seed, self._window = shuffle, seed, window
@@ -198,7 +206,9 @@ class DeduplicatedStream(IterableDataset[Any]):
         if self._batches is not None:
             worker, done = self._after_batches(worker, workers)
         first, last = self._run(worker, workers)
-        rows = self._rows(first, last)
+        rows = rows_between(
+            self._table, self._order(), first, last, columns=self._columns, copies=self._copies
+        )
         if self._shuffle:
             seed = (self._seed, self._epoch, self._rank, worker)
             rows = shuffled(rows, self._window, np.random.default_rng(seed))
@@ -240,21 +250,6 @@ class DeduplicatedStream(IterableDataset[Any]):
         length, longer = divmod(n, runs)
         first = number * length + min(number, longer)
         return first, first + length + (number < longer)
-
-    def _rows(self, first: int, last: int) -> Iterator[Row]:
-        before = 0
-        for group in self._order():
-            start, stop = max(first - before, 0), min(last - before, group.n_rows)
-            before += group.n_rows
-            if start < stop:
-                yield from islice(self._group(group, start), stop - start)
-
-    def _group(self, group: RowGroup, start: int) -> Iterator[Row]:
-        batches = read_batches(
-            self._table, group, columns=self._columns, skip=start, batch_rows=_BATCH_ROWS
-        )
-        for batch in batches:
-            yield from python_rows(batch)
 
     def _order(self) -> list[RowGroup]:
         groups = self._table.row_groups

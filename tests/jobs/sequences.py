@@ -337,9 +337,7 @@ class World:
     def check_selection(self, name, eps, M, neighbor):
         """Who is kept, by the paper's rule and what people decided; nothing is lost."""
         end = f"_{name}" if name else ""
-        removed = {i for i, m in M.items() if m > 1 - eps}
-        removed |= {i for i, action in self.overrides.items() if action == "remove" and i in M}
-        removed -= {i for i, action in self.overrides.items() if action == "keep"}
+        removed = self.removed(eps, M, neighbor)
         gone = {r["id"]: r for r in self.table(f"duplicates{end}")}
         assert gone.keys() == removed, (name, eps, gone.keys() ^ removed)
         kept = {r["doc"]: r for r in self.table(f"deduplicated{end}")}
@@ -356,6 +354,23 @@ class World:
                     while last in removed:
                         last = neighbor[last]
                     assert row["survivor_id"] == last, i
+
+    def removed(self, eps, M, neighbor):
+        """The paper's rule, then what people decided: where they remove a row that stands for
+        others, the first of those in rank order stays in its place. ``M`` is in that order.
+        """
+        forced = {i for i, action in self.overrides.items() if action == "remove" and i in M}
+        kept = {i for i, action in self.overrides.items() if action == "keep"}
+        gone = {i for i, m in M.items() if m > 1 - eps} - kept
+
+        def survivor(i):
+            while i in gone:
+                i = neighbor[i]
+            return i
+
+        groups = {i: survivor(i) for i in M if i in gone and i not in forced}
+        heirs = {survivor: i for i, survivor in reversed(groups.items()) if survivor in forced}
+        return (gone | forced) - set(heirs.values())
 
     def check_assignment(self, name, kept, gone, M):
         """One row for each that was read, as the other tables have it."""
