@@ -9,8 +9,10 @@ from semdedup_spark.answers.tuning import CURVE_POINTS, Tuning
 
 # A stretch is flat if the kept share falls by at most this part of its whole fall up to the horizon
 _FLAT_PART = 0.05
-# and by at most this part of the rows.
+# by at most this part of the rows,
 _FLAT_ROWS = 0.005
+# and by at most this part of those that are kept where it begins: at 1 % kept nothing else is flat.
+_FLAT_KEPT = 0.05
 # A stretch shorter than this part of the horizon is not worth a word.
 _SHORTEST = 1 / 15
 # Two values of eps that differ by less than this are the same.
@@ -37,9 +39,10 @@ def flat_stretch(
     Notes
     -----
     A stretch goes from one point of the curve to a later one; eps 0 belongs to none. It is flat if
-    the kept share falls over it by at most 5 % of the whole fall from eps 0 to the horizon, and by
-    at most 0.5 % of the rows. It must be at least 1/15 of the horizon long. Of several, the longest
-    is taken, and the one of smaller eps among equals.
+    the kept share falls over it by at most 5 % of the whole fall from eps 0 to the horizon, by at
+    most 0.5 % of the rows, and by at most 5 % of the share at its beginning. It must be at least
+    1/15 of the horizon long. Of several, the longest is taken, and the one of smaller eps among
+    equals.
     """
     points = [(eps, kept) for eps, kept in curve if eps > 0]
     if not points:
@@ -48,7 +51,8 @@ def flat_stretch(
     allowed = min(_FLAT_PART * (curve[0][1] - points[-1][1]), _FLAT_ROWS) + _SAME
     found: list[tuple[float, float]] = []
     for first, (start, kept) in enumerate(points):
-        end = max(eps for eps, later in points[first:] if kept - later <= allowed)
+        fall = min(allowed, _FLAT_KEPT * kept + _SAME)
+        end = max(eps for eps, later in points[first:] if kept - later <= fall)
         if end - start >= _SHORTEST * horizon - _SAME:
             found.append((start, end))
     if not found:
