@@ -74,12 +74,13 @@ def print_plan(console: Console, plan: Plan) -> None:
     if not plan.choices:
         print_line(console, f"\n{plan.why}")
         return
-    console.print(f"\n{plan.n:,} rows in {plan.n_clusters:,} clusters, estimated from a sample")
+    clusters = f"{plan.n_clusters:,} cluster{'' if plan.n_clusters == 1 else 's'}"
+    console.print(f"\n{plan.n:,} rows in {clusters}, estimated from a sample")
     grid = Table(box=None, pad_edge=False)
     for name in ("", "recall", "eps_max", "probes/row", "pairs", "of all", "visits made", "core-s"):
         align: Literal["left", "right"] = "left" if name in ("", "recall") else "right"
         grid.add_column(name, justify=align, no_wrap=True)
-    pairs = max(plan.n * (plan.n - 1) / 2, 1)
+    pairs = max(plan.n**2 / 2, 1)  # costs, too, count half the square of a cluster's rows
     for place, choice in enumerate(plan.choices):
         cost = choice.cost
         grid.add_row(
