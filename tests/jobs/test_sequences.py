@@ -7,6 +7,6 @@ import pytest
 from tests.jobs.sequences import play
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(12))
 def test_any_sequence_of_commands_leaves_the_tables_of_a_clean_run(spark, tmp_path, seed):
-    play(spark, tmp_path, seed, length=2)
+    play(spark, tmp_path, seed)
