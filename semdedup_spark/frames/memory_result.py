@@ -234,7 +234,7 @@ class Deduplicated:
         Parameters
         ----------
         id
-            The row's id.
+            The row's id. Of a file its path.
 
         Returns
         -------
@@ -247,6 +247,7 @@ class Deduplicated:
             There is no such row.
         """
         ids = list(self.given.ids)
+        id = str(id) if isinstance(id, Path) else id  # noqa: A001
         if id not in ids:
             raise UnknownRowError(f"id must be one of the {len(ids):,} rows. Got {id!r}.")
         row = ids.index(id)

@@ -57,6 +57,7 @@ def test_of_a_folder_of_pictures_the_largest_file_of_each_group_stays(folder):
     }
     small = next(file for file in gone["id"] if file.endswith("0_small.jpg"))
     assert "0.jpg" in str(result.explain(small))
+    assert result.explain(Path(small)) == result.explain(small)
 
 
 def test_files_and_their_bytes_give_the_same(folder):
