@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -88,24 +87,20 @@ def printed_counts(output):
     return {name: int(n) for name, n in re.findall(r"^rows (\w+) +(\d+)\b", output, re.M)}
 
 
-def test_help_answers_at_once(tmp_path):
-    seconds = []
-    for _ in range(3):
-        clock = time.monotonic()
-        done = semdedup("--help", cwd=tmp_path)
-        seconds.append(time.monotonic() - clock)
-        assert done.returncode == 0
+def test_help_loads_nothing_heavy(tmp_path):
+    done = started([sys.executable, "-X", "importtime", "-m", "semdedup_spark", "--help"], tmp_path)
+    assert done.returncode == 0
     for command in ("run", "embed", "cluster", "score", "select", "demo"):
         assert re.search(rf"^  {command} ", done.stdout, re.M)
-    assert min(seconds) < 1
+    loaded = set(re.findall(r"\| +([\w]+)$", done.stderr, re.M))
+    assert "click" in loaded
+    assert not loaded & {"pyspark", "delta", "torch", "pandas", "pyarrow", "numpy", "matplotlib"}
 
 
 def test_a_wrong_key_is_refused_before_spark_starts(job):
-    clock = time.monotonic()
     done = semdedup("run", "--config", job, "--set", "select.epps=0.1", cwd=job.parent)
     refused(done, job, "select.epps is not a known key", "did you mean 'eps'?")
-    assert done.stderr.startswith("semdedup: ")
-    assert time.monotonic() - clock < 5
+    assert done.stderr.startswith("semdedup: ")  # nothing before it says that Spark starts
 
 
 @pytest.mark.parametrize("stage", ["run", "embed", "cluster", "score", "select"])
