@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, overload
 
+from semdedup_spark.lazy_names import loaded_from
+
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
@@ -195,12 +197,7 @@ def deduplicate(
     return deduplicate_table(data, **settings)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = loaded_from(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

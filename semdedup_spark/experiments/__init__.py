@@ -6,7 +6,9 @@ clusters. Importing this package loads nothing else; each name loads when first 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from semdedup_spark.lazy_names import loaded_from
 
 if TYPE_CHECKING:
     from semdedup_spark.experiments.models import model_for
@@ -50,9 +52,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = loaded_from(__name__, _HOMES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from semdedup_spark.answers.overview import (
     MOST_OF_A_VALUE,
     Shown,
 )
-from semdedup_spark.encoders.image.thumbnails import thumbnail
 from semdedup_spark.in_memory.pictures import Picture, bytes_of
 from semdedup_spark.in_memory.rows import Rows
 from semdedup_spark.kernels.vectors import FloatArray, IndexArray
 from semdedup_spark.masking import beginning
+
+if TYPE_CHECKING:
+    from semdedup_spark.encoders.image.thumbnails import Thumbnail
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,14 @@ class GivenRows:
         row = int(self.good[i])
         text = (self.texts[row] or "") if self.texts is not None else ""
         text, columns = beginning(text, MOST_CHARACTERS), self._columns(row)
-        picture = None if self.pictures is None else thumbnail(bytes_of(self.pictures[row]))
-        return Shown(str(self.ids[row]), text, similarity, picture, columns)
+        return Shown(str(self.ids[row]), text, similarity, self._picture(row), columns)
+
+    def _picture(self, row: int) -> Thumbnail | None:
+        if self.pictures is None:
+            return None
+        from semdedup_spark.encoders.image.thumbnails import thumbnail  # needs Pillow
+
+        return thumbnail(bytes_of(self.pictures[row]))
 
     def _columns(self, row: int) -> tuple[tuple[str, str], ...]:
         if not self.rows.has_columns:

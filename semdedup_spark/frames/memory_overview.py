@@ -18,6 +18,7 @@ from semdedup_spark.answers.overview import (
     Group,
     Overview,
     Reason,
+    Shown,
 )
 from semdedup_spark.answers.tuned import Similarities, check_grid, tuned
 from semdedup_spark.answers.tuning import Tuning
@@ -108,14 +109,14 @@ def overview_of(
     """
     before = others or own
     groups = _groups(own, before, removals)
-    n_kept = len(own.good) - len(removals.row)
     quarantined = sum(reason is not None for reason in reasons)
     edge = np.argsort(removals.similarity, kind="stable")[:EDGES]
     uncovered = np.flatnonzero(removals.to_survivor.astype(np.float64) <= 1 - eps)
     drawn = np.random.default_rng(0).permutation(uncovered)[:UNCOVERED]
     shown = sorted({int(i) for i in (*edge, *drawn)})
-    rows = [own.shown(removals.row[i]) for i in shown]
-    survivors = [before.shown(removals.survivor[i]) for i in shown]
+    rows = {i: own.shown(removals.row[i]) for i in shown}
+    survivors = {i: before.shown(removals.survivor[i]) for i in shown}
+    pairs = {i: _example(rows[i], survivors[i], before, removals, i, eps) for i in shown}
     return Overview(
         output="a table in memory",
         selection=None,
@@ -123,7 +124,7 @@ def overview_of(
         eps=eps,
         counts={
             "read": len(own.rows),
-            "kept": n_kept,
+            "kept": len(own.good) - len(removals.row),
             "removed": len(removals.row),
             "quarantined": quarantined,
             "uncovered": len(uncovered),
@@ -134,16 +135,16 @@ def overview_of(
         removed_per_cluster=_counts(scores.labels[removals.row]),
         largest=groups[:LARGEST],
         drawn=groups[LARGEST:],
-        edges=[_example(own, before, removals, i, eps) for i in edge],
-        uncovered=[_example(own, before, removals, i, eps) for i in drawn],
+        edges=[pairs[i] for i in edge],
+        uncovered=[pairs[i] for i in drawn],
         reasons=_reasons(own, reasons),
         lineage=[],
         settings={},
         software={},
-        pictures={row.id: row.picture for row in rows if row.picture},
-        survivor_pictures={row.id: row.picture for row in survivors if row.picture},
-        columns={row.id: row.columns for row in rows},
-        survivor_columns={row.id: row.columns for row in survivors},
+        pictures={row.id: row.picture for row in rows.values() if row.picture},
+        survivor_pictures={row.id: row.picture for row in survivors.values() if row.picture},
+        columns={row.id: row.columns for row in rows.values()},
+        survivor_columns={row.id: row.columns for row in survivors.values()},
         has_reference=others is not None,
     )
 
@@ -152,8 +153,9 @@ def _counts(labels: npt.NDArray[np.int32]) -> list[int]:
     return [int(n) for n in np.unique(labels, return_counts=True)[1]]
 
 
-def _example(own: GivenRows, before: GivenRows, gone: Removals, i: int, eps: float) -> Example:
-    row, survivor = own.shown(gone.row[i]), before.shown(gone.survivor[i])
+def _example(
+    row: Shown, survivor: Shown, before: GivenRows, gone: Removals, i: int, eps: float
+) -> Example:
     to_survivor = float(gone.to_survivor[i])
     return Example(
         row.id,

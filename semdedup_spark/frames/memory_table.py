@@ -28,8 +28,6 @@ from semdedup_spark.kernels.vectors import FloatArray, IndexArray, hash_rows
 from semdedup_spark.rank_by import BUILT_IN, Term, parse_rank_by
 from semdedup_spark.rank_values import key_term
 
-_TOWERS = {"open-clip": "image"}  # Encoders of pictures and texts: the part for pictures.
-
 
 def deduplicate_table(
     data: Any,
@@ -99,7 +97,7 @@ def deduplicate_table(
             found = checked_vectors(table, vector)
         elif of_pictures(table, columns, encoder):
             pictures = pictures_of(table, (*columns, CONTENT)[0])
-            found = encoded_pictures(pictures, replace(spec, tower=_TOWERS.get(encoder)))
+            found = encoded_pictures(pictures, spec)
         else:
             texts = joined_texts(table, content or CONTENT, template)
             found = encoded_texts(texts, spec)

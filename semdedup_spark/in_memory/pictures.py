@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import pyarrow as pa
 
+from semdedup_spark.config import SourceConfig
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import SourceError
 from semdedup_spark.in_memory.contents import Contents, encoded
-from semdedup_spark.in_memory.rows import Rows
+from semdedup_spark.in_memory.rows import Rows, is_binary
 
 Picture: TypeAlias = Path | bytes | None
 
-_MOST_BYTES = 268_435_456  # As source.max_bytes.
+_MOST_BYTES: int = SourceConfig.model_fields["max_bytes"].default
 _SHOWN_FROM = 200  # Pictures; fewer are done before a bar can be read.
 
 
@@ -43,7 +43,7 @@ def pictures_of(rows: Rows, content: str) -> list[Picture]:
     if rows.are_files:
         return list(rows.data)
     column = rows.column(content, "content")
-    if not _is_binary(column.type):
+    if not is_binary(column.type):
         raise SourceError(
             f"content must name a column of pictures, files as bytes. Got {column.type} in "
             f"{content!r}.",
@@ -68,13 +68,7 @@ def hold_pictures(rows: Rows, content: str) -> bool:
     bool
         Whether they are files, or that column has bytes.
     """
-    return rows.are_files or (
-        content in rows.names and _is_binary(rows.column(content, "content").type)
-    )
-
-
-def _is_binary(of: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(of) or pa.types.is_large_binary(of))
+    return rows.are_files or rows.holds_bytes(content)
 
 
 def encoded_pictures(

@@ -64,6 +64,27 @@ class Rows:
     def _is_frame(self) -> bool:
         return hasattr(self.data, "iloc")
 
+    def holds_bytes(self, name: str) -> bool:
+        """Tell whether a column has bytes, without converting it: pictures may be large.
+
+        Parameters
+        ----------
+        name
+            Its name.
+
+        Returns
+        -------
+        bool
+            Whether its type, or its first value that is bytes or text, says so.
+        """
+        if name not in self.names:
+            return False
+        if isinstance(self.data, pa.Table):
+            return is_binary(self.data.schema.field(name).type)
+        given = self.data[name] if self._is_frame else self.data
+        kinds = (bytes, bytearray, str)
+        return isinstance(next((v for v in given if isinstance(v, kinds)), ""), kinds[:2])
+
     def column(self, name: str, key: str) -> pa.Array:
         """Read a column.
 
@@ -137,6 +158,22 @@ class Rows:
         """
         table = pa.table(columns)
         return table.to_pandas() if self._is_frame else table
+
+
+def is_binary(of: pa.DataType) -> bool:
+    """Tell whether values are bytes.
+
+    Parameters
+    ----------
+    of
+        Their type.
+
+    Returns
+    -------
+    bool
+        Whether they are.
+    """
+    return bool(pa.types.is_binary(of) or pa.types.is_large_binary(of))
 
 
 def as_array(values: Any) -> pa.Array:

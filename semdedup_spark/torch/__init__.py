@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from semdedup_spark.lazy_names import loaded_from
 
 if TYPE_CHECKING:
     from semdedup_spark.torch.mapped import DeduplicatedDataset
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
     from semdedup_spark.torch.streaming import DeduplicatedStream
 
 _HOMES = {
-    "DeduplicatedDataset": "mapped",
-    "DeduplicatedStream": "streaming",
-    "ShardedSampler": "sampling",
-    "image_and_label": "pictures",
-    "stacked_pictures": "pictures",
+    "DeduplicatedDataset": "semdedup_spark.torch.mapped",
+    "DeduplicatedStream": "semdedup_spark.torch.streaming",
+    "ShardedSampler": "semdedup_spark.torch.sampling",
+    "image_and_label": "semdedup_spark.torch.pictures",
+    "stacked_pictures": "semdedup_spark.torch.pictures",
 }
 
 __all__ = [
@@ -32,9 +34,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"semdedup_spark.torch.{_HOMES[name]}"), name)
+__getattr__ = loaded_from(__name__, _HOMES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -227,3 +229,15 @@ def test_the_examples_of_a_docstring_run(name):
     examples = doctest.DocTestParser().get_doctest(given, {}, name, None, None)
     assert len(examples.examples) > 2
     assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_texts_and_vectors_need_neither_pillow_nor_spark():
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('PIL', 'pyspark', 'delta')))  # as if not installed\n"
+        "import numpy as np\n"
+        "from semdedup_spark import deduplicate\n"
+        "print(deduplicate(np.eye(3)), deduplicate(['', ' ']))\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.count("Deduplicated(read=") == 2
