@@ -47,7 +47,7 @@ from semdedup_spark.visible import inline, shown, visible
 NASTY = "a\x1b]0;title\x1b\\\x07\x9b2J\x7f\u202eb\u200bc\u2028d[bold]e[/bold]:book:f"
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 RECORD = StageRecord(NASTY, NASTY, NOW, 1.0, False, NASTY, "{}", "", "", counts={NASTY: 1})
-STANDING = Standing(1, 2, 1, 0, NASTY, 0.5, 0.9, NASTY, True, 0.1)
+STANDING = Standing(1, 2, 1, 0, NASTY, 0.5, 0.9, NASTY, True, 0.1, 0.3)
 SHOWN = inline(NASTY)
 
 

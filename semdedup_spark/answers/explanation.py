@@ -31,7 +31,10 @@ class Standing:
     exhaustive
         Whether ``max_similarity`` is certified over all clusters up to ``eps_max``.
     kept_up_to
-        The largest eps that keeps the row by the paper's rule; 0 for an exact copy.
+        The largest eps up to ``eps_max`` that keeps the row by the paper's rule; 0 for an exact
+        copy.
+    eps_max
+        The horizon: the largest eps that the scores are complete for.
     """
 
     cluster_id: int
@@ -44,6 +47,7 @@ class Standing:
     neighbor_id: Any
     exhaustive: bool
     kept_up_to: float
+    eps_max: float
 
 
 @dataclass(frozen=True)

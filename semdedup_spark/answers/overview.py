@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from semdedup_spark.answers.tuning import Tuning
+from semdedup_spark.visible import masked_repr
 
 if TYPE_CHECKING:
     from semdedup_spark.encoders.image.thumbnails import Thumbnail
@@ -120,6 +121,7 @@ class Reason:
     message: str
 
 
+@masked_repr
 @dataclass(frozen=True)
 class StageLine:
     """A stage, as the ledger recorded it.
@@ -157,6 +159,7 @@ class StageLine:
     metrics: dict[str, float]
 
 
+@masked_repr
 @dataclass(frozen=True)
 class Overview:
     """Everything that a report shows.

@@ -140,6 +140,8 @@ class Tuning:
         Column of the source whose values were counted.
     sources
         One line for each of these values.
+    overrides
+        Number of rows that people restored or removed. No count here knows of that.
     """
 
     rows: int
@@ -154,6 +156,7 @@ class Tuning:
     in_groups_exact: bool = False
     by: str | None = None
     sources: list[SourceShare] = field(default_factory=list)
+    overrides: int = 0
 
     def as_columns(self) -> dict[str, list[float] | list[int]]:
         """List the thresholds as columns of a table.

@@ -11,7 +11,6 @@ from semdedup_spark.cli.options import (
     opened_job,
     reading_options,
     wait_option,
-    working_job,
 )
 from semdedup_spark.report.terminal import open_console, say_json
 
@@ -109,7 +108,7 @@ def maintain(
     retain_hours: int,
     ledger_days: int,
 ) -> None:
-    """Run OPTIMIZE and VACUUM on the tables, and trim the ledger.
+    """Run OPTIMIZE and VACUUM on the tables that need them, and trim the ledger.
 
     Parameters
     ----------
@@ -126,10 +125,16 @@ def maintain(
     ledger_days
         Days. Older ledger rows are deleted, except the newest of each stage.
     """
+    from semdedup_spark.session.java import java_without_output
+
+    with java_without_output():  # VACUUM prints a line for each table
+        opened = opened_job(config, overrides, run_id)
+
+    from semdedup_spark.pipeline.exclusive import working
     from semdedup_spark.pipeline.operations.maintain import maintain as tidy
     from semdedup_spark.report.operations import print_tidied
 
-    with working_job(config, overrides, run_id, wait) as job:
+    with working(opened, wait_seconds=wait) as job:
         tidied = tidy(job, retain_hours=retain_hours, ledger_days=ledger_days)
     print_tidied(open_console(), tidied)
 

@@ -12,7 +12,7 @@ import click
 
 from semdedup_spark.cli.named_data import load_named, named_job, write_job
 from semdedup_spark.cli.options import wait_option, working_job
-from semdedup_spark.report.terminal import say
+from semdedup_spark.report.terminal import counted, say
 
 _SPLITS = click.Choice(["train", "test"])
 _RANK_TYPES = click.Choice(["random", "cossim"])
@@ -173,7 +173,7 @@ def prune(
                 association = label_association(job, record, "label")
     counts = record.counts
     share = 100 * counts["kept"] / max(counts["kept"] + counts["removed"], 1)
-    say(f"kept {counts['kept']:,} of {counts['read']:,} rows ({share:.2f} %)")
+    say(f"kept {counts['kept']:,} of {counted(counts['read'], 'row')} ({share:.2f} %)")
     if association is not None:
         say(f"Cramer's V of cluster by label {association:.3f}: 0 is none, 1 is perfect")
     say(f"pruned {job.root.name('pruned')}")

@@ -8,7 +8,7 @@ import click
 
 from semdedup_spark.cli.options import job_options, wait_option, working_job
 from semdedup_spark.cli.results import print_result
-from semdedup_spark.report.terminal import say
+from semdedup_spark.report.terminal import counted, say
 
 _SHOWN = 10  # unknown ids to list by name
 
@@ -80,11 +80,12 @@ def forget(
     keys = [*ids, *(() if ids_file is None else read_ids(ids_file))]
     with working_job(config, overrides, run_id, wait) as job:
         done = run_forget(job, keys)
-    say(f"forgotten: {done.embedded:,} rows of embeddings, {done.quarantined:,} of quarantine")
+    rows = counted(done.embedded, "row")
+    say(f"forgotten: {rows} of embeddings, {done.quarantined:,} of quarantine")
     if done.unknown:
         shown = ", ".join(repr(id_) for id_ in done.unknown[:_SHOWN])
         more = ", ..." if len(done.unknown) > _SHOWN else ""
-        say(f"not found: {len(done.unknown):,} ids: {shown}{more}")
+        say(f"not found: {counted(len(done.unknown), 'id')}: {shown}{more}")
     say("Older versions of the tables still hold these rows. To remove them, once the retention")
     say("time has passed (7 days by default in Delta), run:")
     for table in done.tables:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import HorizonError, UnknownRowError
+from semdedup_spark.errors import UnknownRowError
 from semdedup_spark.frames.given_rows import GivenRows
+from semdedup_spark.frames.horizon import check_eps, refuse_share
 from semdedup_spark.frames.memory_overview import overview_of, tuning_of
 from semdedup_spark.frames.removals import Removals, removals
 from semdedup_spark.in_memory.explanation import Explained, Link
@@ -150,8 +151,14 @@ class Deduplicated:
         -------
         Deduplicated
             The same rows at this threshold.
+
+        Notes
+        -----
+        What it calls raises ``HorizonError`` where ``eps`` is above ``eps_max``, and ``ValueError``
+        where it is not above 0.
         """
-        self.scores.kept(eps)  # refuses an eps beyond the horizon
+        check_eps(eps, self.scores.eps_max)
+        self.scores.kept(eps)  # refuses an eps of 0 or less
         return replace(self, eps=eps)
 
     def keep(self, share: float) -> Deduplicated:
@@ -170,10 +177,13 @@ class Deduplicated:
 
         Raises
         ------
-        HorizonError
-            So few rows are only kept at an eps beyond ``eps_max``.
         ValueError
             It is no such share.
+
+        Notes
+        -----
+        What it calls raises ``HorizonError`` where only an eps beyond ``eps_max`` keeps so few
+        rows.
         """
         if not 0 < share < 1:
             raise ValueError(f"share must be above 0 and below 1. Got {share}.")
@@ -182,11 +192,7 @@ class Deduplicated:
         below_one = M[M < 1.0].max(initial=0.0)
         eps = 1.0 - quantile if quantile < 1.0 else min(1.0 - below_one, self.scores.eps_max)
         if eps > self.scores.eps_max:
-            raise HorizonError(
-                f"eps_max must be at least the eps that keeps {share:g} of the rows. Got "
-                f"{self.scores.eps_max:g}.",
-                hint="call deduplicate again with a larger eps_max.",
-            )
+            refuse_share(share, self.scores.eps_max)
         return replace(self, eps=eps)
 
     def tune(self, eps: Sequence[float] = ()) -> Any:

@@ -13,10 +13,11 @@ from semdedup_spark.config import ScoreConfig, checked_stage
 from semdedup_spark.config.embed import FITTING
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.errors import ConfigError, SourceError
-from semdedup_spark.frames.given_rows import GivenRows
+from semdedup_spark.frames.checked_rows import CheckedRows
+from semdedup_spark.frames.horizon import check_eps
 from semdedup_spark.frames.memory_result import Deduplicated
-from semdedup_spark.in_memory.contents import checked_vectors, encoded_texts, joined_texts
-from semdedup_spark.in_memory.pictures import encoded_pictures, hold_pictures, pictures_of
+from semdedup_spark.in_memory.contents import checked_vectors, joined_texts
+from semdedup_spark.in_memory.pictures import hold_pictures, pictures_of
 from semdedup_spark.in_memory.rows import CONTENT, PATH, Rows, as_rows
 from semdedup_spark.in_memory.score import VectorScores, score_vectors
 from semdedup_spark.kernels.rank_key import order_keys
@@ -84,30 +85,34 @@ def deduplicate_table(
 
     Notes
     -----
-    What it calls raises ``SourceError`` where ids are missing or not unique, and ``ConfigError``
-    where ``rank_by`` is more than columns, or the encoder does not fit the rows.
+    What it calls raises ``SourceError`` where ids are missing or not unique, or no column of texts
+    is named; ``HorizonError`` where ``eps`` is above ``eps_max``; and ``ConfigError`` where
+    ``rank_by`` is more than columns, or the encoder does not fit the rows.
     """
+    check_eps(eps, eps_max)  # before any is encoded
+    checked_stage(ScoreConfig, eps_max=eps_max)
+    none = np.empty(0, np.int64)
+    scores = VectorScores(np.empty(0, np.float32), none, none.astype(np.int32), eps_max)
+    scores.kept(eps)  # refuses an eps of 0 or less
     spec = EncoderSpec(encoder, model)
     columns = (content,) if isinstance(content, str) else tuple(content or ())
 
-    def read(table: Rows) -> tuple[GivenRows, IndexArray, list[str | None]]:
+    def checked(table: Rows) -> CheckedRows:
+        _check_content(table, columns, vector)
         ids = ids_of(table, PATH if id is None and table.are_files else id)
-        order, texts, pictures = _order(table, ids, rank_by), None, None  # before any is encoded
+        found = CheckedRows(table, ids, _order(table, ids, rank_by), columns)
         if vector is not None or table.is_matrix:
-            found = checked_vectors(table, vector)
-        elif of_pictures(table, columns, encoder):
-            pictures = pictures_of(table, (*columns, CONTENT)[0])
-            found = encoded_pictures(pictures, spec)
-        else:
-            texts = joined_texts(table, content or CONTENT, template)
-            found = encoded_texts(texts, spec)
-        given = GivenRows(table, ids.to_pylist(), found.good, found.X, texts, columns, pictures)
-        return given, order[found.good], found.reasons
+            return replace(found, contents=checked_vectors(table, vector))
+        if of_pictures(table, columns, encoder):
+            return replace(found, pictures=pictures_of(table, (*columns, CONTENT)[0]))
+        return replace(found, texts=joined_texts(table, content or CONTENT, template))
 
-    given, rank, reasons = read(as_rows(data))
+    rows = checked(as_rows(data))
+    beside = None if reference is None else checked(as_rows(reference))  # before any is encoded
+    given, rank, reasons = rows.encoded(spec)
     others = None
-    if reference is not None:
-        theirs, their_rank, _ = read(as_rows(reference))
+    if beside is not None:
+        theirs, their_rank, _ = beside.encoded(spec)
         by_rank = np.argsort(their_rank, kind="stable")
         others = replace(theirs, good=theirs.good[by_rank], X=theirs.X[by_rank])
         d, of_theirs = given.X.shape[1], others.X.shape[1]
@@ -120,11 +125,18 @@ def deduplicate_table(
         scores = _against(given.X, others.X, eps_max)
     elif len(given.good):
         scores = score_vectors(given.X, rank=rank, eps_max=eps_max)
-    else:
-        none = np.empty(0, np.int64)
-        scores = VectorScores(np.empty(0, np.float32), none, none.astype(np.int32), eps_max)
-    scores.kept(eps)  # refuses an eps beyond the horizon
     return Deduplicated(given, scores, reasons, eps, others)
+
+
+def _check_content(rows: Rows, columns: Sequence[str], vector: str | None) -> None:
+    """Raise :class:`SourceError` where no column is named and none has the name by default."""
+    if columns or vector is not None or not rows.has_columns or CONTENT in rows.names:
+        return
+    raise SourceError(
+        f"the column of the texts or pictures must be named; without a name, it is {CONTENT!r}. "
+        f"The columns are: {', '.join(map(str, rows.names))}.",
+        hint='give content="..." with one of these names, or vector="..." for vectors.',
+    )
 
 
 def of_pictures(rows: Rows, columns: Sequence[str], encoder: str) -> bool:
@@ -187,7 +199,9 @@ def ids_of(rows: Rows, id: str | None) -> pa.Array:  # noqa: A002
         raise SourceError(
             f"id must name a column with a value of its own in every row. Got {id!r} with "
             f"{ids.null_count:,} nulls and {repeated:,} rows whose id another row has.",
-            hint="leave id out to number the rows; the job quarantines such rows.",
+            hint="keep one row of each id, as `drop_duplicates` of pandas does, or leave id out to "
+            "number the rows. The job keeps one of them, by a hash that Spark makes of the rows, "
+            "and puts the others into quarantine: give it a Spark DataFrame.",
         )
     return ids
 

@@ -12,6 +12,8 @@ from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
+from semdedup_spark.errors import HorizonError
+from semdedup_spark.frames.horizon import check_eps, refuse_share
 from semdedup_spark.in_memory.explanation import Explained, Link
 from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.job import JobSummary
@@ -20,7 +22,8 @@ from semdedup_spark.pipeline.queries.explain import run_explain
 from semdedup_spark.pipeline.queries.read_selection import read_selection
 from semdedup_spark.pipeline.queries.report_data import run_overview
 from semdedup_spark.pipeline.queries.tune import run_tune
-from semdedup_spark.pipeline.stages.select import run_select
+from semdedup_spark.pipeline.stages.select.select import run_select
+from semdedup_spark.report.verdict import uncounted
 from semdedup_spark.tables.catalog import read_table
 
 _TUNING = "eps double, kept double, removed bigint, in_groups double"
@@ -86,7 +89,12 @@ class DeduplicatedFrame:
         -------
         DeduplicatedFrame
             The same rows at this threshold.
+
+        Notes
+        -----
+        What it calls raises ``HorizonError`` where ``eps`` is above ``eps_max``.
         """
+        check_eps(eps, self.job.config.score.eps_max)
         return self._selected({"eps": eps})
 
     def keep(self, share: float) -> DeduplicatedFrame:
@@ -101,8 +109,16 @@ class DeduplicatedFrame:
         -------
         DeduplicatedFrame
             The same rows at that threshold.
+
+        Notes
+        -----
+        What it calls raises ``HorizonError`` where only an eps beyond ``eps_max`` keeps so few
+        rows.
         """
-        return self._selected({"eps": None, "keep": share})
+        try:
+            return self._selected({"eps": None, "keep": share})
+        except HorizonError:  # its hint names keys of a job file
+            refuse_share(share, self.job.config.score.eps_max)
 
     def tune(self, eps: Sequence[float] = ()) -> DataFrame:
         """Show what other thresholds would keep. Nothing is written.
@@ -119,8 +135,10 @@ class DeduplicatedFrame:
             number), and in_groups (the fraction that has a duplicate, before or after it; at
             least, where there is no reference).
         """
-        columns = run_tune(self.job, eps_grid=tuple(eps)).as_columns()
-        lines = list(zip(*columns.values(), strict=True))
+        found = run_tune(self.job, eps_grid=tuple(eps))
+        if found.overrides:
+            self.job.listener.noticed(uncounted(found.overrides))
+        lines = list(zip(*found.as_columns().values(), strict=True))
         return self.job.spark.createDataFrame(lines, _TUNING)
 
     def explain(self, id: Any) -> Explained:  # noqa: A002

@@ -12,6 +12,7 @@ from pyspark.sql.types import BinaryType
 from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.frames.horizon import check_eps
 from semdedup_spark.frames.spark_result import DeduplicatedFrame
 from semdedup_spark.frames.staged import FRAME
 from semdedup_spark.pipeline.job import run_job
@@ -84,8 +85,10 @@ def deduplicate_dataframe(
             "id, and either content or vector, must be given for a Spark DataFrame. Got "
             f"id={id!r}, content={content!r}, vector={vector!r}.",
             hint="rows of a DataFrame have no order, so an id must tell them apart: "
-            'deduplicate(df, content="text", id="doc_id").',
+            'deduplicate(df, content="text", id="doc_id"). The columns are: '
+            f"{', '.join(df.columns)}.",
         )
+    check_eps(eps, eps_max)
     if output is None:
         output = _temporary(df)
     columns = [content] if isinstance(content, str) else list(content or [])

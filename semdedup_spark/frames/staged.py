@@ -16,7 +16,7 @@ from semdedup_spark.pipeline.job_context import Job, open_job
 from semdedup_spark.pipeline.stages.cluster import run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import run_embed, run_reference
 from semdedup_spark.pipeline.stages.score import run_score
-from semdedup_spark.pipeline.stages.select import run_select
+from semdedup_spark.pipeline.stages.select.select import run_select
 from semdedup_spark.report.console import console_listener
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
@@ -59,7 +59,7 @@ class OpenOutput:
         if reference is not None:
             frames[s.REFERENCE] = reference
         self.job = replace(self.job, frames=frames)
-        record = run_embed(self.job)
+        record = run_embed(self.job if reference is not None else self.job.alone())
         if reference is not None:
             run_reference(self.job)
         return self._read(record, s.EMBEDDINGS)

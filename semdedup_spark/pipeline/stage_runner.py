@@ -88,7 +88,8 @@ def run_stage(
         record = replace(last, reused=True, config=kept_config(last.config))
         record = replace(record, outputs=_versions(states), marks=_marks(states))
     else:
-        job.listener.started(stage, why)
+        if not job.dry_run:
+            job.listener.started(stage, why)
         made = StageResult({}) if job.dry_run else compute(key)
         record = StageRecord(
             run_id=job.run_id,

@@ -12,8 +12,9 @@ from rich.table import Table
 from semdedup_spark.answers.overview import Example
 from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.job_context import Listener, Progress
-from semdedup_spark.pipeline.stages.select_guards import background_note
-from semdedup_spark.report.terminal import cell, open_console, plain, print_line
+from semdedup_spark.pipeline.stages.select.select_guards import background_note
+from semdedup_spark.report.terminal import cell, counted, open_console, plain, print_line
+from semdedup_spark.report.verdict import uncounted
 from semdedup_spark.tables.runs import StageRecord
 
 _NOTES = open_console(stderr=True)
@@ -125,7 +126,8 @@ def progress_line(at: Progress) -> str:
     left = round(max(at.total - through, 0) / max(rate, 1e-9))
     eta = f", {left // 60} min {left % 60} s left" if through < at.total else ""
     rejected = f", {at.rejected:,} rejected" if at.rejected else ""
-    rows = f"{at.stage}: {at.rows:,} of {at.total:,} rows ({share:.0f} %), {rate:,.0f} rows/s"
+    of = counted(at.total, "row")
+    rows = f"{at.stage}: {at.rows:,} of {of} ({share:.0f} %), {rate:,.0f} rows/s"
     return f"{rows}{eta}{rejected}"
 
 
@@ -136,6 +138,7 @@ def print_summary(
     eps: float,
     curve: Sequence[tuple[float, float]],
     reasons: Sequence[tuple[str, int]],
+    overrides: int = 0,
 ) -> None:
     """Print the counts of a run, why rows were quarantined, and what other thresholds would keep.
 
@@ -152,6 +155,8 @@ def print_summary(
         (eps, fraction kept in [0, 1]) of each threshold to print.
     reasons
         (reason, number of rows) of the quarantine.
+    overrides
+        Number of rows that people decided about, which the curve does not count.
     """
     share = counts["kept"] / max(counts["kept"] + counts["removed"], 1)
     notes = {
@@ -166,9 +171,10 @@ def print_summary(
     for reason, n in reasons:
         print_line(console, f"  quarantined as {reason}: {n:,}")
     if counts.get("uncovered"):
+        themselves = "is itself" if counts["uncovered"] == 1 else "are themselves"
         print_line(
             console,
-            f"  uncovered: {counts['uncovered']:,} of the removed rows are themselves not over "
+            f"  uncovered: {counts['uncovered']:,} of the removed rows {themselves} not over "
             f"{1 - eps:g} similar to the kept row; other rows lie in between",
         )
     console.print("\nkept fraction by eps (a row goes if an earlier one is over 1 - eps similar)")
@@ -179,6 +185,8 @@ def print_summary(
             f"  eps {value:g}", f"{100 * fraction:.1f} %", bar, "<" if value == eps else ""
         )
     console.print(grid)
+    if overrides:
+        print_line(console, f"  {uncounted(overrides)}")
 
 
 def print_examples(

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.paths import local, writer
 
 
 def check_writable(option: str, path: Path) -> None:
@@ -17,13 +18,23 @@ def check_writable(option: str, path: Path) -> None:
     option
         Name of the option that holds the path, for the message.
     path
-        File to be written.
+        File to be written. One with a scheme, such as ``s3:``, may lie in an object storage.
 
     Raises
     ------
     ConfigError
         If the directory does not exist or is not writable, or ``path`` is a directory.
+
+    Notes
+    -----
+    :class:`~semdedup_spark.errors.SourceError` where nothing installed opens the scheme. Whether
+    an object storage takes the file is not asked: that would write one.
     """
+    place = local(str(path))
+    if place is None:
+        writer(str(path), option=option)
+        return
+    path = Path(place)
     if _is_stream(path):
         return
     folder = Path(os.path.realpath(path)).parent
@@ -39,12 +50,12 @@ def replace_file(path: Path, data: bytes) -> None:
     """Replace a file in one step: a reader sees the old content or the new content.
 
     The data is written beside the file, then renamed over it. A symbolic link stays a link. A pipe
-    or a device is written to directly.
+    or a device is written to directly. An object storage replaces an object in one step itself.
 
     Parameters
     ----------
     path
-        File to replace. Its directory exists.
+        File to replace. Its directory exists, or it has a scheme.
     data
         New content.
 
@@ -53,6 +64,12 @@ def replace_file(path: Path, data: bytes) -> None:
     BaseException
         Any error while writing, after the temporary file is removed.
     """
+    place = local(str(path))
+    if place is None:
+        with writer(str(path), option="the file")() as stream:
+            stream.writelines([data])
+        return
+    path = Path(place)
     if _is_stream(path):
         path.write_bytes(data)
         return

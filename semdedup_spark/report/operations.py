@@ -89,10 +89,11 @@ def print_tidied(console: Console, tidied: Sequence[Tidied]) -> None:
     tidied
         What to print.
     """
-    table = _table("table", "files before", "files after", "MiB")
+    table = _table("table", "files before", "files after", "MiB", "left out")
     for each in tidied:
         row = (each.table, str(each.files_before), str(each.files_after))
-        table.add_row(*map(cell, row), f"{each.bytes_now / 2**20:.1f}")
+        size = f"{each.bytes_now / 2**20:.1f}"
+        table.add_row(*map(cell, (*row, size, "; ".join(each.spared))))
     console.print(table)
 
 

@@ -9,7 +9,8 @@ from semdedup_spark.answers.explanation import Explanation
 from semdedup_spark.answers.sql import Answer
 from semdedup_spark.answers.tuning import Tuning
 from semdedup_spark.report.differences import shortened
-from semdedup_spark.report.terminal import cell, print_line
+from semdedup_spark.report.terminal import cell, counted, print_line
+from semdedup_spark.report.verdict import uncounted
 from semdedup_spark.visible import inline
 
 _MOST_COLUMNS = 7
@@ -27,11 +28,12 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
     tuning
         What to print.
     """
-    copies = 100 * tuning.copies / max(tuning.rows, 1)
+    share = _percent(tuning.copies / max(tuning.rows, 1))
+    are = "is an exact copy" if tuning.copies == 1 else "are exact copies"
     print_line(
         console,
-        f"{tuning.rows:,} scored rows; {tuning.copies:,} ({copies:.1f} %) are exact copies of an "
-        f"earlier row. Horizon, the largest eps to ask for: {tuning.eps_max:g} (score.eps_max). "
+        f"{counted(tuning.rows, 'scored row')}; {tuning.copies:,} ({share}) {are} of an earlier "
+        f"row. Horizon, the largest eps to ask for: {tuning.eps_max:g} (score.eps_max). "
         f"recall: {tuning.recall}.",
     )
     grid = Table(box=None, pad_edge=False)
@@ -57,6 +59,8 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
         f"in rank order. {how_many}. *: beyond eps_max, where scores are incomplete.",
         soft_wrap=True,
     )
+    if tuning.overrides:
+        print_line(console, uncounted(tuning.overrides))
     _print_targets(console, tuning)
     if tuning.sources:
         _print_sources(console, tuning)
@@ -70,7 +74,8 @@ def _print_targets(console: Console, tuning: Tuning) -> None:
     grid.add_column("")
     notes = {
         None: "",
-        "copies": "exact copies alone are more, and only they are removed",
+        "copies": "cannot be reached: exact copies go at any eps "
+        f"({counted(tuning.copies, 'row')})",
         "horizon": f"beyond score.eps_max {tuning.eps_max:g}: raise it and score again",
     }
     for target in tuning.targets:
@@ -82,8 +87,8 @@ def _print_targets(console: Console, tuning: Tuning) -> None:
         )
     console.print(grid)
     console.print(
-        "rows with equal M are kept or removed together, so slightly more may be kept than asked "
-        "for.",
+        "Rows of equal similarity are kept or removed together, so slightly more may be kept than "
+        "you asked for.",
         soft_wrap=True,
     )
 
@@ -137,12 +142,13 @@ def print_explanation(console: Console, told: Explanation) -> None:
     if told.chain:
         _print_chain(console, told)
     if told.fate == "kept" and told.reference_contents is None:
-        _line(console, f"\nstands for {told.n_absorbed:,} removed rows")
+        _line(console, f"\nstands for {counted(told.n_absorbed, 'removed row')}")
         for row in told.absorbed:
             _line(console, f"  {inline(row.id)}  similarity {_number(row.survivor_similarity)}")
             _content(console, told, row.id)
         if told.n_absorbed > len(told.absorbed):
-            _line(console, f"  and {told.n_absorbed - len(told.absorbed):,} less similar ones")
+            others = told.n_absorbed - len(told.absorbed)
+            _line(console, f"  and {counted(others, 'less similar one')}")
 
 
 def _print_standing(console: Console, told: Explanation) -> None:
@@ -163,7 +169,8 @@ def _print_standing(console: Console, told: Explanation) -> None:
         near = cell(f"{at.neighbor_id}, similarity {at.max_similarity:.6f}")
         rows.add_row(f"nearest {others}", near)
     if at.kept_up_to > 0:
-        rows.add_row("kept", f"at any eps up to {at.kept_up_to:.6g}, by its own similarity")
+        limit = " (eps_max)" if at.kept_up_to >= at.eps_max else ""
+        rows.add_row("kept", f"at any eps up to {at.kept_up_to:.6g}{limit}, by its own similarity")
     else:
         rows.add_row("kept", "at no eps: it is an exact copy of the neighbor")
     if not at.exhaustive:

@@ -88,6 +88,24 @@ def print_line(console: Console, text: str) -> None:
     console.print(plain(text), soft_wrap=True)
 
 
+def counted(n: int, noun: str) -> str:
+    """Write a number of things, for example ``1 row`` or ``2,000 rows``.
+
+    Parameters
+    ----------
+    n
+        How many.
+    noun
+        One of them. Several have an s more.
+
+    Returns
+    -------
+    str
+        The number and the noun.
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def say(text: str, *, err: bool = False) -> None:
     """Print a line of a command.
 

@@ -101,6 +101,26 @@ def verdict(tuning: Tuning) -> str:
     return f"{said} The eps in use, {chosen}, is outside of it."
 
 
+def uncounted(overrides: int) -> str:
+    """Say that the curve follows the scores alone.
+
+    Parameters
+    ----------
+    overrides
+        Number of rows that people decided about, at least 1.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    rows = f"{overrides:,} row{'' if overrides == 1 else 's'}"
+    return (
+        f"Overrides are not counted here: {rows} that people restored or removed. The shares "
+        "follow similarity alone."
+    )
+
+
 def from_horizon(tuning: Tuning) -> tuple[int, list[tuple[float, float, int]]]:
     """Count rows by max_similarity from the horizon on. Below it the scores need not be complete.
 

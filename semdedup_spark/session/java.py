@@ -1,10 +1,13 @@
-"""Which Java there is."""
+"""Which Java there is, and where it writes."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from semdedup_spark.errors import EnvironmentProblem
 
@@ -29,6 +32,31 @@ def require_java() -> None:
             hint="install OpenJDK 17 (Debian: apt install openjdk-17-jre-headless; "
             "macOS: brew install openjdk@17) or point JAVA_HOME at one.",
         )
+
+
+@contextmanager
+def java_without_output() -> Iterator[None]:
+    """Let a Java that is started in the ``with`` block write nothing to standard output, as long as
+    it lives. Delta prints there, whatever the settings of its log are. Errors of Java, and Spark's
+    log, go to standard error. A Java that runs already keeps its output.
+
+    For commands only: until the block ends, nothing that the process writes is seen.
+
+    Yields
+    ------
+    None
+        Programs that are started now have no standard output.
+    """
+    sys.stdout.flush()
+    own = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
 
 
 def _java_version(java: str) -> int | None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.tables.catalog import OutputRoot, history, read_table
 from semdedup_spark.tables.states import LEAVE_FILES, VACUUM_END, VACUUM_START, note_write
+from semdedup_spark.visible import masked_repr
 
 # Delta's own limit: readers and writers may still use younger files.
 SHORTEST_RETENTION_HOURS = 168
 _LOOK_BACK = 50
+_RETENTION = "delta.deletedFileRetentionDuration"
+# With it even a single file may hold deleted rows, which OPTIMIZE drops.
+_DELETION_VECTORS = "delta.enableDeletionVectors"
 
 
+@masked_repr
 @dataclass(frozen=True)
 class Tidied:
     """What housekeeping did to a table.
@@ -32,17 +38,20 @@ class Tidied:
         Number of its files after it.
     bytes_now
         Bytes of the newest version.
+    spared
+        What was not done, and why.
     """
 
     table: str
     files_before: int
     files_after: int
     bytes_now: int
+    spared: tuple[str, ...] = ()
 
 
 def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hours: int) -> Tidied:
-    """OPTIMIZE, then VACUUM what no version younger than ``retain_hours`` needs. Rows stay as they
-    are, and so do results that later runs would reuse.
+    """OPTIMIZE, then VACUUM what no version younger than ``retain_hours`` needs, each only where it
+    may find something. Rows stay as they are, and so do results that later runs would reuse.
 
     Parameters
     ----------
@@ -72,23 +81,34 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
             "docs/how-to/undo.md.",
         )
     name = root.name(table)
-    retain_hours = max(retain_hours, _own_retention_hours(spark, name))
-    before = _files(spark, name)
-    if is_tidy(spark, root, table, retain_hours):
-        return Tidied(table, before[0], *before)
+    files, size, properties = _detail(spark, name)
+    retain_hours = max(retain_hours, _own_retention_hours(spark, properties))
+    commits = history(spark, root, table, limit=_LOOK_BACK)
+    if is_tidy(commits, retain_hours):
+        return Tidied(table, files, files, size, ("nothing was replaced since the last VACUUM",))
+    steps, spared = [], []
+    if files > 1 or properties.get(_DELETION_VECTORS) == "true":
+        steps.append(f"OPTIMIZE {name}")
+    else:
+        spared.append(f"{'one' if files else 'no'} file: nothing to compact")
+    if is_young(commits, retain_hours):
+        spared.append(f"nothing is {retain_hours} hours old yet")
+    else:
+        steps.append(f"VACUUM {name} RETAIN {retain_hours} HOURS")
+    if not steps:
+        return Tidied(table, files, files, size, tuple(spared))
     try:
-        spark.sql(f"OPTIMIZE {name}").collect()
-        spark.sql(f"VACUUM {name} RETAIN {retain_hours} HOURS").limit(1).collect()
+        for step in steps:
+            spark.sql(step).limit(1).collect()
     finally:
         note_write(root, table)
-    after = _files(spark, name)
-    return Tidied(table, before[0], after[0], after[1])
+    after, size, _ = _detail(spark, name)
+    return Tidied(table, files, after, size, tuple(spared))
 
 
-def _own_retention_hours(spark: SparkSession, name: str) -> int:
+def _own_retention_hours(spark: SparkSession, properties: Mapping[str, str]) -> int:
     """The retention that the table's properties set; Delta refuses a VACUUM with a shorter one."""
-    row = spark.sql(f"DESCRIBE DETAIL {name}").select("properties").first()
-    asked = (row[0] or {}).get("delta.deletedFileRetentionDuration") if row is not None else None
+    asked = properties.get(_RETENTION)
     if asked is None:
         return 0
     moment = F.lit("2020-01-01").cast("timestamp")
@@ -96,19 +116,15 @@ def _own_retention_hours(spark: SparkSession, name: str) -> int:
     return -(-int(spark.range(1).select(waited).collect()[0][0]) // 3600)
 
 
-def is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: int) -> bool:
+def is_tidy(commits: Sequence[Row], retain_hours: int) -> bool:
     """Tell whether no file was replaced since a VACUUM that could already remove what had been
     before. Each further one would be a commit, and in time these push the last write out of Delta's
     log, by which results are known.
 
     Parameters
     ----------
-    spark
-        The session that reads.
-    root
-        The output that the table lies in.
-    table
-        Name of the table.
+    commits
+        Rows of ``DESCRIBE HISTORY``, newest first.
     retain_hours
         How long a replaced file must be kept, in hours.
 
@@ -117,7 +133,6 @@ def is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: int
     bool
         Whether another VACUUM would find nothing.
     """
-    commits = history(spark, root, table, limit=_LOOK_BACK)
     # OPTIMIZE replaces files, too: the small files that it merged are old afterwards.
     replaced = next((c["timestamp"] for c in commits if c["operation"] not in LEAVE_FILES), None)
     ended = [number for number, c in enumerate(commits) if c["operation"] == VACUUM_END]
@@ -128,6 +143,29 @@ def is_tidy(spark: SparkSession, root: OutputRoot, table: str, retain_hours: int
     hours = int(asked.get("specifiedRetentionMillis") or 0) / 3_600_000
     waited: timedelta = commits[ended[0]]["timestamp"] - replaced
     return waited > timedelta(hours=max(retain_hours, hours))
+
+
+def is_young(commits: Sequence[Row], retain_hours: int) -> bool:
+    """Tell whether a table began so lately that each replaced file must still be kept. What a first
+    write that was killed left before is found by a later VACUUM.
+
+    Parameters
+    ----------
+    commits
+        Rows of ``DESCRIBE HISTORY``, newest first. Where the first commit of the table is not among
+        them, nothing is known.
+    retain_hours
+        How long a replaced file must be kept, in hours.
+
+    Returns
+    -------
+    bool
+        Whether a VACUUM would find no file that a commit replaced.
+    """
+    if not commits or int(commits[-1]["version"]) != 0:
+        return False
+    age: timedelta = datetime.now() - commits[-1]["timestamp"]  # Spark's times are local
+    return age < timedelta(hours=retain_hours)
 
 
 def trim_rows(spark: SparkSession, root: OutputRoot, table: str, *, older_than_days: int) -> None:
@@ -159,6 +197,8 @@ def _newest_of_stages(spark: SparkSession, root: OutputRoot) -> str:
     return f"AND unix_micros(started_at) NOT IN ({moments})" if moments else ""
 
 
-def _files(spark: SparkSession, name: str) -> tuple[int, int]:
-    row = spark.sql(f"DESCRIBE DETAIL {name}").select("numFiles", "sizeInBytes").first()
-    return (0, 0) if row is None else (int(row[0]), int(row[1]))
+def _detail(spark: SparkSession, name: str) -> tuple[int, int, Mapping[str, str]]:
+    """Number of files, bytes and properties of a table."""
+    columns = ("numFiles", "sizeInBytes", "properties")
+    row = spark.sql(f"DESCRIBE DETAIL {name}").select(*columns).first()
+    return (0, 0, {}) if row is None else (int(row[0]), int(row[1]), row[2] or {})

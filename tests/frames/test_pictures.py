@@ -100,6 +100,33 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(folder):
         deduplicate(folder / "none", encoder="pixels")
 
 
+def test_a_folder_without_pictures_is_refused_with_what_is_looked_for(tmp_path):
+    with pytest.raises(
+        SourceError, match=r"at least one picture\. Got .*holds no file\."
+    ) as caught:
+        deduplicate(tmp_path, encoder="pixels")
+    assert ".jpg, .png" in caught.value.hint
+    assert "name the folder" in caught.value.hint
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / ".hidden.jpg").write_bytes(encoded(1))
+    with pytest.raises(SourceError, match=r"no file but 1 whose names begin with _ or a dot"):
+        deduplicate(tmp_path, encoder="pixels")
+    with pytest.raises(SourceError, match=r"no file but 1"):
+        deduplicate([encoded(1)], reference=tmp_path, encoder="pixels")
+
+
+def test_each_file_is_asked_for_its_size_once(folder, monkeypatch):
+    asked, stat = [], Path.stat
+
+    def noted(self, **options):
+        asked.append(self.name)
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", noted)
+    deduplicate(sorted(folder.rglob("*.jpg")), encoder="pixels", rank_by="length DESC")
+    assert sorted(asked) == sorted({*asked})
+
+
 def test_a_report_shows_the_pictures(folder, tmp_path):
     result = deduplicate(folder, encoder="pixels", eps=0.002, rank_by="length DESC")
     page = result.report(tmp_path / "report.html").read_text(encoding="utf-8")

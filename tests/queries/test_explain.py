@@ -62,6 +62,14 @@ def test_the_rank_in_the_cluster_is_that_of_the_rank_order(finished, scores):
     assert cluster[told.rank_in_cluster - 1][2] == row["id"]
 
 
+def test_what_an_eps_would_keep_is_told_up_to_the_horizon_that_the_scores_have(finished, scores):
+    lonely = min(scores.values(), key=lambda r: (r["max_similarity"], r["id"]))
+    assert 1 - lonely["max_similarity"] > 0.3
+    for settings in ((), ("score.eps_max=0.2",)):  # a changed job file changes no scores
+        standing = run_explain(finished.job(*settings), str(lonely["id"])).standing
+        assert (standing.kept_up_to, standing.eps_max) == (0.3, 0.3)
+
+
 def test_a_kept_row_tells_all_that_it_absorbed(finished, removed):
     groups = {}
     for row in removed.values():

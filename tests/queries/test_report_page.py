@@ -180,6 +180,14 @@ def nothing():
     )
 
 
+def test_the_curve_says_how_many_decisions_of_people_it_does_not_count():
+    plain = overview()
+    assert "verrides" not in Page(render_report(plain)).text
+    decided = replace(plain, tuning=replace(plain.tuning, overrides=3))
+    told = " ".join(Page(render_report(decided)).text.split())
+    assert "Overrides are not counted here: 3 rows that people restored or removed." in told
+
+
 def sections(of):
     return [attributes["id"] for tag, attributes in Page(render_report(of)).tags if tag == "h2"]
 

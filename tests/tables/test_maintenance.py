@@ -1,10 +1,12 @@
-"""When housekeeping has nothing left to do."""
+"""When housekeeping has nothing left to do, and that it does only the rest."""
 
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from semdedup_spark.tables import maintenance
+from semdedup_spark.tables.catalog import OutputRoot
 
 MONDAY = datetime(2026, 1, 5)
 
@@ -43,7 +45,71 @@ WRITTEN = commit("WRITE", 0)
         ([], False),
     ],
 )
-def test_a_table_is_left_alone_once_nothing_is_left_to_remove(monkeypatch, commits, tidy):
-    newest_first = commits[::-1]
-    monkeypatch.setattr(maintenance, "history", lambda *_, limit: newest_first[:limit])
-    assert maintenance.is_tidy(None, None, "embeddings", WEEK) is tidy
+def test_a_table_is_left_alone_once_nothing_is_left_to_remove(commits, tidy):
+    assert maintenance.is_tidy(commits[::-1], WEEK) is tidy
+
+
+def aged(*ages, first=0):
+    """Commits of these ages in hours, the first of them with this version; newest first."""
+    now = datetime.now()
+    return [
+        {**commit("WRITE", 0), "version": first + i, "timestamp": now - timedelta(hours=age)}
+        for i, age in enumerate(ages)
+    ][::-1]
+
+
+@pytest.mark.parametrize(
+    ("commits", "young"),
+    [
+        (aged(WEEK - 1, 5), True),
+        (aged(WEEK + 1, 5), False),  # it may have replaced files of its first version
+        (aged(WEEK - 1, 5, first=1), False),  # what the first commit did is not known
+        ([], False),
+    ],
+)
+def test_a_table_is_young_where_each_of_its_commits_is(commits, young):
+    assert maintenance.is_young(commits, WEEK) is young
+
+
+class Lake:
+    """Answers DESCRIBE DETAIL, and notes the statements that change a table."""
+
+    def __init__(self, files, properties=None):
+        self.detail = (files, 2**20, properties or {})
+        self.done = []
+
+    def sql(self, statement):
+        if not statement.startswith("DESCRIBE"):
+            self.done.append(statement.split()[0])
+        chosen = SimpleNamespace(first=lambda: self.detail, collect=list)
+        return SimpleNamespace(select=lambda *_: chosen, limit=lambda _: chosen, collect=list)
+
+
+VECTORS = {"delta.enableDeletionVectors": "true"}
+
+
+@pytest.mark.parametrize(
+    ("files", "properties", "age", "done", "spared"),
+    [
+        (3, {}, WEEK + 1, ["OPTIMIZE", "VACUUM"], 0),
+        (1, {}, WEEK + 1, ["VACUUM"], 1),
+        (1, VECTORS, WEEK + 1, ["OPTIMIZE", "VACUUM"], 0),  # deleted rows are still in the file
+        (3, {}, WEEK - 1, ["OPTIMIZE"], 1),
+        (1, {}, WEEK - 1, [], 2),
+        (0, {}, WEEK - 1, [], 2),
+    ],
+)
+def test_only_what_may_find_something_is_run_and_the_rest_is_named(
+    monkeypatch, files, properties, age, done, spared
+):
+    lake = Lake(files, properties)
+    monkeypatch.setattr(maintenance, "history", lambda *_, limit: aged(age, 2)[:limit])
+    root = OutputRoot.parse("/nowhere")
+    tidied = maintenance.tidy_table(lake, root, "scores", retain_hours=WEEK)
+    assert lake.done == done
+    assert len(tidied.spared) == spared
+    if files < 2 and not properties:
+        words = "one file" if files else "no file"
+        assert tidied.spared[0] == f"{words}: nothing to compact"
+    if age < WEEK:
+        assert tidied.spared[-1] == "nothing is 168 hours old yet"

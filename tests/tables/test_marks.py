@@ -5,6 +5,7 @@ those of a newer one.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,15 @@ NOTE = LeaseNote("nightly", "t", "renewed", Holder("h", "m", 7, "5"), 4, 600.0, 
 def test_a_mark_is_read_as_it_was_written():
     assert read_mark(MARK.text(), "t") == MARK
     assert LeaseNote.read(NOTE.text()) == NOTE
+
+
+def test_a_mark_is_of_the_layout_of_release_0_2_unless_it_tells_a_place():
+    told = json.loads(MARK.text())
+    assert (told.pop("layout"), "place" in told) == (2, False)
+    placed = replace(MARK, place="/lake/raw")
+    assert json.loads(placed.text())["layout"] == LAYOUT
+    assert read_mark(placed.text(), "t") == placed
+    assert json.loads(json.loads(NOTE.text())["result_key"])["layout"] == 2
 
 
 def test_marks_of_release_0_1_are_read():

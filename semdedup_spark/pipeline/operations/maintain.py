@@ -51,4 +51,4 @@ def _known_tables(job: Job) -> list[str]:
         return []
     ledger = read_table(job.spark, job.root, s.RUNS)
     written = ledger.select(F.explode(F.map_keys("outputs"))).distinct().collect()  # some ten
-    return sorted({row[0] for row in written} | {*_LEDGERS, s.OVERRIDES})
+    return sorted({row[0] for row in written} | {*_LEDGERS, *s.BY_PEOPLE})

@@ -38,6 +38,8 @@ _HORIZONS = (0.00095, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
 _WORTH = 2.0
 # Below a minute of one core nobody should think about it.
 _CHEAP_SECONDS = 60.0
+# Below half a second of one core, or the multiply-adds of about a second, a ratio says nothing.
+_TRIFLING_SECONDS, _TRIFLING_PRODUCTS = 0.5, 2.5e10
 
 
 @dataclass(frozen=True)
@@ -163,16 +165,20 @@ def _before_clustering(expected: Forecast, cluster: ClusterConfig, why: str) -> 
 
 
 def _why_clusters(expected: Forecast, cluster: ClusterConfig) -> str:
-    """What half and twice as many would cost."""
+    """What half and twice as many would cost, unless the chosen number costs next to nothing."""
     k, n = expected.n_clusters, expected.n
     others = []
     for word, other in (("half as many", k // 2), ("twice as many", 2 * k)):
-        if 1 <= other <= n:
+        if 1 <= other <= n and expected.cost > _TRIFLING_PRODUCTS:
             fixed = cluster.model_copy(update={"n_clusters": other})
             cost = forecast_of(fixed, n, expected.dimension, expected.sizes).cost
-            others.append(f"{word} would cost {cost / expected.cost:.2f} times as much")
+            others.append(f"{word} would cost {_times(cost / expected.cost, 2)} as much")
     chosen = "the cheapest" if cluster.n_clusters == "auto" else "as configured"
     return "; ".join([chosen, *others])
+
+
+def _times(ratio: float, decimals: int) -> str:
+    return f"{ratio:.{decimals}f} times" if ratio < 10 else f"{ratio:,.0f} times"
 
 
 def _choice(
@@ -236,11 +242,19 @@ def recommend(choices: list[Choice], eps_max: float) -> tuple[int, str]:
     exact = [i for i in affordable if choices[i].recall == "exact"]
     best = max(exact, key=lambda i: choices[i].eps_max, default=-1)
     if best >= 0:
-        times = choices[best].cost.core_seconds / max(paper, 1e-9)
-        why = f"no pair is missed, for {times:.1f} times the cost of recall: cluster"
+        seconds = choices[best].cost.core_seconds
+        why = "no pair is missed, in less than half a second of one core"
+        if seconds >= _TRIFLING_SECONDS:
+            times = _times(seconds / max(paper, 1e-9), 1)
+            why = f"no pair is missed, for {times} the cost of recall: cluster"
         if choices[best].eps_max < eps_max:
-            why += (
-                f"; eps_max {eps_max:g} would cost more than {limit / max(paper, 1e-9):.1f} times"
-            )
+            why += f"; eps_max {eps_max:g} would cost more than {_in_words(limit, paper)}"
         return best, why
-    return affordable[-1], f"exact recall costs more than {_WORTH:g} times recall: cluster"
+    return affordable[-1], f"exact recall costs more than {_in_words(limit, paper)}"
+
+
+def _in_words(limit: float, paper: float) -> str:
+    """The limit of what a choice may cost, in words."""
+    if limit > _WORTH * paper:
+        return "a minute of one core"
+    return f"{_WORTH:g} times recall: cluster"

@@ -23,6 +23,7 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import ask_both
 from semdedup_spark.pipeline.queries.row_texts import contents
 from semdedup_spark.pipeline.queries.selections import Selection, find_selection
+from semdedup_spark.pipeline.queries.tune import horizon_of
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table, table_exists
 
@@ -80,7 +81,8 @@ def run_explain(
         )
     if found is None:
         return Explanation(row_id, "quarantined", rejections=rejections)
-    standing, selection = _standing(scores, found), find_selection(job, name)
+    eps_max, _ = horizon_of(job)
+    standing, selection = _standing(scores, found, eps_max), find_selection(job, name)
     known = Explanation(row_id, "scored", standing=standing, rejections=rejections)
     if selection is not None:
         known = replace(known, selection=selection.name, eps=selection.eps)
@@ -131,7 +133,7 @@ def _rejections(job: Job, row_id: Any) -> list[Rejection]:
     return [Rejection(*row) for row in few]
 
 
-def _standing(scores: DataFrame, row: Row) -> Standing:
+def _standing(scores: DataFrame, row: Row, eps_max: float) -> Standing:
     before = F.lit(False)
     for name in (s.ID, s.RANK_KEY, s.BATCH):  # built from the last term of the order to the first
         at = F.lit(row[name])
@@ -149,7 +151,8 @@ def _standing(scores: DataFrame, row: Row) -> Standing:
         max_similarity=float(row[s.MAX_SIMILARITY]),
         neighbor_id=row[s.NEIGHBOR_ID],
         exhaustive=bool(row[s.EXHAUSTIVE]),
-        kept_up_to=1 - float(row[s.MAX_SIMILARITY]),
+        kept_up_to=min(1 - float(row[s.MAX_SIMILARITY]), eps_max),
+        eps_max=eps_max,
     )
 
 

@@ -18,6 +18,7 @@ from semdedup_spark.errors import SourceError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.later_similarity import later_similarity
 from semdedup_spark.pipeline.stages.reference import check_reference
+from semdedup_spark.pipeline.stages.select.decisions import count_decisions
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.queries.thresholds import (
     CELL,
@@ -90,7 +91,7 @@ def run_tune(
     scores = read_table(job.spark, job.root, s.SCORES)
     sourced = None if by is None else _with_source(job, scores, by)
     nearest = _nearest(job, scores, both_sides=both_sides)
-    eps_max, recall = _horizon(job)
+    eps_max, recall = horizon_of(job)
     if selected is None:
         last = job.ledger.last("select")
         selected = None if last is None else last.metrics.get("eps")
@@ -110,14 +111,26 @@ def run_tune(
         eps_grid=eps_grid,
         keep_grid=keep_grid,
     )
+    found = replace(found, overrides=count_decisions(job))
     if sourced is None:
         return found
     sources = shares_by_value(sourced, [at.eps for at in found.thresholds])
     return replace(found, by=by, sources=sources)
 
 
-def _horizon(job: Job) -> tuple[float, str]:
-    """Return eps_max and recall of the scores. The job file may have been changed since."""
+def horizon_of(job: Job) -> tuple[float, str]:
+    """Tell how far the scores see. The job file may have been changed since they were made.
+
+    Parameters
+    ----------
+    job
+        The job whose scores are meant.
+
+    Returns
+    -------
+    tuple[float, str]
+        eps_max and recall of the scores.
+    """
     last = job.ledger.last("score")
     if last is None:
         return job.config.score.eps_max, str(job.config.score.recall)
