@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 from semdedup_spark.masking import masked, masked_tree
+
+_Class = TypeVar("_Class", bound=type[Any])
 
 _HIDDEN = "\ufffd"
 # Blank or joining characters that Unicode counts as letters or marks.
@@ -99,3 +102,31 @@ def shown_tree(tree: Any) -> Any:
         A masked copy.
     """
     return masked_tree(tree)
+
+
+def masked_repr(cls: _Class) -> _Class:
+    """Decorate a dataclass that holds places, settings or names of tables: its ``repr`` masks the
+    secrets in them.
+
+    Parameters
+    ----------
+    cls
+        The dataclass.
+
+    Returns
+    -------
+    type
+        The same class.
+    """
+
+    def told(self: Any) -> str:
+        values = ((f.name, getattr(self, f.name)) for f in fields(self) if f.repr)
+        return f"{type(self).__qualname__}({', '.join(f'{n}={_masked(v)}' for n, v in values)})"
+
+    setattr(cls, "__repr__", told)  # noqa: B010  mypy knows no other __repr__ of a class
+    return cls
+
+
+def _masked(value: Any) -> str:
+    # A text is masked before it is quoted: quotes and backslashes may be part of a secret.
+    return repr(masked(value)) if isinstance(value, str) else masked(repr(value))

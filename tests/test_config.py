@@ -5,6 +5,7 @@ import yaml
 
 from semdedup_spark.config import JobConfig, load_config, parse_config
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.presets import PRESETS
 
 TEXT = {"kind": "text", "format": "jsonl", "path": "x.jsonl", "id": "doc", "content": "text"}
 VARIABLE = {"kind": "text", "table": "a.`${env:HOME}`", "id": "i", "content": "t"}
@@ -26,9 +27,9 @@ def test_base_yml_states_every_key_with_its_default():
     assert base["source"].keys() == defaults["source"].keys()
 
 
-@pytest.mark.parametrize("name", ["local.yml", "databricks.yml", "emr.yml"])
+@pytest.mark.parametrize("name", ["conf/local.yml", "conf/emr.yml", "deploy/databricks/job.yml"])
 def test_the_example_jobs_are_valid(name):
-    assert isinstance(load_config(ROOT / "conf" / name), JobConfig)
+    assert isinstance(load_config(ROOT / name), JobConfig)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_a_limit_of_one_value_is_a_number_too(value):
 @pytest.mark.parametrize("key", ["decode_seconds", "commit_seconds"])
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), "1e400"])
 def test_a_time_without_end_is_refused(key, value):
-    with pytest.raises(ConfigError, match=f"{key} must be a finite number greater than 0"):
+    with pytest.raises(ConfigError, match=f"{key} must be a number greater than 0 and at most 1,0"):
         parse_config(job(embed={key: value}))
 
 
@@ -181,6 +182,33 @@ def test_a_key_that_yaml_does_not_read_as_text_is_named_with_the_way_to_quote_it
 def test_keep_goes_with_the_paper_s_resolution_alone():
     with pytest.raises(ConfigError, match="resolution paper"):
         parse_config(job(select={"keep": 0.5, "resolution": "cover"}))
+
+
+def must_agree(*asked):
+    return parse_config(job(select={"must_agree": list(asked)})).select.must_agree
+
+
+def test_one_preset_is_a_list_of_one_and_may_go_with_columns_and_patterns():
+    (one,) = must_agree({"column": "text", "preset": "numbers"})
+    assert [one] == must_agree({"column": "text", "preset": ["numbers"]})
+    pattern = {"column": "text", "pattern": "a+"}
+    both = {"column": "text", "preset": ["numbers", "dates"]}
+    assert [a.preset for a in must_agree("lang", pattern, both)] == [None, None, both["preset"]]
+    assert parse_config(job(select={"must_agree": [one.model_dump()]})).select.must_agree == [one]
+
+
+@pytest.mark.parametrize("preset", ["numbrs", ["dates", "x"], [], ["dates", "dates"], 3, [["x"]]])
+def test_a_wrong_preset_is_answered_with_all_there_are(preset):
+    with pytest.raises(
+        ConfigError, match=r"select\.must_agree\.0\.preset: must be one of"
+    ) as raised:
+        must_agree({"column": "text", "preset": preset})
+    assert all(name in str(raised.value) for name in [*PRESETS, f"Got {preset!r}"])
+
+
+def test_an_agreement_is_by_pattern_or_by_preset():
+    with pytest.raises(ConfigError, match="pattern or preset, not both"):
+        must_agree({"column": "text", "preset": "dates", "pattern": "a"})
 
 
 def test_every_wrong_key_is_named_at_once():

@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from semdedup_spark.config.strict import LATER, OPERATIONAL, Number, StrictModel
+from semdedup_spark.config.strict import (
+    LATER,
+    MOST,
+    MOST_MB,
+    MOST_SECONDS,
+    OPERATIONAL,
+    Number,
+    StrictModel,
+)
 
 # Encoders that accept each kind of source. encoders/registry.py maps them to modules.
 FITTING = {
@@ -81,24 +89,28 @@ class EmbedConfig(StrictModel):
     ] = "minilm"
     model: str | None = None
     trust_remote_code: bool = False
-    max_length: int | None = Field(default=None, ge=8)
+    max_length: int | None = Field(default=None, ge=8, le=MOST)
     long_text: Literal["truncate", "chunk-mean", "reject"] = "truncate"
     pooling: Literal["mean", "cls", "last"] | None = None
     tower: Literal["image", "text", "image+text"] | None = None
     image_size: int = Field(default=32, ge=1, le=1024)
-    max_pixels: int = Field(default=89_478_485, ge=1)
-    max_decoded_mb: int = Field(default=512, ge=1, json_schema_extra=LATER)
+    max_pixels: int = Field(default=89_478_485, ge=1, le=1000 * MOST)
+    max_decoded_mb: int = Field(default=512, ge=1, le=MOST_MB, json_schema_extra=LATER)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=OPERATIONAL)
-    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+    batch_size: Annotated[int, Field(ge=1, le=MOST)] | Literal["auto"] = Field(
         default="auto", json_schema_extra=OPERATIONAL
     )
     gpu_memory_fraction: Number | None = Field(
         default=None, gt=0, le=1, json_schema_extra=OPERATIONAL
     )
     storage: Literal["array", "binary"] = Field(default="array", json_schema_extra=OPERATIONAL)
-    decode_seconds: Number = Field(default=60.0, gt=0, json_schema_extra=OPERATIONAL)
-    commit_seconds: Number = Field(default=60.0, gt=0, json_schema_extra=OPERATIONAL)
+    decode_seconds: Number = Field(
+        default=60.0, gt=0, le=MOST_SECONDS, json_schema_extra=OPERATIONAL
+    )
+    commit_seconds: Number = Field(
+        default=60.0, gt=0, le=MOST_SECONDS, json_schema_extra=OPERATIONAL
+    )
 
     @model_validator(mode="after")
     def _check(self) -> EmbedConfig:

@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from semdedup_spark.config.job import JobConfig
 from semdedup_spark.config.problems import explain_problems
 from semdedup_spark.config.strict import StrictModel
-from semdedup_spark.errors import ConfigError
+from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.masking import MASK, declare_settings, masked_tree
+from semdedup_spark.paths import local, open_stream
 
 Stage = TypeVar("Stage", bound=StrictModel)
 
@@ -34,7 +35,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
     Parameters
     ----------
     path
-        Path of the job file, in UTF-8.
+        Path of the job file, in UTF-8. With a scheme, such as ``s3:``, it is read from there.
     overrides
         ``key.path=value`` settings. Values are YAML.
 
@@ -48,14 +49,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
     ConfigError
         If the file is unreadable, or a key is wrong. Names every wrong key, what it must be, and
         what was got.
+
+    Notes
+    -----
+    ``OSError`` where an object storage does not answer: another time the same file may be read.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"--config must be a readable YAML file in UTF-8. Got {str(path)!r}: {error}.",
-            hint="`semdedup init DATA` writes a first one.",
-        ) from error
+    text = _read(str(path))
     try:
         tree = yaml.safe_load(text) or {}
     except Exception as error:  # of tagged values and dates come errors of many types
@@ -66,6 +65,20 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must be a mapping of keys. Got a {type(tree).__name__}.")
     return parse_config(with_overrides(tree, overrides))
+
+
+def _read(path: str) -> str:
+    try:
+        with open_stream(path, option="the job file") as stream:
+            text: str = stream.read().decode()
+    except (OSError, UnicodeDecodeError, SourceError) as error:
+        if local(path) is None and type(error) is OSError:
+            raise  # the storage did not answer, or denied it
+        raise ConfigError(
+            f"--config must be a readable YAML file in UTF-8. Got {path!r}: {error}.",
+            hint="`semdedup init DATA` writes a first one.",
+        ) from error
+    return text
 
 
 def _where(error: Exception) -> str:

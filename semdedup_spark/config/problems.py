@@ -197,11 +197,14 @@ def _one(kind: Any, bounds: tuple[Any, ...]) -> str:
     if fields := _fields(kind):
         return _of_model(kind, fields)
     given = [inner for each in bounds for inner in getattr(each, "metadata", [each])]
-    said = [f"{w} {getattr(b, n):g}" for b in given for n, w in _BOUNDS.items() if hasattr(b, n)]
+    has = ((getattr(b, n), word) for b in given for n, word in _BOUNDS.items() if hasattr(b, n))
+    said = [f"{word} {_number(limit)}" for limit, word in has]
     plain = _PLAIN.get(kind, "of another type")
-    if kind is float and not any(hasattr(b, name) for b in given for name in ("lt", "le")):
-        plain = "a finite number"
     return f"{plain} {' and '.join(said)}" if said and kind in (int, float) else plain
+
+
+def _number(limit: float) -> str:
+    return f"{int(limit):,}" if limit == int(limit) else f"{limit:g}"
 
 
 def _of_model(kind: Any, fields: Mapping[str, Any]) -> str:

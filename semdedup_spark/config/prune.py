@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from semdedup_spark.config.strict import Number, StrictModel
+from semdedup_spark.config.strict import MOST_SEED, Number, StrictModel
 
 
 class PruneConfig(StrictModel):
@@ -32,5 +32,5 @@ class PruneConfig(StrictModel):
     rank_type: Literal["random", "cossim"] = "cossim"
     prune_type: Literal["common", "diverse", "stratified", "systematic"] = "diverse"
     exact_total: bool = False
-    n_bins: int = Field(default=10, ge=1)
-    seed: int = Field(default=0, ge=0)
+    n_bins: int = Field(default=10, ge=1, le=1_000_000)
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)

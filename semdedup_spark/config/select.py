@@ -6,9 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from semdedup_spark.config.strict import Number, StrictModel
+from semdedup_spark.config.strict import LATER, Number, StrictModel
+from semdedup_spark.presets import PRESETS
 
 # Lower case only: catalogs ignore the case of table names, paths do not.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -17,8 +24,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 class MustAgree(StrictModel):
     """What a row must share with the row that it would be removed for.
 
-    It is the value of a column, or all that a Java regular expression finds in it, in any order.
-    Spark checks the expression before any work.
+    It is the value of a column, or all that a Java regular expression or a preset finds in it, in
+    any order. Spark checks the expression before any work.
 
     Attributes
     ----------
@@ -27,17 +34,52 @@ class MustAgree(StrictModel):
     column
         Column of the source.
     pattern
-        Java regular expression. ``None``: the whole value.
+        Java regular expression. ``None``: the whole value, if there is no preset either.
+    preset
+        Names of presets, in place of a pattern. Each is an agreement of its own. ``None``: none.
     """
 
-    wording: ClassVar[str] = "the name of a column, or {column: its name, pattern: text or null}"
+    wording: ClassVar[str] = (
+        "the name of a column, or {column: its name, pattern: text or null}, or {column: its name, "
+        "preset: one or a list}"
+    )
     column: str
     pattern: str | None = None
+    preset: list[str] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _plain_column(cls, given: Any) -> Any:
         return {"column": given} if isinstance(given, str) else given
+
+    @field_validator("preset", mode="before")
+    @classmethod
+    def _known_presets(cls, given: Any) -> Any:
+        names = [given] if isinstance(given, str) else given
+        if names is None:
+            return None
+        known = isinstance(names, list) and all(isinstance(n, str) and n in PRESETS for n in names)
+        if not known or not 0 < len(names) == len(set(names)):
+            raise ValueError(
+                f"must be one of {', '.join(PRESETS)}, or a list of these, each once. Got {given!r}"
+            )
+        return names
+
+    @model_validator(mode="after")
+    def _pattern_or_preset(self) -> MustAgree:
+        if self.pattern is not None and self.preset is not None:
+            raise ValueError(
+                "must have pattern or preset, not both; name the column twice for both"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_no_preset(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Releases before 0.3 knew no presets: what was selected without one keeps its identity."""
+        settings: dict[str, Any] = plain(self)
+        if self.preset is None:
+            settings.pop("preset", None)
+        return settings
 
 
 Fraction = Annotated[Number, Field(ge=0, le=1)]
@@ -62,6 +104,8 @@ class SelectConfig(StrictModel):
         Share in [0, 1]. A selection that would remove more is stopped. ``None``: no limit.
     max_removed_fraction_by
         The same limit for each value of a column, by the column's name.
+    golden
+        CSV file of pairs that must be merged, or must stay apart. ``None``: none.
     """
 
     eps: Number | None = Field(default=None, gt=0, lt=1)
@@ -71,6 +115,7 @@ class SelectConfig(StrictModel):
     must_agree: list[MustAgree] = Field(default_factory=list)
     max_removed_fraction: Fraction | None = None
     max_removed_fraction_by: dict[str, Fraction] = Field(default_factory=dict)
+    golden: str | None = Field(default=None, min_length=1, json_schema_extra=LATER)
 
     @model_validator(mode="before")
     @classmethod

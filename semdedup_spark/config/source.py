@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from semdedup_spark.config.strict import LATER, StrictModel
+from semdedup_spark.config.strict import LATER, MOST, StrictModel
 from semdedup_spark.sql_text import variable_in
 
 CONTENT_HASH = "content_hash()"
@@ -65,7 +65,7 @@ class SourceConfig(StrictModel):
     format: Literal["delta", "parquet", "jsonl", "csv", "files", "webdataset", "npy"] | None = None
     path: str | None = None
     table: str | None = None
-    version: int | None = Field(default=None, ge=0)
+    version: int | None = Field(default=None, ge=0, le=2**63 - 1)
     id: str | None = None
     content: str | None = None
     text: str | None = None
@@ -73,7 +73,7 @@ class SourceConfig(StrictModel):
     dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = Field(
         default=None, json_schema_extra=LATER
     )
-    dimension: int | None = Field(default=None, ge=1, json_schema_extra=LATER)
+    dimension: int | None = Field(default=None, ge=1, le=MOST, json_schema_extra=LATER)
     max_bytes: int = Field(default=256 * 2**20, ge=1, le=2**30, json_schema_extra=LATER)
     columns: list[str] | None = None
     types: str | None = None

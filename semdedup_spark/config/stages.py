@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from semdedup_spark.config.strict import OPERATIONAL, Number, StrictModel
+from semdedup_spark.config.strict import (
+    MOST,
+    MOST_MB,
+    MOST_SEED,
+    OPERATIONAL,
+    Number,
+    StrictModel,
+)
 from semdedup_spark.rank_by import parse_rank_by
 
 # A unit holds its vectors, a copy in rank order, and the products of a block pair.
@@ -42,12 +49,12 @@ class ClusterConfig(StrictModel):
         When a changed source leads to new centroids: ``never``, ``auto`` or ``on_change``.
     """
 
-    n_clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    seed: int = Field(default=0, ge=0)
+    n_clusters: Annotated[int, Field(ge=1, le=MOST)] | Literal["auto"] = "auto"
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)
     centroids: str | None = None
-    sample_per_cluster: int = Field(default=256, ge=1)
-    sample_memory_mb: int = Field(default=1024, ge=1)
-    task_memory_mb: int = Field(default=1024, ge=1)
+    sample_per_cluster: int = Field(default=256, ge=1, le=MOST)
+    sample_memory_mb: int = Field(default=1024, ge=1, le=MOST_MB)
+    task_memory_mb: int = Field(default=1024, ge=1, le=MOST_MB)
     levels: Literal[1, 2] | Literal["auto"] = "auto"
     seeding: Literal["rows", "plusplus", "mllib"] = "plusplus"
 
@@ -56,8 +63,8 @@ class ClusterConfig(StrictModel):
         """Number of levels, 1 or 2. ``None``: still to be chosen."""
         return None if self.levels == "auto" else self.levels
 
-    max_iterations: int = Field(default=20, ge=0)
-    tolerance: Number = Field(default=1e-3, ge=0)
+    max_iterations: int = Field(default=20, ge=0, le=MOST)
+    tolerance: Number = Field(default=1e-3, ge=0, le=MOST)
     retrain: Literal["never", "auto", "on_change"] = Field(
         default="never", json_schema_extra=OPERATIONAL
     )
@@ -72,7 +79,7 @@ class ProbeBudget(StrictModel):
         Most other clusters per row, at least 0.
     """
 
-    probes: int = Field(ge=0)
+    probes: int = Field(ge=0, le=MOST)
 
 
 class ScoreConfig(StrictModel):
@@ -99,8 +106,8 @@ class ScoreConfig(StrictModel):
     rank_by: str = "low"
     recall: Literal["cluster", "exact"] | ProbeBudget = "cluster"
     eps_max: Number = Field(default=0.3, gt=0, lt=1)
-    seed: int = Field(default=0, ge=0)
-    unit_memory_mb: int = Field(default=256, ge=1, json_schema_extra=OPERATIONAL)
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)
+    unit_memory_mb: int = Field(default=256, ge=1, le=MOST_MB, json_schema_extra=OPERATIONAL)
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=OPERATIONAL)
     precision: Literal["float32", "float16"] = Field(
         default="float32", json_schema_extra=OPERATIONAL

@@ -27,6 +27,11 @@ OPERATIONAL: dict[str, Any] = {"operational": True}
 # identity, so that these outputs stay valid.
 LATER: dict[str, Any] = {"later": True}
 
+# Limits of keys that have none of their own, beyond what anybody needs: numpy, Spark and timers do
+# not take larger numbers.
+MOST, MOST_SECONDS, MOST_MB = 10**9, 1e9, 2**20
+MOST_SEED = 2**63 - 2  # a bigint, also when 1 is added
+
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 # Type and text of an error. People read config/problems.py's message in its place.
 _NO_NUMBER = ("no_number", "Input should be a number")

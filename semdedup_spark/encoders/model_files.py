@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,13 @@ def from_hub(spec: EncoderSpec, function: str, repo: str, **arguments: Any) -> s
     """
     import huggingface_hub
 
+    call: Callable[..., str] = getattr(huggingface_hub, function)
     try:
-        found: str = getattr(huggingface_hub, function)(repo, **arguments)
+        try:
+            found = call(repo, **arguments)
+        except huggingface_hub.errors.OfflineModeIsEnabled:
+            # Of a cache that an older hub filled, hub 1.31 to 1.33 ask the network for a list.
+            found = call(repo, **arguments, local_files_only=True)
     except Exception as error:  # The type depends on versions: of httpx, of the hub, of the cache.
         raise EnvironmentProblem(
             f"embed.model must be a local directory or a model on the hub. Got "

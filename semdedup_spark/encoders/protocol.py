@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from semdedup_spark.kernels.vectors import FloatArray
+from semdedup_spark.visible import masked_repr
 
 
+@masked_repr
 @dataclass(frozen=True)
 class EncoderSpec:
     """Everything that a worker needs to load an encoder. Small, hashable and picklable.

@@ -72,7 +72,11 @@ def hold_pictures(rows: Rows, content: str) -> bool:
 
 
 def encoded_pictures(
-    pictures: Sequence[Picture], spec: EncoderSpec, threads: int | None = None
+    pictures: Sequence[Picture],
+    spec: EncoderSpec,
+    threads: int | None = None,
+    *,
+    sizes: Sequence[int] | None = None,
 ) -> Contents:
     """Encode pictures. A bar shows how far it is, where there are many.
 
@@ -84,13 +88,16 @@ def encoded_pictures(
         The encoder.
     threads
         See :func:`~semdedup_spark.in_memory.contents.encoded`.
+    sizes
+        Their sizes in bytes, of files; not needed for bytes.
 
     Returns
     -------
     Contents
         Their vectors, and the reasons that the job would give.
     """
-    reasons = [_reason(picture) for picture in pictures]
+    known = sizes if sizes is not None else list(map(_size, pictures))
+    reasons = [_reason(*each) for each in zip(pictures, known, strict=True)]
     there = [row for row, reason in enumerate(reasons) if reason is None]
     if not there:
         return Contents(np.empty((0, 0), np.float32), np.empty(0, np.int64), reasons)
@@ -119,10 +126,13 @@ def bytes_of(picture: Picture) -> bytes:
     return picture.read_bytes() if isinstance(picture, Path) else picture or b""
 
 
-def _reason(picture: Picture) -> str | None:
+def _size(picture: Picture) -> int:
+    return picture.stat().st_size if isinstance(picture, Path) else len(picture or b"")
+
+
+def _reason(picture: Picture, size: int) -> str | None:
     if picture is None:
         return "null_image"
-    size = picture.stat().st_size if isinstance(picture, Path) else len(picture)
     if not size:
         return "empty_image"
     return "too_many_bytes" if size > _MOST_BYTES else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,12 @@ class Rows:
     data
         A pandas DataFrame, an Arrow table, an (n, d) array, or a sequence of texts, of pictures as
         bytes, or of files.
+    sizes
+        Sizes of the files in bytes, where the rows are files.
     """
 
     data: Any
+    sizes: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return int(self.data.num_rows) if isinstance(self.data, pa.Table) else len(self.data)
@@ -115,7 +119,7 @@ class Rows:
             return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
         given = self.data[name] if self._is_frame else self.data
         if self.are_files:
-            given = [str(f) if name == PATH else f.stat().st_size for f in self.data]
+            given = [str(file) for file in self.data] if name == PATH else self.sizes
         try:
             return as_array(given)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -222,28 +226,55 @@ def as_rows(data: Any) -> Rows:
     if isinstance(data, np.ndarray) and data.ndim == 2:
         return Rows(data)
     if isinstance(data, Path) and data.is_dir():
-        data = sorted(file for file in data.rglob("*") if file.is_file() and not _hidden(file))
+        return _folder(data)
     if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
-        _check_files(data)
-        return Rows(list(data))
+        return _listed(list(data))
     raise SourceError(
         "data must be a Spark or pandas DataFrame, an Arrow table, a list of texts, an array of "
         "vectors (n, d), or pictures: a folder or a list of files, each a pathlib.Path. Got "
-        f"{type(data).__name__}{f' {str(data)!r}' if isinstance(data, Path) else ''}."
+        f"{type(data).__name__}{f' {str(data)!r}' if isinstance(data, Path) else ''}.",
+        hint="there is no folder of this name; one file is a list, [Path(...)]."
+        if isinstance(data, Path)
+        else "",
     )
 
 
-def _hidden(file: Path) -> bool:
-    return file.name[0] in "._"
+def _folder(folder: Path) -> Rows:
+    found = {file: _size(file) for file in folder.rglob("*")}
+    sizes = {file: size for file, size in found.items() if size is not None}
+    files = sorted(file for file in sizes if file.name[0] not in "._")
+    if not files:
+        hidden = f" but {len(sizes):,} whose names begin with _ or a dot" if sizes else ""
+        raise SourceError(
+            "a folder of pictures must hold at least one picture. "
+            f"Got {str(folder)!r}, which holds no file{hidden}.",
+            hint="name the folder that the pictures lie in, at any depth. Files are taken whatever "
+            "their names end with (.jpg, .png, .webp, ...); what is no picture is set aside.",
+        )
+    return Rows(files, [sizes[file] for file in files])
 
 
-def _check_files(data: Sequence[Any]) -> None:
+def _listed(data: list[Any]) -> Rows:
     files = [value for value in data if isinstance(value, Path)]
-    if files and len(files) < len(data):
+    if not files:
+        return Rows(data)
+    if len(files) < len(data):
         raise SourceError("all rows of a list must be files, or none. Got both.")
-    missing = [file for file in files if not file.is_file()]
+    sizes = [_size(file) for file in files]
+    there = [size for size in sizes if size is not None]
+    missing = len(sizes) - len(there)
     if missing:
         raise SourceError(
-            f"each file must be there. Got {str(missing[0])!r}, and {len(missing) - 1:,} more that "
-            "are not."
+            f"each file must be there. Got {str(files[sizes.index(None)])!r}, and {missing - 1:,} "
+            "more that are not."
         )
+    return Rows(files, there)
+
+
+def _size(file: Path) -> int | None:
+    """Size of a file in bytes; ``None`` where there is none, or something else."""
+    try:
+        told = file.stat()
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return None
+    return told.st_size if S_ISREG(told.st_mode) else None

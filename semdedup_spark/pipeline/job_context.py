@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark.config import JobConfig
+from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.runs import Ledger, StageRecord
 from semdedup_spark.tables.states import StateCache, TableState, table_state
@@ -85,6 +86,8 @@ class Turn:
     def __init__(self, claim: Callable[[], None], states: StateCache) -> None:
         self._claim = claim
         self.states = states
+        # Sources that were opened before their turn to be embedded, by the table of the vectors.
+        self.opened: dict[str, SourceRows] = {}
         self.holds = False
         self.depth = 0
 
@@ -142,6 +145,16 @@ class Job:
     def turn(self) -> Turn | None:
         """The turn that this run has on the output, while it has one."""
         return self.turns.get(self.run_id)
+
+    def alone(self) -> Job:
+        """Leave the reference out, for work that does not need it.
+
+        Returns
+        -------
+        Job
+            The same job, under the same lease.
+        """
+        return replace(self, config=self.config.model_copy(update={"reference": None}))
 
     def begin(self) -> None:
         """Take the lease if this run has its turn on the output. Call it before the output is read

@@ -1,7 +1,7 @@
 """Start the Python workers of a local session: Spark's own daemon, from a shorter search path.
 
 Spark puts its Python sources, zipped, and its core jar in front of the search path. Before each
-task a worker empties Python's caches of folders, whereupon Python 3.10 and 3.11 read the list of
+task a worker empties Python's caches of folders, whereupon Python 3.10 to 3.12 read the list of
 files of each archive again: 0.1 to 0.3 s a task. Where pyspark is installed nobody needs them.
 """
 

@@ -15,8 +15,10 @@ from pyspark.sql import DataFrame
 from semdedup_spark import schema as s
 from semdedup_spark.errors import SourceError
 from semdedup_spark.paths import open_stream
+from semdedup_spark.visible import masked_repr
 
 
+@masked_repr
 @dataclass(frozen=True)
 class CentroidFiles:
     """Parquet files that hold the centroids at one version of the table. The object takes a few

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from semdedup_spark.tables.marks import LAYOUT, check_layout
+from semdedup_spark.tables.marks import check_layout
 
 CLAIMED, RENEWED, RELEASED = "claimed", "renewed", "released"
+# That of the marks of release 0.2, which reads these notes as they are.
+_LAYOUT = 2
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class LeaseNote:
         str
             No two notes have equal texts.
         """
-        told = {"layout": LAYOUT, **asdict(self)}
+        told = {"layout": _LAYOUT, **asdict(self)}
         del told["run_id"]
         outer = {"run_id": self.run_id, "stage": self.stage, "result_key": json.dumps(told)}
         return json.dumps(outer)

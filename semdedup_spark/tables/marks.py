@@ -1,8 +1,10 @@
 """The mark that each commit carries in its user metadata: who made it, and what the table holds.
 
 Marks make writes repeatable, and tell what can be reused. They are JSON with a layout number.
-Layout 1, of release 0.1, is a flat object without the number; it is read, too. A mark of a layout
-that is not known is refused: to take it for another program's commit would compute all rows again.
+Layout 1, of release 0.1, is a flat object without the number. Layout 2, of release 0.2, lacks the
+place of a source; a mark that has none to tell is still written in it. All are read. A mark of a
+layout that is not known is refused: to take it for another program's commit would compute all rows
+again.
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from semdedup_spark.errors import PermanentError
+from semdedup_spark.visible import masked_repr
 
-LAYOUT = 2
+LAYOUT = 3
 _LAYOUT = "layout"
+# The layout of what has no place.
+_WITHOUT_PLACE = 2
 
 
 class NewerReleaseError(PermanentError):
@@ -107,6 +112,7 @@ class WriteProgress:
         return self.position >= self.goal
 
 
+@masked_repr
 @dataclass(frozen=True)
 class StageMark:
     """The mark of a stage's commit.
@@ -127,6 +133,9 @@ class StageMark:
         What happened to the rows, of tables that grow.
     progress
         How far the result is written, of tables that are written in several commits.
+    place
+        Where the source of the rows lies, without credentials, of tables that belong to one
+        source. Empty also where release 0.2 or 0.1 wrote them.
     """
 
     run_id: str
@@ -136,16 +145,20 @@ class StageMark:
     content: str = ""
     rows: RowHistory = field(default_factory=RowHistory)
     progress: WriteProgress = field(default_factory=WriteProgress)
+    place: str = ""
 
     def text(self) -> str:
-        """Write the mark as JSON of the newest layout.
+        """Write the mark as JSON of the oldest layout that can hold it.
 
         Returns
         -------
         str
             Equal marks give equal texts.
         """
-        return json.dumps({_LAYOUT: LAYOUT, **asdict(self)})
+        told = asdict(self)
+        if not self.place:
+            del told["place"]
+        return json.dumps({_LAYOUT: LAYOUT if self.place else _WITHOUT_PLACE, **told})
 
 
 def read_mark(text: str | None, place: str) -> StageMark | None:
@@ -167,7 +180,7 @@ def read_mark(text: str | None, place: str) -> StageMark | None:
         told = json.loads(text or "")
         layout = told.pop(_LAYOUT, 1)
         check_layout(layout, place)
-        return _of_layout_1(**told) if layout == 1 else _of_layout_2(told)
+        return _of_layout_1(**told) if layout == 1 else _of_later_layout(told)
     except (TypeError, ValueError, AttributeError, KeyError):
         return None
 
@@ -196,7 +209,7 @@ def check_layout(layout: object, place: str) -> None:
         )
 
 
-def _of_layout_2(told: dict[str, Any]) -> StageMark:
+def _of_later_layout(told: dict[str, Any]) -> StageMark:
     rows, progress = RowHistory(**told.pop("rows")), WriteProgress(**told.pop("progress"))
     return StageMark(**told, rows=rows, progress=progress)
 

@@ -17,6 +17,7 @@ from semdedup_spark.tables.commits import append_note
 from semdedup_spark.tables.literal_rows import few_rows
 from semdedup_spark.tables.marks import StageMark, read_mark
 from semdedup_spark.tables.states import TableState
+from semdedup_spark.visible import masked_repr
 
 # Seconds of work that a killed process may lose. A commit to the ledger takes as long as the work
 # of a stage on a small table.
@@ -25,6 +26,7 @@ AT_RISK_SECONDS = 30.0
 _TICK = timedelta(microseconds=1)
 
 
+@masked_repr
 @dataclass(frozen=True)
 class StageRecord:
     """A row of the table ``runs``.
@@ -213,14 +215,18 @@ def config_difference(old: str, new: str) -> list[str]:
     Returns
     -------
     list[str]
-        ``key old -> new`` for each setting that differs.
+        ``key old -> new`` for each setting that differs. One that has no value is ``not set``.
     """
     before, after = _flat(json.loads(old)), _flat(json.loads(new))
     return [
-        f"{key} {before.get(key)!r} -> {after.get(key)!r}"
+        f"{key} {_told(before.get(key))} -> {_told(after.get(key))}"
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
+
+
+def _told(value: Any) -> str:
+    return "not set" if value is None else repr(value)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,8 +9,9 @@ import pytest
 
 from semdedup_spark import open_job, run_job
 from semdedup_spark.errors import OtherSourceError, SourceError
-from semdedup_spark.pipeline import Listener, run_forget, run_pruning_job, run_select
+from semdedup_spark.pipeline import Listener, run_embed, run_forget, run_pruning_job, run_select
 from tests.jobs.jobfiles import near_duplicates, table, vectors_job, write_vectors
+from tests.jobs.killing import Killed, killed_after
 
 N = 30
 TABLES = ("embeddings", "quarantine", "centroids", "clusters", "scores", "duplicates")
@@ -57,6 +58,34 @@ def test_an_empty_source_is_refused_and_nothing_is_written(spark, made):
     with pytest.raises(SourceError, match=r"fit to be embedded.*30 rows.*zero_vector: 3"):
         run_job(open_job(spark, bad))
     assert versions(spark, config) == before
+
+
+def test_a_relative_path_named_from_another_folder_is_another_source(
+    spark, copied, tmp_path, monkeypatch
+):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    write_vectors(spark, tmp_path / "here" / "rows", X)
+    write_vectors(spark, tmp_path / "there" / "rows", X[:8] + 5.0, ids=[f"b{i}" for i in range(8)])
+    named = vectors_job(copied.output, "rows", cluster={"n_clusters": 2})
+    monkeypatch.chdir(tmp_path / "here")
+    run_embed(open_job(spark, named))
+    before = versions(spark, named)
+    monkeypatch.chdir(tmp_path / "there")
+    with pytest.raises(OtherSourceError, match=r"of .*/here/rows; none .* in .*/there/rows"):
+        run_embed(open_job(spark, named))
+    assert versions(spark, named) == before
+
+
+def test_what_a_killed_first_run_left_is_not_replaced_by_another_source(spark, made, tmp_path):
+    folder, _ = made
+    first = vectors_job(tmp_path / "out", folder / "one")
+    with killed_after(lambda table, _: table == "embeddings"), pytest.raises(Killed):
+        run_embed(open_job(spark, first))
+    other = vectors_job(tmp_path / "out", folder / "two")
+    with pytest.raises(OtherSourceError, match=r"rows of .*/one; none of them is in .*/two"):
+        run_embed(open_job(spark, other))
+    assert run_embed(open_job(spark, first)).counts["embedded"] == N
 
 
 @pytest.fixture

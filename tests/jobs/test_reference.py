@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from semdedup_spark.errors import StageOrderError
+from semdedup_spark.errors import SourceError, StageOrderError
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, run_select
 from semdedup_spark.pipeline.operations.diff import diff_runs
@@ -16,6 +16,7 @@ from semdedup_spark.pipeline.queries.explain import run_explain
 from semdedup_spark.pipeline.queries.report_data import run_overview
 from semdedup_spark.pipeline.queries.selections import edge_removals, find_selection
 from semdedup_spark.pipeline.queries.tune import run_tune
+from semdedup_spark.pipeline.stages.embed import opened_side
 from semdedup_spark.report.html import render_report
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
 
@@ -79,14 +80,21 @@ def check(spark, config, train, test):
     assert sorted([*kept, *found]) == [f"row-{i:05d}" for i in range(len(train))]
 
 
-def test_what_the_reference_has_is_removed_whatever_the_ids_and_copies_within_stay(spark, done):
+def test_what_the_reference_has_is_removed_whatever_the_ids_and_copies_within_stay(
+    spark, done, monkeypatch
+):
     _, train, test, config, summary = done
     check(spark, config, train, test)
     assert (summary.read, summary.kept + summary.removed) == (150, 150)
     assert summary.records[4].counts["read"] == 60
     kept = {row[0] for row in rows_of(spark, config.output, "deduplicated", "doc")}
     assert {f"row-{i:05d}" for i in range(40, 60)} <= kept
+    opened, seen = opened_side.open_source, []
+    monkeypatch.setattr(
+        opened_side, "open_source", lambda *given: seen.append(given[1].path) or opened(*given)
+    )
     assert all(record.reused for record in run(spark, config).records)
+    assert seen == [config.source.path, config.reference.path]  # each once
 
 
 def test_a_removed_row_is_shown_beside_its_row_of_the_reference(spark, done):
@@ -107,6 +115,37 @@ def test_a_removed_row_is_shown_beside_its_row_of_the_reference(spark, done):
     assert not any(row.text for row in members)  # columns are no text
     assert all("exam " in str(columns) for columns in shown.survivor_columns.values())
     assert ">reference</span>" in render_report(shown)
+
+
+@pytest.fixture(scope="module")
+def odd(spark, done):
+    """Folder with a reference that has more columns, and with an empty one."""
+    root = done[0]
+    rows = table(spark, root, "test").selectExpr("*", "array(1d, 2d) AS w", "int(1) AS nr")
+    rows.write.format("delta").save(str(root / "odd"))
+    rows.limit(0).write.format("delta").save(str(root / "empty"))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"path": "none"}, r"reference\.path must be readable"),
+        ({"content": "vector"}, r"reference\.content must name a column of the reference"),
+        ({"content": "note"}, r"reference\.content must be array<float>"),
+        ({"id": "nr"}, "ids of source and reference must be of one type"),
+        ({"content": "w"}, "reference must have 6 numbers, as those of the source have. Got 2"),
+        ({"path": "empty"}, "the reference must have at least one row"),
+    ],
+)
+def test_a_bad_reference_is_refused_before_any_work(spark, odd, done, tmp_path, changes, words):
+    config = done[3]
+    where = {"path": str(odd / changes.get("path", "odd"))}
+    reference = config.reference.model_copy(update={**changes, **where})
+    bad = config.model_copy(update={"output": str(tmp_path / "out"), "reference": reference})
+    with pytest.raises(SourceError, match=words):
+        run(spark, bad)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_has_a_duplicate_is_what_the_reference_has(spark, done):

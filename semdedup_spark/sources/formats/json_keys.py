@@ -29,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 _MOST_SHOWN = 3
 # With more names than this, a regular expression of all of them is slower than parsing.
 _MOST_NAMES = 500
+# Levels of objects inside of an object that the regular expression looks through.
+_DEPTH = 6
 # Names of a type's fields. A struct is a dict by field name, an array or a map is a list of one
 # entry (for its elements or values), and any other type is None.
 Known = dict[str, "Known"] | list["Known"] | None
@@ -78,7 +80,7 @@ def check_json(spark: SparkSession, source: SourceConfig, columns: StructType) -
     options |= {"wholetext": "true"} if whole else {}
     lines = chosen_files(spark, source, "text", **options)
     known, inferred = known_keys(columns), source.types is None
-    pattern = _suspicious(known, inferred=inferred)
+    pattern = suspicious_lines(known, inferred=inferred)
     suspects = lines if pattern is None else lines.filter(F.col("value").rlike(pattern))
     lost = suspects.select(file_name().alias("file"), "value").mapInArrow(
         _finder(known, inferred=inferred), "file string, kind int, what string"
@@ -152,6 +154,8 @@ def _lost_keys(value: Any, known: Known, path: str, *, inferred: bool) -> Iterat
     has inferred the type. Otherwise a key may have no field.
     """
     if isinstance(known, list):
+        twice = value.twice if isinstance(value, _Object) else ()  # of a map
+        yield from ((SHARED, f"{path}{key} twice") for key in twice)
         for inner in value if isinstance(value, list) else _values(value):
             yield from _lost_keys(inner, known[0], path, inferred=inferred)
     elif isinstance(known, dict) and isinstance(value, _Object):
@@ -236,28 +240,36 @@ def _finder(
     return find
 
 
-def _suspicious(known: Known, *, inferred: bool) -> str | None:
-    """Java regular expression for the lines that :func:`lost_in` must see. ``None`` means all.
+def suspicious_lines(known: Known, *, inferred: bool) -> str | None:
+    """Make a Java regular expression for the lines that :func:`lost_in` must see.
 
-    A name that comes twice is found only if it has one place and no array around it. Others come
-    again in many lines that lose nothing.
+    Parameters
+    ----------
+    known
+        The field names of the records' type, from :func:`known_keys`.
+    inferred
+        Whether Spark has inferred the type.
+
+    Returns
+    -------
+    str | None
+        The expression; ``None`` where all lines must be seen.
     """
-    places = Counter(_all_names(known))
-    if len(places) > _MOST_NAMES:
+    names = dict.fromkeys(_all_names(known))
+    if len(names) > _MOST_NAMES:
         return None
     spellings: dict[str, set[str]] = {}
-    for name in places:
+    for name in names:
         spellings.setdefault(name.lower(), set()).add(name)
     # Two places may spell a name in different cases. Then even a known spelling may be at the
     # wrong place, so only names with a single spelling are excluded.
     exact = [re.escape(*found) for found in spellings.values() if len(found) == 1]
     every = "|".join(map(re.escape, spellings))
     not_exact = f'(?!(?:{"|".join(exact)})")' if exact else ""
-    once = "|".join(re.escape(n) for n in _all_names(known, arrays=False) if places[n] == 1)
     keys = [
         rf'{not_exact}(?iu:{every})"\s*+:',
         r'[^"\\]*+(?:\\.[^"\\]*+)++"\s*+:',  # an escape may spell any name
-        *([rf'({once})"\s*+:.*"\1"\s*+:'] if once else []),
+        _twice(),
         *(['"\\s*+:'] if inferred else []),  # no name
     ]
     # A quote after a backslash begins no key. Each in a text would make it be read once more.
@@ -266,10 +278,22 @@ def _suspicious(known: Known, *, inferred: bool) -> str | None:
     return f"(?s){'|'.join(parts)}"
 
 
-def _all_names(known: Known, *, arrays: bool = True) -> Iterator[str]:
-    if isinstance(known, list) and arrays:
+def _twice() -> str:
+    """Regular expression, behind a quote, of a name that comes again in the same object. Objects in
+    between are passed over as wholes; where they are too deep for that, Python looks.
+    """
+    string = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+    inner = ""
+    for _ in range(_DEPTH):
+        inner = rf'(?:[^"{{}}]++|{string}{inner})*+'
+        inner = rf"|\{{{inner}\}}"
+    return rf'([^"\\]++)"\s*+:(?:[^"{{}}]++|(?!"\1"\s*+:){string}{inner})*+(?:"\1"\s*+:|\{{)'
+
+
+def _all_names(known: Known) -> Iterator[str]:
+    if isinstance(known, list):
         yield from _all_names(known[0])
     elif isinstance(known, dict):
         for name, inner in known.items():
             yield name
-            yield from _all_names(inner, arrays=arrays)
+            yield from _all_names(inner)

@@ -40,6 +40,7 @@ from semdedup_spark.sources.formats.lake_tables import refuse_files_of_tables
 from semdedup_spark.sources.formats.npy_values import refuse_surrogates, to_column, values_at
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.sources.raw_source import RawSource, Roles
+from semdedup_spark.visible import masked_repr
 
 _ROW, _VECTOR, _ID = "row", "vector", "id"
 # Names that are added to the columns of the metadata, some of them only between two steps.
@@ -48,6 +49,7 @@ _TASK_BYTES = 128 << 20
 _FEWEST_TASKS = 8
 
 
+@masked_repr
 @dataclass(frozen=True)
 class _Files:
     """Files whose rows are numbered as if the files were one.

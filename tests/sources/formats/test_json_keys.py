@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 
 import pytest
 from pyspark.sql.types import _parse_datatype_string
 
 from semdedup_spark.errors import SourceError
-from semdedup_spark.sources.formats.json_keys import EMPTY, NO_FIELD, known_keys, lost_in
+from semdedup_spark.sources.formats.json_keys import (
+    EMPTY,
+    NO_FIELD,
+    SHARED,
+    known_keys,
+    lost_in,
+    suspicious_lines,
+)
 from tests.sources.sourcefiles import opened
 
 
@@ -27,6 +36,8 @@ from tests.sources.sourcefiles import opened
         ("a struct<lang:string>", r'{"a": {"\u004cang": "x"}}', {"a.Lang beside lang"}),
         ("a struct<b:int>", '{"a": {"b": 1, "c": 0, "b": 2, "c": 0}}', {"a.b twice"}),
         ("a array<struct<b:int>>", '{"a": [{"b": 1}, {"b": 2}]}', set()),
+        ("a array<struct<b:int>>", '{"a": [{"b": 1, "b": 2}]}', {"a.b twice"}),
+        ("m map<string,int>", '{"m": {"k": 1, "l": 0, "k": 2}}', {"m.k twice"}),
         ("a string", '{"a": {"b": 1, "b": 2}}', set()),  # its text is kept
         ("id long", f'{{"id": {"1" * 5000}, "ID": 1}}', {"ID beside id"}),
     ],
@@ -54,6 +65,32 @@ def test_keys_that_an_inferred_schema_lacks_are_found_at_every_depth(text, lost)
     known = {"id": None, "meta": {"lang": None}}
     assert lost_in(text, known, inferred=True) == lost
     assert lost_in(text, known) == set()  # types that are given need not name all keys
+
+
+NESTED = {"id": None, "a": [{"x": None, "in": [{"x": None}]}], "m": [None], "b": {"x": None}}
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="Python 3.10 knows no possessive quantifiers"
+)
+@pytest.mark.parametrize(
+    ("line", "lost"),
+    [
+        ('{"a": [{"x": 1, "x": 2}]}', {"a.x twice"}),
+        ('{"a": [{"x": 1}, {"x": 2, "in": [{"x": 3}, {"x": 4, "x": 5}]}]}', {"a.in.x twice"}),
+        ('{"a": [{"x": 1, "in": [{"x": 3}, {"x": {}}], "x": 2}]}', {"a.x twice"}),
+        ('{"a": [{"x": "}", "in": [{"x": "\\"}{"}], "x": 2}]}', {"a.x twice"}),
+        ('{"m": {"k": [1], "k": [2]}}', {"m.k twice"}),
+        ('{"b": {"x": {"y": {}}, "x": 2}}', {"b.x twice"}),
+        ('{"id": ' + 9 * '{"d":' + "1" + 9 * "}" + ', "id": 2}', {"id twice"}),
+        ('{"a": [{"x": 1}, {"x": 2, "in": [{"x": 3}, {"x": 4}]}], "b": {"x": 0}}', set()),
+        ('{"id": "x: \\"x\\": 1, \\"x\\": 2", "a": [{"x": "in"}], "m": {"k": 1, "l": 1}}', set()),
+    ],
+)
+def test_a_line_is_parsed_where_an_object_at_any_depth_has_a_key_twice(line, lost):
+    assert lost_in(line, NESTED) == {(SHARED, key) for key in lost}
+    # Java and Python read the expression in one way.
+    assert (re.search(suspicious_lines(NESTED, inferred=False), line) is not None) == bool(lost)
 
 
 def refused(spark, tmp_path, text, **settings):
@@ -102,11 +139,12 @@ def test_a_second_record_in_a_line_or_in_a_file_of_one_is_not_lost(spark, tmp_pa
         (r'{"id": "b", "text": "x", "meta": {"\u004cang": "fr"}}', "meta.Lang beside lang"),
         ('{"id": "b", "text": "x", "meta": {"lang": "fr", "lang": "de"}}', "meta.lang twice"),
         ('{"id": "b", "text": "x", "text": "y"}', "text twice"),
+        ('{"id": "b", "text": "x", "turns": [{"by": "c"}, {"by": "d", "by": "e"}]}', "by twice"),
     ],
 )
 def test_keys_are_found_out_however_they_are_written(spark, tmp_path, record, words):
     text = '{"id": "a", "text": "say \\"text\\":", "meta": {"lang": "en"}}\n'
-    types = "id string, text string, meta struct<lang:string>"
+    types = "id string, text string, meta struct<lang:string>, turns array<struct<by:string>>"
     assert words in refused(spark, tmp_path, text + record, types=types)
 
 

@@ -14,9 +14,11 @@ from semdedup_spark.config import JobConfig
 from semdedup_spark.pipeline.exclusive import exclusive_once_begun
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import require_stage
-from semdedup_spark.pipeline.stages.decisions import decisions
-from semdedup_spark.pipeline.stages.embed.embed_side import Side, run_side
+from semdedup_spark.pipeline.stages.embed.embed_side import run_side
+from semdedup_spark.pipeline.stages.embed.opened_side import Side
 from semdedup_spark.pipeline.stages.embed.source_guards import check_same_ids
+from semdedup_spark.pipeline.stages.select.decisions import decisions
+from semdedup_spark.pipeline.stages.select.golden import read_golden
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 
@@ -42,7 +44,8 @@ def embed_settings(config: JobConfig) -> dict[str, Any]:
 
 @exclusive_once_begun
 def run_embed(job: Job) -> StageRecord:
-    """Embed the rows of the source: the tables ``embeddings`` and ``quarantine``.
+    """Embed the rows of the source: the tables ``embeddings`` and ``quarantine``. The reference, if
+    the job has one, is opened first: what can be refused of it is refused before any work.
 
     Parameters
     ----------
@@ -55,6 +58,8 @@ def run_embed(job: Job) -> StageRecord:
         Record of the stage.
     """
     source, select = job.config.source, job.config.select
+    if select.golden is not None:
+        read_golden(select.golden)  # a wrong file is refused before any work
     columns = select.columns
     rank_by = job.config.score.rank_by
     side = Side(
@@ -66,6 +71,7 @@ def run_embed(job: Job) -> StageRecord:
         rank_by,
         select.patterns,
         partial(decisions, job),
+        _reference_side(job),
     )
     return note_erasure(job, run_side(job, side, embed_settings(job.config)))
 
@@ -172,9 +178,14 @@ def run_reference(job: Job) -> StageRecord | None:
     StageRecord | None
         Record of the stage; ``None`` where the job has no reference.
     """
+    side = _reference_side(job)
+    return None if side is None else run_side(job, side, reference_settings(job.config))
+
+
+def _reference_side(job: Job) -> Side | None:
     if job.config.reference is None:
         return None
-    side = Side(
+    return Side(
         "reference",
         job.config.reference,
         s.REFERENCE,
@@ -183,4 +194,3 @@ def run_reference(job: Job) -> StageRecord | None:
         "random",
         check_id=partial(_refuse_other_ids, job),
     )
-    return run_side(job, side, reference_settings(job.config))

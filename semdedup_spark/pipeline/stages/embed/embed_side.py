@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import EmbedConfig, SourceConfig, fingerprint
@@ -27,56 +24,20 @@ from semdedup_spark.pipeline.stages.embed.id_contest import (
     settled,
     with_choice,
 )
+from semdedup_spark.pipeline.stages.embed.opened_side import Side, opened_side
 from semdedup_spark.pipeline.stages.embed.quarantine import quarantine_rows
-from semdedup_spark.pipeline.stages.embed.source_guards import check_not_empty, place_of_source
+from semdedup_spark.pipeline.stages.embed.source_guards import place_of_source
 from semdedup_spark.pipeline.stages.given_centroids import check_encoder
-from semdedup_spark.sources.open_source import open_source
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.embed.embed_rows import READY_MADE
 from semdedup_spark.transforms.embed.vector_storage import STORAGE
 from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings
-from semdedup_spark.transforms.score.rank_key import check_rank_by
-from semdedup_spark.transforms.select.agreement import check_columns, check_patterns
 
 # Version of the comparison of rows with those of before. A new version compares all of them once
 # more, and encodes none again.
 _COMPARISON = {"comparison of rows": "2"}
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two sources that may be compared, and where its rows go.
-
-    Attributes
-    ----------
-    stage
-        Name of the stage that embeds it.
-    source
-        Its configuration.
-    table
-        Table of its embeddings.
-    quarantine
-        Table of its rejected rows.
-    columns
-        Columns that it must have, by the configuration keys that ask for them.
-    rank_by
-        The order of its rows.
-    patterns
-        Patterns that will be looked for in its columns.
-    check_id
-        Refuses a type of ids.
-    """
-
-    stage: str
-    source: SourceConfig
-    table: str
-    quarantine: str
-    columns: Mapping[str, tuple[str, ...]]
-    rank_by: str
-    patterns: tuple[str, ...] = ()
-    check_id: Callable[[DataType], object] = lambda _: None
 
 
 def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
@@ -101,8 +62,7 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
     spec = replace(spec, expected=identity)
     made_with = f"{identity}, settings {fingerprint(identifying(job.config.embed.identity()))[:16]}"
     check_encoder(job, made_with)
-    source = _opened(job, side)
-    check_not_empty(job, source, place_of_source(side.source))
+    source = opened_side(job, side)
     inputs = {"source": source.fingerprint, "encoder": identity, **_COMPARISON}
 
     def compute(key: str) -> StageResult:
@@ -110,7 +70,7 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
         contest = opened_contest(work)
         work = with_choice(job, work, contest)
         embedded = rescued(job, work, contest, embed_all(job, work))
-        _refuse_changed_files(source)
+        _refuse_changed_files(source, side.key)
         work = settled(job, work, contest, embedded.history.batch)
         rejected = quarantine_rows(job, work, source.n_read - embedded.rows, embedded.history)
         if embedded.rows + rejected.rows != source.n_read:
@@ -144,26 +104,13 @@ def _work(
         key,
         made_with,
         side.source.content,
-        place_of_source(side.source),
+        place_of_source(job, side.source, side.table),
         side.stage,
         side.table,
         STORAGE[job.config.embed.storage],
         side.rank_by,
         side.quarantine,
     )
-
-
-def _opened(job: Job, side: Side) -> SourceRows:
-    def check(own: DataFrame, left_out: list[str], id_type: DataType) -> None:
-        """What later stages ask of the source is checked before its rows are counted."""
-        side.check_id(id_type)
-        check_rank_by(own, side.rank_by, left_out)
-        check_patterns(job.spark, side.patterns)
-        for key, columns in side.columns.items():
-            check_columns(own, columns, key=key)
-
-    job.listener.waiting(f"{side.stage}: reading the source")
-    return open_source(job.spark, side.source, check, job.frames.get(side.table))
 
 
 def _shares(job: Job, embedded: Embedded, work: Work) -> dict[str, int]:
@@ -178,12 +125,12 @@ def _shares(job: Job, embedded: Embedded, work: Work) -> dict[str, int]:
     return shares if embedded.encoded is None else {**shares, "encoded": embedded.encoded}
 
 
-def _refuse_changed_files(source: SourceRows) -> None:
+def _refuse_changed_files(source: SourceRows, key: str) -> None:
     if source.fingerprint.startswith("files:"):
         now = source.fingerprint_now()
         if now != source.fingerprint:
             raise SourceChangedError(
-                f"the files of source.path must not change while they are read. They did: "
+                f"the files of {key}.path must not change while they are read. They did: "
                 f"{source.fingerprint} before, {now} after.",
                 hint="run the command again when the writer is done.",
             )

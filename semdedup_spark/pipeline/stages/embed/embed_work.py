@@ -17,8 +17,10 @@ from semdedup_spark.tables.marks import RowHistory, StageMark, WriteProgress
 from semdedup_spark.transforms.embed.embed_rows import embed_rows
 from semdedup_spark.transforms.embed.vector_storage import LISTS
 from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings
+from semdedup_spark.visible import masked_repr
 
 
+@masked_repr
 @dataclass(frozen=True)
 class Work:
     """What is to be embedded, and how.
@@ -152,4 +154,5 @@ def mark_of(job: Job, work: Work, at: Embedded) -> StageMark:
         work.made_with,
         rows=at.history,
         progress=WriteProgress(goal=END_OF_PLACES),
+        place=work.place,
     )

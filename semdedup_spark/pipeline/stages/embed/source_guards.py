@@ -3,62 +3,73 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import SourceConfig, canonical_json
+from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import OtherSourceError, SourceError
 from semdedup_spark.masking import identifying
+from semdedup_spark.paths import absolute
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.source_changes import Compared, compared_rows
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _REASONS = 5
-# Settings that identify the source; the others say how it is read.
-_PLACE = ("path", "table")
+# Columns that rows must have to be compared with those of a source.
+_COMPARED = {s.ID, s.CONTENT_HASH, s.BATCH, s.SOURCE}
 
 
-def place_of_source(source: SourceConfig) -> str:
-    """Name the place of a source.
+def place_of_source(job: Job, source: SourceConfig, table: str) -> str:
+    """Name the place of a source, in the same way from every working directory and schema.
 
     Parameters
     ----------
+    job
+        The job. A DataFrame of its own has no place but the name that its configuration gives.
     source
-        Its configuration.
+        The configuration of the source.
+    table
+        The table of its embeddings.
 
     Returns
     -------
     str
-        Its path or table, as the ledger writes it.
+        Its absolute path, or the full name of its table. Credentials are left out: they do not
+        make another source.
     """
-    return _place(json.loads(canonical_json(source))) or ""
+    if table in job.frames:
+        return _shown(source.table or "")
+    return _whole(job.spark, source.path, source.table) or ""
 
 
-def check_not_empty(job: Job, source: SourceRows, place: str) -> None:
+def check_not_empty(job: Job, rows: SourceRows, source: SourceConfig, table: str) -> None:
     """Refuse a source without rows, unless the job may leave its tables empty.
 
     Parameters
     ----------
     job
         ``allow_empty`` lets such a source through.
-    source
+    rows
         The source as it was opened.
-    place
-        Where it is.
+    source
+        Its configuration.
+    table
+        The table of its embeddings.
 
     Raises
     ------
     SourceError
         The source has no row.
     """
-    if not source.n_read and not job.allow_empty:
+    if not rows.n_read and not job.allow_empty:
         raise SourceError(
-            f"the source must have at least one row. {place} has none.",
+            "the source must have at least one row. "
+            f"{place_of_source(job, source, table)} has none.",
             hint="nothing was written. If it is meant to be empty, --allow-empty leaves all tables "
             "empty.",
         )
@@ -87,6 +98,32 @@ def check_same_ids(own: DataType, theirs: DataType) -> None:
         )
 
 
+def check_same_length(own: SourceRows, theirs: SourceRows) -> None:
+    """Refuse ready-made vectors of a reference of another length than the source's.
+
+    Parameters
+    ----------
+    own
+        The source.
+    theirs
+        The reference.
+
+    Raises
+    ------
+    SourceError
+        The usual lengths of their vectors differ.
+    """
+    # A source without a single vector has length 1.
+    lengths = {side.dimension for side in (own, theirs) if side.n_read and side.dimension != 1}
+    if len(lengths) > 1:
+        raise SourceError(
+            f"the vectors of the reference must have {own.dimension} numbers, as those of the "
+            f"source have. Got {theirs.dimension}.",
+            hint="make both with one encoder, or name the column of the other vectors in "
+            "reference.content.",
+        )
+
+
 def check_replacement(
     job: Job, stage: str, table: str, source: Compared, place: str, seen: DataFrame
 ) -> None:
@@ -112,8 +149,8 @@ def check_replacement(
     Raises
     ------
     OtherSourceError
-        The table holds rows of a source in another place, or of another DataFrame, and none of
-        them is in this one.
+        The table holds rows of a source in another place, in one that neither its mark nor the
+        ledger tells, or of another DataFrame, and none of them is in this one.
     """
     if not table_exists(job.spark, job.root, table):
         return
@@ -123,12 +160,12 @@ def check_replacement(
         return
     if not job.allow_empty:
         _refuse_only_bad_rows(seen, source.rows.n_read, place, n_old)
-    before = _place_before(job, stage)
-    other = before not in (None, place) or table in job.frames  # a DataFrame has no place
+    before = _place_before(job, stage, table)
+    other = before != place or table in job.frames  # a DataFrame has no place
     if not job.replace and other and not _share_rows(source, old):
         raise OtherSourceError(
             f"an output must belong to one source. {job.root.name(table)} has {n_old:,} rows "
-            f"of {before}; none of them is in {place}.",
+            f"of {before or 'a source that nothing names'}; none of them is in {place}.",
             hint="nothing was written. Give this job an output of its own, or put --replace on "
             "the command line (replace=True in Python) to replace all rows.",
         )
@@ -139,6 +176,8 @@ def check_replacement(
 
 
 def _share_rows(source: Compared, old: DataFrame) -> bool:
+    if not set(old.columns) >= _COMPARED:  # another program's table
+        return False
     if old.schema[s.ID].dataType != source.rows.rows.schema[s.ID].dataType:
         return False
     return bool(compared_rows(source, old).filter("same").limit(1).count())
@@ -157,15 +196,35 @@ def _refuse_only_bad_rows(seen: DataFrame, n_read: int, place: str, n_old: int) 
     )
 
 
-def _place_before(job: Job, stage: str) -> str | None:
+def _place_before(job: Job, stage: str, table: str) -> str | None:
+    """The place in the table's mark, which the first commit carries. Outputs of release 0.2 have
+    only what the ledger says: the place as the job file named it, after the first run was done.
+    """
+    state = job.state(table)
+    if state is not None and state.mark.place:
+        return state.mark.place
     last = job.ledger.last(stage)
     if last is None:
         return None
     settings = json.loads(last.config)
-    return _place(settings.get("source") or settings.get("reference") or {})
+    source = settings.get("source") or settings.get("reference") or {}
+    return _whole(job.spark, source.get("path"), source.get("table"))
 
 
-def _place(source: dict[str, Any]) -> str | None:
-    """The place without credentials: the ledger has none, and they do not make another source."""
-    shown = identifying(source)
-    return next((shown[key] for key in _PLACE if shown.get(key)), None)
+def _whole(spark: SparkSession, path: str | None, table: str | None) -> str | None:
+    if path:
+        return _shown(absolute(path))
+    return _shown(_full_name(spark, table)) if table else None
+
+
+def _full_name(spark: SparkSession, table: str) -> str:
+    """The name of a table with its catalog and schema. A view of this session has none."""
+    try:
+        found = spark.catalog.getTable(table)
+    except AnalysisException:  # no table is there now
+        return table
+    return ".".join([*filter(None, [found.catalog]), *(found.namespace or []), found.name])
+
+
+def _shown(place: str) -> str:
+    return str(identifying({"path": place})["path"])
