@@ -14,10 +14,15 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import has_output
 from semdedup_spark.pipeline.stages.embed.embed import ERASED
 from semdedup_spark.pipeline.stages.prune import pruning_inputs, run_prune
-from semdedup_spark.pipeline.stages.select import check_select_columns, run_select
-from semdedup_spark.pipeline.stages.select_inputs import overrides_input, selection_inputs
+from semdedup_spark.pipeline.stages.select.select import run_select
+from semdedup_spark.pipeline.stages.select.select_inputs import (
+    check_select_columns,
+    overrides_input,
+    selection_inputs,
+)
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.visible import masked_repr
 
 # Errors of earlier settings that no longer fit the job, its rows or its guards.
 CANNOT = (ConfigError, GuardError, HorizonError, SourceError)
@@ -42,6 +47,7 @@ class Basis:
     score: StageRecord | None
 
 
+@masked_repr
 @dataclass(frozen=True)
 class Refreshed:
     """What became of the other selections and of the pruning.
@@ -144,8 +150,8 @@ def _is_kind(record: StageRecord, *kinds: str) -> bool:
 def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str]) -> bool:
     """Whether it was made of other rows, scores or overrides than there are now."""
     if _is_kind(other, "select") and basis.score is not None:
-        agreement = bool(json.loads(other.config).get("must_agree"))
-        now = selection_inputs(basis.score, basis.embed, overrides, agreement=agreement)
+        asked = json.loads(other.config).get("must_agree") or []
+        now = selection_inputs(basis.score, basis.embed, overrides, asked)
         return not now.items() <= other.inputs.items()
     if other.stage == "prune":  # it keeps its own clusters, so new ones are no reason
         now = pruning_inputs(job, basis.embed, basis.cluster)

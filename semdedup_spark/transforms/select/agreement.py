@@ -1,4 +1,4 @@
-"""What a row must share with the row that it is removed for: columns, or matches in one."""
+"""What a row must share with the row that it is removed for: columns, or what is found in one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import MapType
+from pyspark.sql.types import DataType, MapType
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, SourceError
+from semdedup_spark.presets.preset import Preset
+from semdedup_spark.transforms.select.preset_matches import preset_matches
 from semdedup_spark.values import comparable, legible
 
 # To the microsecond: what differs must be seen to differ.
@@ -31,11 +33,19 @@ class Agreement:
     column
         Column of the source.
     pattern
-        Java regular expression whose matches count, in any order. ``None`` if the value counts.
+        Java regular expression whose matches count, in any order. ``None`` if it is not that.
+    preset
+        Preset whose matches count, in place of a pattern. Without both the value counts.
     """
 
     column: str
     pattern: str | None = None
+    preset: Preset | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the value itself counts."""
+        return self.pattern is None and self.preset is None
 
 
 def check_columns(own: DataFrame, columns: Sequence[str], *, key: str) -> None:
@@ -104,16 +114,21 @@ def agreement_values(embeddings: DataFrame, agreements: Sequence[Agreement]) -> 
         equal as SQL compares values; null is equal to null and to nothing else.
     """
     own = embeddings.select(f"{s.SOURCE}.*").schema
-    fields = []
-    for i, agreement in enumerate(agreements):
-        column = F.col(f"{s.SOURCE}.{s.quoted(agreement.column)}")
-        if agreement.pattern is None:
-            value = comparable(column, own[agreement.column].dataType)
-        else:
-            pattern = F.lit(agreement.pattern)
-            value = F.sort_array(F.regexp_extract_all(legible(column), pattern, F.lit(0)))
-        fields.append(value.alias(f"v{i}"))
+    fields = [
+        _value(agreement, own[agreement.column].dataType).alias(f"v{i}")
+        for i, agreement in enumerate(agreements)
+    ]
     return embeddings.select(s.ID, F.struct(*fields).alias(s.VALUE))
+
+
+def _value(agreement: Agreement, kind: DataType) -> Column:
+    column = F.col(f"{s.SOURCE}.{s.quoted(agreement.column)}")
+    if agreement.preset is not None:
+        return preset_matches(legible(column), agreement.preset)
+    if agreement.pattern is not None:
+        pattern = F.lit(agreement.pattern)
+        return F.sort_array(F.regexp_extract_all(legible(column), pattern, F.lit(0)))
+    return comparable(column, kind)
 
 
 def shown_values(
@@ -139,6 +154,8 @@ def shown_values(
     names: list[str] = []
     for i, agreement in enumerate(agreements):
         name = agreement.column
+        if agreement.preset is not None:
+            name += f":{agreement.preset.name}"
         while name in names:  # a column may be asked for twice
             name += f"#{i}"
         names.append(name)
@@ -148,7 +165,7 @@ def shown_values(
         for i, (name, agreement) in enumerate(zip(names, agreements, strict=True)):
             field = F.col(f"{value}.v{i}")
             is_map = isinstance(own[agreement.column].dataType, MapType)
-            if is_map and agreement.pattern is None:
+            if is_map and agreement.is_whole:
                 field = F.map_from_entries(field)
             fields.append(field.alias(name))
         return F.to_json(F.struct(*fields), _SHOWN).alias(value)

@@ -86,4 +86,5 @@ def _across_clusters(followed: DataFrame) -> DataFrame:
         if jumped.filter(F.col(_FURTHER).isNotNull()).limit(1).count() == 0:
             return followed.drop(s.SURVIVOR_ID).join(reached, s.ID)
         at = F.coalesce(_FURTHER, s.SURVIVOR_ID).alias(s.SURVIVOR_ID)
-        reached = jumped.select(s.ID, at)
+        # A new name of its own: Spark 3.5 takes the id of a held frame for that of ``followed``.
+        reached = jumped.select(F.col(s.ID).alias(s.ID), at)

@@ -33,10 +33,24 @@ def is_removed(eps: float) -> Column:
     ----------
     SemDeDup, Abbas et al. 2023, arXiv:2303.09540.
     """
-    return _is_above(s.MAX_SIMILARITY, eps)
+    return is_above(s.MAX_SIMILARITY, eps)
 
 
-def _is_above(similarity: str, eps: float) -> Column:
+def is_above(similarity: str, eps: float) -> Column:
+    """Tell whether a similarity is above a threshold.
+
+    Parameters
+    ----------
+    similarity
+        Name of the column.
+    eps
+        The threshold.
+
+    Returns
+    -------
+    Column
+        Whether it is strictly greater than 1 - eps.
+    """
     return F.col(similarity).cast("double") > F.lit(1.0) - F.lit(eps)
 
 
@@ -164,7 +178,7 @@ def explained_rows(with_survivor: DataFrame, embeddings: DataFrame, eps: float) 
     return (
         with_survivor.join(measured, s.ID, "left")
         .withColumn(s.SURVIVOR_SIMILARITY, similarity)
-        .withColumn(s.COVERED, _is_above(s.SURVIVOR_SIMILARITY, eps))
+        .withColumn(s.COVERED, is_above(s.SURVIVOR_SIMILARITY, eps))
         .select(
             s.ID,
             s.NEIGHBOR_ID,

@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from semdedup_spark.errors import ConfigError
+from semdedup_spark.presets import PRESETS
 from semdedup_spark.transforms.select.agreement import (
     Agreement,
     agreement_values,
@@ -66,12 +67,26 @@ def test_a_column_may_be_asked_for_twice(spark):
     assert not agree(spark, {"lang": "en 1"}, {"lang": "fr 1"}, *both)
 
 
+def test_a_preset_goes_with_columns_and_other_presets(spark):
+    numbers, dates = PRESETS["numbers"], PRESETS["dates"]
+    one, other = {"lang": "Zwei am 5. Mai"}, {"lang": "2 on May 5"}
+    assert agree(spark, one, other, ("lang", None, numbers), ("lang", None, dates), ("lang1",))
+    assert not agree(spark, one, other, ("lang", None, numbers), ("lang",))
+    assert not agree(spark, one, {"lang": "5, 2"}, ("lang", None, numbers), ("lang", None, dates))
+    assert agree(spark, {"lang": None}, {"lang": None}, ("lang", None, numbers))
+    assert not agree(spark, {"lang": None}, {"lang": "none"}, ("lang", None, numbers))
+    assert agree(spark, {"d": Decimal(7)}, {"d": Decimal(7)}, ("d", None, numbers))
+    assert not agree(spark, {"x": 0.5}, {"x": 1.5}, ("x", None, numbers))
+
+
 def test_what_differs_is_seen_to_differ(spark):
     asked = [Agreement("at"), Agreement("lang"), Agreement("lang", "[a-z]"), Agreement("m")]
+    asked += [Agreement("lang1", preset=PRESETS[name]) for name in ("numbers", "negation")]
     rows = spark.createDataFrame([(1, tuple({**PLAIN, "lang": None}.values()))], DDL)
     values = agreement_values(rows, asked).withColumn("other_value", F.col("value"))
     shown = json.loads(shown_values(values, rows, asked).first()["value"])
-    assert list(shown) == ["at", "lang", "lang#2", "m"]
+    assert list(shown) == ["at", "lang", "lang#2", "m", "lang1:numbers", "lang1:negation"]
+    assert shown["lang1:negation"] == []
     assert ".000100" in shown["at"]
     assert shown["lang"] is None
     assert list(shown["m"]) == ["a"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -15,15 +15,22 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
 from semdedup_spark.pipeline.stages.compare_plan import plan
 from semdedup_spark.pipeline.stages.compare_settings import estimated_clusters
-from semdedup_spark.pipeline.stages.decisions import decisions
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
-from semdedup_spark.pipeline.stages.select_guards import (
+from semdedup_spark.pipeline.stages.select.decisions import decisions
+from semdedup_spark.pipeline.stages.select.golden import check_golden, read_golden
+from semdedup_spark.pipeline.stages.select.kept_apart import kept_apart
+from semdedup_spark.pipeline.stages.select.select_guards import (
     check_guards,
     has_guards,
     measured_background,
 )
-from semdedup_spark.pipeline.stages.select_inputs import overrides_input, selection_inputs
+from semdedup_spark.pipeline.stages.select.select_inputs import (
+    check_select_columns,
+    overrides_input,
+    selection_inputs,
+)
+from semdedup_spark.presets import PRESETS
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import Commit, replace_table
 from semdedup_spark.tables.marks import StageMark
@@ -34,8 +41,6 @@ from semdedup_spark.transforms.score.route import route_rows
 from semdedup_spark.transforms.select.agreement import (
     Agreement,
     agreement_values,
-    check_columns,
-    check_patterns,
     shown_values,
 )
 from semdedup_spark.transforms.select.assignment import Decided, assignment_rows
@@ -86,34 +91,14 @@ def run_select(
     if score is None:
         score = require_score(job)
     selecting = Selecting(job, embed, score, guarded)
-    agreement = bool(select.must_agree)
-    inputs = selection_inputs(score, embed, overrides_input(job), agreement=agreement)
+    asked = [agreement.model_dump() for agreement in select.must_agree]
+    inputs = selection_inputs(score, embed, overrides_input(job), asked)
+    if select.golden is not None:
+        inputs["golden"] = read_golden(select.golden).digest
     if not guarded:
         inputs[_GUARDS] = "waived"
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
-
-
-def check_select_columns(job: Job, embeddings: DataFrame) -> None:
-    """Check that the embeddings carry the columns that the selection needs, and that Spark accepts
-    its patterns.
-
-    Parameters
-    ----------
-    job
-        The job.
-    embeddings
-        Rows of ``embeddings``; only their schema is used.
-
-    Notes
-    -----
-    What it calls raises ``SourceError`` where a column is not carried, and ``ConfigError`` where
-    Spark does not understand a pattern.
-    """
-    check_patterns(job.spark, job.config.select.patterns)
-    own = embeddings.select(f"{s.SOURCE}.*")
-    for key, columns in job.config.select.columns.items():
-        check_columns(own, columns, key=key)
 
 
 @dataclass(frozen=True)
@@ -162,13 +147,34 @@ class Selecting:
         eps = _chosen_eps(job, scores)
         case = self._case(scores, embeddings, eps)
         resolved = _RESOLVE[job.config.select.resolution](case)
-        explained = explained_rows(resolved.removed, embeddings, eps)
-        if self.guarded and has_guards(job.config.select):
-            explained = held(explained)
-            check_guards(job.config.select, explained, embeddings)
+        parted = kept_apart(job, case, resolved.removed)
+        explained, checked = self._checked(explained_rows(parted.removed, embeddings, eps), case)
         background = measured_background(job, self.score, embeddings, self.embed)
-        outputs, counts = self._write(key, case, replace(resolved, removed=explained))
-        return StageResult(outputs, counts, {"eps": eps, **background})
+        protected = self._protected(resolved.protected, parted.saved, embeddings)
+        outputs, counts = self._write(key, case, Resolved(explained, protected))
+        return StageResult(outputs, counts | checked, {"eps": eps, **background})
+
+    def _checked(self, removed: DataFrame, case: Case) -> tuple[DataFrame, dict[str, int]]:
+        """Raises :class:`GuardError`; returns the rows, and counts for the ledger."""
+        select, counts = self.job.config.select, dict[str, int]()
+        if not self.guarded or not (has_guards(select) or select.golden):
+            return removed, counts
+        removed = held(removed)
+        check_guards(select, removed, case.embeddings)
+        if select.golden:
+            counts = check_golden(self.job, read_golden(select.golden), removed, case.embeddings)
+        return removed, counts
+
+    def _protected(
+        self, agreed: DataFrame | None, apart: DataFrame | None, embeddings: DataFrame
+    ) -> DataFrame | None:
+        """The rows of ``protected``: those that an agreement saved, and those that people did."""
+        shown = None if agreed is None else shown_values(agreed, embeddings, self._agreements())
+        if apart is None:
+            return shown
+        nothing = F.lit(None).cast("string")
+        saved = apart.select("*", nothing.alias(s.VALUE), nothing.alias(s.OTHER_VALUE))
+        return saved if shown is None else shown.unionByName(saved)
 
     def _read(self, table: str, made_by: StageRecord) -> DataFrame:
         return read_table(self.job.spark, self.job.root, table, made_by.outputs[table])
@@ -188,7 +194,11 @@ class Selecting:
         return Case(scores, embeddings, eps, across, links, overrides, values, chains)
 
     def _agreements(self) -> list[Agreement]:
-        return [Agreement(a.column, a.pattern) for a in self.job.config.select.must_agree]
+        return [
+            Agreement(asked.column, asked.pattern, None if name is None else PRESETS[name])
+            for asked in self.job.config.select.must_agree
+            for name in asked.preset or (None,)
+        ]
 
     def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
         """Compare rows as for the scores, but look only for pairs above ``1 - eps``."""
@@ -230,8 +240,7 @@ class Selecting:
         outputs = {s.DUPLICATES: removed.version, s.DEDUPLICATED: kept.version}
         saved = None
         if resolved.protected is not None:
-            shown = shown_values(resolved.protected, case.embeddings, self._agreements())
-            protected = store(shown, s.PROTECTED)
+            protected = store(resolved.protected, s.PROTECTED)
             saved = stored(s.PROTECTED, protected.version)
             outputs[s.PROTECTED], counts["protected"] = protected.version, protected.rows
         elif table_exists(job.spark, job.root, s.of_selection(s.PROTECTED, name)):

@@ -21,6 +21,9 @@ BACKGROUND_MEAN = "background_mean"
 BACKGROUND_P999 = "background_p999"
 # Among fewer rows, duplicates are a large part of the random pairs.
 FEWEST_ROWS = 1000
+# A similarity from here on is written as 1.000. As much as 1 in 1,000 random pairs then are copies,
+# and where they begin says nothing about unrelated rows.
+_COPIES = 0.9995
 _SHOWN = 5
 
 
@@ -135,16 +138,18 @@ def background_note(metrics: Mapping[str, float], n_rows: int) -> tuple[str, boo
     Returns
     -------
     tuple[str, bool]
-        A sentence, empty where random pairs were not measured, and whether more than 1 in 1,000
-        random pairs is above the threshold 1 - eps. Among few rows many pairs are duplicates, so
-        there this says nothing, and is False.
+        A sentence, and whether more than 1 in 1,000 random pairs is above the threshold 1 - eps.
+        Empty and False where random pairs were not measured, and below 1,000 rows: among few rows
+        many pairs are duplicates, so they say nothing. Where 1 in 1,000 random pairs is a copy,
+        the threshold is compared to the mean instead.
     """
-    if BACKGROUND_P999 not in metrics:
+    if BACKGROUND_P999 not in metrics or n_rows < FEWEST_ROWS:
         return "", False
     mean, p999, above = metrics[BACKGROUND_MEAN], metrics[BACKGROUND_P999], 1 - metrics["eps"]
-    inside = above < p999 and n_rows >= FEWEST_ROWS
+    copies = p999 >= _COPIES
+    rarest = "is a copy or nearly one" if copies else f"has more than {p999:.3f}"
     note = (
         f"eps {metrics['eps']:g} removes what is more similar than {above:g}; random pairs have "
-        f"{mean:.3f} on average, and 1 in 1,000 has more than {p999:.3f}"
+        f"{mean:.3f} on average, and 1 in 1,000 {rarest}"
     )
-    return note, inside
+    return note, above < (mean if copies else p999)

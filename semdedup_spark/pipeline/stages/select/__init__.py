@@ -1,0 +1,1 @@
+"""The stage select, and what it depends on."""

@@ -1,0 +1,115 @@
+"""Read decisions of people: about rows, and about pairs of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, IntegralType
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import SourceError
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.tables.catalog import read_table, table_exists
+
+_SHOWN = 5
+
+
+def count_decisions(job: Job) -> int:
+    """Count the rows that people decided about.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    int
+        Number of rows of ``overrides``.
+    """
+    if not table_exists(job.spark, job.root, s.OVERRIDES):
+        return 0
+    return read_table(job.spark, job.root, s.OVERRIDES).count()
+
+
+def decisions(job: Job, id_type: DataType) -> DataFrame | None:
+    """Read the decisions about rows. Ids that are whole numbers of another width are the same ids.
+
+    Parameters
+    ----------
+    job
+        The job.
+    id_type
+        Type of the ids of the rows.
+
+    Returns
+    -------
+    DataFrame | None
+        Rows of ``overrides``; ``None`` where there are none.
+
+    Notes
+    -----
+    :class:`SourceError` where the ids of ``overrides`` are of another type. A decision of a person
+    is not dropped, and what it would mean now is not guessed.
+    """
+    return _of_type(
+        job,
+        s.OVERRIDES,
+        {s.ID: id_type},
+        "withdraw these decisions, with `semdedup restore --withdraw --id ID` and `semdedup remove "
+        "--withdraw --id ID`, and decide again by the new ids",
+    )
+
+
+def pairs_apart(job: Job, id_type: DataType, survivor_type: DataType) -> DataFrame | None:
+    """Read the pairs that people keep apart.
+
+    Parameters
+    ----------
+    job
+        The job.
+    id_type
+        Type of the ids of the rows.
+    survivor_type
+        Type of the ids of their survivors.
+
+    Returns
+    -------
+    DataFrame | None
+        Columns id and survivor_id; ``None`` where there are none.
+
+    Notes
+    -----
+    :class:`SourceError` where the ids are of another type, as :func:`decisions` raises it.
+    """
+    kinds = {s.ID: id_type, s.SURVIVOR_ID: survivor_type}
+    hint = "drop the table never_merge, and audit again by the new ids"
+    rows = _of_type(job, s.NEVER_MERGE, kinds, hint)
+    return None if rows is None else rows.select(s.ID, s.SURVIVOR_ID)
+
+
+def _of_type(job: Job, table: str, kinds: Mapping[str, DataType], way_out: str) -> DataFrame | None:
+    if not table_exists(job.spark, job.root, table):
+        return None
+    rows = read_table(job.spark, job.root, table)
+    for name, kind in kinds.items():
+        own = rows.schema[name].dataType
+        if own == kind:
+            continue
+        if isinstance(own, IntegralType) and isinstance(kind, IntegralType):
+            rows = rows.withColumn(name, F.col(name).cast("bigint"))
+            continue
+        few = [row[0] for row in rows.select(name).orderBy(name).limit(_SHOWN + 1).collect()]
+        if not few:
+            return None
+        shown = ", ".join(map(repr, few[:_SHOWN])) + (", ..." if few[_SHOWN:] else "")
+        raise SourceError(
+            f"ids must be of the type that the table {table} has, as it holds decisions about "
+            f"rows. Got {kind.simpleString()} for {own.simpleString()}; there are decisions about "
+            f"{shown}.",
+            hint=f"let the id keep its type, in a view; or {way_out}; or give the job another "
+            "output.",
+        )
+    return rows

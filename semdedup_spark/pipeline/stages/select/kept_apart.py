@@ -1,0 +1,76 @@
+"""Respect the pairs that people keep apart, whatever the rule has decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from semdedup_spark import schema as s
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stages.select.decisions import pairs_apart
+from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.transforms.checkpoint import held
+from semdedup_spark.transforms.score.similar_pairs import MOST_FEW
+from semdedup_spark.transforms.select.apart import removed_again, rows_apart
+from semdedup_spark.transforms.select.resolve import Case
+
+
+@dataclass(frozen=True)
+class Parted:
+    """What is left of the removals.
+
+    Attributes
+    ----------
+    removed
+        Columns as of :class:`~transforms.select.resolve.Resolved`.
+    saved
+        Columns id and protected_from: rows that stay because of a pair. ``None``: none.
+    """
+
+    removed: DataFrame
+    saved: DataFrame | None
+
+
+def kept_apart(job: Job, case: Case, removed: DataFrame) -> Parted:
+    """Let no row go for a row that people keep it apart from. It goes all the same where another
+    row that stays is similar enough. Where more than ``MOST_FEW`` rows are concerned, all of them
+    stay.
+
+    Parameters
+    ----------
+    job
+        The job.
+    case
+        What was to be decided.
+    removed
+        What the rule removes.
+
+    Returns
+    -------
+    Parted
+        What is removed now.
+    """
+    kinds = [removed.schema[name].dataType for name in (s.ID, s.SURVIVOR_ID)]
+    pairs = pairs_apart(job, *kinds)
+    if pairs is None:
+        return Parted(removed, None)
+    if case.chains:  # neither row for the other, whichever ranks first
+        swapped = pairs.select(F.col(s.SURVIVOR_ID).alias(s.ID), F.col(s.ID).alias(s.SURVIVOR_ID))
+        pairs = pairs.unionByName(swapped)
+    removed, pairs = held(removed), held(pairs.distinct())
+    apart = held(rows_apart(removed, pairs))
+    n = apart.count()
+    if not n:
+        return Parted(removed, None)
+    left = removed.join(apart.select(s.ID), s.ID, "left_anti").select(*removed.columns)
+    if n <= MOST_FEW:
+        if case.chains:
+            others = case.embeddings.join(left.select(s.ID), s.ID, "left_anti")
+        else:
+            others = read_table(job.spark, job.root, s.REFERENCE)
+        again = held(removed_again(apart, pairs, case, others))
+        left = left.unionByName(again)
+        apart = apart.join(again.select(s.ID), s.ID, "left_anti")
+    return Parted(left, apart.select(s.ID, F.col(s.SURVIVOR_ID).alias(s.PROTECTED_FROM)))

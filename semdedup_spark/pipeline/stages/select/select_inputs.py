@@ -1,0 +1,109 @@
+"""What a selection depends on besides its settings and the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from semdedup_spark import schema as s
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stages.embed.embed import ERASED
+from semdedup_spark.pipeline.stages.select.golden import read_golden
+from semdedup_spark.presets import identity_of_presets
+from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.tables.states import last_change
+from semdedup_spark.transforms.select.agreement import check_columns, check_patterns
+
+_NO_OVERRIDES = "none"
+
+
+def selection_inputs(
+    score: StageRecord,
+    embed: StageRecord,
+    overrides: dict[str, str],
+    must_agree: Sequence[Mapping[str, Any]],
+) -> dict[str, str]:
+    """Return all that a selection depends on besides its settings.
+
+    Parameters
+    ----------
+    score
+        Record of the stage score.
+    embed
+        Record of the stage embed.
+    overrides
+        See :func:`overrides_input`.
+    must_agree
+        The setting of that name, as plain values.
+
+    Returns
+    -------
+    dict[str, str]
+        Inputs of the stage.
+    """
+    inputs = {s.SCORES: score.result_key, **overrides, **_erased_input(embed)}
+    # Earlier releases wrote no table assignment: what they selected is selected again, once.
+    return inputs | _agreement_inputs(must_agree) | {"tables": f"with {s.ASSIGNMENT}"}
+
+
+def overrides_input(job: Job) -> dict[str, str]:
+    """Return the identity of the decisions of people that a selection respects.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    dict[str, str]
+        Inputs of the stage: the last change of ``overrides``, and of ``never_merge`` if it exists.
+    """
+    now = {s.OVERRIDES: last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES}
+    apart = last_change(job.spark, job.root, s.NEVER_MERGE)
+    return now if apart is None else {**now, s.NEVER_MERGE: apart}
+
+
+def _erased_input(embed: StageRecord) -> dict[str, str]:
+    """How many rows were erased, from quarantine too. They change the counts of a selection, even
+    where its tables stay the same.
+    """
+    return {ERASED: str(embed.counts[ERASED])} if embed.counts.get(ERASED) else {}
+
+
+def _agreement_inputs(must_agree: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """How values that must agree are compared. Earlier releases compared their JSON texts; a
+    selection made so must not be reused. The settings have only the names of presets, and another
+    release may find something else by the same name.
+    """
+    if not must_agree:
+        return {}
+    presets = [name for asked in must_agree for name in asked.get("preset") or ()]
+    found = {"presets": identity_of_presets(presets)} if presets else {}
+    return {"agreement": "as SQL compares", **found}
+
+
+def check_select_columns(job: Job, embeddings: DataFrame) -> None:
+    """Check that the embeddings carry the columns that the selection needs, and that Spark accepts
+    its patterns.
+
+    Parameters
+    ----------
+    job
+        The job.
+    embeddings
+        Rows of ``embeddings``; only their schema is used.
+
+    Notes
+    -----
+    What it calls raises ``SourceError`` where a column is not carried, and ``ConfigError`` where
+    Spark does not understand a pattern.
+    """
+    if job.config.select.golden is not None:
+        read_golden(job.config.select.golden)
+    check_patterns(job.spark, job.config.select.patterns)
+    own = embeddings.select(f"{s.SOURCE}.*")
+    for key, columns in job.config.select.columns.items():
+        check_columns(own, columns, key=key)
