@@ -14,12 +14,13 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from semdedup_spark import __version__
 from semdedup_spark.cli import (
+    audit,
     export,
     operations,
     overriding,
@@ -32,8 +33,9 @@ from semdedup_spark.cli import (
     sweep,
     upkeep,
 )
-from semdedup_spark.errors import SemDedupError
+from semdedup_spark.errors import ConfigError, SemDedupError
 from semdedup_spark.failures import explained, unclear
+from semdedup_spark.paths import local
 from semdedup_spark.report.files import check_writable
 from semdedup_spark.report.terminal import say
 from semdedup_spark.visible import shown
@@ -63,32 +65,47 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Notes
     -----
-    Ends the process with the exit code of the command (``SystemExit``).
+    Returns after a command that succeeded, and otherwise ends the process with the exit code of the
+    command (``SystemExit``). Databricks runs an entry point in IPython, which takes each
+    ``SystemExit`` for a failure, also one with code 0.
     """
+    words = None if arguments is None else list(arguments)
     try:
-        cli.main(args=None if arguments is None else list(arguments), prog_name="semdedup")
+        code = cli.main(args=words, prog_name="semdedup", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        say("Aborted!", err=True)
+        code = 1
     except SemDedupError as error:
         say(f"semdedup: {error}", err=True)
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").split(".")[0])
-        if extra is None:
-            _end_by(error)
-        say(
-            f"semdedup: the package {error.name} must be installed. It is not.\n"
-            f"  Hint: pip install 'semdedup-spark[{extra}]'",
-            err=True,
-        )
-        sys.exit(2)
+        code = _told_what_is_missing(error)
     except Exception as error:
-        _end_by(error)
+        code = _told(error)
+    if code:
+        sys.exit(code)
 
 
-def _end_by(error: Exception) -> NoReturn:
-    """Report an unexpected error with its traceback, and exit with code 1."""
+def _told_what_is_missing(error: ModuleNotFoundError) -> int:
+    extra = _EXTRAS.get((error.name or "").split(".")[0])
+    if extra is None:
+        return _told(error)
+    say(
+        f"semdedup: the package {error.name} must be installed. It is not.\n"
+        f"  Hint: pip install 'semdedup-spark[{extra}]'",
+        err=True,
+    )
+    return 2
+
+
+def _told(error: Exception) -> int:
+    """Report an unexpected error with its traceback. Gives the exit code."""
     say("".join(traceback.format_exception(error)), err=True)
     say(f"semdedup: {explained(error) or unclear(error)}", err=True)
-    sys.exit(1)
+    return 1
 
 
 class _Commands(click.Group):
@@ -161,12 +178,23 @@ def cli(log_json: Path | None) -> None:
     ----------
     log_json
         File to which log records are appended, as lines of JSON.
+
+    Raises
+    ------
+    ConfigError
+        The file would lie in an object storage.
     """
     if log_json is not None:
         from semdedup_spark.report.logs import log_to
 
-        check_writable("--log-json", log_json)
-        log_to(log_json)
+        place = local(str(log_json))
+        if place is None:
+            raise ConfigError(
+                f"--log-json must be a file on this machine. Got {str(log_json)!r}.",
+                hint="an object storage appends no lines: copy the file there afterwards.",
+            )
+        check_writable("--log-json", Path(place))
+        log_to(Path(place))
 
 
 for _command in (
@@ -176,6 +204,7 @@ for _command in (
     *overriding.COMMANDS,
     *operations.COMMANDS,
     *queries.COMMANDS,
+    *audit.COMMANDS,
     *sql.COMMANDS,
     *prune.COMMANDS,
     *export.COMMANDS,

@@ -10,6 +10,8 @@ from semdedup_spark.masking import MASK, masked, masked_tree
 from semdedup_spark.report.terminal import open_console, print_line
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from semdedup_spark.pipeline import Job, JobSummary
 
 
@@ -37,10 +39,11 @@ def print_result(
         Number of removals to show beside their survivors, at most.
     """
     from semdedup_spark import schema as s
-    from semdedup_spark.pipeline import DRIFT_BOUND
     from semdedup_spark.pipeline.queries.selections import edge_removals, require_selection
     from semdedup_spark.pipeline.queries.summary import kept_curve, quarantine_reasons
+    from semdedup_spark.pipeline.stages.select.decisions import count_decisions
     from semdedup_spark.report.console import print_examples, print_next, print_summary
+    from semdedup_spark.schema.comments import COMMENTS
 
     console = open_console()
     counts = {name: getattr(summary, name) for name in ("read", "kept", "removed", "quarantined")}
@@ -53,15 +56,23 @@ def print_result(
         eps=summary.eps,
         curve=kept_curve(job, summary.eps),
         reasons=quarantine_reasons(job) if summary.quarantined else [],
+        overrides=count_decisions(job),
     )
     if summary.removed and n_examples:
         title = "removed (-) beside its survivor (+): those that were only just similar enough"
         examples = edge_removals(job, require_selection(job), n=n_examples)
         print_examples(console, title, examples)
-    tables = [t for t in s.COMMENTS if t not in (*s.OF_SELECTION, s.OVERRIDES, s.PRUNING, s.LEASES)]
+    hidden = (*s.OF_SELECTION, *s.BY_PEOPLE, s.PRUNING, s.LEASES)
+    tables = [t for t in COMMENTS if t not in hidden]
     tables += [s.of_selection(t, name) for t in (s.DUPLICATES, s.DEDUPLICATED, s.ASSIGNMENT)]
     places = {table: job.root.name(table) for table in tables}
     print_next(console, places, next_commands(config, overrides, name))
+    _print_warnings(console, summary)
+
+
+def _print_warnings(console: Console, summary: JobSummary) -> None:
+    from semdedup_spark.pipeline import DRIFT_BOUND
+
     if summary.stale:
         stale = ", ".join(summary.stale)
         print_line(

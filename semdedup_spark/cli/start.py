@@ -13,6 +13,7 @@ import click
 import yaml
 
 from semdedup_spark.errors import ConfigError, SourceError
+from semdedup_spark.paths import local
 from semdedup_spark.report.files import check_writable, replace_file
 from semdedup_spark.report.terminal import say
 from semdedup_spark.sql_text import variable_in
@@ -60,7 +61,7 @@ def init(data: str, out: Path, key: str | None, content: str | None, output: str
     Raises
     ------
     ConfigError
-        The job file is there already.
+        The job file is there already, or would lie in an object storage.
 
     Notes
     -----
@@ -70,6 +71,8 @@ def init(data: str, out: Path, key: str | None, content: str | None, output: str
     from semdedup_spark.config import parse_config
     from semdedup_spark.sources.first_look import first_look
 
+    if local(str(out)) is None:
+        raise ConfigError(f"--out must name a file on this machine. Got {str(out)!r}.")
     if out.exists():
         raise ConfigError(f"--out must name a new file. {str(out)!r} is there already.")
     check_writable("--out", out)
@@ -175,8 +178,22 @@ def _comment(names: list[str]) -> str:
 
 
 @click.command()
-def config() -> None:
-    """Print every key of a job file, with its default, its unit and what it means."""
+@click.option(
+    "--entry",
+    is_flag=True,
+    help="Print the path of the file to give to spark-submit instead.",
+)
+def config(entry: bool) -> None:
+    """Print every key of a job file, with its default, its unit and what it means.
+
+    Parameters
+    ----------
+    entry
+        Whether to print where the entry for ``spark-submit`` lies instead.
+    """
+    if entry:
+        click.echo(files("semdedup_spark").joinpath("__main__.py"))
+        return
     text = files("semdedup_spark.config").joinpath("base.yml").read_text(encoding="utf-8")
     click.echo(text, nl=False)
 

@@ -12,7 +12,7 @@ from semdedup_spark.pipeline.stages.cluster import DRIFT_BOUND, run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import run_embed, run_reference
 from semdedup_spark.pipeline.stages.prune import label_association, run_prune, run_pruning_job
 from semdedup_spark.pipeline.stages.score import run_score
-from semdedup_spark.pipeline.stages.select import run_select
+from semdedup_spark.pipeline.stages.select.select import run_select
 
 __all__ = [
     "DRIFT_BOUND",

@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.sql.types import ByteType, DataType, IntegralType, LongType, ShortType
 
 from semdedup_spark.errors import ConfigError, InvalidIdError
+from semdedup_spark.paths import open_stream
 
 # Stricter than Python's int (" 10", "+10", "1_0", digits of other scripts) and than Spark's cast.
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -77,7 +78,7 @@ def read_ids(path: Path, *, option: str = "--ids") -> list[str]:
     Parameters
     ----------
     path
-        The file.
+        The file; one with a scheme, such as ``s3:``, is read from there.
     option
         Where it was named, for the error.
 
@@ -92,8 +93,8 @@ def read_ids(path: Path, *, option: str = "--ids") -> list[str]:
         The file cannot be read.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = file.read().split("\n")
+        with open_stream(str(path), option=option) as stream:
+            lines = stream.read().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{option} must be a text file in UTF-8. Got {path}: {error}.") from error
     if all(line.endswith("\r") for line in lines[:-1]):

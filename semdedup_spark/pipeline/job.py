@@ -11,10 +11,12 @@ from semdedup_spark.pipeline.refresh import Basis, as_last_made, refresh_others
 from semdedup_spark.pipeline.stages.cluster import run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import require_embed, run_embed, run_reference
 from semdedup_spark.pipeline.stages.score import run_score
-from semdedup_spark.pipeline.stages.select import run_select
+from semdedup_spark.pipeline.stages.select.select import run_select
 from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.visible import masked_repr
 
 
+@masked_repr
 @dataclass(frozen=True)
 class JobSummary:
     """What a whole job did. ``kept`` + ``removed`` + ``quarantined`` = ``read``.

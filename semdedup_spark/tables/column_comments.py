@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
+from semdedup_spark.schema.comments import COMMENTS, SAME_COLUMNS
 
 
 def with_comments(df: DataFrame, table: str, made_with: str = "") -> DataFrame:
@@ -26,8 +27,8 @@ def with_comments(df: DataFrame, table: str, made_with: str = "") -> DataFrame:
         The same rows.
     """
     of_selection = (t for t in s.OF_SELECTION if table.startswith(f"{t}_"))
-    named = next(of_selection, s.SAME_COLUMNS.get(table, table))
-    comments = dict(s.COMMENTS.get(named, {}))
+    named = next(of_selection, SAME_COLUMNS.get(table, table))
+    comments = dict(COMMENTS.get(named, {}))
     if made_with and s.EMBEDDING in comments:
         comments[s.EMBEDDING] += f"; made with {made_with}"
     fields = {field.name: field.metadata for field in df.schema}

@@ -150,3 +150,12 @@ def test_delta_rs_and_duckdb_give_what_spark_gives(finished, frames, code):
     largest = names["largest"].set_index("survivor_id")["removed_rows"]
     assert largest.to_dict() == sizes.loc[largest.index].to_dict()
     assert len(names["before"]) == finished.table("duplicates", version=0).count()
+
+
+def test_recall_by_sql_alone_agrees_with_the_scores(finished):
+    rows = answer(finished, titled("## 14. Recall")).collect()
+    assert 90 <= len(rows) <= 100  # the first row of all has none before it
+    above = [row for row in rows if row["exhaustive"] and row["true_similarity"] > 0.7 + 1e-6]
+    assert above
+    for row in above:
+        assert row["max_similarity"] == pytest.approx(row["true_similarity"], abs=1e-6)

@@ -1,1 +1,1 @@
-"""Small statistics: similarity of random pairs, histograms, association of two labellings."""
+"""Small statistics: samples of rows that people judge, random pairs, histograms, association."""

@@ -12,6 +12,7 @@ from semdedup_spark.errors import ConfigError
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.operations.verdicts import erase_pairs
 from semdedup_spark.pipeline.refresh import Basis, as_last_made, refresh_others
 from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.embed.embed import note_erasure, require_embed
@@ -25,11 +26,13 @@ from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.score.rank_key import check_rank_by
+from semdedup_spark.visible import masked_repr
 
 MOST_IDS = 10_000
 _WITH_IDS = (s.EMBEDDINGS, s.QUARANTINE, s.OVERRIDES)
 
 
+@masked_repr
 @dataclass(frozen=True)
 class Forgotten:
     """What an erasure did.
@@ -93,9 +96,10 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
         own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
         check_rank_by(own, job.config.score.rank_by)
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}
+    of_pairs = erase_pairs(job, wanted)
     embed = note_erasure(job, embed)
     done, stale = _follow(job, embed, cluster, made) if cluster is not None else ((), ())
-    hold = [s.EMBEDDINGS, s.QUARANTINE, *([s.OVERRIDES] if erased[s.OVERRIDES] else [])]
+    hold = [s.EMBEDDINGS, s.QUARANTINE, *([s.OVERRIDES] if erased[s.OVERRIDES] else []), *of_pairs]
     hold += [s.SCORES for each in done if each.stage == "score"]
     hold += [table for each in done if each.stage != "score" for table in each.outputs]
     places = tuple(map(job.root.name, hold))

@@ -14,8 +14,8 @@ from semdedup_spark.errors import ConfigError, UnknownRowError
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.stages.decisions import decisions
 from semdedup_spark.pipeline.stages.reference import check_reference
+from semdedup_spark.pipeline.stages.select.decisions import decisions
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import replace_table
 from semdedup_spark.tables.literal_rows import ids_as

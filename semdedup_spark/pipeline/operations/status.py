@@ -14,6 +14,7 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.leases import Claim, read_claims
 from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.visible import masked_repr
 
 _RUNS_SHOWN = 10
 
@@ -43,6 +44,7 @@ class RunLine:
     reused: tuple[str, ...]
 
 
+@masked_repr
 @dataclass(frozen=True)
 class Status:
     """The state of an output.

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.visible import masked_repr
 
 _T = TypeVar("_T")
 
 
+@masked_repr
 @dataclass(frozen=True)
 class Side:
     """The rows of the source, or those of the reference. One id may occur on both sides, for

@@ -31,7 +31,7 @@ from semdedup_spark.masking import masked_settings
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.pictures import pictures
 from semdedup_spark.pipeline.queries.reference_side import Side, ask_both
-from semdedup_spark.pipeline.queries.row_texts import RowText, text_and_columns
+from semdedup_spark.pipeline.queries.row_texts import RowText, shown_rows, text_and_columns
 from semdedup_spark.pipeline.queries.selections import (
     Selection,
     beside_survivors,
@@ -138,19 +138,13 @@ def _groups(job: Job, removed: DataFrame, wanted: Sequence[tuple[Any, int]]) -> 
     )
     members = few.orderBy("place").collect() if survivors else []
     shown, standing = ask_both(
-        job, partial(_shown, job), {row[s.ID] for row in members}, set(survivors)
+        job, partial(shown_rows, job), {row[s.ID] for row in members}, set(survivors)
     )
     of_group: dict[Any, list[Shown]] = {survivor: [] for survivor in survivors}
     for row in members:
         member = replace(shown[row[s.ID]], similarity=float(row[s.SURVIVOR_SIMILARITY]))
         of_group[row[s.SURVIVOR_ID]].append(member)
     return [Group(standing[each], of_group[each], int(size)) for each, size in wanted]
-
-
-def _shown(job: Job, side: Side, ids: set[Any]) -> dict[Any, Shown]:
-    said, images = text_and_columns(job, side, ids), pictures(job, side, ids)
-    told = {row_id: said.get(row_id, RowText("")) for row_id in ids}
-    return {i: Shown(str(i), told[i].text, 1.0, images.get(i), told[i].columns) for i in ids}
 
 
 def _pictures_of(job: Job, side: Side, named: set[str]) -> dict[str, Thumbnail]:

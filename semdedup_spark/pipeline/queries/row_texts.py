@@ -11,10 +11,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType
 
 from semdedup_spark import schema as s
-from semdedup_spark.answers.overview import MOST_CHARACTERS, MOST_COLUMNS, MOST_OF_A_VALUE
+from semdedup_spark.answers.overview import (
+    MOST_CHARACTERS,
+    MOST_COLUMNS,
+    MOST_OF_A_VALUE,
+    Shown,
+)
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.masking import BEYOND, beginning
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.queries.pictures import pictures
 from semdedup_spark.pipeline.queries.reference_side import Side
 from semdedup_spark.tables.catalog import read_table
 
@@ -96,6 +102,28 @@ def text_and_columns(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, Ro
         )
         found[row_id] = RowText(beginning(values[0] or "", MOST_CHARACTERS), told)
     return found
+
+
+def shown_rows(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, Shown]:
+    """Read rows as a person sees them: text, columns and picture.
+
+    Parameters
+    ----------
+    job
+        The job.
+    side
+        The side that the rows belong to.
+    ids
+        Ids of a few rows.
+
+    Returns
+    -------
+    dict[Any, Shown]
+        By id, for every id. The similarity is 1.
+    """
+    said, images = text_and_columns(job, side, ids), pictures(job, side, ids)
+    told = {row_id: said.get(row_id, RowText("")) for row_id in ids}
+    return {i: Shown(str(i), told[i].text, 1.0, images.get(i), told[i].columns) for i in ids}
 
 
 def _head(text: Column, n: int) -> Column:

@@ -27,7 +27,7 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.sql_text import variable_in
 from semdedup_spark.tables.catalog import read_table, table_exists
 
-_BESIDE_THE_LEDGER = (s.RUNS, s.LEASES, s.OVERRIDES)
+_BESIDE_THE_LEDGER = (s.RUNS, s.LEASES, *s.BY_PEOPLE)
 _JSON = "json"
 
 

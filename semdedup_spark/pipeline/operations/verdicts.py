@@ -1,0 +1,171 @@
+"""Keep what people said of removals, and let later selections respect it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
+
+from semdedup_spark import schema as s
+from semdedup_spark.answers.audit import Verdict
+from semdedup_spark.pipeline.exclusive import exclusive
+from semdedup_spark.pipeline.ids import parse_ids
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.marks import StageMark
+from semdedup_spark.transforms.checkpoint import held
+
+_STAGE = "audit"
+_KEY = (s.ID, s.SURVIVOR_ID, s.REVIEWER)
+_TEXTS = "id string, survivor_id string, judgement string, reviewer string, judged_at timestamp"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What became of a table of pairs.
+
+    Attributes
+    ----------
+    changed
+        Number of rows that this command added, changed or took away.
+    total
+        Number of rows in the table now.
+    """
+
+    changed: int
+    total: int
+
+
+@exclusive
+def store_verdicts(job: Job, verdicts: Sequence[Verdict]) -> Kept:
+    """Add verdicts to the table ``verdicts``. A newer one of a reviewer replaces the older one of
+    the same pair. Repeated, it changes nothing.
+
+    Parameters
+    ----------
+    job
+        The job.
+    verdicts
+        The verdicts, with ids as text. Pairs that are no removals now are kept as well: they may be
+        again.
+
+    Returns
+    -------
+    Kept
+        What was changed.
+
+    Notes
+    -----
+    What it calls raises ``InvalidIdError`` where a text cannot be an id of this output.
+    """
+    given = _typed(job, verdicts)
+    old = _rows(job, s.VERDICTS)
+    every = given
+    if old is not None:  # the same words again are no news: a file need not say when it was judged
+        news = given.join(old, [*_KEY, s.JUDGEMENT], "left_anti").select(*given.columns)
+        every = old.unionByName(news)
+    newest = Window.partitionBy(*_KEY).orderBy(F.desc(s.JUDGED_AT), s.JUDGEMENT)
+    rows = every.distinct().withColumn("_at", F.row_number().over(newest))
+    return _store(job, s.VERDICTS, rows.filter(F.col("_at") == 1).drop("_at"), old)
+
+
+@exclusive
+def never_merge(job: Job) -> Kept:
+    """Let every pair that was judged to be no duplicate stay apart, from the next selection on: see
+    the table ``never_merge``. A pair whose newest clear verdict is another one is taken out again.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Returns
+    -------
+    Kept
+        What was changed.
+    """
+    verdicts, old = _rows(job, s.VERDICTS), _rows(job, s.NEVER_MERGE)
+    if verdicts is None:
+        return Kept(0, 0 if old is None else old.count())
+    clear = verdicts.filter(F.col(s.JUDGEMENT) != "skip")
+    newest = Window.partitionBy(s.ID, s.SURVIVOR_ID).orderBy(F.desc(s.JUDGED_AT), s.REVIEWER)
+    judged = clear.withColumn("_at", F.row_number().over(newest)).filter(F.col("_at") == 1)
+    apart = judged.filter(F.col(s.JUDGEMENT) == "not").select(
+        s.ID,
+        s.SURVIVOR_ID,
+        F.concat(F.lit("judged by "), s.REVIEWER).alias(s.REASON),
+        F.col(s.JUDGED_AT).alias(s.CHANGED_AT),
+    )
+    if old is not None:  # pairs that came by SQL stay
+        others = old.join(judged.select(s.ID, s.SURVIVOR_ID), [s.ID, s.SURVIVOR_ID], "left_anti")
+        apart = others.select(*apart.columns).unionByName(apart)
+    return _store(job, s.NEVER_MERGE, apart, old)
+
+
+def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[str, ...]:
+    """Erase pairs with one of these rows.
+
+    Parameters
+    ----------
+    job
+        The job, whose output only it works on.
+    ids
+        Ids of rows.
+
+    Returns
+    -------
+    tuple[str, ...]
+        Names of the tables that changed.
+    """
+    changed = []
+    for table in s.OF_PAIRS:
+        old = _rows(job, table)
+        if old is not None:
+            texts = [str(each) for each in ids]
+            gone = F.col(s.ID).cast("string").isin(texts)
+            if job.config.reference is None:  # else survivors are rows of the reference
+                gone = gone | F.col(s.SURVIVOR_ID).cast("string").isin(texts)
+            if _store(job, table, old.filter(~gone), old).changed:
+                changed.append(table)
+    return tuple(changed)
+
+
+def _rows(job: Job, table: str) -> DataFrame | None:
+    if not table_exists(job.spark, job.root, table):
+        return None
+    return read_table(job.spark, job.root, table)
+
+
+def _typed(job: Job, verdicts: Sequence[Verdict]) -> DataFrame:
+    scores = read_table(job.spark, job.root, s.SCORES).schema
+    kinds = scores[s.ID].dataType, scores[s.NEIGHBOR_ID].dataType
+    for kind, texts in zip(
+        kinds, ([v.id for v in verdicts], [v.survivor_id for v in verdicts]), strict=True
+    ):
+        parse_ids([str(each) for each in texts], kind)  # raises where one is no id
+    lines = [
+        (str(v.id), str(v.survivor_id), v.judgement, v.reviewer, v.judged_at) for v in verdicts
+    ]
+    rows = job.spark.createDataFrame(lines, _TEXTS)
+    return rows.select(
+        _as(s.ID, kinds[0]), _as(s.SURVIVOR_ID, kinds[1]), s.JUDGEMENT, s.REVIEWER, s.JUDGED_AT
+    )
+
+
+def _as(name: str, kind: DataType) -> Column:
+    return F.expr(f"try_cast({name} AS {kind.simpleString()})").alias(name)
+
+
+def _store(job: Job, table: str, rows: DataFrame, old: DataFrame | None) -> Kept:
+    """Replace the table where rows differ from those that are there."""
+    ready = held(rows.coalesce(1))
+    total = ready.count()
+    changed = total if old is None else ready.exceptAll(old).count()
+    gone = 0 if old is None else old.exceptAll(ready).count()
+    if changed or gone:
+        replace_table(ready, job.root, table, StageMark(job.run_id, _STAGE, ""))
+    return Kept(changed + gone, total)
