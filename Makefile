@@ -3,11 +3,16 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Environments of their own, for other versions.
+SPARK_VENV = .venv-spark$(subst .,,$(VERSION))
+FLOOR_VENV := .venv-floor
+DEPLOY_VENV := .venv-deploy
 DATA ?= $(CURDIR)/data
 STAMP := $(VENV)/.installed
 FAST_STAMP := $(VENV)/.installed-fast
 # All that the tests without a JVM use; no Spark.
-FAST_EXTRAS := text,sentence,images,vision,clip,loader,export,report,notebooks,experiments,dev
+OPTIONAL := text,sentence,images,vision,clip,loader,report,notebooks,experiments
+FAST_EXTRAS := $(OPTIONAL),export,dev
 EXTRAS := spark,$(FAST_EXTRAS)
 # constraints.txt holds versions for Python 3.11 and newer.
 CONSTRAINTS := $$($(BIN)/python -c 'import sys; print("--constraint constraints.txt" * (sys.version_info >= (3, 11)))')
@@ -21,7 +26,7 @@ COVERAGE_FLOOR := 95
 RUN_TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-fast coverage check fmt notebooks docs reference wheel clean preflight preflight-python preflight-java
+.PHONY: help install demo test test-long test-fast test-spark test-floor test-deploy coverage check fmt notebooks docs reference wheel zip clean preflight preflight-python preflight-java
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,8 +34,8 @@ help: ## List the targets
 preflight: preflight-python preflight-java
 
 preflight-python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null || { \
-	  echo "make: Python must be 3.10, 3.11 or 3.12. Got: $$($(PYTHON) --version 2>&1 || echo none)."; \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	  echo "make: Python must be 3.10, 3.11, 3.12 or 3.13. Got: $$($(PYTHON) --version 2>&1 || echo none)."; \
 	  echo "  Install python3.11 with its venv module, or name one: make install PYTHON=/path/to/python3.11"; exit 2; }
 
 preflight-java:
@@ -64,6 +69,32 @@ test-long: install ## The tests of many whole jobs, of an object storage and of 
 
 test-fast: preflight-python $(FAST_STAMP) ## The tests that need no JVM; installs no Spark for them
 	$(BIN)/python -m pytest -m "not spark"
+
+# Versions of everything else are those of constraints.txt, as far as the Spark goes with them.
+test-spark: preflight ## The transforms, and whole jobs with the same tables, on Spark VERSION: 3.5, 4.0, 4.1, 4.2
+	@$(PYTHON) -m scripts.spark_pair $(VERSION) > /dev/null
+	test -x $(SPARK_VENV)/bin/python || $(PYTHON) -m venv $(SPARK_VENV)
+	$(PYTHON) -m scripts.spark_pair $(VERSION) > $(SPARK_VENV)/pair.txt
+	$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint $(SPARK_VENV)/pair.txt --editable '.[spark$(subst .,,$(VERSION)),text,images,dev]'
+	$(SPARK_VENV)/bin/python -m pytest tests/transforms tests/jobs/test_whole_job.py tests/jobs/test_same_tables.py
+
+# The extra `export` comes afterwards, because it needs a newer pyarrow than all others.
+FLOOR_INSTALL = $(FLOOR_VENV)/bin/uv pip install --quiet --python $(FLOOR_VENV)
+test-floor: preflight-python ## The tests that need no JVM, on the oldest versions that setup.cfg allows
+	test -x $(FLOOR_VENV)/bin/python || $(PYTHON) -m venv $(FLOOR_VENV)
+	$(FLOOR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(FLOOR_INSTALL) --resolution lowest-direct --editable '.[$(OPTIONAL)]'
+	$(FLOOR_INSTALL) --editable '.[dev]'
+	$(FLOOR_VENV)/bin/python -m pytest -m "not spark" --ignore tests/exports
+	$(FLOOR_INSTALL) --resolution lowest-direct --editable '.[export]'
+	$(FLOOR_VENV)/bin/python -m pytest -m "not spark" tests/exports tests/tables
+
+test-deploy: preflight-python ## The files under deploy/: Databricks, EMR and Airflow, whose packages go into no other environment
+	test -x $(DEPLOY_VENV)/bin/python || $(PYTHON) -m venv $(DEPLOY_VENV)
+	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint tests/deploy/constraints.txt --requirement tests/deploy/requirements.txt --editable .
+	$(DEPLOY_VENV)/bin/python -m pytest tests/deploy
 
 coverage: install ## The tests of these rooms, with Spark; fails where they reach too little of the code
 	$(BIN)/coverage run -m pytest $(addprefix tests/,$(filter-out config,$(COVERED))) tests/test_*.py
@@ -101,7 +132,11 @@ reference: install ## Write docs/llms.txt and the pages of docs/reference that s
 
 wheel: preflight-python ## Build the wheel in dist/
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	rm -rf build  # what was deleted since would come along
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
+zip: preflight-python ## Build dist/semdedup_spark.zip, for spark-submit --py-files
+	$(PYTHON) -m scripts.package_zip dist/semdedup_spark.zip
+
 clean: ## Remove what make made
-	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage*
+	rm -rf $(VENV) .venv-* out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage*

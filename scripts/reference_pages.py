@@ -13,11 +13,13 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import click
-import yaml
 
 import semdedup_spark
 from semdedup_spark import errors, schema
 from semdedup_spark.cli import cli
+from semdedup_spark.presets import PRESETS
+from semdedup_spark.schema.comments import COMMENTS, SAME_COLUMNS
+from semdedup_spark.session.pairs import DEFAULT, PAIRS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -39,6 +41,9 @@ _OF_TABLES = {
     "its own.",
     schema.OVERRIDES: "One row for each row that a person decided about, by `semdedup restore` or "
     "`semdedup remove`.",
+    schema.VERDICTS: "One row for each removal that a reviewer judged, by `semdedup audit`.",
+    schema.NEVER_MERGE: "One row for each pair that stays apart, by `semdedup audit --apply` or "
+    "by SQL, from the next selection on.",
     schema.QUARANTINE: "One row for each source row that could not be embedded.",
     schema.RUNS: "The ledger: one row for each stage of a run.",
     schema.LEASES: "One row for each claim, renewal or release of the output by a run.",
@@ -129,8 +134,8 @@ def tables() -> str:
         "written by `semdedup select`, `pruned` by `semdedup prune`. A named selection has its "
         "own, such as `deduplicated_strict`.",
     ]
-    same = {of: name for name, of in schema.SAME_COLUMNS.items()}
-    for name, comments in schema.COMMENTS.items():
+    same = {of: name for name, of in SAME_COLUMNS.items()}
+    for name, comments in COMMENTS.items():
         parts += ["", f"## {name}", "", _OF_TABLES[name], ""]
         if name in same:
             parts += [
@@ -219,13 +224,37 @@ def errors_page() -> str:
     return _page("Exit codes and errors", lead, *parts)
 
 
-def _maven(pyspark: str, delta: str, **_: str) -> str:
-    line = pyspark.rpartition(".")[0]
-    return f"io.delta:delta-spark_{'2.12' if line == '3.5' else f'{line}_2.13'}:{delta}"
+def _from_files() -> Iterator[str]:
+    defaults = (ROOT / "conf" / "spark-defaults.conf").read_text(encoding="utf-8")
+    delta = re.findall(
+        r"^(spark\.sql\.(?:extensions|catalog\.\S+)) +(\S+)$", defaults, re.MULTILINE
+    )
+    yield from (
+        "## From a release's files",
+        "",
+        "A release has a wheel, and a zip for `spark-submit`. Both can also be made of a checkout: "
+        "`make wheel zip` writes them to `dist/`. pip takes the file, with extras behind it:",
+        "",
+        "```bash",
+        f"pip install 'semdedup_spark-{semdedup_spark.__version__}-py3-none-any.whl[spark,text]'",
+        "```",
+        "",
+        "`spark-submit` needs no checkout: `semdedup config --entry` prints the path of the entry "
+        "of an installed package.",
+        "",
+        "```bash",
+        f"spark-submit --packages {DEFAULT.package} \\",
+        *(f"  --conf {key}={value} \\" for key, value in delta),
+        '  --py-files semdedup_spark.zip "$(semdedup config --entry)" run --config job.yml',
+        "```",
+        "",
+        "The zip is for workers on which the package is not installed. What it imports must be "
+        "installed there.",
+    )
 
 
 def versions() -> str:
-    """Write the page of the versions that go together, from setup.cfg and the tests of versions.
+    """Write the page of the versions that go together, from setup.cfg and the table of pairs.
 
     Returns
     -------
@@ -234,28 +263,29 @@ def versions() -> str:
     """
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    workflow = yaml.safe_load((ROOT / ".github/workflows/spark-versions.yml").read_text())
-    pairs = workflow["jobs"]["test"]["strategy"]["matrix"]["include"]
     extras = setup["options.extras_require"]
     parts = [
         f"Python `{setup['options']['python_requires']}` and Java 17 or newer.",
         "",
         "## Spark and Delta",
         "",
-        "Each Delta is made for one Spark. The extra `spark` is the same as `spark41`. A platform "
-        "such as Databricks or EMR brings its own: leave these extras out there. Each pair is "
-        "tested:",
+        "Each Delta is made for one Spark, and of some Deltas there are no jars. The extra `spark` "
+        f"is the same as `{DEFAULT.extra}`. A platform such as Databricks or EMR brings its own: "
+        "leave these extras out there. Each pair is tested, by `make test-spark VERSION=3.5` and "
+        "so on: all make the same tables. With another pair a command says which one to install. "
+        "Spark 3.5 is for Python 3.10 and 3.11.",
         "",
         *_table(
             ("extra", "pyspark", "delta-spark", "package of `spark-submit --packages`"),
-            [(f"`{p['extra']}`", p["pyspark"], p["delta"], f"`{_maven(**p)}`") for p in pairs],
+            [(f"`{p.extra}`", p.pyspark, p.delta, f"`{p.package}`") for p in PAIRS],
         ),
         "",
         "For example `pip install 'semdedup-spark[spark35,text]'`.",
         "",
         "## Extras",
         "",
-        "`pip install 'semdedup-spark[spark,text]'` installs two of them.",
+        "`pip install 'semdedup-spark[spark,text]'` installs two of them. `make test-floor` runs "
+        "the tests on the oldest versions that they allow.",
         "",
         *_table(
             ("extra", "installs"),
@@ -265,6 +295,8 @@ def versions() -> str:
                 if name not in ("dev", "bench", "docs")
             ],
         ),
+        "",
+        *_from_files(),
     ]
     lead = "For those who install it: which versions of Python, Java, Spark and Delta go together."
     return _page("Versions and extras", lead, *parts)
@@ -300,6 +332,32 @@ def deduplicate_page() -> str:
     )
 
 
+def guards() -> str:
+    """Write the table of presets into the page of guards, between two marks.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    page = (DOCS / "how-to/guards.md").read_text(encoding="utf-8")
+    head, begin, rest = page.partition("<!-- Presets, written by `make reference` -->\n")
+    _, end, tail = rest.partition("<!-- End of the presets -->\n")
+    rows = [
+        (
+            f"`{preset.name}`",
+            _cell(preset.protects),
+            _cell(preset.languages),
+            " / ".join(map(_cell, preset.differ)),
+            " / ".join(map(_cell, preset.same)),
+        )
+        for preset in PRESETS.values()
+    ]
+    header = ("preset", "protects", "languages", "protected", "not protected")
+    table = "\n".join(_table(header, rows))
+    return f"{head}{begin}\n{table}\n\n{end}{tail}"
+
+
 def llms() -> str:
     """Write the list of all pages in the order of the site's navigation, with their first lines.
 
@@ -331,6 +389,7 @@ WRITERS: dict[str, Callable[[], str]] = {
     "reference/errors.md": errors_page,
     "reference/tables.md": tables,
     "reference/versions.md": versions,
+    "how-to/guards.md": guards,
     "llms.txt": llms,
 }
 

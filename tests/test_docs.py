@@ -142,10 +142,11 @@ def test_every_semdedup_command_is_understood(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", pages_with("spark-submit"))
-def test_every_spark_submit_names_a_file_of_jobs_and_a_command(page):
+def test_every_spark_submit_names_a_file_of_jobs_or_the_entry_and_a_command(page):
     for words in commands(page, "spark-submit"):
-        place = next(i for i, word in enumerate(words) if word.startswith("jobs/"))
-        assert (ROOT / words[place]).is_file()
+        entry = "$(semdedup config --entry)"  # of an installed package
+        place = next(i for i, word in enumerate(words) if word.startswith(("jobs/", entry)))
+        assert words[place] == entry or (ROOT / words[place]).is_file()
         assert parsed(words[place + 1 :]).params["config"]
 
 

@@ -8,10 +8,23 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from scripts.spark_pair import constraints
 from semdedup_spark import __version__
+from semdedup_spark.session.pairs import DEFAULT, PAIRS, what_fits
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+MORE_RIGHTS = {
+    ("publish", "attach"): {"contents": "write"},
+    ("publish", "pypi"): {"id-token": "write"},
+}
+
+
+def read_setup():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    return setup
 
 
 def pins(text):
@@ -46,38 +59,85 @@ def test_actions_are_pinned_by_commit_and_say_their_version(workflow):
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_jobs_may_only_read(workflow):
+def test_jobs_may_only_read_and_publishing_has_one_right_a_job(workflow):
     settings = yaml.safe_load(workflow.read_text())
     assert settings["permissions"] == {}
-    assert all(job["permissions"] == {"contents": "read"} for job in settings["jobs"].values())
+    for name, job in settings["jobs"].items():
+        more = MORE_RIGHTS.get((workflow.stem, name))
+        assert job["permissions"] == (more or {"contents": "read"})
+        if more:  # what may write runs nothing of the repository
+            assert not any(s.get("uses", "").startswith("actions/checkout@") for s in job["steps"])
     for step in steps(workflow):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"] == {"persist-credentials": False}
 
 
-def test_one_workflow_tests_the_pinned_pair_of_spark_and_delta():
+def test_the_pinned_spark_and_delta_are_the_default_pair():
     pinned = pins((ROOT / "constraints.txt").read_text())
-    jobs = yaml.safe_load((ROOT / ".github/workflows/spark-versions.yml").read_text())["jobs"]
-    pairs = jobs["test"]["strategy"]["matrix"]["include"]
-    assert (pinned["pyspark"], pinned["delta_spark"]) in {(p["pyspark"], p["delta"]) for p in pairs}
+    assert (pinned["pyspark"], pinned["delta_spark"]) == (DEFAULT.pyspark, DEFAULT.delta)
 
 
-def test_extras_workflow_and_session_name_the_same_pairs_of_spark_and_delta():
-    pytest.importorskip("pyspark")
-    from semdedup_spark.session.spark_session import DELTA_OF
+def test_extras_and_the_workflow_have_the_pairs_of_the_session():
+    extras = read_setup()["options.extras_require"]
+    matrix = yaml.safe_load((ROOT / ".github/workflows/spark-versions.yml").read_text())["jobs"]
+    assert matrix["test"]["strategy"]["matrix"]["spark"] == [pair.spark for pair in PAIRS]
+    named = {name for name in extras if re.fullmatch(r"spark\d+", name)}
+    assert named == {pair.extra for pair in PAIRS}
+    for pair in PAIRS:
+        spark, delta = map(Requirement, extras[pair.extra].split())
+        assert spark.specifier.contains(pair.pyspark)
+        assert str(delta.specifier) == f"=={pair.delta}"
+    assert extras["spark"] == extras[DEFAULT.extra]
 
-    setup = ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    extras = setup["options.extras_require"]
-    jobs = yaml.safe_load((ROOT / ".github/workflows/spark-versions.yml").read_text())["jobs"]
-    pairs = jobs["test"]["strategy"]["matrix"]["include"]
-    assert {pair["extra"] for pair in pairs} == {n for n in extras if re.fullmatch(r"spark\d+", n)}
-    for pair in pairs:
-        spark, delta = map(Requirement, extras[pair["extra"]].split())
-        assert spark.specifier.contains(pair["pyspark"])
-        assert str(delta.specifier) == f"=={pair['delta']}"
-        assert DELTA_OF[pair["pyspark"].rpartition(".")[0]] == pair["delta"]
-    assert extras["spark"] == extras["spark41"]
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.spark)
+def test_versions_to_test_a_spark_with_are_those_of_constraints_but_for_the_pair(pair):
+    pinned = pins((ROOT / "constraints.txt").read_text())
+    found = pins(constraints(pair.spark))
+    assert (found.pop("pyspark"), found.pop("delta-spark")) == (pair.pyspark, pair.delta)
+    assert found.items() <= pinned.items()
+    assert len(found) == len(pinned) - 4
+
+
+def test_a_spark_that_is_not_tested_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"VERSION must be 3\.5, 4\.0, 4\.1, 4\.2\. Got 3\.4\."):
+        constraints("3.4")
+
+
+@pytest.mark.parametrize(
+    ("pyspark", "delta", "named"),
+    [
+        ("4.2.0", "4.4.1", "semdedup-spark[spark42]': pyspark 4.2.0 and delta-spark 4.4.0"),
+        ("4.2.1", "4.1.0", "semdedup-spark[spark42]': pyspark 4.2.0 and delta-spark 4.4.0"),
+        ("4.2.1", "4.4.0", "semdedup-spark[spark42]': pyspark 4.2.0 and delta-spark 4.4.0"),
+        ("4.0.5", "4.4.1", "semdedup-spark[spark40]': pyspark 4.0.5 and delta-spark 4.3.1"),
+        ("4.3.0", "4.4.1", "semdedup-spark[spark41]', or another pair: Spark 3.5, 4.0, 4.1, 4.2."),
+        ("4.1.0", "4.3.1", None),
+        ("3.5.3", "3.3.2", None),
+        ("4.2.0.dev1", "4.4.0", None),
+    ],
+)
+def test_another_pair_is_told_the_pair_to_install(pyspark, delta, named):
+    said = what_fits(pyspark, delta)
+    assert said is None if named is None else named in said
+
+
+def test_the_versions_of_python_are_the_same_wherever_they_are_said():
+    metadata = read_setup()["metadata"]["classifiers"]
+    versions = re.findall(r"Python :: (3\.\d+)$", metadata, re.MULTILINE)
+    minors = [int(version.split(".")[1]) for version in versions]
+    assert minors == list(range(minors[0], minors[-1] + 1))
+    assert read_setup()["options"]["python_requires"] == f">=3.{minors[0]},<3.{minors[-1] + 1}"
+    said = f"{', '.join(versions[:-1])} or {versions[-1]}"
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"Python must be {said}." in makefile
+    assert f"(3, {minors[0]}) <= sys.version_info[:2] <= (3, {minors[-1]})" in makefile
+    assert f"Python {said}" in (ROOT / "README.md").read_text()
+    jobs = yaml.safe_load((ROOT / ".github/workflows/check.yml").read_text())["jobs"]
+    assert jobs["test-fast"]["strategy"]["matrix"]["python"] == versions
+    settings = (ROOT / "pyproject.toml").read_text()
+    assert f'target-version = "py3{minors[0]}"' in settings
+    assert f'python_version = "{versions[0]}"' in settings
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

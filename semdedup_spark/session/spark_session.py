@@ -5,30 +5,35 @@ The library itself takes whatever session it is given and never changes it.
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib.metadata import version
+from importlib.resources import as_file, files
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from semdedup_spark.errors import EnvironmentProblem
 from semdedup_spark.session.java import require_java
+from semdedup_spark.session.pairs import what_fits
 
+_LOG = logging.getLogger(__name__)
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-# By the line of Spark, the Delta that goes with it: those of the extras spark35 to spark42.
-DELTA_OF = {"3.5": "3.3.2", "4.0": "4.3.1", "4.1": "4.3.1", "4.2": "4.4.0"}
 # Of key and value in spark-defaults.conf, a Java properties file.
 _SEPARATOR = re.compile(r"\s*[=:\s]\s*")
 
 
 def open_session(extra: Mapping[str, str] | None = None) -> SparkSession:
-    """Give the running session, under ``spark-submit`` that of the cluster, else a local one.
+    """Give the running session, under ``spark-submit`` or on Databricks that of the cluster, else a
+    local one.
 
     For a local session, settings in the ``spark-defaults.conf`` of ``SPARK_CONF_DIR`` override this
     module's. Packages that they name are added to Delta's.
@@ -51,6 +56,9 @@ def open_session(extra: Mapping[str, str] | None = None) -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        # Named already. Serverless compute takes few settings, and a name is none of them.
+        return SparkSession.builder.getOrCreate()
     if "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ:
         return SparkSession.builder.appName("semdedup").getOrCreate()
     return _local_session(extra or {})
@@ -60,10 +68,10 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
     from delta import configure_spark_with_delta_pip
 
     require_java()
+    _warn_of_another_pair()
     # Workers must be this interpreter, also where no virtual environment is activated.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     cores = os.cpu_count() or 1
-    logging_file = Path(__file__).parents[1].joinpath("log4j2.properties").as_uri()
     settings = {
         **_DELTA,
         "spark.sql.shuffle.partitions": str(2 * cores),
@@ -75,7 +83,7 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": "4g",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging_file}",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging_file()}",
         # Images travel in these batches; 64 MiB is Spark's own bound where it has one (4.1).
         "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
         **spark_defaults(),
@@ -94,23 +102,36 @@ def _local_session(extra: Mapping[str, str]) -> SparkSession:
         raise _no_jars() from error
 
 
+def _warn_of_another_pair() -> None:
+    spark, delta = version("pyspark"), version("delta-spark")
+    hint = what_fits(spark, delta)
+    if hint is not None:
+        _LOG.warning(f"pyspark {spark} and delta-spark {delta} are no pair that is tested: {hint}")
+
+
 def _no_jars() -> EnvironmentProblem:
     """Java has printed why it ended; nearly always Delta's jars could not be had."""
     spark, delta = version("pyspark"), version("delta-spark")
-    line = ".".join(spark.split(".")[:2])
-    fits = DELTA_OF.get(line)
-    if fits is None:
-        hint = f"install a pair that is tested: Spark {', '.join(DELTA_OF)}."
-    elif fits == delta:
-        hint = "the first start needs Maven Central, or a mirror that spark.jars.ivySettings names."
-    else:
-        extra = f"spark{line.replace('.', '')}"
-        hint = f"pip install 'semdedup-spark[{extra}]': delta-spark {fits} goes with it."
     return EnvironmentProblem(
         f"Spark must start with the jars of Delta. With pyspark {spark} and delta-spark {delta} it "
         "did not.",
-        hint=hint,
+        hint=what_fits(spark, delta)
+        or "the first start needs Maven Central, or a mirror that spark.jars.ivySettings names.",
     )
+
+
+def logging_file() -> str:
+    """Find the settings of Java's log. Where the package is in a zip, they are copied out of it,
+    because Java reads a file; the copy goes when this process ends.
+
+    Returns
+    -------
+    str
+        The URI of a file.
+    """
+    held = ExitStack()
+    atexit.register(held.close)
+    return held.enter_context(as_file(files("semdedup_spark") / "log4j2.properties")).as_uri()
 
 
 def spark_defaults() -> dict[str, str]:

@@ -98,7 +98,7 @@ def test_rows_lie_in_few_row_groups_and_a_table_without_rows_is_refused(lake, tm
     files = export_parquet(open_version(place), tmp_path / "out", rows_per_file=2500)
     assert [pq.read_metadata(file).num_row_groups for file in files] == [1, 1]
     assert [pq.read_metadata(file).num_rows for file in files] == [2500, 500]
-    deltalake.write_deltalake(place, pa.table({"id": range(0)}), mode="overwrite")
+    deltalake.write_deltalake(place, pa.table({"id": pa.array([], pa.int64())}), mode="overwrite")
     with pytest.raises(SourceError, match="must have rows"):
         export_parquet(open_version(place), tmp_path / "none", rows_per_file=10)
     assert not (tmp_path / "none").exists()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,6 +17,7 @@ from semdedup_spark import open_job
 from semdedup_spark.cli import cli
 from semdedup_spark.errors import OutputBusyError, StageOrderError
 from semdedup_spark.pipeline import held_output, preview_job, run_job, run_select
+from semdedup_spark.pipeline.job_context import Listener
 from semdedup_spark.pipeline.operations.diff import diff_runs
 from semdedup_spark.pipeline.operations.maintain import maintain
 from semdedup_spark.pipeline.operations.status import read_status, summary_dict
@@ -112,8 +116,11 @@ def test_rows_that_come_and_go_say_why_their_fate_changed(spark, tmp_path):
 def test_a_dry_run_says_what_it_would_do_and_writes_nothing(spark, done):
     job = done[0]
     files = sorted(p for p in open_files(job))
-    dry = open_job(spark, with_eps(job.config, 0.02), dry_run=True)
+    heard = []
+    listener = Listener(started=lambda *told: heard.append(told))
+    dry = open_job(spark, with_eps(job.config, 0.02), dry_run=True, listener=listener)
     records = preview_job(dry)
+    assert heard == []  # nobody is told that a stage is computed
     assert [r.reused for r in records] == [True, True, True, False]
     assert "select.eps" in records[3].why or "eps" in records[3].why
     assert sorted(p for p in open_files(job)) == files
@@ -174,13 +181,31 @@ def test_maintenance_keeps_rows_and_what_may_be_reused(spark, done):
     tidy = open_job(spark, job.config, run_id="tidy")
     longer = "('delta.deletedFileRetentionDuration' = 'interval 30 days')"  # than a week
     spark.sql(f"ALTER TABLE delta.`{job.root.path('scores')}` SET TBLPROPERTIES {longer}")
+    for name in ("scores", "duplicates"):
+        make_older(job, name, days=40 if name == "scores" else 9)
     with held_output(tidy):
-        tidied = maintain(tidy, ledger_days=1)
-    assert {"embeddings", "scores", "runs", "leases"} <= {each.table for each in tidied}
-    assert all(each.files_after <= max(each.files_before, 1) for each in tidied)
+        tidied = {each.table: each for each in maintain(tidy, ledger_days=1)}
+    assert {"embeddings", "scores", "runs", "leases"} <= tidied.keys()
+    assert all(each.files_after <= max(each.files_before, 1) for each in tidied.values())
+    for name, each in tidied.items():
+        done_here = [row["operation"] for row in history_of(spark, job, name)]
+        assert ("VACUUM END" in done_here) == (name in ("scores", "duplicates")), name
+        assert ("OPTIMIZE" in done_here) == (each.files_before > 1)
+        assert ("nothing to compact" in "; ".join(each.spared)) == (each.files_before <= 1)
     assert before == {t: rows_of(spark, job.root.location, t) for t in before}
     again = run_select(open_job(spark, with_eps(job.config, 0.001), run_id="after"))
     assert again.reused
+
+
+def make_older(job, name, *, days):
+    """Let the first commit of a table be so many days old: its time is that of its file."""
+    log = Path(job.root.path(name), "_delta_log", f"{0:020d}.json")
+    moment = time.time() - days * 86_400
+    os.utime(log, (moment, moment))
+
+
+def history_of(spark, job, name):
+    return spark.sql(f"DESCRIBE HISTORY delta.`{job.root.path(name)}`").collect()
 
 
 def test_the_ledger_forgets_old_runs_but_not_a_stages_newest(spark, done, tmp_path):

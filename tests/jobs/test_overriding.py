@@ -1,5 +1,7 @@
 """What people may say against a selection: overrides, guards, what must agree."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,9 @@ from semdedup_spark.errors import ConfigError, GuardError, SourceError, UnknownR
 from semdedup_spark.pipeline import run_select
 from semdedup_spark.pipeline.operations.diff import diff_runs
 from semdedup_spark.pipeline.operations.override import Rows, override_rows, withdraw_overrides
+from semdedup_spark.pipeline.queries.tune import run_tune
+from semdedup_spark.pipeline.refresh import Basis, refresh_others
+from semdedup_spark.presets import PRESETS
 from tests.jobs.jobfiles import run, table
 
 TEXTS = {
@@ -97,6 +102,7 @@ PLAIN = {2: (1, BY), 3: (1, BY), 4: (1, BY), 51: (50, BY), 52: (50, BY)}
 def test_a_restored_row_stays_in_every_selection_until_it_is_withdrawn(spark, lake, override):
     removed, plain = selected(spark, lake)
     assert removed == PLAIN
+    assert run_tune(open_job(spark, lake)).overrides == 0
     assert override("keep", "3") == (1, 1)
     without_3 = {2: (1, BY), 4: (3, BY), 51: (50, BY), 52: (50, BY)}  # 4 goes because of 3
     removed, record = selected(spark, lake)
@@ -107,6 +113,9 @@ def test_a_restored_row_stays_in_every_selection_until_it_is_withdrawn(spark, la
     assert change.sample == ("3",)
     assert selected(spark, lake, name="other")[0] == without_3
     assert override("keep", "3") == (0, 1)  # said twice, it changes nothing
+    tuning = run_tune(open_job(spark, lake), eps_grid=[0.05])
+    assert tuning.overrides == 1
+    assert tuning.thresholds[0].removed == len(PLAIN)  # it does not know of the restored row
     assert selected(spark, lake)[1].reused
     overrides = table(spark, lake.output, "overrides")
     assert all(field.metadata["comment"] for field in overrides.schema)
@@ -186,6 +195,26 @@ def test_rows_whose_numbers_differ_protect_each_other(spark, lake, resolution):
     assert protected[0]["protected_from"] == {"components": 1}.get(resolution, 2)
     assert protected[0]["value"] == '{"text":["2","24"]}'
     assert protected[0]["other_value"] == '{"text":["12","2"]}'
+
+
+def test_a_preset_protects_rows_and_a_changed_one_selects_again(spark, lake, monkeypatch):
+    asked = {"name": "preset", "must_agree": [{"column": "text", "preset": "numbers"}, "site"]}
+    removed, first = selected(spark, lake, **asked)
+    assert removed == {2: (1, BY), 4: (3, BY), 51: (50, BY), 52: (50, BY)}
+    (row,) = table(spark, lake.output, "protected_preset").collect()
+    assert row["value"] == '{"text:numbers":["2","24"],"site":"y"}'
+    assert selected(spark, lake, **asked)[1].reused
+    finds_packs = replace(PRESETS["numbers"], pattern="packs", before=())
+    monkeypatch.setitem(PRESETS, "numbers", finds_packs)
+    job = open_job(spark, lake)
+    basis = Basis(*(job.ledger.last(stage) for stage in ("embed", "cluster", "score")))
+    records = {record.stage: record for record in refresh_others(job, basis).records}
+    job.ledger.flush()
+    again = records["select:preset"]
+    assert (again.reused, again.why) == (False, "its input presets changed")
+    assert again.result_key != first.result_key
+    (row,) = table(spark, lake.output, "protected_preset").collect()
+    assert row["value"] == '{"text:numbers":["packs"],"site":"y"}'
 
 
 def test_columns_that_are_not_there_are_named_before_anything_runs(spark, lake):
