@@ -37,8 +37,8 @@ _OF_TABLES = {
     schema.ASSIGNMENT: "One row for each row that was read, whatever became of it. A named "
     "selection has its own, such as `assignment_strict`.",
     schema.PRUNING: "One row for each row of `embeddings`. Written by `semdedup prune`.",
-    schema.PROTECTED: "One row for each row that `select.must_agree` saved. A named selection has "
-    "its own.",
+    schema.PROTECTED: "One row for each row that `select.must_agree` or a pair of `never_merge` "
+    "saved. A named selection has its own.",
     schema.OVERRIDES: "One row for each row that a person decided about, by `semdedup restore` or "
     "`semdedup remove`.",
     schema.VERDICTS: "One row for each removal that a reviewer judged, by `semdedup audit`.",
@@ -208,7 +208,11 @@ def errors_page() -> str:
                 ("0", "Done."),
                 ("1", "Failed while running. The last line says whether the same command goes on."),
                 ("2", "Configuration, input or environment wrong. Nothing was written."),
-                ("3", "A guard stopped a selection. Nothing of the selection was written."),
+                (
+                    "3",
+                    "A guard, or a pair of `select.golden`, stopped a selection. Nothing of the "
+                    "selection was written.",
+                ),
             ],
         ),
         "",
@@ -249,7 +253,8 @@ def _from_files() -> Iterator[str]:
         "```",
         "",
         "The zip is for workers on which the package is not installed. What it imports must be "
-        "installed there.",
+        "installed there. Where it is not, "
+        "[send a whole environment](../how-to/clusters.md#workers-that-have-nothing).",
     )
 
 

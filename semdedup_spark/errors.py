@@ -195,7 +195,8 @@ class ReconciliationError(UnknownError):
 
 
 class GuardError(PermanentError):
-    """Raised when a selection would remove more than a guard allows. The last one stays as it was.
+    """Raised when a selection would remove more than a guard allows, or break a pair of
+    ``select.golden``. The last one stays as it was.
 
     Attributes
     ----------

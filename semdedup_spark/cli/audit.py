@@ -34,7 +34,13 @@ _HOW = {
     show_default=True,
     help="Number of removals to draw.",
 )
-@click.option("--seed", default=0, show_default=True, help="Random seed of the draw.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**62),
+    default=0,
+    show_default=True,
+    help="Random seed of the draw.",
+)
 @click.option("--by", metavar="COLUMN", help="Draw from each value of a column of the source.")
 @click.option(
     "--out",
@@ -91,6 +97,7 @@ def audit(**given: Any) -> None:
         _write_review(given)
     elif given["verdicts"] is not None or given["applied"]:
         with working_job(given["config"], given["overrides"], None, given["wait"]) as job:
+            _check_selection(job, given["name"])
             _take_verdicts(job, given)
             _print_precision(job, given)
     else:
@@ -109,6 +116,13 @@ def _check(given: dict[str, Any]) -> None:
         raise click.UsageError(f"--recall needs no verdicts: leave out --{alone[0]}.")
     if out is not None:
         check_writable("--out", out)
+
+
+def _check_selection(job: Any, name: str | None) -> None:
+    """Refuse what cannot be audited before verdicts are stored."""
+    from semdedup_spark.pipeline.queries.selections import require_selection
+
+    require_selection(job, name)
 
 
 def _drawing(given: dict[str, Any]) -> Drawing:

@@ -152,7 +152,8 @@ def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str
     if _is_kind(other, "select") and basis.score is not None:
         asked = json.loads(other.config).get("must_agree") or []
         now = selection_inputs(basis.score, basis.embed, overrides, asked)
-        return not now.items() <= other.inputs.items()
+        gone = now.get(s.NEVER_MERGE) != other.inputs.get(s.NEVER_MERGE)  # it may be dropped
+        return gone or not now.items() <= other.inputs.items()
     if other.stage == "prune":  # it keeps its own clusters, so new ones are no reason
         now = pruning_inputs(job, basis.embed, basis.cluster)
         return any(now.get(name) != other.inputs.get(name) for name in (s.EMBEDDINGS, ERASED))
@@ -191,10 +192,12 @@ def select_again(job: Job, embed: StageRecord, score: StageRecord, *, guarded: b
     ------
     GuardError
         A guard stopped it.
+    ConfigError
+        A guard cannot be read.
     """
     try:
         return run_select(job, embed, score)
-    except GuardError:
+    except (GuardError, ConfigError):  # the latter of a file of golden pairs that is gone
         if guarded:
             raise
         return run_select(job, embed, score, guarded=False)

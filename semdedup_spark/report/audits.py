@@ -72,7 +72,8 @@ def _print_by_eps(console: Console, audit: Audit) -> None:
     if audit.eps_for_wanted is None:
         print_line(console, f"no eps of these has {wanted}, as far as these verdicts can tell")
     else:
-        print_line(console, f"eps {audit.eps_for_wanted:.6g} has {wanted}, with 95 % certainty")
+        eps = f"{audit.eps_for_wanted:.6g}"
+        print_line(console, f"the covered removals at eps {eps} have {wanted}")
 
 
 def print_recall(console: Console, audit: RecallAudit) -> None:

@@ -137,7 +137,9 @@ def print_explanation(console: Console, told: Explanation) -> None:
     if told.protected_from is not None:
         other = inline(told.protected_from)
         _line(
-            console, f"select.must_agree keeps it: otherwise it would be removed because of {other}"
+            console,
+            "select.must_agree, or a pair of never_merge, keeps it: otherwise it would be removed "
+            f"because of {other}",
         )
     if told.chain:
         _print_chain(console, told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -56,7 +56,7 @@ def read_verdicts(path: Path) -> list[Verdict]:
         raise ConfigError(f"A file of verdicts must exist. Got {str(path)!r}.")
     rows = _parquet_rows(path) if _is_parquet(path) else _csv_rows(path)
     now = datetime.now(timezone.utc)
-    verdicts = []
+    verdicts: list[Verdict] = []
     for place, row in rows:
         judgement = _judgement(place, row["judgement"])
         if judgement is None:
@@ -67,7 +67,8 @@ def read_verdicts(path: Path) -> list[Verdict]:
                 survivor_id=_id(place, "survivor_id", row["survivor_id"]),
                 judgement=judgement,
                 reviewer=str(row.get("reviewer") or ""),
-                judged_at=_time(place, row.get("judged_at")) or now,
+                judged_at=_time(place, row.get("judged_at"))
+                or now + timedelta(microseconds=len(verdicts)),  # a later line is newer
             )
         )
     return verdicts

@@ -65,8 +65,9 @@ COMMENTS: dict[str, dict[str, str]] = {
         s.COPIES: "How many rows a kept row stands for, itself included; null where it is not kept",
         s.CLUSTER_ID: "Cluster of the row; null in quarantine",
         s.BATCH: "Number of the batch that brought the row",
-        s.REASON: "Why: kept, protected (kept, as select.must_agree says), override (kept or "
-        "removed, as people decided), similarity, component (removed), or quarantined",
+        s.REASON: "Why: kept, protected (kept, as select.must_agree or a pair of never_merge "
+        "says), override (kept or removed, as people decided), similarity, component (removed), or "
+        "quarantined",
     },
     s.PRUNING: {
         s.ID: "Key of the source row",
@@ -75,9 +76,10 @@ COMMENTS: dict[str, dict[str, str]] = {
         s.KEPT: "Whether the row is in pruned",
     },
     s.PROTECTED: {
-        s.ID: "Key of a row that was kept because select.must_agree protects it",
+        s.ID: "Key of a row that was kept because select.must_agree or a pair of never_merge "
+        "protects it",
         s.PROTECTED_FROM: "Row that it would have been removed for",
-        s.VALUE: "What must agree, of this row, as JSON",
+        s.VALUE: "What must agree, of this row, as JSON; null where a pair of never_merge saved it",
         s.OTHER_VALUE: "The same of the other row",
     },
     s.OVERRIDES: {

@@ -13,6 +13,7 @@ from semdedup_spark.cli import cli
 from semdedup_spark.errors import InvalidIdError, SourceError
 from semdedup_spark.pipeline.queries.audit.draw import Drawing, draw, draw_removals
 from semdedup_spark.pipeline.queries.audit.recall import run_recall_audit
+from semdedup_spark.transforms.queries.removal_strata import group_kinds, judged_rows, with_strata
 from semdedup_spark.transforms.score.similar_pairs import similar_pairs
 
 
@@ -65,6 +66,21 @@ def test_groups_of_a_draw_add_up_to_all_removals(finished, removed):
         similarity = np.array([row["survivor_similarity"] for row in removed.values()], np.float64)
         left = [(similarity > 1 - eps).sum() for eps in drawn.eps_grid]
         assert drawn.sizes_at.sum(axis=1).tolist() == left
+
+
+def test_what_people_decided_draws_other_removals_of_the_same_groups(finished):
+    # What they took away was not chosen by chance, so an earlier draw is no draw of the rest.
+    duplicates = finished.table("duplicates")
+    kinds = group_kinds(judged_rows(duplicates))
+    places = [
+        {row["id"]: (row["band"], row["place"]) for row in rows.collect()}
+        for rows in (
+            with_strata(duplicates, 0.05, seed, kinds) for seed in ((0,), (0, "version 1", "none"))
+        )
+    ]
+    assert places[0].keys() == places[1].keys()
+    assert all(places[0][i][0] == places[1][i][0] for i in places[0])
+    assert all(places[0][i][1] != places[1][i][1] for i in places[0])
 
 
 def test_values_of_a_column_are_groups_and_a_missing_column_is_named(finished):

@@ -14,6 +14,7 @@ from semdedup_spark.answers.audit import Verdict
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import replace_table
 from semdedup_spark.tables.marks import StageMark
@@ -62,6 +63,7 @@ def store_verdicts(job: Job, verdicts: Sequence[Verdict]) -> Kept:
     -----
     What it calls raises ``InvalidIdError`` where a text cannot be an id of this output.
     """
+    check_reference(job)
     given = _typed(job, verdicts)
     old = _rows(job, s.VERDICTS)
     every = given
@@ -88,11 +90,14 @@ def never_merge(job: Job) -> Kept:
     Kept
         What was changed.
     """
+    check_reference(job)
     verdicts, old = _rows(job, s.VERDICTS), _rows(job, s.NEVER_MERGE)
     if verdicts is None:
         return Kept(0, 0 if old is None else old.count())
     clear = verdicts.filter(F.col(s.JUDGEMENT) != "skip")
-    newest = Window.partitionBy(s.ID, s.SURVIVOR_ID).orderBy(F.desc(s.JUDGED_AT), s.REVIEWER)
+    newest = Window.partitionBy(s.ID, s.SURVIVOR_ID).orderBy(
+        F.desc(s.JUDGED_AT), F.desc(s.REVIEWER)
+    )
     judged = clear.withColumn("_at", F.row_number().over(newest)).filter(F.col("_at") == 1)
     apart = judged.filter(F.col(s.JUDGEMENT) == "not").select(
         s.ID,
@@ -100,8 +105,11 @@ def never_merge(job: Job) -> Kept:
         F.concat(F.lit("judged by "), s.REVIEWER).alias(s.REASON),
         F.col(s.JUDGED_AT).alias(s.CHANGED_AT),
     )
-    if old is not None:  # pairs that came by SQL stay
-        others = old.join(judged.select(s.ID, s.SURVIVOR_ID), [s.ID, s.SURVIVOR_ID], "left_anti")
+    if old is not None:  # pairs that came by SQL stay, unless a newer verdict is another one
+        newer = judged.select(s.ID, s.SURVIVOR_ID, s.JUDGED_AT).join(old, [s.ID, s.SURVIVOR_ID])
+        newer = newer.filter(F.col(s.JUDGED_AT) >= F.col(s.CHANGED_AT))
+        others = old.join(newer.select(s.ID, s.SURVIVOR_ID), [s.ID, s.SURVIVOR_ID], "left_anti")
+        apart = apart.join(others.select(s.ID, s.SURVIVOR_ID), [s.ID, s.SURVIVOR_ID], "left_anti")
         apart = others.select(*apart.columns).unionByName(apart)
     return _store(job, s.NEVER_MERGE, apart, old)
 
@@ -129,7 +137,7 @@ def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[str, ...]:
             gone = F.col(s.ID).cast("string").isin(texts)
             if job.config.reference is None:  # else survivors are rows of the reference
                 gone = gone | F.col(s.SURVIVOR_ID).cast("string").isin(texts)
-            if _store(job, table, old.filter(~gone), old).changed:
+            if _store(job, table, old.filter(~F.coalesce(gone, F.lit(False))), old).changed:
                 changed.append(table)
     return tuple(changed)
 
@@ -146,7 +154,7 @@ def _typed(job: Job, verdicts: Sequence[Verdict]) -> DataFrame:
     for kind, texts in zip(
         kinds, ([v.id for v in verdicts], [v.survivor_id for v in verdicts]), strict=True
     ):
-        parse_ids([str(each) for each in texts], kind)  # raises where one is no id
+        parse_ids([str(each) for each in texts], kind, option="--verdicts")
     lines = [
         (str(v.id), str(v.survivor_id), v.judgement, v.reviewer, v.judged_at) for v in verdicts
     ]

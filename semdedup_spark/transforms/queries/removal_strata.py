@@ -45,7 +45,9 @@ class Stratum:
     kind: str
 
 
-def with_strata(duplicates: DataFrame, eps: float, seed: int, kinds: DataFrame) -> DataFrame:
+def with_strata(
+    duplicates: DataFrame, eps: float, seed: tuple[int | str, ...], kinds: DataFrame
+) -> DataFrame:
     """Tell of each removal to which group it belongs, and its place there.
 
     Parameters
@@ -55,7 +57,7 @@ def with_strata(duplicates: DataFrame, eps: float, seed: int, kinds: DataFrame) 
     eps
         The threshold of the selection.
     seed
-        Seed of the places.
+        Seed of the places: each part of it gives other ones.
     kinds
         Columns id and kind, as :func:`group_kinds` returns them.
 
@@ -73,7 +75,7 @@ def with_strata(duplicates: DataFrame, eps: float, seed: int, kinds: DataFrame) 
         .when(similarity >= _EQUAL, COPIES_BAND)
         .otherwise(F.greatest(F.lit(0), F.least(F.lit(N_BANDS - 1), quarter)))
     )
-    place = F.pmod(F.xxhash64(F.lit(seed), s.ID, s.SURVIVOR_ID), F.lit(_PLACES))
+    place = F.pmod(F.xxhash64(*map(F.lit, seed), s.ID, s.SURVIVOR_ID), F.lit(_PLACES))
     return (
         judged_rows(duplicates)
         .select(

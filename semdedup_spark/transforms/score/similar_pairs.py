@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.kernels.vectors import FloatArray, float32_threshold, paired_similarity
@@ -24,6 +25,9 @@ MOST_FEW = 5_000
 _MOST_PRODUCTS = 8_000_000
 # Products of matrices differ with their shape by less than this.
 _ROUNDING = 1e-4
+# Pairs whose vectors are gathered at a time, to compute them exactly.
+_MOST_PAIRS = 65_536
+FLOOR = "floor"
 
 
 def similar_pairs(few: DataFrame, rows: DataFrame, eps: float) -> DataFrame:
@@ -32,7 +36,8 @@ def similar_pairs(few: DataFrame, rows: DataFrame, eps: float) -> DataFrame:
     Parameters
     ----------
     few
-        Columns id and embedding, at most ``MOST_FEW`` rows.
+        Columns id and embedding, at most ``MOST_FEW`` rows; perhaps ``floor``, a similarity up to
+        which pairs of this row are not wanted.
     rows
         Columns id and embedding. Rows of ``few`` among them are paired with themselves as well.
     eps
@@ -43,7 +48,9 @@ def similar_pairs(few: DataFrame, rows: DataFrame, eps: float) -> DataFrame:
     DataFrame
         Columns id (of ``few``), survivor_id (of ``rows``) and similarity.
     """
-    targets = _unpacked(collect_bytes(map_to_parcels(few.select(s.ID, s.EMBEDDING), _packed)))
+    floor = F.col(FLOOR) if FLOOR in few.columns else F.lit(-1.0)
+    sent = few.select(s.ID, s.EMBEDDING, floor.cast("float").alias(FLOOR))
+    targets = _unpacked(collect_bytes(map_to_parcels(sent, _packed)))
     own, other = (df.schema[s.ID].dataType.simpleString() for df in (few, rows))
     result = f"{s.ID} {own}, {s.SURVIVOR_ID} {other}, {s.SIMILARITY} float"
     above = float32_threshold(1.0 - eps)
@@ -52,21 +59,25 @@ def similar_pairs(few: DataFrame, rows: DataFrame, eps: float) -> DataFrame:
         if targets is None:
             return
         T = to_matrix(targets.column(s.EMBEDDING))
+        floors = np.maximum(targets.column(FLOOR).to_numpy(), np.float32(above))
         size = max(1, _MOST_PRODUCTS // len(T))
         for batch in batches:
             for start in range(0, batch.num_rows, size):
-                yield _pairs(targets.column(s.ID), T, batch.slice(start, size), above)
+                yield _pairs(targets.column(s.ID), T, floors, batch.slice(start, size))
 
     return held(map_batches(rows.select(s.ID, s.EMBEDDING), compare, result))
 
 
 def _pairs(
-    ids: pa.ChunkedArray, T: FloatArray, batch: pa.RecordBatch, above: float
+    ids: pa.ChunkedArray, T: FloatArray, floors: FloatArray, batch: pa.RecordBatch
 ) -> pa.RecordBatch:
     X = to_matrix(batch.column(s.EMBEDDING))
-    i, j = np.nonzero(T @ X.T > above - _ROUNDING)
-    similarity = paired_similarity(T[i], X[j])
-    found = similarity > above
+    i, j = np.nonzero(T @ X.T > (floors - _ROUNDING)[:, None])
+    similarity = np.empty(len(i), np.float32)
+    for start in range(0, len(i), _MOST_PAIRS):
+        part = slice(start, start + _MOST_PAIRS)
+        similarity[part] = paired_similarity(T[i[part]], X[j[part]])
+    found = similarity > floors[i]
     return pa.RecordBatch.from_arrays(
         [
             ids.take(pa.array(i[found])).combine_chunks(),

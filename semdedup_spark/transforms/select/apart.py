@@ -68,10 +68,10 @@ def removed_again(apart: DataFrame, pairs: DataFrame, case: Case, others: DataFr
     best = Window.partitionBy(s.ID, _AMONG).orderBy(F.desc(s.SIMILARITY), "their")
     numbered = edges.withColumn("_at", F.row_number().over(best))
     few = numbered.filter(F.col(_AMONG) | (F.col("_at") == 1))
-    in_order = few.coalesce(1).sortWithinPartitions("own", F.desc(s.SIMILARITY), "their")
+    in_order = few.repartition(1).sortWithinPartitions("own", F.desc(s.SIMILARITY), "their")
     columns = (s.ID, s.SURVIVOR_ID, s.SIMILARITY)
     result = ", ".join(f"{c} {near.schema[c].dataType.simpleString()}" for c in columns)
-    gone = map_batches(in_order.select(*columns), in_rank_order, result)
+    gone = map_batches(in_order.select(*columns, _AMONG), in_rank_order, result)
     return gone.join(case.scores.select(s.ID, s.CLUSTER_ID), s.ID).select(
         s.ID,
         F.col(s.SURVIVOR_ID).alias(s.NEIGHBOR_ID),
@@ -102,20 +102,21 @@ def in_rank_order(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
     Parameters
     ----------
     batches
-        Columns id, survivor_id and similarity: the rows in rank order, and for each of them its
-        possible survivors, the best first. A survivor ranks earlier than its row.
+        Columns id, survivor_id, similarity and whether the survivor is itself such a row: the rows
+        in rank order, and for each of them its possible survivors, the best first. A survivor ranks
+        earlier than its row, or is a row of a reference, whose ids say nothing about these.
 
     Yields
     ------
     pa.RecordBatch
-        The same columns, one row for each row that goes.
+        The first three columns, one row for each row that goes.
     """
     gone: set[object] = set()
     for batch in batches:
-        ids, others = batch.column(0).to_pylist(), batch.column(1).to_pylist()
+        columns = (batch.column(i).to_pylist() for i in (0, 1, 3))
         chosen = []
-        for i, (row, other) in enumerate(zip(ids, others, strict=True)):
-            if row not in gone and other not in gone:
+        for i, (row, other, among) in enumerate(zip(*columns, strict=True)):
+            if row not in gone and not (among and other in gone):
                 gone.add(row)
                 chosen.append(i)
-        yield batch.take(pa.array(chosen, pa.int64()))
+        yield batch.select([0, 1, 2]).take(pa.array(chosen, pa.int64()))

@@ -19,6 +19,8 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import ask_both
 from semdedup_spark.pipeline.queries.row_texts import shown_rows
 from semdedup_spark.pipeline.queries.selections import Selection, require_selection
+from semdedup_spark.pipeline.stages.reference import check_reference
+from semdedup_spark.pipeline.stages.select.select_inputs import NO_OVERRIDES
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.queries.removal_strata import (
@@ -155,10 +157,11 @@ def draw(job: Job, drawing: Drawing, name: str | None) -> Drawn:
     Drawn
         The groups and the drawn rows.
     """
+    check_reference(job)
     selection = require_selection(job, name)
     removed = judged_rows(selection.duplicates)
     kinds = group_kinds(removed) if drawing.by is None else _values(job, removed, drawing.by)
-    rows = with_strata(removed, selection.eps, drawing.seed, kinds)
+    rows = with_strata(removed, selection.eps, (drawing.seed, *_decided(selection)), kinds)
     rows = held(rows)
     eps_grid = [selection.eps * share for share in _THRESHOLDS]
     counts = {
@@ -177,6 +180,15 @@ def draw(job: Job, drawing: Drawing, name: str | None) -> Drawn:
     shown = _interleaved(few, wanted)
     of_rows = [index[Stratum(row[BAND], row[KIND])] for row in shown]
     return Drawn(selection, strata, sizes, eps_grid, sizes_at, shown, of_rows)
+
+
+def _decided(selection: Selection) -> tuple[str, ...]:
+    """What people had decided when the selection was made. What they took away was not chosen by
+    chance, so what is left of an earlier draw is none of the removals now: it must be drawn anew.
+    """
+    inputs = selection.record.inputs
+    decided = (inputs.get(s.OVERRIDES, NO_OVERRIDES), inputs.get(s.NEVER_MERGE, NO_OVERRIDES))
+    return decided if set(decided) != {NO_OVERRIDES} else ()
 
 
 def _interleaved(rows: Iterable[Row], wanted: dict[Stratum, tuple[int, int]]) -> list[Row]:

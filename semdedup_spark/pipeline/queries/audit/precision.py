@@ -75,7 +75,11 @@ def run_audit(
         )
         for h, stratum in enumerate(drawn.strata)
     ]
-    enough = [at.eps for at in by_eps if at.precision and wanted and at.precision.low >= wanted]
+    enough = [
+        at.eps
+        for at in by_eps
+        if at.precision and wanted is not None and at.precision.low >= wanted
+    ]
     return Audit(
         eps=drawn.selection.eps,
         n_removals=int(drawn.sizes.sum()),

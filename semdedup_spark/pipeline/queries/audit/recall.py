@@ -17,10 +17,12 @@ from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.checkpoint import held
-from semdedup_spark.transforms.score.similar_pairs import similar_pairs
+from semdedup_spark.transforms.score.similar_pairs import FLOOR, similar_pairs
 
 _TRUE = "true_similarity"
 _N_THRESHOLDS = 10
+# Similarities that differ by less are the same, computed otherwise.
+_ROUNDING = 1e-6
 
 
 def run_recall_audit(job: Job, n: int, seed: int = 0, eps: Sequence[float] = ()) -> RecallAudit:
@@ -76,9 +78,14 @@ def _at(eps: float, row: Row, i: int) -> RecallAt:
 
 
 def _true_similarity(job: Job, few: DataFrame, scores: DataFrame, eps: float) -> DataFrame:
-    """(id, the highest similarity to an earlier row), where it is above the horizon."""
+    """(id, the highest similarity to an earlier row), where it is above the horizon and above what
+    the scores know.
+    """
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS)
-    vectors = embeddings.join(F.broadcast(few.select(s.ID)), s.ID, "semi")
+    # Only a pair that is more similar than what is known can tell of a miss. That leaves few: of
+    # rows in random order, about the logarithm of their number for each drawn row.
+    floors = few.select(s.ID, (F.col(s.MAX_SIMILARITY) + _ROUNDING).alias(FLOOR))
+    vectors = embeddings.join(F.broadcast(floors), s.ID)
     if job.config.reference is not None:
         pairs = similar_pairs(vectors, read_table(job.spark, job.root, s.REFERENCE), eps)
     else:

@@ -11,10 +11,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import ConfigError, GuardError
+from semdedup_spark.errors import ConfigError, GuardError, SourceError
 from semdedup_spark.paths import open_stream
 from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.tables.catalog import read_table
 
 MOST_PAIRS = 10_000
 _COLUMNS = ("id", "other_id", "expect")
@@ -58,10 +59,10 @@ def read_golden(path: str) -> Golden:
         The file cannot be read, or a line is wrong.
     """
     try:
-        with open_stream(path) as stream:
+        with open_stream(path, option="select.golden") as stream:
             data = stream.read()
         lines = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, SourceError) as error:
         raise ConfigError(
             f"select.golden must be a readable CSV file in UTF-8. Got {path!r}: {error}."
         ) from error
@@ -120,13 +121,16 @@ def check_golden(
     )
     known = pairs.join(embeddings.select(F.col(s.ID).alias("a")), "a", "semi")
     groups = removed.select(s.ID, s.SURVIVOR_ID)
-    known = _with_group(known, groups, "a")
+    known = _with_survivor(known, groups, "a")
     if job.config.reference is None:
         known = known.join(embeddings.select(F.col(s.ID).alias("b")), "b", "semi")
-        known = _with_group(known, groups, "b")
+        known = _with_survivor(known, groups, "b")
+        is_merged = F.coalesce("survivor_a", "a") == F.coalesce("survivor_b", "b")
     else:
-        known = known.withColumn("group_b", F.col("b"))
-    broken = F.col("group_a").eqNullSafe(F.col("group_b")) != F.col("merged")
+        rows = read_table(job.spark, job.root, s.REFERENCE).select(F.col(s.ID).alias("b"))
+        known = known.join(rows, "b", "semi")
+        is_merged = F.coalesce(F.col("survivor_a") == F.col("b"), F.lit(False))
+    broken = is_merged != F.col("merged")
     checked = known.select("at", broken.alias("broken")).collect()  # MOST_PAIRS at most
     wrong = sorted(row["at"] for row in checked if row["broken"])
     if wrong:
@@ -140,10 +144,9 @@ _HINT = (
 )
 
 
-def _with_group(pairs: DataFrame, groups: DataFrame, side: str) -> DataFrame:
+def _with_survivor(pairs: DataFrame, groups: DataFrame, side: str) -> DataFrame:
     named = groups.select(F.col(s.ID).alias(side), F.col(s.SURVIVOR_ID).alias(f"survivor_{side}"))
-    both = pairs.join(named, side, "left")
-    return both.withColumn(f"group_{side}", F.coalesce(f"survivor_{side}", side))
+    return pairs.join(named, side, "left")
 
 
 def _told(golden: Golden, wrong: list[int], n: int) -> str:

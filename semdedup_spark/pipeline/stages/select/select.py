@@ -93,10 +93,10 @@ def run_select(
     selecting = Selecting(job, embed, score, guarded)
     asked = [agreement.model_dump() for agreement in select.must_agree]
     inputs = selection_inputs(score, embed, overrides_input(job), asked)
-    if select.golden is not None:
-        inputs["golden"] = read_golden(select.golden).digest
     if not guarded:
         inputs[_GUARDS] = "waived"
+    elif select.golden is not None:
+        inputs["golden"] = read_golden(select.golden).digest
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
 

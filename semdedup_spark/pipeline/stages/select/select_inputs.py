@@ -10,13 +10,12 @@ from pyspark.sql import DataFrame
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.embed import ERASED
-from semdedup_spark.pipeline.stages.select.golden import read_golden
 from semdedup_spark.presets import identity_of_presets
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.states import last_change
 from semdedup_spark.transforms.select.agreement import check_columns, check_patterns
 
-_NO_OVERRIDES = "none"
+NO_OVERRIDES = "none"
 
 
 def selection_inputs(
@@ -61,7 +60,7 @@ def overrides_input(job: Job) -> dict[str, str]:
     dict[str, str]
         Inputs of the stage: the last change of ``overrides``, and of ``never_merge`` if it exists.
     """
-    now = {s.OVERRIDES: last_change(job.spark, job.root, s.OVERRIDES) or _NO_OVERRIDES}
+    now = {s.OVERRIDES: last_change(job.spark, job.root, s.OVERRIDES) or NO_OVERRIDES}
     apart = last_change(job.spark, job.root, s.NEVER_MERGE)
     return now if apart is None else {**now, s.NEVER_MERGE: apart}
 
@@ -101,8 +100,6 @@ def check_select_columns(job: Job, embeddings: DataFrame) -> None:
     What it calls raises ``SourceError`` where a column is not carried, and ``ConfigError`` where
     Spark does not understand a pattern.
     """
-    if job.config.select.golden is not None:
-        read_golden(job.config.select.golden)
     check_patterns(job.spark, job.config.select.patterns)
     own = embeddings.select(f"{s.SOURCE}.*")
     for key, columns in job.config.select.columns.items():
