@@ -75,8 +75,8 @@ def differences(
     * ``new_neighbor``: the row that it is now most similar to was not there before;
     * ``neighbor_gone``: its former neighbor is no longer there;
     * ``override``;
-    * ``threshold``: the row has the same neighbor at the same similarity, so eps, the resolution or
-      a guard changed;
+    * ``threshold``: the row has the same neighbor at the same similarity, so eps, the resolution,
+      a guard, what must agree, or a pair that is kept apart changed;
     * ``rescored``: another ranking, clustering or embedding.
     """
     there = (before, after) if neighbors is None else neighbors

@@ -18,7 +18,7 @@ from semdedup_spark.pipeline.stages.embed.embed_side import run_side
 from semdedup_spark.pipeline.stages.embed.opened_side import Side
 from semdedup_spark.pipeline.stages.embed.source_guards import check_same_ids
 from semdedup_spark.pipeline.stages.select.decisions import decisions
-from semdedup_spark.pipeline.stages.select.golden import read_golden
+from semdedup_spark.pipeline.stages.select.golden import check_ids, read_golden
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 
@@ -58,8 +58,13 @@ def run_embed(job: Job) -> StageRecord:
         Record of the stage.
     """
     source, select = job.config.source, job.config.select
-    if select.golden is not None:
-        read_golden(select.golden)  # a wrong file is refused before any work
+    golden = None if select.golden is None else read_golden(select.golden)
+
+    def check_id(kind: DataType) -> None:  # before any work
+        decisions(job, kind)
+        if golden is not None:
+            check_ids(golden, kind)
+
     columns = select.columns
     rank_by = job.config.score.rank_by
     side = Side(
@@ -70,7 +75,7 @@ def run_embed(job: Job) -> StageRecord:
         columns,
         rank_by,
         select.patterns,
-        partial(decisions, job),
+        check_id,
         _reference_side(job),
     )
     return note_erasure(job, run_side(job, side, embed_settings(job.config)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, GuardError, SourceError
@@ -80,6 +81,20 @@ def read_golden(path: str) -> Golden:
     return Golden(pairs, hashlib.sha256(data).hexdigest())
 
 
+def check_ids(golden: Golden, kind: DataType) -> None:
+    """Check that the pairs can be rows of the source, and of its reference, whose ids have the same
+    type. What it calls raises :class:`InvalidIdError`.
+
+    Parameters
+    ----------
+    golden
+        The pairs.
+    kind
+        Type of the ids.
+    """
+    parse_ids([each for pair in golden.pairs for each in pair[:2]], kind, option="select.golden")
+
+
 def check_golden(
     job: Job, golden: Golden, removed: DataFrame, embeddings: DataFrame
 ) -> dict[str, int]:
@@ -109,8 +124,7 @@ def check_golden(
     """
     own = embeddings.schema[s.ID].dataType
     other = removed.schema[s.SURVIVOR_ID].dataType
-    parse_ids([id_ for id_, _, _ in golden.pairs], own, option="select.golden")
-    parse_ids([other_id for _, other_id, _ in golden.pairs], other, option="select.golden")
+    check_ids(golden, own)
     lines = [(i, *pair) for i, pair in enumerate(golden.pairs)]
     given = job.spark.createDataFrame(lines, "at int, a string, b string, merged boolean")
     pairs = given.select(
