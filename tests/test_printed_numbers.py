@@ -2,12 +2,13 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from semdedup_spark.answers.explanation import Absorbed, Explanation, Standing
-from semdedup_spark.answers.tuning import Target, Threshold, Tuning
+from semdedup_spark.answers.tuning import SourceShare, Target, Threshold, Tuning
 from semdedup_spark.config import ClusterConfig
 from semdedup_spark.kernels.score.cost import ComparisonCost
 from semdedup_spark.pipeline.job_context import Progress
@@ -151,3 +152,19 @@ def test_maintenance_tells_what_it_left_out():
     spared = ("one file: nothing to compact", "nothing is 168 hours old yet")
     told = printed(print_tidied, [Tidied("runs", 1, 1, 2**20, spared), Tidied("scores", 3, 1, 9)])
     assert "runs 1 1 1.0 one file: nothing to compact; nothing is 168 hours old yet" in told
+
+
+def by_site(*shares):
+    counted = [SourceShare(name, rows, [kept]) for name, rows, kept in shares]
+    return replace(tuning(sum(each.rows for each in counted)), by="site", sources=counted)
+
+
+def test_values_that_lose_clearly_more_than_their_share_are_named_and_small_ones_are_not():
+    # All rows lose a half.
+    told = printed(print_tuning, by_site(("a", 1000, 0.6), ("b", 500, 0.2), ("c", 4, 0.0)))
+    assert "these lose more than their share (all rows: 50.0 % removed): b 80.0 % (76." in told
+    assert "1.6 times." in told
+    assert "a 40.0" not in told
+    assert "c 100.0" not in told  # 4 rows say little
+    even = printed(print_tuning, by_site(("a", 1000, 0.5), ("b", 500, 0.5)))
+    assert "more than their share" not in even

@@ -24,7 +24,7 @@ from semdedup_spark.report.figures import (
     styled,
 )
 from semdedup_spark.report.files import replace_file
-from semdedup_spark.report.verdict import flat_stretch, from_horizon, uncounted, verdict
+from semdedup_spark.report.verdict import flat_stretch, from_horizon, uncounted, uneven, verdict
 from semdedup_spark.visible import shown
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def render_report(overview: Overview) -> str:
         groups=_once([*overview.largest[:_LARGEST], *overview.drawn]),
         verdict=verdict(overview.tuning),
         below=below,
+        uneven=uneven(overview.tuning),
         uncounted=uncounted(overview.tuning.overrides) if overview.tuning.overrides else "",
         flat=flat_stretch(overview.tuning.curve, overview.tuning.selected) is not None,
         names=_names,

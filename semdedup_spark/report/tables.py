@@ -10,7 +10,7 @@ from semdedup_spark.answers.sql import Answer
 from semdedup_spark.answers.tuning import Tuning
 from semdedup_spark.report.differences import shortened
 from semdedup_spark.report.terminal import cell, counted, print_line
-from semdedup_spark.report.verdict import uncounted
+from semdedup_spark.report.verdict import uncounted, uneven
 from semdedup_spark.visible import inline
 
 _MOST_COLUMNS = 7
@@ -105,6 +105,8 @@ def _print_sources(console: Console, tuning: Tuning) -> None:
         shares = (_percent(share) for share in each.kept[first:])
         grid.add_row(cell(each.name), f"{each.rows:,}", *shares)
     console.print(grid)
+    if told := uneven(tuning):
+        print_line(console, inline(told))
 
 
 def _percent(share: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from semdedup_spark.answers.tuning import CURVE_POINTS, Tuning
+from semdedup_spark.kernels.statistics.intervals import wilson
 
 # A stretch is flat if the kept share falls by at most this part of its whole fall up to the horizon
 _FLAT_PART = 0.05
@@ -17,6 +18,8 @@ _FLAT_KEPT = 0.05
 _SHORTEST = 1 / 15
 # Two values of eps that differ by less than this are the same.
 _SAME = 1e-9
+# Of values that lose more than their share, so many are named.
+_MOST_NAMED = 5
 
 
 def flat_stretch(
@@ -148,3 +151,45 @@ def from_horizon(tuning: Tuning) -> tuple[int, list[tuple[float, float, int]]]:
 
 def _eps(eps: float) -> str:
     return f"{eps:.3g}"
+
+
+def uneven(tuning: Tuning) -> str:
+    """Say which values of the column lose clearly more than their share at the eps in use.
+
+    Parameters
+    ----------
+    tuning
+        What was counted, by value.
+
+    Returns
+    -------
+    str
+        A sentence that names up to ``_MOST_NAMED`` values, those that lose most first. Empty where
+        no eps is in use, or no value stands out.
+
+    Notes
+    -----
+    A value stands out if the interval of 95 % of its removed share lies above the share of all
+    rows: a few rows alone say little about a value.
+    """
+    at = next((i for i, each in enumerate(tuning.thresholds) if each.eps == tuning.selected), None)
+    if at is None or len(tuning.sources) < 2 or not tuning.thresholds[at].removed:
+        return ""
+    whole = 1 - tuning.thresholds[at].kept
+    found = []
+    for each in tuning.sources:
+        share = 1 - each.kept[at]
+        low, high = wilson(round(share * each.rows), each.rows)
+        if low > whole:
+            found.append((share / whole, each.name, share, low, high))
+    if not found:
+        return ""
+    named = "; ".join(
+        f"{name} {100 * share:.1f} % ({100 * low:.1f} to {100 * high:.1f}), {ratio:.1f} times"
+        for ratio, name, share, low, high in sorted(found, reverse=True)[:_MOST_NAMED]
+    )
+    more = "; and others" if len(found) > _MOST_NAMED else ""
+    return (
+        f"At eps {tuning.selected:.6g} these lose more than their share (all rows: "
+        f"{100 * whole:.1f} % removed): {named}{more}."
+    )
