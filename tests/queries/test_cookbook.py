@@ -155,7 +155,9 @@ def test_delta_rs_and_duckdb_give_what_spark_gives(finished, frames, code):
 def test_recall_by_sql_alone_agrees_with_the_scores(finished):
     rows = answer(finished, titled("## 14. Recall")).collect()
     assert 90 <= len(rows) <= 100  # the first row of all has none before it
-    above = [row for row in rows if row["exhaustive"] and row["true_similarity"] > 0.7 + 1e-6]
-    assert above
-    for row in above:
-        assert row["max_similarity"] == pytest.approx(row["true_similarity"], abs=1e-6)
+    above = [row for row in rows if row["true_similarity"] > 0.7 + 1e-6]
+    same = [abs(row["max_similarity"] - row["true_similarity"]) <= 1e-6 for row in above]
+    assert sum(same) > len(same) / 2  # of this job, which compares within clusters only
+    for row, is_same in zip(above, same, strict=True):
+        assert is_same or not row["exhaustive"]
+        assert row["max_similarity"] <= row["true_similarity"] + 1e-6
