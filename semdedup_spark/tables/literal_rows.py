@@ -62,7 +62,25 @@ def ids_as(kind: DataType, ids: Sequence[object], spark: SparkSession) -> DataFr
         Column id, of type ``kind``. Null for an id that is no value of this type.
     """
     texts = spark.createDataFrame([(str(one),) for one in ids], f"{_GIVEN} string")
-    return texts.select(F.expr(f"try_cast({_GIVEN} AS {kind.simpleString()})").alias(ID))
+    return texts.select(cast_or_null(_GIVEN, kind).alias(ID))
+
+
+def cast_or_null(name: str, kind: DataType) -> Column:
+    """Read a column of texts as values of a type.
+
+    Parameters
+    ----------
+    name
+        Name of the column, written in this package.
+    kind
+        The type.
+
+    Returns
+    -------
+    Column
+        Null for a text that is no value of this type.
+    """
+    return F.expr(f"try_cast({name} AS {kind.simpleString()})")
 
 
 def _literal(value: object, kind: DataType) -> Column:

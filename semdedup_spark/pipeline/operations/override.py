@@ -15,8 +15,8 @@ from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.reference import check_reference
-from semdedup_spark.pipeline.stages.select.decisions import decisions
-from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.pipeline.stages.select.decisions import decisions, rows_if_any
+from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import replace_table
 from semdedup_spark.tables.literal_rows import ids_as
 from semdedup_spark.tables.marks import StageMark
@@ -130,7 +130,7 @@ def withdraw_overrides(job: Job, ids: Sequence[str], action: str) -> Overridden:
     Overridden
         What was changed.
     """
-    old = _overrides(job)
+    old = rows_if_any(job, s.OVERRIDES)
     if old is None:
         return Overridden(0, 0)
     chosen = _typed(job, ids, s.OVERRIDES)
@@ -138,15 +138,9 @@ def withdraw_overrides(job: Job, ids: Sequence[str], action: str) -> Overridden:
     return _store(job, old.join(leaving, s.ID, "left_anti"), leaving.count())
 
 
-def _overrides(job: Job) -> DataFrame | None:
-    if not table_exists(job.spark, job.root, s.OVERRIDES):
-        return None
-    return read_table(job.spark, job.root, s.OVERRIDES)
-
-
 def _store(job: Job, rows: DataFrame, changed: int) -> Overridden:
     if not changed:
-        old = _overrides(job)
+        old = rows_if_any(job, s.OVERRIDES)
         return Overridden(0, 0 if old is None else old.count())
     mark = StageMark(job.run_id, _STAGE, "")
     ready = held(rows.select(s.ID, s.ACTION, s.REASON, s.CHANGED_AT).coalesce(1))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
 
 from semdedup_spark import schema as s
 from semdedup_spark.answers.audit import Verdict
@@ -15,8 +14,10 @@ from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.reference import check_reference
-from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.pipeline.stages.select.decisions import rows_if_any
+from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.literal_rows import cast_or_null
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.transforms.checkpoint import held
 
@@ -65,7 +66,7 @@ def store_verdicts(job: Job, verdicts: Sequence[Verdict]) -> Kept:
     """
     check_reference(job)
     given = _typed(job, verdicts)
-    old = _rows(job, s.VERDICTS)
+    old = rows_if_any(job, s.VERDICTS)
     every = given
     if old is not None:  # the same words again are no news: a file need not say when it was judged
         news = given.join(old, [*_KEY, s.JUDGEMENT], "left_anti").select(*given.columns)
@@ -91,7 +92,7 @@ def never_merge(job: Job) -> Kept:
         What was changed.
     """
     check_reference(job)
-    verdicts, old = _rows(job, s.VERDICTS), _rows(job, s.NEVER_MERGE)
+    verdicts, old = rows_if_any(job, s.VERDICTS), rows_if_any(job, s.NEVER_MERGE)
     if verdicts is None:
         return Kept(0, 0 if old is None else old.count())
     clear = verdicts.filter(F.col(s.JUDGEMENT) != "skip")
@@ -131,7 +132,7 @@ def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[str, ...]:
     """
     changed = []
     for table in s.OF_PAIRS:
-        old = _rows(job, table)
+        old = rows_if_any(job, table)
         if old is not None:
             texts = [str(each) for each in ids]
             gone = F.col(s.ID).cast("string").isin(texts)
@@ -142,30 +143,18 @@ def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def _rows(job: Job, table: str) -> DataFrame | None:
-    if not table_exists(job.spark, job.root, table):
-        return None
-    return read_table(job.spark, job.root, table)
-
-
 def _typed(job: Job, verdicts: Sequence[Verdict]) -> DataFrame:
     scores = read_table(job.spark, job.root, s.SCORES).schema
     kinds = scores[s.ID].dataType, scores[s.NEIGHBOR_ID].dataType
-    for kind, texts in zip(
-        kinds, ([v.id for v in verdicts], [v.survivor_id for v in verdicts]), strict=True
-    ):
-        parse_ids([str(each) for each in texts], kind, option="--verdicts")
+    parse_ids([str(v.id) for v in verdicts], kinds[0], option="--verdicts")
+    parse_ids([str(v.survivor_id) for v in verdicts], kinds[1], option="--verdicts")
     lines = [
         (str(v.id), str(v.survivor_id), v.judgement, v.reviewer, v.judged_at) for v in verdicts
     ]
     rows = job.spark.createDataFrame(lines, _TEXTS)
-    return rows.select(
-        _as(s.ID, kinds[0]), _as(s.SURVIVOR_ID, kinds[1]), s.JUDGEMENT, s.REVIEWER, s.JUDGED_AT
-    )
-
-
-def _as(name: str, kind: DataType) -> Column:
-    return F.expr(f"try_cast({name} AS {kind.simpleString()})").alias(name)
+    names = (s.ID, s.SURVIVOR_ID)
+    ids = [cast_or_null(n, kind).alias(n) for n, kind in zip(names, kinds, strict=True)]
+    return rows.select(*ids, s.JUDGEMENT, s.REVIEWER, s.JUDGED_AT)
 
 
 def _store(job: Job, table: str, rows: DataFrame, old: DataFrame | None) -> Kept:

@@ -53,7 +53,7 @@ def with_strata(
     Parameters
     ----------
     duplicates
-        The table of this name. Rows that only people removed are left out.
+        The table of this name. Rows that are not in ``kinds`` are left out.
     eps
         The threshold of the selection.
     seed
@@ -76,19 +76,16 @@ def with_strata(
         .otherwise(F.greatest(F.lit(0), F.least(F.lit(N_BANDS - 1), quarter)))
     )
     place = F.pmod(F.xxhash64(*map(F.lit, seed), s.ID, s.SURVIVOR_ID), F.lit(_PLACES))
-    return (
-        judged_rows(duplicates)
-        .select(
-            s.ID,
-            s.SURVIVOR_ID,
-            s.NEIGHBOR_ID,
-            s.SIMILARITY,
-            s.SURVIVOR_SIMILARITY,
-            band.cast("int").alias(BAND),
-            place.alias(PLACE),
-        )
-        .join(kinds, s.ID)
+    rows = duplicates.select(
+        s.ID,
+        s.SURVIVOR_ID,
+        s.NEIGHBOR_ID,
+        s.SIMILARITY,
+        s.SURVIVOR_SIMILARITY,
+        band.cast("int").alias(BAND),
+        place.alias(PLACE),
     )
+    return rows.join(kinds, s.ID)
 
 
 def judged_rows(duplicates: DataFrame) -> DataFrame:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
@@ -25,7 +23,7 @@ _N_THRESHOLDS = 10
 _ROUNDING = 1e-6
 
 
-def run_recall_audit(job: Job, n: int, seed: int = 0, eps: Sequence[float] = ()) -> RecallAudit:
+def run_recall_audit(job: Job, n: int, seed: int = 0) -> RecallAudit:
     """Draw rows, compare each with every row that ranks before it, and see whether the scores know
     the most similar one. It needs a product of each drawn row with each row, and no shuffle of
     vectors.
@@ -38,8 +36,6 @@ def run_recall_audit(job: Job, n: int, seed: int = 0, eps: Sequence[float] = ())
         Number of rows, at most ``MOST_FEW``.
     seed
         Seed of the draw.
-    eps
-        Thresholds up to the horizon. By default ten up to it, evenly spaced.
 
     Returns
     -------
@@ -50,7 +46,7 @@ def run_recall_audit(job: Job, n: int, seed: int = 0, eps: Sequence[float] = ())
     require_embed(job)
     require_score(job)
     horizon, _ = horizon_of(job)
-    grid = sorted(eps) or [horizon * (i + 1) / _N_THRESHOLDS for i in range(_N_THRESHOLDS)]
+    grid = [horizon * (i + 1) / _N_THRESHOLDS for i in range(_N_THRESHOLDS)]
     scores = read_table(job.spark, job.root, s.SCORES)
     few = held(drawn(scores, n, seed))
     both = few.join(_true_similarity(job, few, scores, horizon), s.ID, "left")

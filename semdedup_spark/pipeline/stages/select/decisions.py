@@ -29,9 +29,28 @@ def count_decisions(job: Job) -> int:
     int
         Number of rows of ``overrides``.
     """
-    if not table_exists(job.spark, job.root, s.OVERRIDES):
-        return 0
-    return read_table(job.spark, job.root, s.OVERRIDES).count()
+    rows = rows_if_any(job, s.OVERRIDES)
+    return 0 if rows is None else rows.count()
+
+
+def rows_if_any(job: Job, table: str) -> DataFrame | None:
+    """Read a table that is there only once somebody has decided something.
+
+    Parameters
+    ----------
+    job
+        The job.
+    table
+        One of ``BY_PEOPLE``.
+
+    Returns
+    -------
+    DataFrame | None
+        Its rows; ``None`` where there is no such table.
+    """
+    if not table_exists(job.spark, job.root, table):
+        return None
+    return read_table(job.spark, job.root, table)
 
 
 def decisions(job: Job, id_type: DataType) -> DataFrame | None:
@@ -91,9 +110,9 @@ def pairs_apart(job: Job, id_type: DataType, survivor_type: DataType) -> DataFra
 
 
 def _of_type(job: Job, table: str, kinds: Mapping[str, DataType], way_out: str) -> DataFrame | None:
-    if not table_exists(job.spark, job.root, table):
+    rows = rows_if_any(job, table)
+    if rows is None:
         return None
-    rows = read_table(job.spark, job.root, table)
     for name, kind in kinds.items():
         own = rows.schema[name].dataType
         if own == kind:

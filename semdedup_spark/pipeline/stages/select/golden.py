@@ -17,6 +17,7 @@ from semdedup_spark.paths import open_stream
 from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.literal_rows import cast_or_null
 
 MOST_PAIRS = 10_000
 _COLUMNS = ("id", "other_id", "expect")
@@ -129,8 +130,8 @@ def check_golden(
     given = job.spark.createDataFrame(lines, "at int, a string, b string, merged boolean")
     pairs = given.select(
         "at",
-        F.expr(f"try_cast(a AS {own.simpleString()})").alias("a"),
-        F.expr(f"try_cast(b AS {other.simpleString()})").alias("b"),
+        cast_or_null("a", own).alias("a"),
+        cast_or_null("b", other).alias("b"),
         "merged",
     )
     known = pairs.join(embeddings.select(F.col(s.ID).alias("a")), "a", "semi")

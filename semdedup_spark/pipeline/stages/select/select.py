@@ -18,7 +18,7 @@ from semdedup_spark.pipeline.stages.compare_settings import estimated_clusters
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
 from semdedup_spark.pipeline.stages.select.decisions import decisions
-from semdedup_spark.pipeline.stages.select.golden import check_golden, read_golden
+from semdedup_spark.pipeline.stages.select.golden import Golden, check_golden, read_golden
 from semdedup_spark.pipeline.stages.select.kept_apart import kept_apart
 from semdedup_spark.pipeline.stages.select.select_guards import (
     check_guards,
@@ -90,13 +90,14 @@ def run_select(
         check_select_columns(job, read_table(job.spark, job.root, s.EMBEDDINGS))
     if score is None:
         score = require_score(job)
-    selecting = Selecting(job, embed, score, guarded)
+    golden = read_golden(select.golden) if guarded and select.golden is not None else None
+    selecting = Selecting(job, embed, score, guarded, golden)
     asked = [agreement.model_dump() for agreement in select.must_agree]
     inputs = selection_inputs(score, embed, overrides_input(job), asked)
     if not guarded:
         inputs[_GUARDS] = "waived"
-    elif select.golden is not None:
-        inputs["golden"] = read_golden(select.golden).digest
+    if golden is not None:
+        inputs["golden"] = golden.digest
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
 
@@ -115,12 +116,15 @@ class Selecting:
         Record of the stage score.
     guarded
         Whether the guards may stop the selection.
+    golden
+        The pairs that are one of these guards, if there are any.
     """
 
     job: Job
     embed: StageRecord
     score: StageRecord
     guarded: bool
+    golden: Golden | None
 
     def compute(self, key: str) -> StageResult:
         """Decide which rows are removed, check the guards, and write the tables.
@@ -157,12 +161,12 @@ class Selecting:
     def _checked(self, removed: DataFrame, case: Case) -> tuple[DataFrame, dict[str, int]]:
         """Raises :class:`GuardError`; returns the rows, and counts for the ledger."""
         select, counts = self.job.config.select, dict[str, int]()
-        if not self.guarded or not (has_guards(select) or select.golden):
+        if not self.guarded or not (has_guards(select) or self.golden):
             return removed, counts
         removed = held(removed)
         check_guards(select, removed, case.embeddings)
-        if select.golden:
-            counts = check_golden(self.job, read_golden(select.golden), removed, case.embeddings)
+        if self.golden is not None:
+            counts = check_golden(self.job, self.golden, removed, case.embeddings)
         return removed, counts
 
     def _protected(
