@@ -26,7 +26,7 @@ from semdedup_spark.kernels.cluster.lloyd import assign
 from semdedup_spark.kernels.cluster.train import Training, apportion, train
 from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import run_cluster, run_embed, run_score
-from semdedup_spark.pipeline.stages.compare_settings import estimated_clusters
+from semdedup_spark.pipeline.stages.compare_settings import trained
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.arrow import map_batches, to_matrix
 from semdedup_spark.transforms.cluster.centroid_source import CentroidSource, assigner_of
@@ -94,7 +94,7 @@ def training(options: Options) -> dict[str, Any]:
             }
             job = bench.job(cluster=settings)
             record, taken = _timed(partial(run_cluster, job))
-            source = estimated_clusters(read_table(job.spark, job.root, s.CENTROIDS), n).source
+            source = trained(read_table(job.spark, job.root, s.CENTROIDS)).source
             note(f"stage cluster, {seeding}", source.load()[0], taken)
             print(record.metrics["iterations"], "iterations", flush=True)
     note("MLlib KMeans", *_timed(lambda: _mllib(rows, k).clusterCenters()))
@@ -162,7 +162,7 @@ def assignment(options: Options) -> dict[str, Any]:
     rows = _embedded(bench)
     job = bench.job(cluster={"n_clusters": k, "levels": 1, "sample_per_cluster": 64})
     run_cluster(job)
-    source = estimated_clusters(read_table(job.spark, job.root, s.CENTROIDS), n).source
+    source = trained(read_table(job.spark, job.root, s.CENTROIDS)).source
     measures: dict[str, list[float]] = {}
     for _ in range(options.repeats):
         rate = sgemm_rate(cores, 384)
@@ -254,7 +254,7 @@ def large(options: Options) -> dict[str, Any]:
         memory.phase("train")
         record, training_seconds = _timed(lambda: run_cluster(job))
         memory.phase("assign")
-        source = estimated_clusters(read_table(job.spark, job.root, s.CENTROIDS), options.n).source
+        source = trained(read_table(job.spark, job.root, s.CENTROIDS)).source
         _, assign_seconds = _timed(lambda: _noop(assigned(rows, source)))
     print(record.counts, record.metrics["objective"], type(source).__name__)
     table = [

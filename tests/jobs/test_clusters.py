@@ -70,7 +70,7 @@ def test_exact_recall_assigns_to_the_nearest_centroid_which_workers_may_read_fro
     root, X = source
     monkeypatch.setattr(compare_settings, "LARGEST_CLOSURE", 0)
     centroids = table(spark, root / "two", "centroids")
-    assert compare_settings.shipped(centroids).files
+    assert compare_settings.trained(centroids).source.files
     scored(spark, job(root, "exact", recall="exact", n_clusters=64, levels=2))
     held = collect_centroids(centroids)
     labels, found, ordered = found_scores(spark, root / "exact", X)

@@ -21,11 +21,13 @@ _Costs = npt.NDArray[np.float64]
 
 # Fixed cost of a row in a unit, in comparisons of two rows.
 _ROW_OVERHEAD = 200.0
-# The work is cut into about this many units. A unit costs as much as 2,000 to 28,000 rows compared
-# with each other, which is seconds of one core. The number of units does not depend on the number
-# of cores, so the same sizes give the same units, and thus the same bits, on every cluster.
+# The work is cut into about this many units, where it is large. A unit costs as much as 9,000 to
+# 28,000 rows compared with each other, which is one to some ten seconds of one core. Smaller units
+# would gain little, and each vector would travel to more of them. The number of units does not
+# depend on the number of cores, so the same sizes give the same units, and thus the same bits, on
+# every cluster.
 _UNITS = 64
-_SMALLEST_TARGET = 2e6
+_SMALLEST_TARGET = 4e7
 _LARGEST_TARGET = 4e8
 
 

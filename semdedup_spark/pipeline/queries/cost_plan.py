@@ -23,9 +23,9 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.cluster import dimension_of, require_centroids
 from semdedup_spark.pipeline.stages.cluster_cost import expected_cost, forecast_of
 from semdedup_spark.pipeline.stages.compare_settings import (
-    estimated_clusters,
     probing_of,
     survey_sample,
+    trained,
 )
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.tables.catalog import read_table
@@ -121,7 +121,8 @@ def run_plan(job: Job) -> Plan:
     if job.ledger.last("cluster") is None:
         return _before_clustering(expected, job.config.cluster, "run `semdedup cluster` first")
     require_centroids(job)
-    clusters = estimated_clusters(read_table(job.spark, job.root, s.CENTROIDS), n)
+    centroids = read_table(job.spark, job.root, s.CENTROIDS)
+    clusters = trained(centroids).estimated_clusters(n)
     source, sizes = clusters.source, clusters.sizes
     ways = _ways(job.config.score, job.config.select.eps)
     sample = survey_sample(embeddings, n, source)

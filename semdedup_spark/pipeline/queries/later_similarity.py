@@ -9,7 +9,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.compare_plan import plan
-from semdedup_spark.pipeline.stages.compare_settings import estimated_clusters
+from semdedup_spark.pipeline.stages.compare_settings import trained
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
 from semdedup_spark.tables.catalog import read_table
@@ -46,7 +46,7 @@ def later_similarity(job: Job) -> DataFrame:
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
     centroids = read_table(job.spark, job.root, s.CENTROIDS)
     n = embed.counts["embedded"]
-    clusters = estimated_clusters(centroids, n)
+    clusters = trained(centroids).estimated_clusters(n)
     comparison, carrier = plan(embeddings, clusters, settings, Everyone(n), backwards=True)
     later = compare(embeddings, comparison, Everyone(n), carrier)
     return later.filter(F.col(s.ID).isNotNull()).select(s.ID, s.MAX_SIMILARITY)

@@ -1,4 +1,4 @@
-"""Compares the rows of a job as planned, and tells how much was compared and how surely."""
+"""Compares the rows of a job as planned, and tells how much was compared."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.observed import Observed, observe
-from semdedup_spark.pipeline.stages.compare_settings import probing_of
 from semdedup_spark.transforms.score.compare import compare, merge
 from semdedup_spark.transforms.score.compare_units import COMPARISONS, PROBES
 from semdedup_spark.transforms.score.comparison import Carrier, Comparison, Scope
-from semdedup_spark.transforms.select.threshold import certified_shares
 
 
 def scored(
@@ -41,26 +39,3 @@ def scored(
     sums = [F.sum(name).alias(name) for name in (COMPARISONS, PROBES)]
     counted = observe(job, partial, *sums)
     return Observed(merge(counted.rows, comparison, carrier), counted.observation)
-
-
-def certified(job: Job, scores: DataFrame) -> dict[str, float]:
-    """Measure how sure scores are. Runs one Spark job.
-
-    Parameters
-    ----------
-    job
-        The job.
-    scores
-        The table of this name.
-
-    Returns
-    -------
-    dict[str, float]
-        See :func:`~transforms.select.threshold.certified_shares`; empty if rows are compared
-        within clusters only.
-    """
-    probing = probing_of(job.config.score)
-    if probing is None:
-        return {}
-    row = certified_shares(scores, probing.eps_max).first()
-    return {} if row is None else {name: float(row[name]) for name in row.asDict()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -48,71 +49,76 @@ class Clusters:
         return self.source.dimension
 
 
-def estimated_clusters(centroids: DataFrame, n: int) -> Clusters:
-    """Estimate the sizes of clusters from the training sample.
+@dataclass(frozen=True)
+class Trained:
+    """The trained centroids, brought to the driver once.
+
+    Attributes
+    ----------
+    table
+        The table ``centroids``.
+    held
+        Its contents.
+    """
+
+    table: DataFrame
+    held: Centroids
+
+    @cached_property
+    def source(self) -> CentroidSource:
+        """Where tasks find the centroids: in the table's files if they are many and Python can read
+        them, else they travel with the tasks.
+        """
+        X, cells = self.held.X, self.held.cells
+        files = readable_files(self.table, *X.shape) if X.nbytes > LARGEST_CLOSURE else None
+        return CentroidsInClosure.of(X, cells) if files is None else files
+
+    def estimated_clusters(self, n: int) -> Clusters:
+        """Estimate the sizes of clusters from the training sample.
+
+        Parameters
+        ----------
+        n
+            Number of rows in all clusters.
+
+        Returns
+        -------
+        Clusters
+            The centroids and the sizes.
+        """
+        sampled = self.held.sample_rows
+        return Clusters(self.source, sampled * n / max(sampled.sum(), 1))
+
+    def counted_clusters(self, scores: DataFrame) -> Clusters:
+        """Count the rows of each cluster. Runs one Spark job.
+
+        Parameters
+        ----------
+        scores
+            Rows with their cluster_id.
+
+        Returns
+        -------
+        Clusters
+            The centroids and the sizes.
+        """
+        return Clusters(self.source, rows_in_clusters(scores, len(self.held.X)))
+
+
+def trained(centroids: DataFrame) -> Trained:
+    """Bring the centroids to the driver. Runs one Spark job.
 
     Parameters
     ----------
     centroids
         The table of this name.
-    n
-        Number of rows in all clusters.
 
     Returns
     -------
-    Clusters
-        The centroids and the sizes.
+    Trained
+        Where tasks find them, and what a plan needs to know.
     """
-    held = collect_centroids(centroids)
-    sizes = held.sample_rows * n / max(held.sample_rows.sum(), 1)
-    return Clusters(_shipped(centroids, held), sizes)
-
-
-def counted_clusters(centroids: DataFrame, scores: DataFrame) -> Clusters:
-    """Count the rows of each cluster. Runs one Spark job.
-
-    Parameters
-    ----------
-    centroids
-        The table of this name.
-    scores
-        Rows with their cluster_id.
-
-    Returns
-    -------
-    Clusters
-        The centroids and the sizes.
-    """
-    source = shipped(centroids)
-    return Clusters(source, rows_in_clusters(scores, source.n_clusters))
-
-
-def shipped(centroids: DataFrame) -> CentroidSource:
-    """Tell where tasks find the centroids.
-
-    Parameters
-    ----------
-    centroids
-        The table of this name.
-
-    Returns
-    -------
-    CentroidSource
-        The table's files if the centroids are many and Python can read them, else the centroids.
-    """
-    return _shipped(centroids, collect_centroids(centroids))
-
-
-def _shipped(centroids: DataFrame, held: Centroids) -> CentroidSource:
-    """Let each worker read many centroids from the table's files, if Python can read these.
-
-    Otherwise they travel with the tasks.
-    """
-    if held.X.nbytes > LARGEST_CLOSURE:
-        files = readable_files(centroids, len(held.X), held.X.shape[1])
-        if files is not None:
-            return files
-    return CentroidsInClosure.of(held.X, held.cells)
+    return Trained(centroids, collect_centroids(centroids))
 
 
 def survey_sample(embeddings: DataFrame, n: int, centroids: CentroidSource) -> DataFrame:

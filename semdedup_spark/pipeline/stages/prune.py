@@ -12,7 +12,7 @@ from semdedup_spark.pipeline.exclusive import exclusive, exclusive_once_begun
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, identity_of, run_stage
 from semdedup_spark.pipeline.stages.cluster import require_centroids, run_cluster
-from semdedup_spark.pipeline.stages.compare_settings import shipped
+from semdedup_spark.pipeline.stages.compare_settings import trained
 from semdedup_spark.pipeline.stages.embed.embed import ERASED, require_embed, run_embed
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_pruning
 from semdedup_spark.tables.catalog import read_table
@@ -140,7 +140,7 @@ def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> Stag
 
 def _choose(job: Job, embeddings: DataFrame, centroids: DataFrame) -> DataFrame:
     settings = job.config.prune
-    assigned = assign_rows(embeddings, shipped(centroids), settings.seed)
+    assigned = assign_rows(embeddings, trained(centroids).source, settings.seed)
     quotas = exact_quotas(cluster_sizes(assigned), settings.ratio) if settings.exact_total else None
     rule = Pruning(settings.ratio, settings.rank_type, settings.prune_type, settings.n_bins, quotas)
     return prune_rows(assigned, rule)

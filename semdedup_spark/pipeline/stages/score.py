@@ -17,13 +17,9 @@ from semdedup_spark.pipeline.observed import Observed
 from semdedup_spark.pipeline.stage_runner import StageResult, identity_of, require_stage, run_stage
 from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.cluster_cost import cost_drift
-from semdedup_spark.pipeline.stages.compare import certified, scored
+from semdedup_spark.pipeline.stages.compare import scored
 from semdedup_spark.pipeline.stages.compare_plan import plan
-from semdedup_spark.pipeline.stages.compare_settings import (
-    counted_clusters,
-    estimated_clusters,
-    shipped,
-)
+from semdedup_spark.pipeline.stages.compare_settings import Trained, probing_of, trained
 from semdedup_spark.pipeline.stages.embed.embed import reference_settings, require_embed
 from semdedup_spark.pipeline.stages.embed.source_changes import rank_identity
 from semdedup_spark.pipeline.stages.embed.source_guards import check_same_ids
@@ -40,7 +36,7 @@ from semdedup_spark.tables.marks import RowHistory, StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.states import TableState
 from semdedup_spark.transforms.cluster.centroid_rows import fits_centroids
-from semdedup_spark.transforms.cluster.cluster_sizes import cluster_rows, size_statistics
+from semdedup_spark.transforms.cluster.cluster_sizes import measure_clusters, size_statistics
 from semdedup_spark.transforms.embed.vector_storage import in_storage, storage_of
 from semdedup_spark.transforms.score.comparison import AgainstReference, Everyone, Targets
 from semdedup_spark.transforms.score.packed_rows import TARGET
@@ -110,7 +106,7 @@ def run_score(
 class _Tables:
     # What is scored. `others`: rows of the reference, if any; `order`: see `RowHistory`.
     embeddings: DataFrame
-    centroids: DataFrame
+    centroids: Trained
     n: int
     others: DataFrame | None
     order: str
@@ -124,7 +120,7 @@ def _opened(
         others = read_table(job.spark, job.root, s.REFERENCE, reference.outputs[s.REFERENCE])
     return _Tables(
         read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS]),
-        read_table(job.spark, job.root, s.CENTROIDS),
+        trained(read_table(job.spark, job.root, s.CENTROIDS)),
         embed.counts["embedded"],
         others,
         history.order,
@@ -140,23 +136,24 @@ def _score(job: Job, tables: _Tables, mark: StageMark) -> StageResult:
     else:
         commit, counts = _score_changes(job, tables, known, mark)
     scores = read_table(job.spark, job.root, s.SCORES, commit.version)
-    measured = replace_table(
-        cluster_rows(tables.centroids, scores, job.config.score.eps_max).coalesce(1),
-        job.root,
-        s.CLUSTERS,
-        StageMark(job.run_id, "score", mark.result_key),
-    )
-    clusters = read_table(job.spark, job.root, s.CLUSTERS, measured.version)
-    sizes = size_statistics(tables.centroids, clusters)
+    held, settings = tables.centroids.held, job.config.score
+    measured = measure_clusters(scores, len(held.X), settings.eps_max)
+    sizes = size_statistics(measured, held.sample_rows, held.X.shape[1])
     if sizes.rows != tables.n:
         raise ReconciliationError(
             f"every embedding must be scored once. {tables.n} became {sizes.rows}."
         )
+    clusters = replace_table(
+        measured.table(job.spark.range(1).coalesce(1)),
+        job.root,
+        s.CLUSTERS,
+        StageMark(job.run_id, "score", mark.result_key),
+    )
     return StageResult(
-        outputs={s.SCORES: commit.version, s.CLUSTERS: measured.version},
+        outputs={s.SCORES: commit.version, s.CLUSTERS: clusters.version},
         counts={"rows": tables.n, **counts},
         metrics={
-            **certified(job, scores),
+            **({} if probing_of(settings) is None else measured.certified_shares()),
             "cost_drift": cost_drift(job.config.cluster, sizes),
             **sizes.shown,
         },
@@ -177,7 +174,7 @@ def _known_scores(job: Job, tables: _Tables, mark: StageMark) -> TableState | No
         return None
     scores = read_table(job.spark, job.root, s.SCORES, state.version)
     old = tables.embeddings.filter(F.col(s.BATCH) <= state.mark.rows.batch)
-    if not fits_centroids(old, scores, shipped(tables.centroids)):
+    if not fits_centroids(old, scores, tables.centroids.source):
         _LOG.warning(
             "the scores do not fit the centroids that they are marked with: all rows are scored"
         )
@@ -186,7 +183,7 @@ def _known_scores(job: Job, tables: _Tables, mark: StageMark) -> TableState | No
 
 
 def _score_all(job: Job, tables: _Tables, mark: StageMark) -> tuple[Commit, dict[str, int]]:
-    scope, clusters = Everyone(tables.n), estimated_clusters(tables.centroids, tables.n)
+    scope, clusters = Everyone(tables.n), tables.centroids.estimated_clusters(tables.n)
     comparison, carrier = plan(tables.embeddings, clusters, job.config.score, scope)
     found = scored(job, tables.embeddings, comparison, scope, carrier)
     commit = replace_table(found.rows, job.root, s.SCORES, mark)
@@ -204,7 +201,7 @@ def _score_changes(
     n_targets = changes.n_targets(tables.n)
     counts, found = {"targets": n_targets, "gone": changes.n_gone}, Observed(old.limit(0), None)
     if n_targets:
-        scope, clusters = Targets(n_targets), counted_clusters(tables.centroids, old)
+        scope, clusters = Targets(n_targets), tables.centroids.counted_clusters(old)
         comparison, carrier = plan(rows, clusters, job.config.score, scope)
         n_scores = changes.n_before + changes.n_gone
         near = near_targets(rows, old, comparison, carrier, n_scores)
@@ -231,7 +228,7 @@ def _score_against(
     rest = in_storage(rest.select(*columns, TARGET), storage_of(targets))
     rows = targets.unionByName(rest)
     scope = AgainstReference(changes.n_targets(tables.n))
-    clusters = estimated_clusters(tables.centroids, others.count())
+    clusters = tables.centroids.estimated_clusters(others.count())
     comparison, carrier = plan(rows, clusters, job.config.score, scope)
     found = scored(job, rows, comparison, scope, carrier)
     if old is None:

@@ -74,31 +74,6 @@ def kept_fractions(scores: DataFrame, eps_grid: list[float]) -> DataFrame:
     )
 
 
-def certified_shares(scores: DataFrame, eps: float) -> DataFrame:
-    """Measure how sure scores are.
-
-    Parameters
-    ----------
-    scores
-        Columns max_similarity and exhaustive.
-    eps
-        The threshold.
-
-    Returns
-    -------
-    DataFrame
-        One row. ``exhaustive_share``: share of rows that no pair can be missed of.
-        ``certified_share``: a lower bound of recall at ``eps``. A row that was found is a true
-        duplicate, and only a row that is not exhaustive can be a duplicate that was not found.
-    """
-    found, exhaustive = is_removed(eps), F.col(s.EXHAUSTIVE)
-    n_found = F.sum(found.cast("int"))
-    n_maybe = F.sum((found | ~exhaustive).cast("int"))
-    bound = F.when(n_maybe > 0, n_found / n_maybe).otherwise(1.0)
-    share = F.avg(exhaustive.cast("int"))
-    return scores.agg(share.alias("exhaustive_share"), bound.alias("certified_share"))
-
-
 def eps_for_kept(scores: DataFrame, keep: float, eps_max: float) -> DataFrame:
     """Find the smallest threshold that keeps enough rows.
 

@@ -14,7 +14,7 @@ from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
 from semdedup_spark.pipeline.stages.compare_plan import plan
-from semdedup_spark.pipeline.stages.compare_settings import estimated_clusters
+from semdedup_spark.pipeline.stages.compare_settings import trained
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
 from semdedup_spark.pipeline.stages.select.decisions import decisions
@@ -215,7 +215,7 @@ class Selecting:
             update["eps_max"] = eps
         settings = settings.model_copy(update=update)
         centroids = read_table(self.job.spark, self.job.root, s.CENTROIDS)
-        scope, clusters = Everyone(n), estimated_clusters(centroids, n)
+        scope, clusters = Everyone(n), trained(centroids).estimated_clusters(n)
         comparison, units = plan(embeddings, clusters, settings, scope)
         packed = route_rows(embeddings, comparison, scope, units)
         return link_units(packed, clusters.dimension, units.n_tasks, eps)
