@@ -132,7 +132,8 @@ def tables() -> str:
         "",
         "One row for each kept row, with the source's own columns, unchanged. `deduplicated` is "
         "written by `semdedup select`, `pruned` by `semdedup prune`. A named selection has its "
-        "own, such as `deduplicated_strict`.",
+        "own, such as `deduplicated_strict`. With `select.write: view` or `none` there is no table "
+        "`deduplicated`, see [Operate](../how-to/operate.md#the-kept-rows-without-a-copy).",
     ]
     same = {of: name for name, of in SAME_COLUMNS.items()}
     for name, comments in COMMENTS.items():

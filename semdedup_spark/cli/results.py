@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
     from semdedup_spark.pipeline import Job, JobSummary
 
+# Where the kept rows are, by select.write.
+_KEPT_IN = {
+    "table": "table deduplicated",
+    "view": "view deduplicated",
+    "none": "table assignment, where kept",
+}
+
 
 def print_result(
     job: Job,
@@ -57,6 +64,7 @@ def print_result(
         curve=kept_curve(job, summary.eps),
         reasons=quarantine_reasons(job) if summary.quarantined else [],
         overrides=count_decisions(job),
+        kept_in=_KEPT_IN[job.config.select.write],
     )
     if summary.removed and n_examples:
         title = "removed (-) beside its survivor (+): those that were only just similar enough"
@@ -64,7 +72,8 @@ def print_result(
         print_examples(console, title, examples)
     hidden = (*s.OF_SELECTION, *s.BY_PEOPLE, s.PRUNING, s.LEASES)
     tables = [t for t in COMMENTS if t not in hidden]
-    tables += [s.of_selection(t, name) for t in (s.DUPLICATES, s.DEDUPLICATED, s.ASSIGNMENT)]
+    kept = [] if job.config.select.write == "none" else [s.DEDUPLICATED]
+    tables += [s.of_selection(t, name) for t in (s.DUPLICATES, *kept, s.ASSIGNMENT)]
     places = {table: job.root.name(table) for table in tables}
     print_next(console, places, next_commands(config, overrides, name))
     _print_warnings(console, summary)

@@ -18,6 +18,7 @@ from semdedup_spark.config.prune import PruneConfig
 from semdedup_spark.config.select import SelectConfig
 from semdedup_spark.config.source import CONTENT_HASH, SourceConfig
 from semdedup_spark.config.stages import ClusterConfig, ProbeBudget, ScoreConfig
+from semdedup_spark.config.strict import later_defaults
 
 __all__ = [
     "CONTENT_HASH",
@@ -32,6 +33,7 @@ __all__ = [
     "canonical_json",
     "checked_stage",
     "fingerprint",
+    "later_defaults",
     "load_config",
     "parse_config",
     "plain_settings",

@@ -106,6 +106,9 @@ class SelectConfig(StrictModel):
         The same limit for each value of a column, by the column's name.
     golden
         CSV file of pairs that must be merged, or must stay apart. ``None``: none.
+    write
+        ``table``: the kept rows become the table ``deduplicated``. ``view``: a view of that name
+        shows them. ``none``: neither; ``assignment`` says which they are.
     """
 
     eps: Number | None = Field(default=None, gt=0, lt=1)
@@ -116,6 +119,7 @@ class SelectConfig(StrictModel):
     max_removed_fraction: Fraction | None = None
     max_removed_fraction_by: dict[str, Fraction] = Field(default_factory=dict)
     golden: str | None = Field(default=None, min_length=1, json_schema_extra=LATER)
+    write: Literal["table", "view", "none"] = Field(default="table", json_schema_extra=LATER)
 
     @model_validator(mode="before")
     @classmethod

@@ -102,6 +102,23 @@ class StrictModel(BaseModel):
         }
 
 
+def later_defaults(settings: StrictModel) -> dict[str, Any]:
+    """Collect what the later settings are where a record of the settings does not name them.
+
+    Parameters
+    ----------
+    settings
+        Any settings.
+
+    Returns
+    -------
+    dict of str to object
+        The default of each later setting, by its name.
+    """
+    fields = type(settings).model_fields.items()
+    return {name: field.default for name, field in fields if field.json_schema_extra == LATER}
+
+
 def _members(kind: Any) -> list[Any]:
     """The types of a union, and the values of a literal."""
     inner = get_args(kind)

@@ -13,6 +13,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import parse_config
 from semdedup_spark.pipeline.exclusive import working
 from semdedup_spark.pipeline.job_context import Job, open_job
+from semdedup_spark.pipeline.queries.read_selection import read_selection
 from semdedup_spark.pipeline.stages.cluster import run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import run_embed, run_reference
 from semdedup_spark.pipeline.stages.score import run_score
@@ -97,7 +98,8 @@ class OpenOutput:
         Returns
         -------
         DataFrame
-            The table ``deduplicated``; ``duplicates`` and ``assignment`` lie beside it.
+            The kept rows: the table ``deduplicated``, if there is one. ``duplicates`` and
+            ``assignment`` lie beside it.
         """
         tree = self.job.config.model_dump()
         if eps is not None or "keep" in select:
@@ -105,7 +107,12 @@ class OpenOutput:
         tree["select"] |= select
         job = replace(self.job, config=parse_config(tree))
         record = run_select(job)
-        return self._read(record, s.of_selection(s.DEDUPLICATED, job.config.select.name))
+        table = s.of_selection(s.DEDUPLICATED, job.config.select.name)
+        if table in record.outputs:
+            return self._read(record, table)
+        job.ledger.flush()  # the lines that say which tables belong together
+        selected = read_selection(job.spark, job.config.output, job.config.select.name)
+        return selected.deduplicated
 
     def _read(self, record: StageRecord, table: str) -> DataFrame:
         return read_table(self.job.spark, self.job.root, table, record.outputs[table])

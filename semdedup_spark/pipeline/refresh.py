@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import parse_config
+from semdedup_spark.config import later_defaults, parse_config
 from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
 from semdedup_spark.masking import unmasked
 from semdedup_spark.pipeline.job_context import Job
@@ -85,7 +85,8 @@ def as_last_made(job: Job, *stages: str) -> Job:
     for stage in stages:
         last = _last_selection(job) if stage == "select" else job.ledger.last(stage)
         if last is not None:
-            now = getattr(job.config, stage).model_dump()
+            asked = getattr(job.config, stage)
+            now = {**asked.model_dump(), **later_defaults(asked)}
             recorded[stage] = {**now, **unmasked(json.loads(last.config), now)}
     if "score" in recorded and "select" in stages and "select" not in recorded:
         recorded["select"] = {"eps": recorded["score"]["eps_max"]}  # nothing was selected yet

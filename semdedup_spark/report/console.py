@@ -139,6 +139,7 @@ def print_summary(
     curve: Sequence[tuple[float, float]],
     reasons: Sequence[tuple[str, int]],
     overrides: int = 0,
+    kept_in: str = "table deduplicated",
 ) -> None:
     """Print the counts of a run, why rows were quarantined, and what other thresholds would keep.
 
@@ -157,10 +158,12 @@ def print_summary(
         (reason, number of rows) of the quarantine.
     overrides
         Number of rows that people decided about, which the curve does not count.
+    kept_in
+        Where the kept rows are.
     """
     share = counts["kept"] / max(counts["kept"] + counts["removed"], 1)
     notes = {
-        "kept": f"{100 * share:.1f} % of the scored rows, at eps {eps:g}: table deduplicated",
+        "kept": f"{100 * share:.1f} % of the scored rows, at eps {eps:g}: {kept_in}",
         "removed": "a kept row stands for each: table duplicates",
         "quarantined": "could not be read or embedded: table quarantine",
     }

@@ -1,7 +1,13 @@
 """The same job where Spark is older, and where tables have names rather than paths."""
 
+import pytest
 from pyspark.sql import functions as F
 
+from semdedup_spark import read_selection
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.pipeline import open_job, run_select
+from semdedup_spark.pipeline.operations.maintain import maintain
+from semdedup_spark.pipeline.queries.sql import run_sql
 from semdedup_spark.pipeline.stages import compare_plan
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
@@ -36,5 +42,38 @@ def test_an_output_may_be_a_catalog_schema(spark, tmp_path):
         assert spark.table("dedup_test.deduplicated").count() == first.kept
         again = run(spark, config)
         assert all(record.reused for record in again.records)
+        _kept_rows_need_no_copy(spark, tmp_path, first.kept)
     finally:
         spark.sql("DROP SCHEMA dedup_test CASCADE")
+
+
+def _kept_rows_need_no_copy(spark, tmp_path, kept):
+    def job(**select):
+        output = "spark_catalog.dedup_test"
+        return open_job(spark, vectors_job(output, tmp_path / "source", select=select))
+
+    rows = sorted(map(tuple, spark.table("dedup_test.deduplicated").collect()))
+    with pytest.raises(ConfigError, match=r"there must be no table .*`?deduplicated`?\. It would"):
+        run(spark, job(write="view").config)
+    seen = run_select(job(name="seen", write="view"))
+    assert seen.counts["kept"] == kept
+    assert "deduplicated_seen" not in seen.outputs
+    view = spark.catalog.getTable("dedup_test.deduplicated_seen")
+    assert view.tableType == "VIEW"
+    assert sorted(map(tuple, spark.table("dedup_test.deduplicated_seen").collect())) == rows
+    maintain(job())  # which a view would stop
+    assert run_select(job(name="seen", write="none")).counts == seen.counts
+    assert not spark.catalog.tableExists("dedup_test.deduplicated_seen")
+    found = read_selection(spark, "spark_catalog.dedup_test", "seen").deduplicated
+    assert sorted(map(tuple, found.collect())) == rows
+    counted = run_sql(job(), "SELECT count(*) FROM deduplicated_seen", limit=1)
+    assert counted.rows == ((str(kept),),)
+    written = run_select(job(name="seen", eps=0.05))
+    assert written.outputs.keys() > seen.outputs.keys()
+
+
+def test_a_view_of_the_kept_rows_needs_a_catalog(spark, tmp_path):
+    config = vectors_job(tmp_path / "out", tmp_path / "no_source", select={"write": "view"})
+    with pytest.raises(ConfigError, match="must be table or none where output is a path"):
+        run(spark, config)
+    assert not (tmp_path / "out").exists()

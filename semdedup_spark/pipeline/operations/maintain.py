@@ -8,6 +8,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.commits import is_view
 from semdedup_spark.tables.maintenance import (
     SHORTEST_RETENTION_HOURS,
     Tidied,
@@ -39,7 +40,8 @@ def maintain(
     list[Tidied]
         What was done to each table.
     """
-    tables = [t for t in _known_tables(job) if table_exists(job.spark, job.root, t)]
+    there = [t for t in _known_tables(job) if table_exists(job.spark, job.root, t)]
+    tables = [t for t in there if not is_view(job.spark, job.root, t)]
     for table in _LEDGERS:
         if table in tables:
             trim_rows(job.spark, job.root, table, older_than_days=ledger_days)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -11,6 +12,7 @@ from semdedup_spark.errors import StageOrderError
 from semdedup_spark.tables.catalog import OutputRoot, read_table
 from semdedup_spark.tables.runs import Ledger, StageRecord
 from semdedup_spark.tables.states import table_state
+from semdedup_spark.transforms.select.threshold import kept_rows
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class SelectedTables:
     run_id
         Name of the run that made the selection.
     deduplicated
-        The kept rows, with the columns of the source.
+        The kept rows, with the columns of the source. Where ``select.write`` is not ``table``, they
+        are taken from ``embeddings`` when they are read.
     duplicates
         The removed rows and their survivors.
     assignment
@@ -59,24 +62,52 @@ def read_selection(spark: SparkSession, output: str, name: str | None = None) ->
     Raises
     ------
     StageOrderError
-        No such selection was finished, or only by an earlier release, without ``assignment``.
+        No such selection was finished, or only by an earlier release, without ``assignment``. Or
+        there is no table of its kept rows, and other rows have been embedded since.
     """
     root = OutputRoot.parse(output)
-    record = Ledger(spark, root).last(s.selection_stage(name))
+    ledger = Ledger(spark, root)
+    record = ledger.last(s.selection_stage(name))
     if record is None:
         raise StageOrderError(
             f"a selection must have been made in {root.location}. The ledger knows none"
             + (f" called {name!r}." if name else "."),
             hint="run `semdedup run`, or `semdedup select`.",
         )
-    tables = [s.of_selection(t, name) for t in (s.DEDUPLICATED, s.DUPLICATES, s.ASSIGNMENT)]
+    kept, *tables = (s.of_selection(t, name) for t in (s.DEDUPLICATED, s.DUPLICATES, s.ASSIGNMENT))
     if not record.outputs.keys() >= set(tables):
         raise StageOrderError(
             f"a selection must have the tables {', '.join(tables)}. An earlier release made the "
             f"one in {root.location}, with {', '.join(sorted(record.outputs))}.",
             hint="run `semdedup run`, or `semdedup select`: only the selection is made again.",
         )
-    return SelectedTables(record.run_id, *(_as_recorded(spark, root, t, record) for t in tables))
+    duplicates, assignment = (_as_recorded(spark, root, t, record) for t in tables)
+    if kept in record.outputs:
+        rows = _as_recorded(spark, root, kept, record)
+    else:
+        rows = _kept_of_embeddings(spark, root, ledger, record, duplicates)
+    return SelectedTables(record.run_id, rows, duplicates, assignment)
+
+
+def _kept_of_embeddings(
+    spark: SparkSession, root: OutputRoot, ledger: Ledger, select: StageRecord, gone: DataFrame
+) -> DataFrame:
+    score, embed = ledger.last("score"), ledger.last("embed")
+    chain = [(select, s.SCORES, score), (score, s.EMBEDDINGS, embed)]
+    if embed is None or any(
+        made is None or user is None or user.inputs.get(table) != made.result_key
+        for user, table, made in chain
+    ):
+        raise StageOrderError(
+            f"without a table of kept rows (select.write), {root.name(s.EMBEDDINGS)} must hold the "
+            "rows that the selection was made of. Others have been embedded or scored since.",
+            hint="run `semdedup run`, or `semdedup select`.",
+        )
+    rows = kept_rows(
+        _as_recorded(spark, root, s.EMBEDDINGS, embed), gone, with_id=not embed.counts["has_id"]
+    )
+    unreadable = json.loads(embed.config)["source"].get("unreadable")
+    return rows if unreadable is None else rows.drop(unreadable)
 
 
 def _as_recorded(

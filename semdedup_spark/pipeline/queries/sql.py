@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -21,9 +21,10 @@ from pyspark.sql.types import (
 from semdedup_spark import schema as s
 from semdedup_spark.answers.sql import Answer, numbered
 from semdedup_spark.causes import Kind
-from semdedup_spark.errors import ConfigError
+from semdedup_spark.errors import ConfigError, StageOrderError
 from semdedup_spark.failures import explained
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.queries.read_selection import read_selection
 from semdedup_spark.sql_text import variable_in
 from semdedup_spark.tables.catalog import read_table, table_exists
 
@@ -111,8 +112,7 @@ def _views(job: Job) -> Iterator[list[str]]:
     """
     made: dict[str, DataFrame | None] = {}
     try:
-        for table in tables_of(job):
-            found = read_table(job.spark, job.root, table)
+        for table, found in _rows_of_tables(job):
             made[table] = _set_aside(job.spark, table)
             found.createOrReplaceTempView(table)
         yield list(made)
@@ -121,6 +121,22 @@ def _views(job: Job) -> Iterator[list[str]]:
             job.spark.catalog.dropTempView(table)
             if own is not None:
                 own.createOrReplaceTempView(table)
+
+
+def _rows_of_tables(job: Job) -> Iterator[tuple[str, DataFrame]]:
+    """The tables, and the kept rows of selections that have no table of these."""
+    for table in tables_of(job):
+        yield table, read_table(job.spark, job.root, table)
+    for record in job.ledger.records():
+        stage, _, name = record.stage.partition(":")
+        kept = s.of_selection(s.DEDUPLICATED, name or None)
+        if (
+            stage == "select"
+            and s.of_selection(s.ASSIGNMENT, name or None) in record.outputs
+            and kept not in record.outputs
+        ):
+            with suppress(StageOrderError):  # its rows are no longer there
+                yield kept, read_selection(job.spark, job.config.output, name or None).deduplicated
 
 
 def _set_aside(spark: SparkSession, view: str) -> DataFrame | None:

@@ -66,8 +66,13 @@ class Trained:
 
     @cached_property
     def source(self) -> CentroidSource:
-        """Where tasks find the centroids: in the table's files if they are many and Python can read
-        them, else they travel with the tasks.
+        """Where tasks find the centroids.
+
+        Returns
+        -------
+        CentroidSource
+            The table's files if they are many and Python can read them; else they travel with the
+            tasks.
         """
         X, cells = self.held.X, self.held.cells
         files = readable_files(self.table, *X.shape) if X.nbytes > LARGEST_CLOSURE else None

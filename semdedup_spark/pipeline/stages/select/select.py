@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import HorizonError, ReconciliationError
+from semdedup_spark.errors import HorizonError
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
@@ -19,6 +19,7 @@ from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
 from semdedup_spark.pipeline.stages.select.decisions import decisions
 from semdedup_spark.pipeline.stages.select.golden import Golden, check_golden, read_golden
+from semdedup_spark.pipeline.stages.select.kept import check_kept, reconciled, write_kept
 from semdedup_spark.pipeline.stages.select.kept_apart import kept_apart
 from semdedup_spark.pipeline.stages.select.select_guards import (
     check_guards,
@@ -85,6 +86,7 @@ def run_select(
         Record of the stage.
     """
     select = job.config.select
+    check_kept(job)
     if embed is None:  # else the stage embed has just checked the columns
         embed = require_embed(job)
         check_select_columns(job, read_table(job.spark, job.root, s.EMBEDDINGS))
@@ -235,14 +237,7 @@ class Selecting:
 
         removed = store(resolved.removed, s.DUPLICATES)
         duplicates = stored(s.DUPLICATES, removed.version)
-        clean = kept_rows(case.embeddings, duplicates, with_id=not counted["has_id"])
-        kept = store(clean.drop(*filter(None, [job.config.source.unreadable])), s.DEDUPLICATED)
-        read, quarantined = counted["read"], counted["quarantined"]
-        counts = {"read": read, "kept": kept.rows, "removed": removed.rows}
-        counts["quarantined"] = quarantined
-        _reconcile(kept.rows, removed.rows, quarantined, read)
-        outputs = {s.DUPLICATES: removed.version, s.DEDUPLICATED: kept.version}
-        saved = None
+        outputs, counts, saved = {s.DUPLICATES: removed.version}, dict[str, int](), None
         if resolved.protected is not None:
             protected = store(resolved.protected, s.PROTECTED)
             saved = stored(s.PROTECTED, protected.version)
@@ -252,6 +247,13 @@ class Selecting:
             store(stored(s.PROTECTED).limit(0), s.PROTECTED)
         assigned = store(self._assignment(case, duplicates, saved), s.ASSIGNMENT)
         outputs[s.ASSIGNMENT] = assigned.version
+        clean = kept_rows(case.embeddings, duplicates, with_id=not counted["has_id"])
+        kept = write_kept(job, clean.drop(*filter(None, [job.config.source.unreadable])), mark)
+        if kept is not None:
+            outputs[s.DEDUPLICATED] = kept.version
+        gone = removed.rows + counted["quarantined"]
+        n_kept = assigned.rows - gone if kept is None else kept.rows
+        counts |= reconciled(counted["read"], n_kept, removed.rows, counted["quarantined"])
         counts["uncovered"] = duplicates.filter(~F.col(s.COVERED)).count()
         return {s.of_selection(t, name): version for t, version in outputs.items()}, counts
 
@@ -262,16 +264,6 @@ class Selecting:
         quarantine = self._read(s.QUARANTINE, self.embed)
         return assignment_rows(
             Decided(case.scores, duplicates, quarantine, restored, protected, case.chains)
-        )
-
-
-def _reconcile(kept: int, removed: int, quarantined: int, read: int) -> None:
-    if kept + removed + quarantined != read:
-        raise ReconciliationError(
-            f"kept + removed + quarantined must be the rows read. Got {kept} + {removed} + "
-            f"{quarantined} for {read}.",
-            hint="it is not known whether this passes. Let no other run write to the output, "
-            "and run the command again; if the numbers stay so, report it.",
         )
 
 

@@ -1,0 +1,126 @@
+"""The kept rows of a selection: the table ``deduplicated``, a view of that name, or neither."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+
+from semdedup_spark import schema as s
+from semdedup_spark.errors import ConfigError, ReconciliationError
+from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.commits import (
+    Commit,
+    drop_view,
+    is_view,
+    replace_table,
+    replace_view,
+)
+from semdedup_spark.tables.marks import StageMark
+
+
+def check_kept(job: Job) -> None:
+    """Check, before any work, that the kept rows can be written as ``select.write`` says.
+
+    Parameters
+    ----------
+    job
+        The job.
+
+    Raises
+    ------
+    ConfigError
+        There can be no view, or a table of an earlier selection is in the way.
+    """
+    write, name = job.config.select.write, _name(job)
+    if write == "table":
+        return
+    if write == "view" and not job.root.is_catalog:
+        raise ConfigError(
+            "select.write must be table or none where output is a path: only a catalog has views. "
+            "Got view.",
+            hint="name output as catalog.schema, or set select.write: none. The Python function "
+            "read_selection gives the kept rows in any case.",
+        )
+    if table_exists(job.spark, job.root, name) and not is_view(job.spark, job.root, name):
+        place = job.root.name(name)
+        raise ConfigError(
+            f"with select.write: {write} there must be no table {place}. It would stay as an "
+            "earlier selection left it.",
+            hint="move its readers to assignment, and remove the table; or let it be, and give "
+            "this selection a name of its own (select.name).",
+        )
+
+
+def write_kept(job: Job, rows: DataFrame, mark: StageMark) -> Commit | None:
+    """Write the kept rows, or let a view show them, as ``select.write`` says. The view reads
+    ``embeddings`` and ``assignment`` as they are when it is asked.
+
+    Parameters
+    ----------
+    job
+        The job.
+    rows
+        The kept rows. Of a view only their columns are used.
+    mark
+        The mark of the commit.
+
+    Returns
+    -------
+    Commit | None
+        The commit of the table ``deduplicated``; ``None`` where there is none.
+    """
+    write, name = job.config.select.write, _name(job)
+    if write == "view":
+        replace_view(job.spark, job.root, name, _query(job, rows.columns))
+        return None
+    if is_view(job.spark, job.root, name):
+        drop_view(job.spark, job.root, name)
+    return replace_table(rows, job.root, name, mark) if write == "table" else None
+
+
+def reconciled(read: int, kept: int, removed: int, quarantined: int) -> dict[str, int]:
+    """Check that no row was lost.
+
+    Parameters
+    ----------
+    read
+        Number of rows of the source.
+    kept
+        Number of rows that stay.
+    removed
+        Number of rows that were removed.
+    quarantined
+        Number of rows in quarantine.
+
+    Returns
+    -------
+    dict[str, int]
+        The four numbers by their names.
+
+    Raises
+    ------
+    ReconciliationError
+        The last three do not add up to the first.
+    """
+    if kept + removed + quarantined != read:
+        raise ReconciliationError(
+            f"kept + removed + quarantined must be the rows read. Got {kept} + {removed} + "
+            f"{quarantined} for {read}.",
+            hint="it is not known whether this passes. Let no other run write to the output, "
+            "and run the command again; if the numbers stay so, report it.",
+        )
+    return {"read": read, "kept": kept, "removed": removed, "quarantined": quarantined}
+
+
+def _name(job: Job) -> str:
+    return s.of_selection(s.DEDUPLICATED, job.config.select.name)
+
+
+def _query(job: Job, columns: list[str]) -> str:
+    own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*").columns
+    shown = [f"{s.SOURCE}.{s.quoted(c)}" if c in own else s.ID for c in columns]
+    assignment = job.root.name(s.of_selection(s.ASSIGNMENT, job.config.select.name))
+    return (
+        f"SELECT {', '.join(shown)} FROM {job.root.name(s.EMBEDDINGS)} "
+        f"WHERE {s.ID} IN (SELECT {s.ID} FROM {assignment} WHERE {s.KEPT})"
+    )
