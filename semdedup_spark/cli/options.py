@@ -83,10 +83,13 @@ def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None, **al
     from semdedup_spark.pipeline import open_job
     from semdedup_spark.report.console import console_listener, show_wait
     from semdedup_spark.report.logs import both, logging_listener
+    from semdedup_spark.session.little_data import is_little
     from semdedup_spark.session.spark_session import open_session
 
     show_wait("starting Spark")
-    job = open_job(open_session(), loaded, run_id=run_id)
+    sources = [side for side in (loaded.source, loaded.reference) if side is not None]
+    session = open_session(little_data=is_little(side.path for side in sources))
+    job = open_job(session, loaded, run_id=run_id)
     listener = both(console_listener(), logging_listener(job.run_id))
     return replace(job, listener=listener, **allowed)
 

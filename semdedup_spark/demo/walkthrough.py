@@ -62,7 +62,7 @@ def run_demo(
     quoted = {name: json.dumps(place, ensure_ascii=False) for name, place in places.items()}
     job_file.write_text(_JOB.format(**quoted), encoding="utf-8")
     config = load_config(job_file, overrides)
-    job = open_job(open_session(), config, listener=console_listener())
+    job = open_job(open_session(little_data=True), config, listener=console_listener())
     summary = run_job(job)
     console = open_console()
     print_examples(
