@@ -77,7 +77,15 @@ def test_each_event_of_a_run_is_a_line_of_json(lines):
 
 
 def test_counts_are_told_in_one_order_whatever_the_ledgers():
-    counts = {"uncovered": 1, "removed": 2, "other": 9, "has_id": 1, "kept": 3000, "read": 3002}
+    counts = {
+        "uncovered": 1,
+        "removed": 2,
+        "other": 9,
+        "has_id": 1,
+        "unique_ids": 1,
+        "kept": 3000,
+        "read": 3002,
+    }
     told = "read 3,002, kept 3,000, removed 2, uncovered 1, other 9"
     assert counts_line(replace(DONE, counts=counts)) == told
 

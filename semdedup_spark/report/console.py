@@ -26,6 +26,8 @@ _COUNTS = (
     *("units", "targets", "gone", "comparisons", "probes"),
     *("kept", "removed", "quarantined", "uncovered", "protected"),
 )
+# Facts about a source, by which a later run knows it again.
+_FOR_LATER_RUNS = {"has_id", "unique_ids", "dimension"}
 
 
 def console_listener() -> Listener:
@@ -98,7 +100,9 @@ def counts_line(record: StageRecord) -> str:
         For example ``read 8,000, embedded 7,990``.
     """
     known = {name: place for place, name in enumerate(_COUNTS)}
-    names = sorted(record.counts.keys() - {"has_id"}, key=lambda n: (known.get(n, len(known)), n))
+    names = sorted(
+        record.counts.keys() - _FOR_LATER_RUNS, key=lambda n: (known.get(n, len(known)), n)
+    )
     return ", ".join(f"{name} {record.counts[name]:,}" for name in names)
 
 

@@ -36,6 +36,7 @@ def open_source(
     source: SourceConfig,
     check: Callable[[DataFrame, list[str], DataType], None] = lambda _own, _left_out, _id: None,
     frame: DataFrame | None = None,
+    known: Callable[[str], SourceFacts | None] = lambda _fingerprint: None,
 ) -> SourceRows:
     """Open a source: check its schema without a Spark job, then count its rows in one pass.
 
@@ -50,6 +51,9 @@ def open_source(
         those that ``source.columns`` leaves out, and the type of the ids.
     frame
         The rows themselves, in place of a table.
+    known
+        Returns what an earlier count of the version told that has this fingerprint, if there was
+        one. Then no row is read.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def open_source(
     raw.check()
     fingerprint = raw.fingerprint()
     try:
-        facts = _count(raw, source, key, payload)
+        facts = known(fingerprint) or _count(raw, source, key, payload)
     except Exception as error:  # Spark raises many kinds
         refuse_missing_files(spark, source, raw, error)
         raise
@@ -89,6 +93,7 @@ def open_source(
         fingerprint=fingerprint,
         fingerprint_now=raw.fingerprint,
         n_read=facts.n_read,
+        unique_ids=facts.unique_ids,
         has_id=name in own,
         own_columns=[name for name in own if name != raw.unreadable],
         dimension=facts.dimension,

@@ -61,6 +61,8 @@ class SourceRows:
         Determines the fingerprint again.
     n_read
         Number of all rows.
+    unique_ids
+        Whether no two rows have the same id.
     has_id
         Whether the id is one of the own columns.
     own_columns
@@ -78,6 +80,7 @@ class SourceRows:
     fingerprint: str
     fingerprint_now: Callable[[], str]
     n_read: int
+    unique_ids: bool
     has_id: bool
     own_columns: list[str]
     dimension: int | None

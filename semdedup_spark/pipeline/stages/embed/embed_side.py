@@ -14,6 +14,7 @@ from semdedup_spark.encoders.registry import encoder_identity
 from semdedup_spark.encoders.text.model_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.masking import identifying
+from semdedup_spark.pipeline.identity import key_beside
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
 from semdedup_spark.pipeline.stages.embed.embed_commits import embed_all
@@ -28,13 +29,16 @@ from semdedup_spark.pipeline.stages.embed.opened_side import Side, opened_side
 from semdedup_spark.pipeline.stages.embed.quarantine import quarantine_rows
 from semdedup_spark.pipeline.stages.embed.source_guards import place_of_source
 from semdedup_spark.pipeline.stages.given_centroids import check_encoder
+from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.source_rows import SourceRows
-from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.embed.embed_rows import READY_MADE
 from semdedup_spark.transforms.embed.vector_storage import STORAGE
 from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings
 
+# Name of a count of the stage: rows erased from its tables. Absent where none were erased.
+ERASED = "erased"
 # Version of the comparison of rows with those of before. A new version compares all of them once
 # more, and encodes none again.
 _COMPARISON = {"comparison of rows": "2"}
@@ -62,8 +66,14 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
     spec = replace(spec, expected=identity)
     made_with = f"{identity}, settings {fingerprint(identifying(job.config.embed.identity()))[:16]}"
     check_encoder(job, made_with)
-    source = opened_side(job, side)
-    inputs = {"source": source.fingerprint, "encoder": identity, **_COMPARISON}
+
+    def inputs(fingerprint: str) -> dict[str, str]:
+        return {"source": fingerprint, "encoder": identity, **_COMPARISON}
+
+    def known(fingerprint: str) -> SourceFacts | None:
+        return _facts_of_last(job, side, settings, inputs(fingerprint))
+
+    source = opened_side(job, side, known)
 
     def compute(key: str) -> StageResult:
         work = _work(job, side, source, spec, key=key, made_with=made_with)
@@ -88,10 +98,32 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
                 **_shares(job, embedded, work),
                 "quarantined": rejected.rows,
                 "has_id": int(source.has_id),
+                "unique_ids": int(source.unique_ids),
+                **({} if source.dimension is None else {"dimension": source.dimension}),
             },
         )
 
-    return run_stage(job, side.stage, settings, inputs, compute)
+    return run_stage(job, side.stage, settings, inputs(source.fingerprint), compute)
+
+
+def _facts_of_last(
+    job: Job, side: Side, settings: dict[str, Any], inputs: dict[str, str]
+) -> SourceFacts | None:
+    """What the last run counted, if it read the same version of the source in the same way. The
+    ledger is read under the lease, which a first run takes later: a source that is refused leaves
+    no trace.
+    """
+    if not table_exists(job.spark, job.root, s.RUNS):
+        return None
+    job.begin()
+    last = job.ledger.last(side.stage)
+    if last is None or last.result_key != key_beside(last, settings, inputs):
+        return None
+    counts = last.counts
+    # Rows that were forgotten are no longer counted, but the source has them.
+    if "unique_ids" not in counts or counts.get(ERASED):
+        return None
+    return SourceFacts(counts["read"], bool(counts["unique_ids"]), counts.get("dimension"))
 
 
 def _work(

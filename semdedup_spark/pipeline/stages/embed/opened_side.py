@@ -19,6 +19,7 @@ from semdedup_spark.pipeline.stages.embed.source_guards import (
     check_same_ids,
     check_same_length,
 )
+from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.open_source import open_source
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.transforms.score.rank_key import check_rank_by
@@ -74,7 +75,10 @@ class Side:
         return "reference" if self.stage == "reference" else "source"
 
 
-def opened_side(job: Job, side: Side) -> SourceRows:
+Known = Callable[[str], SourceFacts | None]
+
+
+def opened_side(job: Job, side: Side, known: Known) -> SourceRows:
     """Open a source, and the one whose turn comes after it, or take what was opened ahead.
 
     Parameters
@@ -83,6 +87,8 @@ def opened_side(job: Job, side: Side) -> SourceRows:
         The job.
     side
         The source, and what is asked of it.
+    known
+        See :func:`open_source`.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def opened_side(job: Job, side: Side) -> SourceRows:
     same = side.table in job.frames  # a DataFrame has the same rows each time
     if ahead is not None and (same or ahead.fingerprint_now() == ahead.fingerprint):
         return ahead
-    source = _opened(job, side)
+    source = _opened(job, side, known)
     if side.then is not None and turn is not None:  # a dry run embeds nothing
         same_ids = partial(check_same_ids, source.rows.schema[s.ID].dataType)
         then = _opened(job, replace(side.then, check_id=same_ids))
@@ -103,11 +109,11 @@ def opened_side(job: Job, side: Side) -> SourceRows:
     return source
 
 
-def _opened(job: Job, side: Side) -> SourceRows:
+def _opened(job: Job, side: Side, known: Known = lambda _: None) -> SourceRows:
     job.listener.waiting(f"{side.stage}: reading the {side.key}")
     frame, check = job.frames.get(side.table), partial(_check, job, side)
     try:
-        rows = open_source(job.spark, side.source, check, frame)
+        rows = open_source(job.spark, side.source, check, frame, known)
         check_not_empty(job, rows, side.source, side.table)
     except SourceError as error:
         if side.key == "source":

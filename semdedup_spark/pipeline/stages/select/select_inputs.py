@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.stages.embed.embed import ERASED
+from semdedup_spark.pipeline.stages.embed.embed_side import ERASED
 from semdedup_spark.presets import identity_of_presets
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.states import last_change
