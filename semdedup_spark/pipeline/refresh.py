@@ -151,9 +151,11 @@ def _is_kind(record: StageRecord, *kinds: str) -> bool:
 def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str]) -> bool:
     """Whether it was made of other rows, scores or overrides than there are now."""
     if _is_kind(other, "select") and basis.score is not None:
-        asked = json.loads(other.config).get("must_agree") or []
-        now = selection_inputs(basis.score, basis.embed, overrides, asked)
-        gone = now.get(s.NEVER_MERGE) != other.inputs.get(s.NEVER_MERGE)  # it may be dropped
+        made = json.loads(other.config)
+        asked, has_review = made.get("must_agree") or [], made.get("review") is not None
+        now = selection_inputs(basis.score, basis.embed, overrides, asked, has_review=has_review)
+        pairs = (s.NEVER_MERGE, s.ALSO_MERGE)  # they may be dropped
+        gone = any(now.get(table) != other.inputs.get(table) for table in pairs)
         return gone or not now.items() <= other.inputs.items()
     if other.stage == "prune":  # it keeps its own clusters, so new ones are no reason
         now = pruning_inputs(job, basis.embed, basis.cluster)

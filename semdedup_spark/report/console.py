@@ -24,7 +24,7 @@ _COUNTS = (
     *("read", "embedded", "embedded_distinct", "reused", "encoded"),
     *("rows", "sample_rows", "n_clusters_wanted", "n_clusters", "levels"),
     *("units", "targets", "gone", "comparisons", "probes"),
-    *("kept", "removed", "quarantined", "uncovered", "protected"),
+    *("kept", "removed", "quarantined", "uncovered", "protected", "review"),
 )
 
 
@@ -149,7 +149,7 @@ def print_summary(
         Where to print.
     counts
         Numbers of rows: ``read``, ``kept``, ``removed`` and ``quarantined``, and perhaps
-        ``uncovered``.
+        ``uncovered`` and ``review``.
     eps
         The threshold of the selection.
     curve
@@ -179,6 +179,12 @@ def print_summary(
             console,
             f"  uncovered: {counts['uncovered']:,} of the removed rows {themselves} not over "
             f"{1 - eps:g} similar to the kept row; other rows lie in between",
+        )
+    if "review" in counts:
+        print_line(
+            console,
+            f"  review: {counts['review']:,} of the kept rows lie between eps and select.review: "
+            "table review, `semdedup audit --review`",
         )
     console.print("\nkept fraction by eps (a row goes if an earlier one is over 1 - eps similar)")
     grid = Table(box=None, show_header=False, pad_edge=False)

@@ -8,7 +8,7 @@ from semdedup_spark import open_job
 from semdedup_spark.answers.audit import Verdict
 from semdedup_spark.errors import ConfigError, GuardError
 from semdedup_spark.pipeline import run_forget
-from semdedup_spark.pipeline.operations.verdicts import never_merge, store_verdicts
+from semdedup_spark.pipeline.operations.verdicts import apply_verdicts, store_verdicts
 from semdedup_spark.pipeline.queries.explain import run_explain
 from tests.jobs.jobfiles import table
 from tests.jobs.test_overriding import BY, PLAIN, changed, lake, selected  # noqa: F401  a fixture
@@ -19,7 +19,7 @@ LONG_AGO, LATER = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2026, 
 def judged(spark, config, judgement, *pairs, at=LONG_AGO):
     said = [Verdict(str(a), str(b), judgement, "me", at) for a, b in pairs]
     store_verdicts(open_job(spark, config), said)
-    return never_merge(open_job(spark, config))
+    return apply_verdicts(open_job(spark, config))["never_merge"]
 
 
 def test_pairs_judged_apart_stay_apart_and_a_third_row_may_still_stand_for_one(spark, lake):  # noqa: F811

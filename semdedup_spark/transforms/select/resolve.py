@@ -15,8 +15,9 @@ from semdedup_spark import schema as s
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.select.components import COMPONENT, OTHER, connected_components
 from semdedup_spark.transforms.select.cover import GROUP, SURE, cover_groups
+from semdedup_spark.transforms.select.nearest import Nearest
 from semdedup_spark.transforms.select.survivors import with_survivors
-from semdedup_spark.transforms.select.threshold import explained_rows, is_removed, removed_rows
+from semdedup_spark.transforms.select.threshold import explained_rows, is_above, is_removed
 
 _RANK = (s.BATCH, s.RANK_KEY, s.ID)
 _HEAD = "head"
@@ -39,6 +40,8 @@ class Case:
         Whether a neighbor may lie in another cluster.
     links
         Makes edges (id, other) between pairs above 1 - eps, which connect what such pairs connect.
+    nearest
+        Finds the earlier row that each row may go for, at least where it is above 1 - eps.
     overrides
         Columns id and action, ``None`` if there are none.
     values
@@ -53,6 +56,7 @@ class Case:
     eps: float
     across: bool
     links: Callable[[], DataFrame]
+    nearest: Callable[[], Nearest]
     overrides: DataFrame | None = None
     values: DataFrame | None = None
     chains: bool = True
@@ -237,19 +241,16 @@ def _components(case: Case) -> DataFrame:
 
 def _automatic(case: Case) -> tuple[DataFrame, DataFrame | None]:
     """(what the threshold removes, what an agreement saves), without rows to be kept."""
-    removed = removed_rows(case.scores, case.eps)
+    nearest, above = case.nearest(), is_above(s.SIMILARITY, case.eps)
+    removed = nearest.rows.filter(above)
+    saved = None if nearest.differing is None else nearest.differing.filter(above)
     if case.overrides is not None:
         removed = removed.join(case.ids(s.KEEP), s.ID, "left_anti")
-    if case.values is None:
+    if saved is None:
         return removed, None
-    others = case.values.select(
-        F.col(s.ID).alias(s.NEIGHBOR_ID), F.col(s.VALUE).alias(s.OTHER_VALUE)
-    )
-    both = held(removed.join(case.values, s.ID).join(others, s.NEIGHBOR_ID))
-    agree: Column = F.col(s.VALUE).eqNullSafe(F.col(s.OTHER_VALUE))
-    saved = both.filter(~agree).join(case.ids(s.REMOVE), s.ID, "left_anti")
-    saved = saved.select(s.ID, F.col(s.NEIGHBOR_ID).alias(s.PROTECTED_FROM), s.VALUE, s.OTHER_VALUE)
-    return both.filter(agree).select(*removed.columns), saved
+    for others in (removed, *([case.overrides] if case.overrides is not None else [])):
+        saved = saved.join(others.select(s.ID), s.ID, "left_anti")
+    return removed, saved.select(s.ID, s.PROTECTED_FROM, s.VALUE, s.OTHER_VALUE)
 
 
 def _with_heirs(case: Case, followed: DataFrame, lost: DataFrame) -> DataFrame:

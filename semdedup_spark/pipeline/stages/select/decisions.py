@@ -103,9 +103,33 @@ def pairs_apart(job: Job, id_type: DataType, survivor_type: DataType) -> DataFra
     -----
     :class:`SourceError` where the ids are of another type, as :func:`decisions` raises it.
     """
+    return _pairs(job, s.NEVER_MERGE, id_type, survivor_type)
+
+
+def pairs_together(job: Job, id_type: DataType, survivor_type: DataType) -> DataFrame | None:
+    """Read the pairs that people called duplicates. Errors are those of :func:`pairs_apart`.
+
+    Parameters
+    ----------
+    job
+        The job.
+    id_type
+        Type of the ids of the rows.
+    survivor_type
+        Type of the ids of their survivors.
+
+    Returns
+    -------
+    DataFrame | None
+        Columns id and survivor_id; ``None`` where there are none.
+    """
+    return _pairs(job, s.ALSO_MERGE, id_type, survivor_type)
+
+
+def _pairs(job: Job, table: str, id_type: DataType, survivor_type: DataType) -> DataFrame | None:
     kinds = {s.ID: id_type, s.SURVIVOR_ID: survivor_type}
-    hint = "drop the table never_merge, and audit again by the new ids"
-    rows = _of_type(job, s.NEVER_MERGE, kinds, hint)
+    hint = f"drop the table {table}, and audit again by the new ids"
+    rows = _of_type(job, table, kinds, hint)
     return None if rows is None else rows.select(s.ID, s.SURVIVOR_ID)
 
 

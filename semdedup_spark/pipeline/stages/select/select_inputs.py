@@ -23,6 +23,8 @@ def selection_inputs(
     embed: StageRecord,
     overrides: dict[str, str],
     must_agree: Sequence[Mapping[str, Any]],
+    *,
+    has_review: bool = False,
 ) -> dict[str, str]:
     """Return all that a selection depends on besides its settings.
 
@@ -36,12 +38,16 @@ def selection_inputs(
         See :func:`overrides_input`.
     must_agree
         The setting of that name, as plain values.
+    has_review
+        Whether ``select.review`` is set. Only then pairs that people called duplicates count.
 
     Returns
     -------
     dict[str, str]
         Inputs of the stage.
     """
+    if not has_review:
+        overrides = {name: value for name, value in overrides.items() if name != s.ALSO_MERGE}
     inputs = {s.SCORES: score.result_key, **overrides, **_erased_input(embed)}
     # Earlier releases wrote no table assignment: what they selected is selected again, once.
     return inputs | _agreement_inputs(must_agree) | {"tables": f"with {s.ASSIGNMENT}"}
@@ -58,11 +64,14 @@ def overrides_input(job: Job) -> dict[str, str]:
     Returns
     -------
     dict[str, str]
-        Inputs of the stage: the last change of ``overrides``, and of ``never_merge`` if it exists.
+        Inputs of the stage: the last change of ``overrides``, and of ``never_merge`` and
+        ``also_merge`` where they exist.
     """
     now = {s.OVERRIDES: last_change(job.spark, job.root, s.OVERRIDES) or NO_OVERRIDES}
-    apart = last_change(job.spark, job.root, s.NEVER_MERGE)
-    return now if apart is None else {**now, s.NEVER_MERGE: apart}
+    for table in (s.NEVER_MERGE, s.ALSO_MERGE):
+        change = last_change(job.spark, job.root, table)
+        now |= {} if change is None else {table: change}
+    return now
 
 
 def _erased_input(embed: StageRecord) -> dict[str, str]:
