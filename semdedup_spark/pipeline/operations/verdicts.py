@@ -130,7 +130,7 @@ def _applied(job: Job, table: str, judged: DataFrame | None) -> Kept:
     return _store(job, table, meant, old)
 
 
-def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[str, ...]:
+def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[tuple[str, ...], set[str]]:
     """Erase pairs with one of these rows.
 
     Parameters
@@ -142,20 +142,25 @@ def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[str, ...]:
 
     Returns
     -------
-    tuple[str, ...]
-        Names of the tables that changed.
+    tuple[tuple[str, ...], set[str]]
+        Names of the tables that changed, and which of the ids they had, as text.
     """
-    changed = []
+    changed, known = [], set[str]()
+    # With a reference, survivors are its rows.
+    sides = (s.ID, s.SURVIVOR_ID) if job.config.reference is None else (s.ID,)
+    texts = [str(each) for each in ids]
     for table in s.OF_PAIRS:
         old = rows_if_any(job, table)
         if old is not None:
-            texts = [str(each) for each in ids]
-            gone = F.col(s.ID).cast("string").isin(texts)
-            if job.config.reference is None:  # else survivors are rows of the reference
-                gone = gone | F.col(s.SURVIVOR_ID).cast("string").isin(texts)
-            if _store(job, table, old.filter(~F.coalesce(gone, F.lit(False))), old).changed:
+            erased = F.lit(False)
+            for side in sides:
+                text = F.col(side).cast("string")
+                erased = erased | F.coalesce(text.isin(texts), F.lit(False))
+                found = old.select(text).filter(text.isin(texts)).distinct().collect()
+                known |= {row[0] for row in found}  # of `ids`
+            if _store(job, table, old.filter(~erased), old).changed:
                 changed.append(table)
-    return tuple(changed)
+    return tuple(changed), known
 
 
 def _typed(job: Job, verdicts: Sequence[Verdict]) -> DataFrame:

@@ -11,6 +11,7 @@ from pyspark.sql.types import DataType, IntegralType
 from semdedup_spark import schema as s
 from semdedup_spark.errors import SourceError
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.schema.comments import COMMENTS
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _SHOWN = 5
@@ -47,10 +48,24 @@ def rows_if_any(job: Job, table: str) -> DataFrame | None:
     -------
     DataFrame | None
         Its rows; ``None`` where there is no such table.
+
+    Raises
+    ------
+    SourceError
+        Somebody made it by SQL without one of its columns.
     """
     if not table_exists(job.spark, job.root, table):
         return None
-    return read_table(job.spark, job.root, table)
+    rows = read_table(job.spark, job.root, table)
+    missing = [name for name in COMMENTS[table] if name not in rows.columns]
+    if missing:
+        raise SourceError(
+            f"the table {table} must have the columns {', '.join(COMMENTS[table])}. It has "
+            f"{', '.join(rows.columns)}.",
+            hint=f"make it again with all of them: docs/reference/tables.md says what {missing[0]} "
+            "means.",
+        )
+    return rows
 
 
 def decisions(job: Job, id_type: DataType) -> DataFrame | None:
