@@ -14,6 +14,7 @@ from semdedup_spark.errors import ConfigError, GuardError, StageOrderError
 from semdedup_spark.pipeline import run_forget, run_select
 from semdedup_spark.pipeline.operations.verdicts import apply_verdicts, store_verdicts
 from semdedup_spark.pipeline.queries.audit.draw import Drawing, draw, draw_removals
+from semdedup_spark.pipeline.queries.explain import run_explain
 from tests.jobs.jobfiles import table
 from tests.jobs.test_overriding import lake  # noqa: F401  a fixture
 
@@ -64,6 +65,7 @@ def test_rows_between_the_thresholds_stay_until_people_call_them_duplicates(spar
     row = table(spark, lake.output, "review").filter("id = 51").first()
     assert row["similarity"] == row["survivor_similarity"] == pytest.approx(0.96891, abs=1e-5)
     assert (row["neighbor_id"], row["covered"]) == (50, True)
+    assert run_explain(open_job(spark, changed(lake)), "52").in_review_for == 51
     # A verdict on a pair that is not listed removes nothing: (3, 50) is no pair of the scores.
     applied = judge(spark, lake, "duplicate", (51, 50), (52, 51), (3, 50))
     assert (applied["also_merge"].total, applied["never_merge"].total) == (3, 0)
