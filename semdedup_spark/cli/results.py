@@ -56,7 +56,9 @@ def print_result(
     counts = {name: getattr(summary, name) for name in ("read", "kept", "removed", "quarantined")}
     name = job.config.select.name
     selected = next(r for r in summary.records if r.stage == s.selection_stage(name))
-    counts |= {n: selected.counts[n] for n in ("uncovered", s.REVIEW) if n in selected.counts}
+    counts |= {
+        n: selected.counts[n] for n in ("uncovered", "unsearched", s.REVIEW) if n in selected.counts
+    }
     print_summary(
         console,
         counts=counts,

@@ -17,7 +17,12 @@ from semdedup_spark.transforms.select.components import COMPONENT, OTHER, connec
 from semdedup_spark.transforms.select.cover import GROUP, SURE, cover_groups
 from semdedup_spark.transforms.select.nearest import Nearest
 from semdedup_spark.transforms.select.survivors import with_survivors
-from semdedup_spark.transforms.select.threshold import explained_rows, is_above, is_removed
+from semdedup_spark.transforms.select.threshold import (
+    explained_rows,
+    is_above,
+    is_removed,
+    removed_rows,
+)
 
 _RANK = (s.BATCH, s.RANK_KEY, s.ID)
 _HEAD = "head"
@@ -161,7 +166,7 @@ def _groups(case: Case, followed: DataFrame, open_rows: DataFrame) -> DataFrame:
     """What :func:`cover_groups` takes: the components that hold an open row, without the rows that
     are known to go.
     """
-    members = _components(case)
+    members = _components(case, case.nearest().rows.filter(is_above(s.SIMILARITY, case.eps)))
     key: Column = F.col(COMPONENT)
     if case.values is not None:  # of all that share a component and a value, the first id
         key = F.min(s.ID).over(Window.partitionBy(COMPONENT, s.VALUE))
@@ -189,7 +194,8 @@ def resolve_components(case: Case) -> Resolved:
         What was decided.
     """
     forced = case.ids(s.REMOVE).select(s.ID, F.lit(True).alias(_FORCED))
-    nodes = _components(case).join(case.scores, s.ID).join(forced, s.ID, "left")
+    nodes = _components(case, removed_rows(case.scores, case.eps))
+    nodes = nodes.join(case.scores, s.ID).join(forced, s.ID, "left")
     nodes = held(nodes.withColumn(_FORCED, F.coalesce(_FORCED, F.lit(False))))
     within = [COMPONENT, *([s.VALUE] if case.values is not None else [])]
     # A row that is removed in any case stands for others only where nobody else can.
@@ -231,10 +237,10 @@ def _saved_in_components(case: Case, nodes: DataFrame) -> DataFrame | None:
     ).join(case.ids(s.KEEP), s.ID, "left_anti")
 
 
-def _components(case: Case) -> DataFrame:
+def _components(case: Case, known: DataFrame) -> DataFrame:
     """(id, component[, value]) of all rows with a pair above the threshold."""
-    # What the scores know is added: their products may differ from the units' in the last bit.
-    known = case.scores.filter(is_removed(case.eps)).select(s.ID, F.col(s.NEIGHBOR_ID).alias(OTHER))
+    # What is known is added: its products may differ from the units' in the last bit.
+    known = known.select(s.ID, F.col(s.NEIGHBOR_ID).alias(OTHER))
     labels = connected_components(case.links().unionByName(known))
     return labels if case.values is None else labels.join(case.values, s.ID)
 

@@ -21,7 +21,7 @@ from semdedup_spark.pipeline.stages.select.chosen_eps import chosen_eps
 from semdedup_spark.pipeline.stages.select.decisions import decisions
 from semdedup_spark.pipeline.stages.select.golden import Golden, check_golden, read_golden
 from semdedup_spark.pipeline.stages.select.kept import check_kept, reconciled, write_kept
-from semdedup_spark.pipeline.stages.select.kept_apart import kept_apart
+from semdedup_spark.pipeline.stages.select.kept_apart import kept_apart, told_unsearched
 from semdedup_spark.pipeline.stages.select.review import rows_to_review, with_verdicts
 from semdedup_spark.pipeline.stages.select.select_guards import (
     check_guards,
@@ -48,7 +48,7 @@ from semdedup_spark.transforms.select.agreement import (
 )
 from semdedup_spark.transforms.select.assignment import Decided, assignment_rows
 from semdedup_spark.transforms.select.components import link_units
-from semdedup_spark.transforms.select.nearest import Nearest, nearest_rows
+from semdedup_spark.transforms.select.nearest import Agreeing, Nearest, nearest_rows
 from semdedup_spark.transforms.select.resolve import (
     Case,
     Resolved,
@@ -103,8 +103,7 @@ def run_select(
     )
     if not guarded:
         inputs[_GUARDS] = "waived"
-    if golden is not None:
-        inputs["golden"] = golden.digest
+    inputs |= {} if golden is None else golden.as_input()
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
 
@@ -167,6 +166,10 @@ class Selecting:
         if protected is not None and review is not None:  # people may have called it a duplicate
             protected = protected.join(removed.select(s.ID), s.ID, "left_anti")
         outputs, counts = self._write(key, case, Resolved(removed, protected), review)
+        unsearched = parted.unsearched
+        if resolved.protected is not None and job.config.select.resolution != "components":
+            unsearched += case.nearest().unsearched
+        counts |= {"unsearched": unsearched} if unsearched else {}
         return StageResult(outputs, counts | checked, {"eps": eps, **background})
 
     def _checked(
@@ -208,7 +211,9 @@ class Selecting:
 
         @cache
         def nearest() -> Nearest:
-            return nearest_rows(scores, values, job.config.select.review or eps)
+            agreeing = None if values is None else Agreeing(values, embeddings, across)
+            found = nearest_rows(scores, agreeing, job.config.select.review or eps)
+            return told_unsearched(job, found)
 
         # With a reference, neighbors are its rows. They are never removed, so there are no chains.
         chains = job.config.reference is None

@@ -82,15 +82,15 @@ def _erased_input(embed: StageRecord) -> dict[str, str]:
 
 
 def _agreement_inputs(must_agree: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """How values that must agree are compared. Earlier releases compared their JSON texts; a
-    selection made so must not be reused. The settings have only the names of presets, and another
-    release may find something else by the same name.
+    """How values that must agree are compared. Earlier releases compared their JSON texts, or let a
+    row stay whose nearest earlier row differs; what they selected must not be reused. The settings
+    have only the names of presets, and another release may find something else by the same name.
     """
     if not must_agree:
         return {}
     presets = [name for asked in must_agree for name in asked.get("preset") or ()]
     found = {"presets": identity_of_presets(presets)} if presets else {}
-    return {"agreement": "as SQL compares", **found}
+    return {"agreement": "nearest that agrees, as SQL compares", **found}
 
 
 def check_select_columns(job: Job, embeddings: DataFrame) -> None:
