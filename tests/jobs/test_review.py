@@ -123,9 +123,9 @@ def test_a_band_is_drawn_and_judged_like_removals(spark, lake, tmp_path):  # noq
         writer = csv.DictWriter(file, lines[0].keys())
         writer.writeheader()
         writer.writerows({**line, "judgement": "duplicate", "reviewer": "me"} for line in lines)
-    said = CliRunner().invoke(cli, [*options, "--verdicts", str(out), "--precision", "0.1"]).output
+    said = CliRunner().invoke(cli, [*options, "--verdicts", str(out)]).output
     assert "of the rows between eps 0.001 and 0.05 are duplicates" in said
-    assert "up to eps 0.05 have a precision of at least 10 %" in said
+    assert "of 3 rows that were kept some 3 to 3 are duplicates (95 %)" in said
     page = tmp_path / "review.html"
     CliRunner().invoke(cli, [*options, "--out", str(page)])
     assert "Is the similar row a duplicate of the kept row?" in page.read_text(encoding="utf-8")

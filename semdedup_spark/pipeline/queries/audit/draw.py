@@ -49,6 +49,7 @@ _MOST_VALUES = 8
 _OTHERS = "(other)"
 # Thresholds, as shares of that of the selection.
 _THRESHOLDS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_N_OF_REVIEW = 10  # of these, between the two thresholds of a selection
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,8 @@ def draw(job: Job, drawing: Drawing, name: str | None) -> Drawn:
     kinds = group_kinds(removed) if drawing.by is None else _values(job, removed, drawing.by)
     seed: tuple[int | str, ...] = (drawing.seed, *_decided(selection))
     rows = held(with_strata(removed, eps, seed, kinds, nearest))
-    eps_grid = [nearest + (eps - nearest) * share for share in _THRESHOLDS]
+    shares = _THRESHOLDS[-_N_OF_REVIEW:] if drawing.review else _THRESHOLDS
+    eps_grid = [nearest + (eps - nearest) * share for share in shares]
     counts = {
         Stratum(row[BAND], row[KIND]): row for row in stratum_counts(rows, eps_grid).collect()
     }
