@@ -77,7 +77,8 @@ test-spark: preflight ## The transforms, and whole jobs with the same tables, on
 	$(PYTHON) -m scripts.spark_pair $(VERSION) > $(SPARK_VENV)/pair.txt
 	$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint $(SPARK_VENV)/pair.txt --editable '.[spark$(subst .,,$(VERSION)),text,images,dev]'
-	$(SPARK_VENV)/bin/python -m pytest tests/transforms tests/jobs/test_whole_job.py tests/jobs/test_same_tables.py
+	$(SPARK_VENV)/bin/python -m pytest tests/transforms tests/jobs/test_whole_job.py tests/jobs/test_same_tables.py \
+	  tests/queries/test_cookbook.py::test_recall_by_sql_alone_agrees_with_the_scores
 
 # The extra `export` comes afterwards, because it needs a newer pyarrow than all others.
 FLOOR_INSTALL = $(FLOOR_VENV)/bin/uv pip install --quiet --python $(FLOOR_VENV)

@@ -39,11 +39,15 @@ _OF_TABLES = {
     schema.PRUNING: "One row for each row of `embeddings`. Written by `semdedup prune`.",
     schema.PROTECTED: "One row for each row that `select.must_agree` or a pair of `never_merge` "
     "saved. A named selection has its own.",
+    schema.REVIEW: "One row for each kept row between `select.eps` and `select.review`, for people "
+    "to judge. A named selection has its own.",
     schema.OVERRIDES: "One row for each row that a person decided about, by `semdedup restore` or "
     "`semdedup remove`.",
-    schema.VERDICTS: "One row for each removal that a reviewer judged, by `semdedup audit`.",
+    schema.VERDICTS: "One row for each pair of rows that a reviewer judged, by `semdedup audit`.",
     schema.NEVER_MERGE: "One row for each pair that stays apart, by `semdedup audit --apply` or "
     "by SQL, from the next selection on.",
+    schema.ALSO_MERGE: "One row for each pair that was judged a duplicate, by `semdedup audit "
+    "--apply` or by SQL. A selection with `select.review` removes such rows.",
     schema.QUARANTINE: "One row for each source row that could not be embedded.",
     schema.RUNS: "The ledger: one row for each stage of a run.",
     schema.LEASES: "One row for each claim, renewal or release of the output by a run.",

@@ -54,6 +54,8 @@ def loaded(path: str, value: str) -> JobConfig:
     part, name, *inner = path.split(".")
     source = {"kind": "vectors", "table": "t", "id": "i", "content": "v"}
     tree: dict[str, Any] = {"output": "out", "source": source, "embed": {"encoder": "none"}}
+    if name == "max_review":  # it limits what this lists
+        tree[part] = {"review": 0.1}
     keys = [*inner, *(["a"] if name == "max_removed_fraction_by" else [])]
     given = yaml.safe_load(f"{{{keys[0]}: {value}}}" if keys else value)
     tree[part] = {**tree.get(part, {}), name: given}

@@ -89,6 +89,14 @@ def test_without_decisions_of_people_nothing_is_said_of_them():
     assert "verride" not in summary() + printed(print_tuning, tuning(9))
 
 
+def test_rows_for_people_and_rows_that_were_not_searched_are_told_where_there_are_any():
+    told = summary(review=1200, unsearched=7)
+    assert "1,200 of the kept rows lie between eps and select.review" in told
+    assert "7 of the kept rows stay because to look for another row" in told
+    assert "review" not in summary()
+    assert "unsearched" not in summary(unsearched=0)
+
+
 def test_a_share_that_exact_copies_forbid_is_explained_in_words():
     targets = [Target(0.99, 0.01, 0.9, "copies"), Target(0.1, None, None, "horizon")]
     told = printed(print_tuning, tuning(20, 2, targets))

@@ -82,6 +82,7 @@ REMOVED = Explanation(
     chain_complete=False,
     reason=NASTY,
     protected_from=NASTY,
+    in_review_for=NASTY,
     decision=NASTY,
     survivor_id=NASTY,
     survivor_similarity=0.8,

@@ -133,14 +133,16 @@ class PrecisionAt:
 
 @dataclass(frozen=True)
 class Audit:
-    """What the verdicts say of a selection.
+    """What the verdicts say of the removals of a selection, or of its rows in ``review``.
 
     Attributes
     ----------
     eps
-        The threshold of the selection.
+        The threshold of the selection, or that of ``review``.
+    nearest
+        The eps beyond which ``review`` begins; 0 for removals.
     n_removals
-        Number of rows that it removed for their similarity.
+        Number of rows that it removed for their similarity, or that it listed in ``review``.
     precision
         Share of them that are duplicates; ``None`` where too few were judged.
     strata
@@ -160,6 +162,7 @@ class Audit:
     """
 
     eps: float
+    nearest: float
     n_removals: int
     precision: Share | None
     strata: list[StratumPrecision]

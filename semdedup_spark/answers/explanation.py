@@ -132,6 +132,8 @@ class Explanation:
         Why the row was removed, as ``duplicates`` says it.
     protected_from
         Id of the row that would have removed this row, had ``must_agree`` not kept it.
+    in_review_for
+        Id of the kept row that the table ``review`` lists the row with.
     decision
         What a person decided about the row, and why.
     survivor_id
@@ -162,6 +164,7 @@ class Explanation:
     chain_complete: bool = True
     reason: str | None = None
     protected_from: Any = None
+    in_review_for: Any = None
     decision: str | None = None
     survivor_id: Any = None
     survivor_similarity: float | None = None

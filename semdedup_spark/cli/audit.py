@@ -35,6 +35,11 @@ _HOW = {
     help="Number of removals to draw.",
 )
 @click.option(
+    "--review",
+    is_flag=True,
+    help="Draw from the table review instead of the removals: rows beyond eps, not removed.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, 2**62),
     default=0,
@@ -61,7 +66,8 @@ _HOW = {
     "--apply",
     "applied",
     is_flag=True,
-    help="Let pairs judged `not` stay apart from the next select on: the table never_merge.",
+    help="From the next select on pairs judged `not` stay apart, and rows of review judged "
+    "`duplicate` go: the tables never_merge and also_merge.",
 )
 @click.option(
     "--recall", is_flag=True, help="Instead compare rows drawn at random with all rows: recall."
@@ -97,7 +103,7 @@ def audit(**given: Any) -> None:
         _write_review(given)
     elif given["verdicts"] is not None or given["applied"]:
         with working_job(given["config"], given["overrides"], None, given["wait"]) as job:
-            _check_selection(job, given["name"])
+            _check_selection(job, given)
             _take_verdicts(job, given)
             _print_precision(job, given)
     else:
@@ -112,23 +118,26 @@ def _check(given: dict[str, Any]) -> None:
         raise click.UsageError("--out writes a file for review, --verdicts reads it: give one.")
     alone = [name for name in ("out", "verdicts") if given[name] is not None]
     alone += ["apply"] if given["applied"] else []
+    alone += ["review"] if given["review"] else []
     if given["recall"] and alone:
-        raise click.UsageError(f"--recall needs no verdicts: leave out --{alone[0]}.")
+        raise click.UsageError(f"--recall needs no verdicts: leave out --{alone[-1]}.")
     if out is not None:
         check_writable("--out", out)
 
 
-def _check_selection(job: Any, name: str | None) -> None:
+def _check_selection(job: Any, given: dict[str, Any]) -> None:
     """Refuse what cannot be audited before verdicts are stored."""
-    from semdedup_spark.pipeline.queries.selections import require_selection
+    from semdedup_spark.pipeline.queries.selections import require_selection, review_of
 
-    require_selection(job, name)
+    selection = require_selection(job, given["name"])
+    if given["review"]:
+        review_of(job, selection)
 
 
 def _drawing(given: dict[str, Any]) -> Drawing:
     from semdedup_spark.pipeline.queries.audit.draw import Drawing
 
-    return Drawing(given["sample"], given["seed"], given["by"])
+    return Drawing(given["sample"], given["seed"], given["by"], given["review"])
 
 
 def _write_review(given: dict[str, Any]) -> None:
@@ -139,30 +148,36 @@ def _write_review(given: dict[str, Any]) -> None:
     from semdedup_spark.report.review_page import render_review
     from semdedup_spark.report.verdict_files import write_for_review
 
-    out, name = given["out"], given["name"]
+    out, name, noun = given["out"], given["name"], "row" if given["review"] else "removal"
     removals = draw_removals(job, _drawing(given), name)
     if out.suffix == ".html":
-        known, eps = known_verdicts(job, removals), require_selection(job, name).eps
-        title = f"Review of {counted(len(removals), 'removal')}"
-        page = render_review(removals, known=known, title=title, eps=eps, output=job.root.location)
+        page = render_review(
+            removals,
+            known=known_verdicts(job, removals),
+            title=f"Review of {counted(len(removals), noun)}",
+            eps=require_selection(job, name).eps,
+            output=job.root.location,
+            removed=not given["review"],
+        )
         replace_file(out, page.encode())
     else:
         write_for_review(removals, out)
-    say(f"review: {out} ({counted(len(removals), 'removal')})")
+    say(f"review: {out} ({counted(len(removals), noun)})")
     say(f"next: {_HOW.get(out.suffix, _HOW['.csv'])}")
 
 
 def _take_verdicts(job: Any, given: dict[str, Any]) -> None:
-    from semdedup_spark.pipeline.operations.verdicts import never_merge, store_verdicts
+    from semdedup_spark.pipeline.operations.verdicts import apply_verdicts, store_verdicts
     from semdedup_spark.report.verdict_files import read_verdicts
 
     if given["verdicts"] is not None:
         kept = store_verdicts(job, read_verdicts(given["verdicts"]))
         say(f"verdicts: {kept.changed:,} new or changed, {kept.total:,} in all", err=True)
     if given["applied"]:
-        apart = never_merge(job)
-        say(f"never_merge: {apart.changed:,} new or changed, {apart.total:,} in all", err=True)
-        if apart.changed:
+        applied = apply_verdicts(job)
+        for table, kept in applied.items():
+            say(f"{table}: {kept.changed:,} new or changed, {kept.total:,} in all", err=True)
+        if any(kept.changed for kept in applied.values()):
             say("next: semdedup select, for each selection that you use", err=True)
 
 

@@ -56,7 +56,9 @@ def print_result(
     counts = {name: getattr(summary, name) for name in ("read", "kept", "removed", "quarantined")}
     name = job.config.select.name
     selected = next(r for r in summary.records if r.stage == s.selection_stage(name))
-    counts["uncovered"] = selected.counts.get("uncovered", 0)
+    counts |= {
+        n: selected.counts[n] for n in ("uncovered", "unsearched", s.REVIEW) if n in selected.counts
+    }
     print_summary(
         console,
         counts=counts,
@@ -73,7 +75,8 @@ def print_result(
     hidden = (*s.OF_SELECTION, *s.BY_PEOPLE, s.PRUNING, s.LEASES)
     tables = [t for t in COMMENTS if t not in hidden]
     kept = [] if job.config.select.write == "none" else [s.DEDUPLICATED]
-    tables += [s.of_selection(t, name) for t in (s.DUPLICATES, *kept, s.ASSIGNMENT)]
+    listed = [s.REVIEW] if s.REVIEW in counts else []
+    tables += [s.of_selection(t, name) for t in (s.DUPLICATES, *kept, s.ASSIGNMENT, *listed)]
     places = {table: job.root.name(table) for table in tables}
     print_next(console, places, next_commands(config, overrides, name))
     _print_warnings(console, summary)

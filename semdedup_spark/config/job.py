@@ -64,6 +64,11 @@ class JobConfig(StrictModel):
                 f"select.eps must be <= score.eps_max ({self.score.eps_max}), the horizon up to "
                 f"which scores are computed. Got {self.select.eps}; raise score.eps_max"
             )
+        if self.select.review is not None and self.select.review > self.score.eps_max:
+            raise ValueError(
+                f"select.review must be <= score.eps_max ({self.score.eps_max}), the horizon up to "
+                f"which scores are computed. Got {self.select.review}; raise score.eps_max"
+            )
         return self
 
     def _check_reference(self) -> None:

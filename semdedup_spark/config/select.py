@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from semdedup_spark.config.strict import LATER, Number, StrictModel
+from semdedup_spark.config.strict import LATER, MOST, Number, StrictModel
 from semdedup_spark.presets import PRESETS
 
 # Lower case only: catalogs ignore the case of table names, paths do not.
@@ -109,6 +109,11 @@ class SelectConfig(StrictModel):
     write
         ``table``: the kept rows become the table ``deduplicated``. ``view``: a view of that name
         shows them. ``none``: neither; ``assignment`` says which they are.
+    review
+        A larger threshold. Rows between it and ``eps`` are kept, and listed for people to judge.
+        ``None``: none are.
+    max_review
+        Number of rows. A selection that would list more of them is stopped. ``None``: no limit.
     """
 
     eps: Number | None = Field(default=None, gt=0, lt=1)
@@ -120,6 +125,8 @@ class SelectConfig(StrictModel):
     max_removed_fraction_by: dict[str, Fraction] = Field(default_factory=dict)
     golden: str | None = Field(default=None, min_length=1, json_schema_extra=LATER)
     write: Literal["table", "view", "none"] = Field(default="table", json_schema_extra=LATER)
+    review: Number | None = Field(default=None, gt=0, lt=1, json_schema_extra=LATER)
+    max_review: int | None = Field(default=None, ge=0, le=MOST, json_schema_extra=LATER)
 
     @model_validator(mode="before")
     @classmethod
@@ -146,6 +153,21 @@ class SelectConfig(StrictModel):
             raise ValueError(
                 "keep must go with resolution paper: how many rows another resolution keeps is "
                 f"known only once it is made. Got {self.resolution!r}; set eps"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _review_above_eps(self) -> SelectConfig:
+        if self.review is None:
+            if self.max_review is not None:
+                raise ValueError("max_review must go with review: it limits the rows listed there")
+            return self
+        if self.eps is None:
+            raise ValueError("review must go with eps, not keep: it lists rows beyond eps")
+        if self.review <= self.eps:
+            raise ValueError(
+                f"review must be greater than eps ({self.eps}): it lists rows between the two. "
+                f"Got {self.review}"
             )
         return self
 

@@ -14,6 +14,7 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import has_output
 from semdedup_spark.pipeline.stages.embed.embed_side import ERASED
 from semdedup_spark.pipeline.stages.prune import pruning_inputs, run_prune
+from semdedup_spark.pipeline.stages.select.golden import GOLDEN, read_golden
 from semdedup_spark.pipeline.stages.select.select import run_select
 from semdedup_spark.pipeline.stages.select.select_inputs import (
     check_select_columns,
@@ -151,14 +152,25 @@ def _is_kind(record: StageRecord, *kinds: str) -> bool:
 def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str]) -> bool:
     """Whether it was made of other rows, scores or overrides than there are now."""
     if _is_kind(other, "select") and basis.score is not None:
-        asked = json.loads(other.config).get("must_agree") or []
-        now = selection_inputs(basis.score, basis.embed, overrides, asked)
-        gone = now.get(s.NEVER_MERGE) != other.inputs.get(s.NEVER_MERGE)  # it may be dropped
+        made = json.loads(other.config)
+        asked, has_review = made.get("must_agree") or [], made.get("review") is not None
+        now = selection_inputs(basis.score, basis.embed, overrides, asked, has_review=has_review)
+        if GOLDEN in other.inputs and made.get(GOLDEN) is not None:
+            now |= _golden_input(made[GOLDEN])
+        pairs = (s.NEVER_MERGE, s.ALSO_MERGE)  # they may be dropped
+        gone = any(now.get(table) != other.inputs.get(table) for table in pairs)
         return gone or not now.items() <= other.inputs.items()
     if other.stage == "prune":  # it keeps its own clusters, so new ones are no reason
         now = pruning_inputs(job, basis.embed, basis.cluster)
         return any(now.get(name) != other.inputs.get(name) for name in (s.EMBEDDINGS, ERASED))
     return False
+
+
+def _golden_input(path: str) -> dict[str, str]:
+    try:
+        return read_golden(path).as_input()
+    except ConfigError:  # a file that is gone changes no selection
+        return {}
 
 
 def _made_again(job: Job, other: StageRecord, basis: Basis, guarded: bool) -> StageRecord:

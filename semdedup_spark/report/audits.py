@@ -23,31 +23,46 @@ def print_audit(console: Console, audit: Audit) -> None:
     if audit.precision is None:
         print_line(
             console,
-            f"no precision yet: {counted(n_judged, 'verdict')} of the drawn removals, "
+            f"no precision yet: {counted(n_judged, 'verdict')} of the drawn {_noun(audit)}s, "
             f"{audit.n_open:,} without one",
         )
         return
-    wrong = Share(*(1 - at for at in _ends(audit.precision)))
-    print_line(
-        console,
-        f"precision {_percent(audit.precision)} at eps {audit.eps:.6g}, from "
-        f"{counted(n_judged, 'verdict')}",
-    )
-    few, many = (round(share * audit.n_removals) for share in (wrong.low, wrong.high))
-    print_line(
-        console,
-        f"of {counted(audit.n_removals, 'removal')} some {few:,} to {many:,} are wrong (95 %)",
-    )
+    _print_whole(console, audit, audit.precision, n_judged)
     if audit.n_open:
-        print_line(console, f"{audit.n_open:,} of the drawn removals have no verdict yet")
+        print_line(console, f"{audit.n_open:,} of the drawn {_noun(audit)}s have no verdict yet")
     if audit.n_disagreeing:
         print_line(
             console,
-            f"reviewers disagree on {counted(audit.n_disagreeing, 'removal')}; the newest verdict "
-            "counts",
+            f"reviewers disagree on {counted(audit.n_disagreeing, _noun(audit))}; the newest "
+            "verdict counts",
         )
     _print_strata(console, audit)
     _print_by_eps(console, audit)
+
+
+def _noun(audit: Audit) -> str:
+    return "row" if audit.nearest else "removal"
+
+
+def _print_whole(console: Console, audit: Audit, precision: Share, n_judged: int) -> None:
+    verdicts = counted(n_judged, "verdict")
+    if audit.nearest:
+        few, many = (round(share * audit.n_removals) for share in (precision.low, precision.high))
+        said = (
+            f"{_percent(precision)} of the rows between eps {audit.nearest:.6g} and "
+            f"{audit.eps:.6g} are duplicates, from {verdicts}",
+            f"of {counted(audit.n_removals, 'row')} that were kept some {few:,} to {many:,} are "
+            "duplicates (95 %)",
+        )
+    else:
+        wrong = Share(*(1 - at for at in _ends(precision)))
+        few, many = (round(share * audit.n_removals) for share in (wrong.low, wrong.high))
+        said = (
+            f"precision {_percent(precision)} at eps {audit.eps:.6g}, from {verdicts}",
+            f"of {counted(audit.n_removals, 'removal')} some {few:,} to {many:,} are wrong (95 %)",
+        )
+    for line in said:
+        print_line(console, line)
 
 
 def _print_strata(console: Console, audit: Audit) -> None:
@@ -72,8 +87,8 @@ def _print_by_eps(console: Console, audit: Audit) -> None:
     if audit.eps_for_wanted is None:
         print_line(console, f"no eps of these has {wanted}, as far as these verdicts can tell")
     else:
-        eps = f"{audit.eps_for_wanted:.6g}"
-        print_line(console, f"the covered removals at eps {eps} have {wanted}")
+        what = f"covered {_noun(audit)}s up to" if audit.nearest else "covered removals at"
+        print_line(console, f"the {what} eps {audit.eps_for_wanted:.6g} have {wanted}")
 
 
 def print_recall(console: Console, audit: RecallAudit) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.panel import Panel
@@ -24,7 +24,7 @@ _COUNTS = (
     *("read", "embedded", "embedded_distinct", "reused", "encoded"),
     *("rows", "sample_rows", "n_clusters_wanted", "n_clusters", "levels"),
     *("units", "targets", "gone", "comparisons", "probes"),
-    *("kept", "removed", "quarantined", "uncovered", "protected"),
+    *("kept", "removed", "quarantined", "uncovered", "protected", "unsearched", "review"),
 )
 # Facts about a source, by which a later run knows it again.
 _FOR_LATER_RUNS = {"has_id", "unique_ids", "dimension"}
@@ -153,7 +153,7 @@ def print_summary(
         Where to print.
     counts
         Numbers of rows: ``read``, ``kept``, ``removed`` and ``quarantined``, and perhaps
-        ``uncovered``.
+        ``uncovered``, ``unsearched`` and ``review``.
     eps
         The threshold of the selection.
     curve
@@ -177,13 +177,7 @@ def print_summary(
     console.print(rows)
     for reason, n in reasons:
         print_line(console, f"  quarantined as {reason}: {n:,}")
-    if counts.get("uncovered"):
-        themselves = "is itself" if counts["uncovered"] == 1 else "are themselves"
-        print_line(
-            console,
-            f"  uncovered: {counts['uncovered']:,} of the removed rows {themselves} not over "
-            f"{1 - eps:g} similar to the kept row; other rows lie in between",
-        )
+    _print_notes(console, counts, eps)
     console.print("\nkept fraction by eps (a row goes if an earlier one is over 1 - eps similar)")
     grid = Table(box=None, show_header=False, pad_edge=False)
     for value, fraction in curve:
@@ -194,6 +188,29 @@ def print_summary(
     console.print(grid)
     if overrides:
         print_line(console, f"  {uncounted(overrides)}")
+
+
+def _print_notes(console: Console, counts: Mapping[str, int], eps: float) -> None:
+    """What is odd about removed and kept rows, and what people may look at."""
+    if counts.get("uncovered"):
+        themselves = "is itself" if counts["uncovered"] == 1 else "are themselves"
+        print_line(
+            console,
+            f"  uncovered: {counts['uncovered']:,} of the removed rows {themselves} not over "
+            f"{1 - eps:g} similar to the kept row; other rows lie in between",
+        )
+    if counts.get("unsearched"):
+        print_line(
+            console,
+            f"  unsearched: {counts['unsearched']:,} of the kept rows stay because to look for "
+            "another row that they may go for would cost too much",
+        )
+    if "review" in counts:
+        print_line(
+            console,
+            f"  review: {counts['review']:,} of the kept rows lie between eps and select.review: "
+            "table review, `semdedup audit --review`",
+        )
 
 
 def print_examples(

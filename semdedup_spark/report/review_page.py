@@ -81,6 +81,7 @@ def render_review(
     title: str,
     eps: float,
     output: str,
+    removed: bool = True,
 ) -> str:
     """Render the page.
 
@@ -97,6 +98,8 @@ def render_review(
         The threshold of the selection.
     output
         Location of the output.
+    removed
+        Whether these are removals. Otherwise they are rows of the table ``review``, which are kept.
 
     Returns
     -------
@@ -132,11 +135,12 @@ def render_review(
         title=title,
         output=output,
         eps=eps,
+        removals=removed,
         total=len(removals),
         most=MOST_CHARACTERS,
         cards=map(_card, removals),
         with_texts=any(each.row.text or each.survivor.text for each in removals),
-        data=_data(removals, known, output),
+        data=_data(removals, known, output, "Removal" if removed else "Row"),
         # Our own texts need no escaping, and must stay what the hashes say.
         style=Markup(style),
         without_scripts=Markup(_WITHOUT_SCRIPTS),
@@ -159,12 +163,13 @@ def _policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
     )
 
 
-def _data(removals: Sequence[Removal], known: Iterable[Verdict], output: str) -> Markup:
+def _data(removals: Sequence[Removal], known: Iterable[Verdict], output: str, noun: str) -> Markup:
     """What the script reads: the pairs, and by pair the verdict that is known or ``None``."""
     pairs = [(each.row.id, each.survivor.id) for each in removals]
     by_pair = _newest(known)
     tree = {
         "page": _identity(pairs, output),
+        "noun": noun,
         "pairs": pairs,
         "known": [by_pair.get(pair) for pair in pairs],
     }

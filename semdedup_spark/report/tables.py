@@ -143,6 +143,9 @@ def print_explanation(console: Console, told: Explanation) -> None:
             "select.must_agree, or a pair of never_merge, keeps it: otherwise it would be removed "
             f"because of {other}",
         )
+    if told.in_review_for is not None:
+        other = inline(told.in_review_for)
+        _line(console, f"in the table review, for people to judge beside {other}")
     if told.chain:
         _print_chain(console, told)
     if told.fate == "kept" and told.reference_contents is None:

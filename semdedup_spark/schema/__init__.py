@@ -17,7 +17,9 @@ LEASES = "leases"
 OVERRIDES = "overrides"
 VERDICTS = "verdicts"
 NEVER_MERGE = "never_merge"
+ALSO_MERGE = "also_merge"
 PROTECTED = "protected"
+REVIEW = "review"
 # Of a second source, that the first is compared with.
 REFERENCE = "reference"
 REFERENCE_QUARANTINE = "reference_quarantine"
@@ -65,6 +67,7 @@ REMOVE = "remove"
 BY_SIMILARITY = "similarity"
 BY_COMPONENT = "component"
 BY_OVERRIDE = "override"
+BY_VERDICT = "verdict"
 # What else the table assignment says of a row; beside it stands PROTECTED.
 BY_ITSELF = "kept"
 QUARANTINED = "quarantined"
@@ -72,11 +75,11 @@ CELL_ID = "cell_id"
 DUPLICATE_SHARE = "duplicate_share"
 
 # Tables that commands of people write, and no stage.
-BY_PEOPLE = (OVERRIDES, VERDICTS, NEVER_MERGE)
+BY_PEOPLE = (OVERRIDES, VERDICTS, NEVER_MERGE, ALSO_MERGE)
 # Those of them that hold pairs of rows.
-OF_PAIRS = (VERDICTS, NEVER_MERGE)
+OF_PAIRS = (VERDICTS, NEVER_MERGE, ALSO_MERGE)
 # Tables of which each named selection has its own.
-OF_SELECTION = (DEDUPLICATED, DUPLICATES, ASSIGNMENT, PROTECTED)
+OF_SELECTION = (DEDUPLICATED, DUPLICATES, ASSIGNMENT, PROTECTED, REVIEW)
 
 RUNS_DDL = (
     "run_id string, stage string, started_at timestamp, seconds double, reused boolean, "

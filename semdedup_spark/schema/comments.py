@@ -51,7 +51,7 @@ COMMENTS: dict[str, dict[str, str]] = {
         s.SURVIVOR_SIMILARITY: "Cosine similarity to the survivor, computed directly",
         s.COVERED: "Whether survivor_similarity is itself > 1 - eps; null without a survivor",
         s.REASON: "Why it was removed: similarity (to its neighbor), component (linked to its "
-        "survivor only through other rows), or override",
+        "survivor only through other rows), override, or verdict (of people, on a row of review)",
         s.CLUSTER_ID: "Cluster of the removed row",
     },
     s.ASSIGNMENT: {
@@ -66,8 +66,8 @@ COMMENTS: dict[str, dict[str, str]] = {
         s.CLUSTER_ID: "Cluster of the row; null in quarantine",
         s.BATCH: "Number of the batch that brought the row",
         s.REASON: "Why: kept, protected (kept, as select.must_agree or a pair of never_merge "
-        "says), override (kept or removed, as people decided), similarity, component (removed), or "
-        "quarantined",
+        "says), override (kept or removed, as people decided), similarity, component, verdict "
+        "(removed), or quarantined",
     },
     s.PRUNING: {
         s.ID: "Key of the source row",
@@ -82,6 +82,16 @@ COMMENTS: dict[str, dict[str, str]] = {
         s.VALUE: "What must agree, of this row, as JSON; null where a pair of never_merge saved it",
         s.OTHER_VALUE: "The same of the other row",
     },
+    s.REVIEW: {
+        s.ID: "Key of a kept row: an earlier row is similar enough for select.review, not for eps",
+        s.NEIGHBOR_ID: "That earlier row",
+        s.SURVIVOR_ID: "Kept row that stands for that one, and would stand for this one: the row "
+        "to compare it with",
+        s.SIMILARITY: "Cosine similarity to the neighbor",
+        s.SURVIVOR_SIMILARITY: "Cosine similarity to the survivor, computed directly",
+        s.COVERED: "Whether survivor_similarity is itself > 1 - review",
+        s.CLUSTER_ID: "Cluster of the row",
+    },
     s.OVERRIDES: {
         s.ID: "Key of the source row",
         s.ACTION: "keep: it stays in any case; remove: it goes in any case",
@@ -89,7 +99,7 @@ COMMENTS: dict[str, dict[str, str]] = {
         s.CHANGED_AT: "When this was decided",
     },
     s.VERDICTS: {
-        s.ID: "Key of a row that was removed when it was judged",
+        s.ID: "Key of a row that was removed, or in review, when it was judged",
         s.SURVIVOR_ID: "Row that it was shown with: the kept row that stood for it",
         s.JUDGEMENT: "duplicate: it is one of that row; not: it is none; skip: nobody can say",
         s.REVIEWER: "Who judged",
@@ -98,6 +108,13 @@ COMMENTS: dict[str, dict[str, str]] = {
     s.NEVER_MERGE: {
         s.ID: "Key of a row",
         s.SURVIVOR_ID: "Row that must not stand for it; another one may",
+        s.REASON: "Why, in words",
+        s.CHANGED_AT: "When this was decided",
+    },
+    s.ALSO_MERGE: {
+        s.ID: "Key of a row",
+        s.SURVIVOR_ID: "Row that it is a duplicate of: where review would list this pair, the row "
+        "is removed",
         s.REASON: "Why, in words",
         s.CHANGED_AT: "When this was decided",
     },

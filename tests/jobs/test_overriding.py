@@ -197,6 +197,24 @@ def test_rows_whose_numbers_differ_protect_each_other(spark, lake, resolution):
     assert protected[0]["other_value"] == '{"text":["12","2"]}'
 
 
+@pytest.mark.parametrize("resolution", ["paper", pytest.param("cover", marks=pytest.mark.long)])
+def test_a_row_that_differs_from_its_nearest_goes_for_the_nearest_that_agrees(
+    spark, lake, resolution
+):
+    asked = [{"column": "text", "pattern": "packs|in"}]  # 1 and 3 agree, 2 and 4 do
+    name = f"nearest_{resolution}"
+    removed, record = selected(spark, lake, name=name, resolution=resolution, must_agree=asked)
+    chain = {} if resolution == "cover" else {52: (50, BY)}
+    assert removed == {3: (1, BY), 4: (2, BY), 51: (50, BY), **chain}
+    assert record.counts["protected"] == 1
+    assert "unsearched" not in record.counts
+    (row,) = table(spark, lake.output, f"duplicates_{name}").filter("id = 3").collect()
+    assert (row["neighbor_id"], row["covered"]) == (1, True)
+    assert row["similarity"] == pytest.approx(np.cos(0.1), abs=1e-6)
+    (row,) = table(spark, lake.output, f"protected_{name}").collect()
+    assert (row["id"], row["protected_from"]) == (2, 1)
+
+
 def test_a_preset_protects_rows_and_a_changed_one_selects_again(spark, lake, monkeypatch):
     asked = {"name": "preset", "must_agree": [{"column": "text", "preset": "numbers"}, "site"]}
     removed, first = selected(spark, lake, **asked)

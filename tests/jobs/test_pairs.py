@@ -6,10 +6,11 @@ import pytest
 
 from semdedup_spark import open_job
 from semdedup_spark.answers.audit import Verdict
-from semdedup_spark.errors import ConfigError, GuardError
+from semdedup_spark.errors import ConfigError, GuardError, SourceError
 from semdedup_spark.pipeline import run_forget
-from semdedup_spark.pipeline.operations.verdicts import never_merge, store_verdicts
+from semdedup_spark.pipeline.operations.verdicts import apply_verdicts, store_verdicts
 from semdedup_spark.pipeline.queries.explain import run_explain
+from semdedup_spark.pipeline.refresh import Basis, refresh_others
 from tests.jobs.jobfiles import table
 from tests.jobs.test_overriding import BY, PLAIN, changed, lake, selected  # noqa: F401  a fixture
 
@@ -19,7 +20,7 @@ LONG_AGO, LATER = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2026, 
 def judged(spark, config, judgement, *pairs, at=LONG_AGO):
     said = [Verdict(str(a), str(b), judgement, "me", at) for a, b in pairs]
     store_verdicts(open_job(spark, config), said)
-    return never_merge(open_job(spark, config))
+    return apply_verdicts(open_job(spark, config))["never_merge"]
 
 
 def test_pairs_judged_apart_stay_apart_and_a_third_row_may_still_stand_for_one(spark, lake):  # noqa: F811
@@ -50,6 +51,12 @@ def test_golden_pairs_stop_a_selection_that_breaks_one(spark, lake, tmp_path):  
     removed, record = selected(spark, lake, golden=str(golden), name="golden")
     assert (record.counts["golden"], record.counts["golden_absent"]) == (3, 1)
     assert selected(spark, lake, golden=str(golden), name="golden")[1].reused
+    # Another file is another condition, also for whoever brings named selections up to date.
+    golden.write_text("id,other_id,expect\n2,1,merge\n")
+    job = open_job(spark, changed(lake))
+    basis = Basis(*(job.ledger.last(stage) for stage in ("embed", "cluster", "score")))
+    again = {each.stage: each for each in refresh_others(job, basis).records}["select:golden"]
+    assert again.counts["golden"] == 1
     golden.write_text("id,other_id,expect\n1,50,merge\n2,1,apart\n4,1,merge\n")
     with pytest.raises(
         GuardError, match="2 of 3 are not: '1' and '50' would stay apart"
@@ -79,11 +86,21 @@ def test_a_wrong_file_of_golden_pairs_is_refused(tmp_path, text, said):
 
 
 def test_a_forgotten_row_leaves_the_verdicts_and_the_pairs(spark, lake):  # noqa: F811
-    judged(spark, lake, "not", (3, 1), (4, 2), (51, 50), at=datetime.now(timezone.utc))
+    # 998 was judged once, and is no row any more.
+    pairs = (3, 1), (4, 2), (51, 50), (998, 50)
+    judged(spark, lake, "not", *pairs, at=datetime.now(timezone.utc))
     job = open_job(spark, changed(lake))
-    forgotten = run_forget(job, ["1"])
+    forgotten = run_forget(job, ["1", "998", "999"])
+    assert forgotten.unknown == (999,)
     assert any("verdicts" in place for place in forgotten.tables)
     for name in ("verdicts", "never_merge"):
         rows = table(spark, lake.output, name).collect()
         assert rows
-        assert all(1 not in (row["id"], row["survivor_id"]) for row in rows)
+        assert all({1, 998}.isdisjoint((row["id"], row["survivor_id"])) for row in rows)
+
+
+def test_a_table_of_pairs_without_its_columns_is_refused_in_words(spark, lake):  # noqa: F811
+    place = f"delta.`{lake.output}/never_merge`"
+    spark.sql(f"CREATE OR REPLACE TABLE {place} USING delta AS SELECT 3L AS id, 1L AS survivor_id")
+    with pytest.raises(SourceError, match="id, survivor_id, reason, changed_at"):
+        selected(spark, lake)

@@ -15,10 +15,10 @@ def inputs(*must_agree):
     return selection_inputs(SCORE, EMBED, {"overrides": "none"}, [a.model_dump() for a in asked])
 
 
-def test_without_presets_a_selection_has_the_identity_that_release_0_2_gave_it():
+def test_without_what_must_agree_a_selection_has_the_identity_that_release_0_2_gave_it():
     without = {"scores": "key", "overrides": "none", "tables": "with assignment"}
     assert inputs() == without
-    agreeing = {**without, "agreement": "as SQL compares"}
+    agreeing = {**without, "agreement": "nearest that agrees, as SQL compares"}
     assert inputs("lang", {"column": "text", "pattern": r"\d+"}) == agreeing
     select = SelectConfig(must_agree=["lang", {"column": "text", "pattern": r"\d+"}])
     assert canonical_json(select.identity()["must_agree"]) == (

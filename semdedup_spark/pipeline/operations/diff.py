@@ -97,11 +97,13 @@ def diff_runs(job: Job, run_a: str, run_b: str) -> list[Change]:
 
 def _fates(job: Job, selection: Row) -> DataFrame:
     scores = _maker(job, "score", selection, s.SCORES)["outputs"][s.SCORES]
-    table = s.of_selection(s.DUPLICATES, job.config.select.name)
+    name, outputs = job.config.select.name, selection["outputs"]
+    table, saved = (s.of_selection(t, name) for t in (s.DUPLICATES, s.PROTECTED))
     return fates(
         read_table(job.spark, job.root, s.SCORES, scores),
-        read_table(job.spark, job.root, table, selection["outputs"][table]),
+        read_table(job.spark, job.root, table, outputs[table]),
         _overrides(job, selection["inputs"].get(s.OVERRIDES, "")),
+        read_table(job.spark, job.root, saved, outputs[saved]) if saved in outputs else None,
     )
 
 

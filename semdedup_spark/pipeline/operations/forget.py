@@ -96,7 +96,7 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
         own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
         check_rank_by(own, job.config.score.rank_by)
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}
-    of_pairs = erase_pairs(job, wanted)
+    of_pairs, in_pairs = erase_pairs(job, wanted)
     embed = note_erasure(job, embed)
     done, stale = _follow(job, embed, cluster, made) if cluster is not None else ((), ())
     hold = [s.EMBEDDINGS, s.QUARANTINE, *([s.OVERRIDES] if erased[s.OVERRIDES] else []), *of_pairs]
@@ -104,7 +104,7 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     hold += [table for each in done if each.stage != "score" for table in each.outputs]
     places = tuple(map(job.root.name, hold))
     counts = {name: sum(found.values()) for name, found in erased.items()}
-    known = {id_ for found in erased.values() for id_ in found}
+    known = in_pairs | {id_ for found in erased.values() for id_ in found}
     unknown = tuple(id_ for id_ in wanted if str(id_) not in known)
     return Forgotten(counts[s.EMBEDDINGS], counts[s.QUARANTINE], done, places, stale, unknown)
 

@@ -23,6 +23,8 @@ from semdedup_spark.transforms.checkpoint import held
 
 _STAGE = "audit"
 _KEY = (s.ID, s.SURVIVOR_ID, s.REVIEWER)
+# What a verdict means, by the table that says so.
+_MEANT = {s.NEVER_MERGE: "not", s.ALSO_MERGE: "duplicate"}
 _TEXTS = "id string, survivor_id string, judgement string, reviewer string, judged_at timestamp"
 
 
@@ -77,9 +79,10 @@ def store_verdicts(job: Job, verdicts: Sequence[Verdict]) -> Kept:
 
 
 @exclusive
-def never_merge(job: Job) -> Kept:
-    """Let every pair that was judged to be no duplicate stay apart, from the next selection on: see
-    the table ``never_merge``. A pair whose newest clear verdict is another one is taken out again.
+def apply_verdicts(job: Job) -> dict[str, Kept]:
+    """Let verdicts count from the next selection on: a pair that was judged to be no duplicate
+    stays apart (table ``never_merge``), and a row of ``review`` that was judged to be one goes
+    (table ``also_merge``). Of a pair the newest clear verdict counts.
 
     Parameters
     ----------
@@ -88,34 +91,46 @@ def never_merge(job: Job) -> Kept:
 
     Returns
     -------
-    Kept
-        What was changed.
+    dict[str, Kept]
+        By table what was changed.
     """
     check_reference(job)
-    verdicts, old = rows_if_any(job, s.VERDICTS), rows_if_any(job, s.NEVER_MERGE)
-    if verdicts is None:
+    verdicts = rows_if_any(job, s.VERDICTS)
+    judged = None
+    if verdicts is not None:
+        clear = verdicts.filter(F.col(s.JUDGEMENT) != "skip")
+        newest = Window.partitionBy(s.ID, s.SURVIVOR_ID).orderBy(
+            F.desc(s.JUDGED_AT), F.desc(s.REVIEWER)
+        )
+        judged = clear.withColumn("_at", F.row_number().over(newest)).filter(F.col("_at") == 1)
+    return {table: _applied(job, table, judged) for table in _MEANT}
+
+
+def _applied(job: Job, table: str, judged: DataFrame | None) -> Kept:
+    """Write the pairs with one judgement. Those that came by SQL stay, unless a newer verdict on
+    them is another one.
+    """
+    old = rows_if_any(job, table)
+    if judged is None:
         return Kept(0, 0 if old is None else old.count())
-    clear = verdicts.filter(F.col(s.JUDGEMENT) != "skip")
-    newest = Window.partitionBy(s.ID, s.SURVIVOR_ID).orderBy(
-        F.desc(s.JUDGED_AT), F.desc(s.REVIEWER)
-    )
-    judged = clear.withColumn("_at", F.row_number().over(newest)).filter(F.col("_at") == 1)
-    apart = judged.filter(F.col(s.JUDGEMENT) == "not").select(
-        s.ID,
-        s.SURVIVOR_ID,
+    pair = [s.ID, s.SURVIVOR_ID]
+    meant = judged.filter(F.col(s.JUDGEMENT) == _MEANT[table]).select(
+        *pair,
         F.concat(F.lit("judged by "), s.REVIEWER).alias(s.REASON),
         F.col(s.JUDGED_AT).alias(s.CHANGED_AT),
     )
-    if old is not None:  # pairs that came by SQL stay, unless a newer verdict is another one
-        newer = judged.select(s.ID, s.SURVIVOR_ID, s.JUDGED_AT).join(old, [s.ID, s.SURVIVOR_ID])
+    if old is not None:
+        newer = judged.select(*pair, s.JUDGED_AT).join(old, pair)
         newer = newer.filter(F.col(s.JUDGED_AT) >= F.col(s.CHANGED_AT))
-        others = old.join(newer.select(s.ID, s.SURVIVOR_ID), [s.ID, s.SURVIVOR_ID], "left_anti")
-        apart = apart.join(others.select(s.ID, s.SURVIVOR_ID), [s.ID, s.SURVIVOR_ID], "left_anti")
-        apart = others.select(*apart.columns).unionByName(apart)
-    return _store(job, s.NEVER_MERGE, apart, old)
+        others = old.join(newer.select(*pair), pair, "left_anti")
+        meant = meant.join(others.select(*pair), pair, "left_anti")
+        meant = others.select(*meant.columns).unionByName(meant)
+    elif not meant.limit(1).count():
+        return Kept(0, 0)  # no table where nothing was decided
+    return _store(job, table, meant, old)
 
 
-def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[str, ...]:
+def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[tuple[str, ...], set[str]]:
     """Erase pairs with one of these rows.
 
     Parameters
@@ -127,20 +142,25 @@ def erase_pairs(job: Job, ids: Sequence[object]) -> tuple[str, ...]:
 
     Returns
     -------
-    tuple[str, ...]
-        Names of the tables that changed.
+    tuple[tuple[str, ...], set[str]]
+        Names of the tables that changed, and which of the ids they had, as text.
     """
-    changed = []
+    changed, known = [], set[str]()
+    # With a reference, survivors are its rows.
+    sides = (s.ID, s.SURVIVOR_ID) if job.config.reference is None else (s.ID,)
+    texts = [str(each) for each in ids]
     for table in s.OF_PAIRS:
         old = rows_if_any(job, table)
         if old is not None:
-            texts = [str(each) for each in ids]
-            gone = F.col(s.ID).cast("string").isin(texts)
-            if job.config.reference is None:  # else survivors are rows of the reference
-                gone = gone | F.col(s.SURVIVOR_ID).cast("string").isin(texts)
-            if _store(job, table, old.filter(~F.coalesce(gone, F.lit(False))), old).changed:
+            erased = F.lit(False)
+            for side in sides:
+                text = F.col(side).cast("string")
+                erased = erased | F.coalesce(text.isin(texts), F.lit(False))
+                found = old.select(text).filter(text.isin(texts)).distinct().collect()
+                known |= {row[0] for row in found}  # of `ids`
+            if _store(job, table, old.filter(~erased), old).changed:
                 changed.append(table)
-    return tuple(changed)
+    return tuple(changed), known
 
 
 def _typed(job: Job, verdicts: Sequence[Verdict]) -> DataFrame:

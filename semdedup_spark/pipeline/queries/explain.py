@@ -87,19 +87,27 @@ def run_explain(
     if selection is not None:
         known = replace(known, selection=selection.name, eps=selection.eps)
         known = _fate(job, known, selection, most, most_links)
-        protecting = s.of_selection(s.PROTECTED, selection.name)
-        protected = _row_of(job, protecting, row_id) if known.fate == "kept" else None
-        if protected is not None:
-            known = replace(known, protected_from=protected[s.PROTECTED_FROM])
+        known = _held_back(job, known, selection.name)
     decided = _row_of(job, s.OVERRIDES, row_id)
     if decided is not None:
         known = replace(known, decision=f"{decided[s.ACTION]}: {decided[s.REASON]}")
     return _with_contents(job, known, standing.neighbor_id)
 
 
+def _held_back(job: Job, known: Explanation, name: str | None) -> Explanation:
+    """With what keeps a row, or asks about it, although an earlier row is similar."""
+    if known.fate != "kept":
+        return known
+    protected = _row_of(job, s.of_selection(s.PROTECTED, name), known.id)
+    if protected is not None:
+        known = replace(known, protected_from=protected[s.PROTECTED_FROM])
+    listed = _row_of(job, s.of_selection(s.REVIEW, name), known.id)
+    return known if listed is None else replace(known, in_review_for=listed[s.SURVIVOR_ID])
+
+
 def _with_contents(job: Job, known: Explanation, neighbor_id: Any) -> Explanation:
     own = [known.id, *(each.id for each in known.absorbed)]
-    others = [neighbor_id, known.survivor_id, known.protected_from]
+    others = [neighbor_id, known.survivor_id, known.protected_from, known.in_review_for]
     others += [link.neighbor_id for link in known.chain]
     found = ask_both(job, partial(contents, job), set(own), set(others) - {None})
     texts, theirs = ({str(each): text for each, text in told.items()} for told in found)

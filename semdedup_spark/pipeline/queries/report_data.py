@@ -83,7 +83,7 @@ def run_overview(
     some = drawn(sizes.withColumnRenamed(s.SURVIVOR_ID, s.ID), DRAWN_GROUPS, seed).collect()
     groups = _groups(job, removed, [(row[0], row["size"]) for row in (*largest, *some)])
     edges = edge_removals(job, selection, n=EDGES, seed=seed)
-    uncovered = drawn(removed.filter(~F.col(s.COVERED)), UNCOVERED, seed)
+    uncovered = drawn(_uncovered(removed), UNCOVERED, seed)
     beside = beside_survivors(job, uncovered)
     examples = [*edges, *beside]
     ids = {each.id for each in examples}, {each.survivor_id for each in examples}
@@ -115,6 +115,13 @@ def run_overview(
         survivor_columns={row_id: each.columns for row_id, each in survivors_said.items()},
         has_reference=job.config.reference is not None,
     )
+
+
+def _uncovered(removed: DataFrame) -> DataFrame:
+    rows = removed.filter(~F.col(s.COVERED))
+    if s.REASON not in removed.columns:  # tables of older releases have none
+        return rows
+    return rows.filter(F.col(s.REASON) != s.BY_VERDICT)
 
 
 def _group_sizes(removed: DataFrame) -> DataFrame:

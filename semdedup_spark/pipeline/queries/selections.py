@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import partial
 
@@ -120,6 +121,36 @@ def require_selection(job: Job, name: str | None = None) -> Selection:
             hint="run `semdedup run`, or `semdedup select` where scores are there.",
         )
     return selection
+
+
+def review_of(job: Job, selection: Selection) -> tuple[DataFrame, float]:
+    """Read the rows between the two thresholds of a selection.
+
+    Parameters
+    ----------
+    job
+        The job.
+    selection
+        The selection.
+
+    Returns
+    -------
+    tuple[DataFrame, float]
+        Its table ``review``, and its ``select.review``.
+
+    Raises
+    ------
+    StageOrderError
+        It was made without ``select.review``.
+    """
+    review = json.loads(selection.record.config).get("review")
+    if review is None:
+        raise StageOrderError(
+            "the selection must have been made with select.review. It was made without.",
+            hint="set select.review, and run `semdedup select`.",
+        )
+    table = s.of_selection(s.REVIEW, selection.name)
+    return read_table(job.spark, job.root, table), float(review)
 
 
 def edge_removals(job: Job, selection: Selection, *, n: int, seed: int = 0) -> list[Example]:

@@ -99,8 +99,8 @@ function judge(judgement) {
   unsaved = true;
   note(i);
   const open = find((said) => !said);
-  const done = open === undefined ? " Every removal has a verdict now: save the file." : "";
-  tell(`Removal ${count(i + 1)}: ${WORDS[judgement]}.${done}`);
+  const done = open === undefined ? " All have a verdict now: save the file." : "";
+  tell(`${data.noun} ${count(i + 1)}: ${WORDS[judgement]}.${done}`);
   go(open ?? i);
   if (done) window.scrollTo(0, 0); // there is Save
 }
@@ -112,21 +112,21 @@ function undo() {
   else delete own[pairKey(i)];
   unsaved = true;
   note(i);
-  tell(`Removal ${count(i + 1)}: undone.`);
+  tell(`${data.noun} ${count(i + 1)}: undone.`);
   go(i);
 }
 
 function move(by) {
   const i = here + by;
   if (i < 0 || i >= cards.length) return tell(by < 0 ? "This is the first." : "This is the last.");
-  tell(`Removal ${count(i + 1)}.`);
+  tell(`${data.noun} ${count(i + 1)}.`);
   go(i);
 }
 
 function nextOpen() {
   const i = find((said) => !said) ?? find((said) => said === "skip");
   if (i === undefined) return tell("Nothing is open.");
-  tell(`Removal ${count(i + 1)}.`);
+  tell(`${data.noun} ${count(i + 1)}.`);
   go(i);
 }
 
@@ -143,7 +143,7 @@ function csv() {
 
 function save() {
   const lines = csv();
-  if (lines.length === 1) return tell("There is nothing to save: no removal has a verdict.");
+  if (lines.length === 1) return tell("There is nothing to save: none has a verdict.");
   if (!reviewer() && !asked) {
     asked = true;
     $("reviewer").focus();

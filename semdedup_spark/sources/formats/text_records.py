@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
@@ -52,7 +53,7 @@ def read_records(
         df = reader.schema(f"{types}, {quoted(unreadable)} string")
     else:
         df = reader.schema(StructType([*types.fields, StructField(unreadable, StringType())]))
-    rows = df.load(as_pattern(source.path or ""))
+    rows = _loaded(df, source)
     named = [name for name in rows.columns if name != unreadable]
     if source.types is not None and source.format == "csv":
         _check_header(spark, source, named)
@@ -80,6 +81,23 @@ def _reader(spark: SparkSession, source: SourceConfig) -> DataFrameReader:
     return reader.options(**source.options)
 
 
+def _loaded(reader: DataFrameReader, source: SourceConfig) -> DataFrame:
+    try:
+        rows = reader.load(as_pattern(source.path or ""))
+        _ = rows.schema  # Spark Connect looks only now
+        return rows
+    except AnalysisException as error:
+        if "COLUMN_ALREADY_EXISTS" not in str(error):
+            raise
+        where = "records" if source.types is None else "source.types"
+        raise SourceError(
+            f"names of columns and of fields must differ in more than case. In {where} they do "
+            f"not. Spark says: {str(error).splitlines()[0]}",
+            hint="rename the key in the files, or keep the object that holds it as JSON text: give "
+            "it the type string in source.types.",
+        ) from error
+
+
 def _found_types(spark: SparkSession, source: SourceConfig, unreadable: str) -> StructType:
     found = _columns(spark, source).schema
     if not found.fields:
@@ -102,7 +120,7 @@ def _found_types(spark: SparkSession, source: SourceConfig, unreadable: str) -> 
 
 def _columns(spark: SparkSession, source: SourceConfig) -> DataFrame:
     reader = _reader(spark, source).option("columnNameOfCorruptRecord", _FOR_NOW)
-    return reader.load(as_pattern(source.path or ""))
+    return _loaded(reader, source)
 
 
 def _check_header(spark: SparkSession, source: SourceConfig, named: list[str]) -> None:

@@ -33,8 +33,8 @@ class Stratum:
     Attributes
     ----------
     band
-        0 to 3: a quarter of the similarities to the survivor between the threshold and 1, the least
-        similar first.
+        0 to 3: a quarter of the similarities to the survivor between the threshold and the upper
+        end, which is 1 for removals, the least similar first.
         Or ``COPIES_BAND``, or ``UNCOVERED_BAND`` (the survivor is less similar than the
         threshold).
     kind
@@ -46,7 +46,11 @@ class Stratum:
 
 
 def with_strata(
-    duplicates: DataFrame, eps: float, seed: tuple[int | str, ...], kinds: DataFrame
+    duplicates: DataFrame,
+    eps: float,
+    seed: tuple[int | str, ...],
+    kinds: DataFrame,
+    nearest: float = 0.0,
 ) -> DataFrame:
     """Tell of each removal to which group it belongs, and its place there.
 
@@ -60,6 +64,8 @@ def with_strata(
         Seed of the places: each part of it gives other ones.
     kinds
         Columns id and kind, as :func:`group_kinds` returns them.
+    nearest
+        The eps of the upper end of the numbered bands.
 
     Returns
     -------
@@ -69,7 +75,7 @@ def with_strata(
     """
     # People judge a row beside its survivor, which need not be the neighbor.
     similarity = F.col(s.SURVIVOR_SIMILARITY).cast("double")
-    quarter = F.floor((similarity - (1.0 - eps)) / eps * N_BANDS)
+    quarter = F.floor((similarity - (1.0 - eps)) / (eps - nearest) * N_BANDS)
     band = (
         F.when(~F.col(s.COVERED), UNCOVERED_BAND)
         .when(similarity >= _EQUAL, COPIES_BAND)
@@ -99,9 +105,9 @@ def judged_rows(duplicates: DataFrame) -> DataFrame:
     Returns
     -------
     DataFrame
-        Those with a survivor that no override removed.
+        Those with a survivor that people did not decide about, by an override or a verdict.
     """
-    by_rule = F.col(s.REASON) != s.BY_OVERRIDE
+    by_rule = ~F.col(s.REASON).isin(s.BY_OVERRIDE, s.BY_VERDICT)
     return duplicates.filter(by_rule & F.col(s.SURVIVOR_ID).isNotNull())
 
 

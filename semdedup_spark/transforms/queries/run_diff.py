@@ -11,10 +11,16 @@ BEFORE, AFTER, WHY, N, SAMPLE = "before", "after", "why", "n_rows", "sample"
 KEPT, REMOVED, ABSENT = "kept", "removed", "absent"
 _M, _NEIGHBOR, _REASON = "m", "neighbor", "reason"
 _SAMPLE_IDS = 5
+_AGREEMENT = "must_agree"
+# Reasons of one of the two fates that say why they differ, the first that holds.
+_TOLD = (s.BY_OVERRIDE, s.BY_VERDICT, s.NEVER_MERGE)
 
 
 def fates(
-    scores: DataFrame, duplicates: DataFrame, overrides: DataFrame | None = None
+    scores: DataFrame,
+    duplicates: DataFrame,
+    overrides: DataFrame | None = None,
+    protected: DataFrame | None = None,
 ) -> DataFrame:
     """Tell what became of each scored row in one selection.
 
@@ -26,12 +32,14 @@ def fates(
         The table ``duplicates`` of the selection.
     overrides
         Columns id and action; by default none.
+    protected
+        The table of this name; by default no row was protected.
 
     Returns
     -------
     DataFrame
         Columns id, fate (kept or removed), m (similarity to the neighbor), neighbor, and reason:
-        why the row was removed, or ``override`` if that is why it was kept.
+        why the row was removed, or kept: ``must_agree``, ``never_merge`` or ``override``.
     """
     removed = duplicates.select(s.ID, F.col(s.REASON).alias(_REASON), F.lit(True).alias("gone"))
     rows = scores.select(
@@ -39,11 +47,15 @@ def fates(
     ).join(removed, s.ID, "left")
     fate = F.when(F.col("gone"), REMOVED).otherwise(KEPT).alias("fate")
     reason = F.col(_REASON)
+    if protected is not None:
+        by = F.when(F.col(s.VALUE).isNull(), s.NEVER_MERGE).otherwise(_AGREEMENT)
+        rows = rows.join(protected.select(s.ID, by.alias("by")), s.ID, "left")
+        reason = F.coalesce(reason, F.col("by"))
     if overrides is not None:
         keep = overrides.filter(F.col(s.ACTION) == s.KEEP).select(s.ID, F.lit(True).alias("spared"))
         rows = rows.join(keep, s.ID, "left")
-        reason = F.coalesce(reason, F.when(F.col("spared"), "override")).alias(_REASON)
-    return rows.select(s.ID, fate, _M, _NEIGHBOR, reason)
+        reason = F.coalesce(reason, F.when(F.col("spared"), s.BY_OVERRIDE))
+    return rows.select(s.ID, fate, _M, _NEIGHBOR, reason.alias(_REASON))
 
 
 def differences(
@@ -74,9 +86,12 @@ def differences(
     * ``new_row`` and ``gone_from_source``;
     * ``new_neighbor``: the row that it is now most similar to was not there before;
     * ``neighbor_gone``: its former neighbor is no longer there;
-    * ``override``;
-    * ``threshold``: the row has the same neighbor at the same similarity, so eps, the resolution,
-      a guard, what must agree, or a pair that is kept apart changed;
+    * ``override``, ``verdict`` or ``never_merge``: what people decided about the row, or about a
+      pair, or take back;
+    * ``must_agree``: the row has the same neighbor at the same similarity, and what must agree
+      protects it in one of the two;
+    * ``threshold``: the row has the same neighbor at the same similarity, so eps or the resolution
+      changed;
     * ``rescored``: another ranking, clustering or embedding.
     """
     there = (before, after) if neighbors is None else neighbors
@@ -112,12 +127,17 @@ def _columns(rows: DataFrame) -> list[str]:
 def _why() -> Column:
     same_neighbor = F.col(f"{_NEIGHBOR}_a").eqNullSafe(F.col(f"{_NEIGHBOR}_b"))
     same_score = F.col(f"{_M}_a").eqNullSafe(F.col(f"{_M}_b"))
-    by_override = F.lit("override")
+
+    def told(reason: str) -> Column:
+        name = F.lit(reason)
+        return F.col(f"{_REASON}_a").eqNullSafe(name) | F.col(f"{_REASON}_b").eqNullSafe(name)
+
+    why = F.when(F.col("fate_a").isNull(), "new_row")
+    why = why.when(F.col("fate_b").isNull(), "gone_from_source")
+    for reason in _TOLD:
+        why = why.when(told(reason), reason)
     return (
-        F.when(F.col("fate_a").isNull(), "new_row")
-        .when(F.col("fate_b").isNull(), "gone_from_source")
-        .when(F.col(f"{_REASON}_a").eqNullSafe(by_override), "override")
-        .when(F.col(f"{_REASON}_b").eqNullSafe(by_override), "override")
+        why.when(same_neighbor & same_score & told(_AGREEMENT), _AGREEMENT)
         .when(same_neighbor & same_score, "threshold")
         .when(F.col(f"{_NEIGHBOR}_b").isNotNull() & F.col("known").isNull(), "new_neighbor")
         .when(F.col(f"{_NEIGHBOR}_a").isNotNull() & F.col("stays").isNull(), "neighbor_gone")

@@ -15,8 +15,14 @@ from semdedup_spark import schema as s
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.select.components import COMPONENT, OTHER, connected_components
 from semdedup_spark.transforms.select.cover import GROUP, SURE, cover_groups
+from semdedup_spark.transforms.select.nearest import Nearest
 from semdedup_spark.transforms.select.survivors import with_survivors
-from semdedup_spark.transforms.select.threshold import explained_rows, is_removed, removed_rows
+from semdedup_spark.transforms.select.threshold import (
+    explained_rows,
+    is_above,
+    is_removed,
+    removed_rows,
+)
 
 _RANK = (s.BATCH, s.RANK_KEY, s.ID)
 _HEAD = "head"
@@ -39,6 +45,8 @@ class Case:
         Whether a neighbor may lie in another cluster.
     links
         Makes edges (id, other) between pairs above 1 - eps, which connect what such pairs connect.
+    nearest
+        Finds the earlier row that each row may go for, at least where it is above 1 - eps.
     overrides
         Columns id and action, ``None`` if there are none.
     values
@@ -53,6 +61,7 @@ class Case:
     eps: float
     across: bool
     links: Callable[[], DataFrame]
+    nearest: Callable[[], Nearest]
     overrides: DataFrame | None = None
     values: DataFrame | None = None
     chains: bool = True
@@ -157,7 +166,7 @@ def _groups(case: Case, followed: DataFrame, open_rows: DataFrame) -> DataFrame:
     """What :func:`cover_groups` takes: the components that hold an open row, without the rows that
     are known to go.
     """
-    members = _components(case)
+    members = _components(case, case.nearest().rows.filter(is_above(s.SIMILARITY, case.eps)))
     key: Column = F.col(COMPONENT)
     if case.values is not None:  # of all that share a component and a value, the first id
         key = F.min(s.ID).over(Window.partitionBy(COMPONENT, s.VALUE))
@@ -185,7 +194,8 @@ def resolve_components(case: Case) -> Resolved:
         What was decided.
     """
     forced = case.ids(s.REMOVE).select(s.ID, F.lit(True).alias(_FORCED))
-    nodes = _components(case).join(case.scores, s.ID).join(forced, s.ID, "left")
+    nodes = _components(case, removed_rows(case.scores, case.eps))
+    nodes = nodes.join(case.scores, s.ID).join(forced, s.ID, "left")
     nodes = held(nodes.withColumn(_FORCED, F.coalesce(_FORCED, F.lit(False))))
     within = [COMPONENT, *([s.VALUE] if case.values is not None else [])]
     # A row that is removed in any case stands for others only where nobody else can.
@@ -227,29 +237,26 @@ def _saved_in_components(case: Case, nodes: DataFrame) -> DataFrame | None:
     ).join(case.ids(s.KEEP), s.ID, "left_anti")
 
 
-def _components(case: Case) -> DataFrame:
+def _components(case: Case, known: DataFrame) -> DataFrame:
     """(id, component[, value]) of all rows with a pair above the threshold."""
-    # What the scores know is added: their products may differ from the units' in the last bit.
-    known = case.scores.filter(is_removed(case.eps)).select(s.ID, F.col(s.NEIGHBOR_ID).alias(OTHER))
+    # What is known is added: its products may differ from the units' in the last bit.
+    known = known.select(s.ID, F.col(s.NEIGHBOR_ID).alias(OTHER))
     labels = connected_components(case.links().unionByName(known))
     return labels if case.values is None else labels.join(case.values, s.ID)
 
 
 def _automatic(case: Case) -> tuple[DataFrame, DataFrame | None]:
     """(what the threshold removes, what an agreement saves), without rows to be kept."""
-    removed = removed_rows(case.scores, case.eps)
+    nearest, above = case.nearest(), is_above(s.SIMILARITY, case.eps)
+    removed = nearest.rows.filter(above)
+    saved = None if nearest.differing is None else nearest.differing.filter(above)
     if case.overrides is not None:
         removed = removed.join(case.ids(s.KEEP), s.ID, "left_anti")
-    if case.values is None:
+    if saved is None:
         return removed, None
-    others = case.values.select(
-        F.col(s.ID).alias(s.NEIGHBOR_ID), F.col(s.VALUE).alias(s.OTHER_VALUE)
-    )
-    both = held(removed.join(case.values, s.ID).join(others, s.NEIGHBOR_ID))
-    agree: Column = F.col(s.VALUE).eqNullSafe(F.col(s.OTHER_VALUE))
-    saved = both.filter(~agree).join(case.ids(s.REMOVE), s.ID, "left_anti")
-    saved = saved.select(s.ID, F.col(s.NEIGHBOR_ID).alias(s.PROTECTED_FROM), s.VALUE, s.OTHER_VALUE)
-    return both.filter(agree).select(*removed.columns), saved
+    for others in (removed, *([case.overrides] if case.overrides is not None else [])):
+        saved = saved.join(others.select(s.ID), s.ID, "left_anti")
+    return removed, saved.select(s.ID, s.PROTECTED_FROM, s.VALUE, s.OTHER_VALUE)
 
 
 def _with_heirs(case: Case, followed: DataFrame, lost: DataFrame) -> DataFrame:

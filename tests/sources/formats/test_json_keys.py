@@ -113,6 +113,17 @@ def test_nested_keys_that_differ_in_case_are_refused_unless_kept_as_text(spark, 
     assert found == {str(i): meta for i, meta in enumerate(metas)}
 
 
+@pytest.mark.parametrize(
+    "types",
+    [None, "id string, text string, A int, a int", "id string, text string, m struct<A:int,a:int>"],
+)
+def test_names_that_differ_in_case_alone_are_refused_in_our_words(spark, tmp_path, types):
+    row = {"id": "1", "text": "x", "A": 1, "a": 2, "m": {"A": 1, "a": 2}}
+    said = refused(spark, tmp_path, json.dumps(row), **({"types": types} if types else {}))
+    assert "must differ in" in said
+    assert "as JSON text" in said
+
+
 def test_names_in_texts_and_at_other_places_are_no_keys_that_differ(spark, tmp_path):
     row = {"id": "a", "text": '"Id": {} {} "TEXT":', "a": {"Lang": 1}, "b": {"lang": 2}}
     (tmp_path / "a.jsonl").write_text(json.dumps(row))

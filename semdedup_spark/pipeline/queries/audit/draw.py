@@ -18,7 +18,7 @@ from semdedup_spark.kernels.statistics.allocation import allocate
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import ask_both
 from semdedup_spark.pipeline.queries.row_texts import shown_rows
-from semdedup_spark.pipeline.queries.selections import Selection, require_selection
+from semdedup_spark.pipeline.queries.selections import Selection, require_selection, review_of
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.select.select_inputs import NO_OVERRIDES
 from semdedup_spark.tables.catalog import read_table
@@ -49,6 +49,7 @@ _MOST_VALUES = 8
 _OTHERS = "(other)"
 # Thresholds, as shares of that of the selection.
 _THRESHOLDS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_N_OF_REVIEW = 10  # of these, between the two thresholds of a selection
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,14 @@ class Drawing:
     by
         Column of the source whose values are groups of their own. ``None``: the size of the group
         of copies takes its place.
+    review
+        Whether rows of ``review`` are drawn in place of removals.
     """
 
     n: int = 500
     seed: int = 0
     by: str | None = None
+    review: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,16 @@ class Drawn:
 
     Attributes
     ----------
-    selection
-        The selection.
+    eps
+        The threshold above which removals are drawn; that of ``review`` where its rows are.
+    nearest
+        The eps up to which none is drawn: 0, or that of the selection where rows of ``review`` are.
     strata
         The groups, the likeliest to be wrong first.
     sizes
         (H,) int64. Removals of each.
     eps_grid
-        (E) thresholds up to that of the selection.
+        (E) thresholds up to ``eps``.
     sizes_at
         (E, H) int64. Removals of each whose survivor is above each threshold.
     rows
@@ -93,7 +99,8 @@ class Drawn:
         For each of them the index of its group.
     """
 
-    selection: Selection
+    eps: float
+    nearest: float
     strata: list[Stratum]
     sizes: npt.NDArray[np.int64]
     eps_grid: list[float]
@@ -134,7 +141,7 @@ def draw_removals(job: Job, drawing: Drawing, name: str | None = None) -> list[R
             neighbor_id=str(row[s.NEIGHBOR_ID]),
             similarity=float(row[s.SIMILARITY]),
             survivor_similarity=float(row[s.SURVIVOR_SIMILARITY]),
-            stratum=stratum_name(drawn.strata[h], drawn.selection.eps, drawing.by),
+            stratum=stratum_name(drawn, drawn.strata[h], drawing.by),
         )
         for row, h in zip(drawn.rows, drawn.of, strict=True)
     ]
@@ -159,11 +166,16 @@ def draw(job: Job, drawing: Drawing, name: str | None) -> Drawn:
     """
     check_reference(job)
     selection = require_selection(job, name)
-    removed = judged_rows(selection.duplicates)
+    eps, nearest = selection.eps, 0.0
+    if drawing.review:
+        removed, eps, nearest = *review_of(job, selection), eps
+    else:
+        removed = judged_rows(selection.duplicates)
     kinds = group_kinds(removed) if drawing.by is None else _values(job, removed, drawing.by)
-    rows = with_strata(removed, selection.eps, (drawing.seed, *_decided(selection)), kinds)
-    rows = held(rows)
-    eps_grid = [selection.eps * share for share in _THRESHOLDS]
+    seed: tuple[int | str, ...] = (drawing.seed, *_decided(selection))
+    rows = held(with_strata(removed, eps, seed, kinds, nearest))
+    shares = _THRESHOLDS[-_N_OF_REVIEW:] if drawing.review else _THRESHOLDS
+    eps_grid = [nearest + (eps - nearest) * share for share in shares]
     counts = {
         Stratum(row[BAND], row[KIND]): row for row in stratum_counts(rows, eps_grid).collect()
     }
@@ -179,7 +191,7 @@ def draw(job: Job, drawing: Drawing, name: str | None) -> Drawn:
     index = {each: h for h, each in enumerate(strata)}
     shown = _interleaved(few, wanted)
     of_rows = [index[Stratum(row[BAND], row[KIND])] for row in shown]
-    return Drawn(selection, strata, sizes, eps_grid, sizes_at, shown, of_rows)
+    return Drawn(eps, nearest, strata, sizes, eps_grid, sizes_at, shown, of_rows)
 
 
 def _decided(selection: Selection) -> tuple[str, ...]:
@@ -187,8 +199,9 @@ def _decided(selection: Selection) -> tuple[str, ...]:
     chance, so what is left of an earlier draw is none of the removals now: it must be drawn anew.
     """
     inputs = selection.record.inputs
-    decided = (inputs.get(s.OVERRIDES, NO_OVERRIDES), inputs.get(s.NEVER_MERGE, NO_OVERRIDES))
-    return decided if set(decided) != {NO_OVERRIDES} else ()
+    decided = tuple(inputs.get(table, NO_OVERRIDES) for table in (s.OVERRIDES, s.NEVER_MERGE))
+    confirmed = (inputs[s.ALSO_MERGE],) if s.ALSO_MERGE in inputs else ()
+    return (*decided, *confirmed) if confirmed or set(decided) != {NO_OVERRIDES} else ()
 
 
 def _interleaved(rows: Iterable[Row], wanted: dict[Stratum, tuple[int, int]]) -> list[Row]:
@@ -223,15 +236,15 @@ def _guess(band: int) -> float:
     return _GUESSED[band] if band in _GUESSED else _GUESSED_OF_QUARTERS[band]
 
 
-def stratum_name(stratum: Stratum, eps: float, by: str | None) -> str:
+def stratum_name(drawn: Drawn, stratum: Stratum, by: str | None) -> str:
     """Name a group of removals for people.
 
     Parameters
     ----------
+    drawn
+        What was drawn.
     stratum
         The group.
-    eps
-        The threshold of the selection.
     by
         The column whose values are groups, if one was named.
 
@@ -244,8 +257,8 @@ def stratum_name(stratum: Stratum, eps: float, by: str | None) -> str:
         COPIES_BAND: "equal vectors",
         UNCOVERED_BAND: "not covered",
     }
-    step = eps / N_BANDS
-    low = 1 - eps + stratum.band * step
+    step = (drawn.eps - drawn.nearest) / N_BANDS
+    low = 1 - drawn.eps + stratum.band * step
     band = words.get(stratum.band, f"similarity {low:.4g} to {low + step:.4g}")
     if by is None:
         return f"{band}, {stratum.kind}"

@@ -66,7 +66,7 @@ def run_audit(
     by_eps = _by_eps(drawn, of[known], similarity[known], right[known])
     strata = [
         StratumPrecision(
-            stratum_name(stratum, drawn.selection.eps, drawing.by),
+            stratum_name(drawn, stratum, drawing.by),
             int(drawn.sizes[h]),
             int(n_drawn[h]),
             int(n_judged[h]),
@@ -81,7 +81,8 @@ def run_audit(
         if at.precision and wanted is not None and at.precision.low >= wanted
     ]
     return Audit(
-        eps=drawn.selection.eps,
+        eps=drawn.eps,
+        nearest=drawn.nearest,
         n_removals=int(drawn.sizes.sum()),
         precision=_share(stratified_share(drawn.sizes, n_judged, n_right)),
         strata=strata,

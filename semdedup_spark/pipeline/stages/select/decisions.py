@@ -11,6 +11,7 @@ from pyspark.sql.types import DataType, IntegralType
 from semdedup_spark import schema as s
 from semdedup_spark.errors import SourceError
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.schema.comments import COMMENTS
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _SHOWN = 5
@@ -47,10 +48,24 @@ def rows_if_any(job: Job, table: str) -> DataFrame | None:
     -------
     DataFrame | None
         Its rows; ``None`` where there is no such table.
+
+    Raises
+    ------
+    SourceError
+        Somebody made it by SQL without one of its columns.
     """
     if not table_exists(job.spark, job.root, table):
         return None
-    return read_table(job.spark, job.root, table)
+    rows = read_table(job.spark, job.root, table)
+    missing = [name for name in COMMENTS[table] if name not in rows.columns]
+    if missing:
+        raise SourceError(
+            f"the table {table} must have the columns {', '.join(COMMENTS[table])}. It has "
+            f"{', '.join(rows.columns)}.",
+            hint=f"make it again with all of them: docs/reference/tables.md says what {missing[0]} "
+            "means.",
+        )
+    return rows
 
 
 def decisions(job: Job, id_type: DataType) -> DataFrame | None:
@@ -103,9 +118,33 @@ def pairs_apart(job: Job, id_type: DataType, survivor_type: DataType) -> DataFra
     -----
     :class:`SourceError` where the ids are of another type, as :func:`decisions` raises it.
     """
+    return _pairs(job, s.NEVER_MERGE, id_type, survivor_type)
+
+
+def pairs_together(job: Job, id_type: DataType, survivor_type: DataType) -> DataFrame | None:
+    """Read the pairs that people called duplicates. Errors are those of :func:`pairs_apart`.
+
+    Parameters
+    ----------
+    job
+        The job.
+    id_type
+        Type of the ids of the rows.
+    survivor_type
+        Type of the ids of their survivors.
+
+    Returns
+    -------
+    DataFrame | None
+        Columns id and survivor_id; ``None`` where there are none.
+    """
+    return _pairs(job, s.ALSO_MERGE, id_type, survivor_type)
+
+
+def _pairs(job: Job, table: str, id_type: DataType, survivor_type: DataType) -> DataFrame | None:
     kinds = {s.ID: id_type, s.SURVIVOR_ID: survivor_type}
-    hint = "drop the table never_merge, and audit again by the new ids"
-    rows = _of_type(job, s.NEVER_MERGE, kinds, hint)
+    hint = f"drop the table {table}, and audit again by the new ids"
+    rows = _of_type(job, table, kinds, hint)
     return None if rows is None else rows.select(s.ID, s.SURVIVOR_ID)
 
 

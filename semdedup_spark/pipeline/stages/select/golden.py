@@ -19,6 +19,8 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.literal_rows import cast_or_null
 
+# The setting, and the input of a selection that tells one file from another.
+GOLDEN = "golden"
 MOST_PAIRS = 10_000
 _COLUMNS = ("id", "other_id", "expect")
 _EXPECTED = {"merge": True, "apart": False}
@@ -39,6 +41,16 @@ class Golden:
 
     pairs: tuple[tuple[str, str, bool], ...]
     digest: str
+
+    def as_input(self) -> dict[str, str]:
+        """Tell one file from another among the inputs of a selection.
+
+        Returns
+        -------
+        dict[str, str]
+            One input.
+        """
+        return {GOLDEN: self.digest}
 
 
 def read_golden(path: str) -> Golden:

@@ -14,6 +14,8 @@ from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.score.similar_pairs import MOST_FEW
 from semdedup_spark.transforms.select.apart import removed_again, rows_apart
+from semdedup_spark.transforms.select.nearest import Nearest
+from semdedup_spark.transforms.select.nearest_agreeing import Effort
 from semdedup_spark.transforms.select.resolve import Case
 
 
@@ -27,10 +29,37 @@ class Parted:
         Columns as of :class:`~transforms.select.resolve.Resolved`.
     saved
         Columns id and protected_from: rows that stay because of a pair. ``None``: none.
+    unsearched
+        How many of these were not compared with other rows.
     """
 
     removed: DataFrame
     saved: DataFrame | None
+    unsearched: int = 0
+
+
+def told_unsearched(job: Job, nearest: Nearest) -> Nearest:
+    """Tell people where rows stay because a search would have cost too much.
+
+    Parameters
+    ----------
+    job
+        The job.
+    nearest
+        What was found of the earlier rows that agree.
+
+    Returns
+    -------
+    Nearest
+        The same.
+    """
+    if nearest.unsearched:
+        job.listener.noticed(
+            f"select: {nearest.unsearched:,} rows differ from their nearest earlier row in what "
+            "must agree. They stay: to look for the nearest one that agrees would take more than "
+            f"{Effort.most_products:,.0f} products of vectors"
+        )
+    return nearest
 
 
 def kept_apart(job: Job, case: Case, removed: DataFrame) -> Parted:
@@ -73,4 +102,10 @@ def kept_apart(job: Job, case: Case, removed: DataFrame) -> Parted:
         again = held(removed_again(apart, pairs, case, others))
         left = left.unionByName(again)
         apart = apart.join(again.select(s.ID), s.ID, "left_anti")
-    return Parted(left, apart.select(s.ID, F.col(s.SURVIVOR_ID).alias(s.PROTECTED_FROM)))
+    else:
+        job.listener.noticed(
+            f"select: {n:,} rows would go for a row that people keep them apart from. All of them "
+            f"stay: another row is looked for where there are at most {MOST_FEW:,}"
+        )
+    saved = apart.select(s.ID, F.col(s.SURVIVOR_ID).alias(s.PROTECTED_FROM))
+    return Parted(left, saved, 0 if n <= MOST_FEW else n)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import HorizonError
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
@@ -17,10 +17,12 @@ from semdedup_spark.pipeline.stages.compare_plan import plan
 from semdedup_spark.pipeline.stages.compare_settings import trained
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
+from semdedup_spark.pipeline.stages.select.chosen_eps import chosen_eps
 from semdedup_spark.pipeline.stages.select.decisions import decisions
 from semdedup_spark.pipeline.stages.select.golden import Golden, check_golden, read_golden
 from semdedup_spark.pipeline.stages.select.kept import check_kept, reconciled, write_kept
-from semdedup_spark.pipeline.stages.select.kept_apart import kept_apart
+from semdedup_spark.pipeline.stages.select.kept_apart import kept_apart, told_unsearched
+from semdedup_spark.pipeline.stages.select.review import rows_to_review, with_verdicts
 from semdedup_spark.pipeline.stages.select.select_guards import (
     check_guards,
     has_guards,
@@ -46,6 +48,7 @@ from semdedup_spark.transforms.select.agreement import (
 )
 from semdedup_spark.transforms.select.assignment import Decided, assignment_rows
 from semdedup_spark.transforms.select.components import link_units
+from semdedup_spark.transforms.select.nearest import Agreeing, Nearest, nearest_rows
 from semdedup_spark.transforms.select.resolve import (
     Case,
     Resolved,
@@ -53,7 +56,7 @@ from semdedup_spark.transforms.select.resolve import (
     resolve_cover,
     resolve_paper,
 )
-from semdedup_spark.transforms.select.threshold import eps_for_kept, explained_rows, kept_rows
+from semdedup_spark.transforms.select.threshold import explained_rows, kept_rows
 
 _RESOLVE = {"paper": resolve_paper, "cover": resolve_cover, "components": resolve_components}
 _GUARDS = "guards"
@@ -95,11 +98,12 @@ def run_select(
     golden = read_golden(select.golden) if guarded and select.golden is not None else None
     selecting = Selecting(job, embed, score, guarded, golden)
     asked = [agreement.model_dump() for agreement in select.must_agree]
-    inputs = selection_inputs(score, embed, overrides_input(job), asked)
+    inputs = selection_inputs(
+        score, embed, overrides_input(job), asked, has_review=select.review is not None
+    )
     if not guarded:
         inputs[_GUARDS] = "waived"
-    if golden is not None:
-        inputs["golden"] = golden.digest
+    inputs |= {} if golden is None else golden.as_input()
     stage = s.selection_stage(select.name)
     return run_stage(job, stage, select.identity(), inputs, selecting.compute)
 
@@ -150,23 +154,33 @@ class Selecting:
         job = self.job
         scores = self._read(s.SCORES, self.score)
         embeddings = self._read(s.EMBEDDINGS, self.embed)
-        eps = _chosen_eps(job, scores)
+        eps = chosen_eps(job, scores)
         case = self._case(scores, embeddings, eps)
         resolved = _RESOLVE[job.config.select.resolution](case)
-        parted = kept_apart(job, case, resolved.removed)
-        explained, checked = self._checked(explained_rows(parted.removed, embeddings, eps), case)
+        parted = kept_apart(job, case, with_verdicts(job, case, resolved.removed))
+        review = rows_to_review(job, case, parted.removed)
+        removed = explained_rows(parted.removed, embeddings, eps)
+        removed, checked = self._checked(removed, review, case)
         background = measured_background(job, self.score, embeddings, self.embed)
         protected = self._protected(resolved.protected, parted.saved, embeddings)
-        outputs, counts = self._write(key, case, Resolved(explained, protected))
+        if protected is not None and review is not None:  # people may have called it a duplicate
+            protected = protected.join(removed.select(s.ID), s.ID, "left_anti")
+        outputs, counts = self._write(key, case, Resolved(removed, protected), review)
+        unsearched = parted.unsearched
+        if resolved.protected is not None and job.config.select.resolution != "components":
+            unsearched += case.nearest().unsearched
+        counts |= {"unsearched": unsearched} if unsearched else {}
         return StageResult(outputs, counts | checked, {"eps": eps, **background})
 
-    def _checked(self, removed: DataFrame, case: Case) -> tuple[DataFrame, dict[str, int]]:
-        """Raises :class:`GuardError`; returns the rows, and counts for the ledger."""
+    def _checked(
+        self, removed: DataFrame, review: DataFrame | None, case: Case
+    ) -> tuple[DataFrame, dict[str, int]]:
+        """Raises :class:`GuardError`; returns the removed rows, and counts for the ledger."""
         select, counts = self.job.config.select, dict[str, int]()
         if not self.guarded or not (has_guards(select) or self.golden):
             return removed, counts
         removed = held(removed)
-        check_guards(select, removed, case.embeddings)
+        check_guards(select, removed, case.embeddings, review)
         if self.golden is not None:
             counts = check_golden(self.job, self.golden, removed, case.embeddings)
         return removed, counts
@@ -195,9 +209,15 @@ class Selecting:
         def links() -> DataFrame:
             return self._links(embeddings, eps)
 
+        @cache
+        def nearest() -> Nearest:
+            agreeing = None if values is None else Agreeing(values, embeddings, across)
+            found = nearest_rows(scores, agreeing, job.config.select.review or eps)
+            return told_unsearched(job, found)
+
         # With a reference, neighbors are its rows. They are never removed, so there are no chains.
         chains = job.config.reference is None
-        return Case(scores, embeddings, eps, across, links, overrides, values, chains)
+        return Case(scores, embeddings, eps, across, links, nearest, overrides, values, chains)
 
     def _agreements(self) -> list[Agreement]:
         return [
@@ -223,7 +243,7 @@ class Selecting:
         return link_units(packed, clusters.dimension, units.n_tasks, eps)
 
     def _write(
-        self, key: str, case: Case, resolved: Resolved
+        self, key: str, case: Case, resolved: Resolved, review: DataFrame | None
     ) -> tuple[dict[str, int], dict[str, int]]:
         job, counted = self.job, self.embed.counts
         name = job.config.select.name
@@ -237,14 +257,15 @@ class Selecting:
 
         removed = store(resolved.removed, s.DUPLICATES)
         duplicates = stored(s.DUPLICATES, removed.version)
-        outputs, counts, saved = {s.DUPLICATES: removed.version}, dict[str, int](), None
-        if resolved.protected is not None:
-            protected = store(resolved.protected, s.PROTECTED)
-            saved = stored(s.PROTECTED, protected.version)
-            outputs[s.PROTECTED], counts["protected"] = protected.version, protected.rows
-        elif table_exists(job.spark, job.root, s.of_selection(s.PROTECTED, name)):
-            # No row is protected now, as some were in an earlier selection.
-            store(stored(s.PROTECTED).limit(0), s.PROTECTED)
+        outputs, counts = {s.DUPLICATES: removed.version}, dict[str, int]()
+        for table, some in ((s.PROTECTED, resolved.protected), (s.REVIEW, review)):
+            if some is not None:
+                written = store(some, table)
+                outputs[table], counts[table] = written.version, written.rows
+            elif table_exists(job.spark, job.root, s.of_selection(table, name)):
+                # It is asked for no longer, as it was in an earlier selection.
+                store(stored(table).limit(0), table)
+        saved = stored(s.PROTECTED, outputs[s.PROTECTED]) if s.PROTECTED in outputs else None
         assigned = store(self._assignment(case, duplicates, saved), s.ASSIGNMENT)
         outputs[s.ASSIGNMENT] = assigned.version
         clean = kept_rows(case.embeddings, duplicates, with_id=not counted["has_id"])
@@ -254,7 +275,8 @@ class Selecting:
         gone = removed.rows + counted["quarantined"]
         n_kept = assigned.rows - gone if kept is None else kept.rows
         counts |= reconciled(counted["read"], n_kept, removed.rows, counted["quarantined"])
-        counts["uncovered"] = duplicates.filter(~F.col(s.COVERED)).count()
+        by_rule = duplicates.filter(F.col(s.REASON) != s.BY_VERDICT)
+        counts["uncovered"] = by_rule.filter(~F.col(s.COVERED)).count()
         return {s.of_selection(t, name): version for t, version in outputs.items()}, counts
 
     def _assignment(
@@ -265,21 +287,3 @@ class Selecting:
         return assignment_rows(
             Decided(case.scores, duplicates, quarantine, restored, protected, case.chains)
         )
-
-
-def _chosen_eps(job: Job, scores: DataFrame) -> float:
-    select, horizon = job.config.select, job.config.score.eps_max
-    if select.eps is not None:
-        return select.eps
-    row = eps_for_kept(scores, select.keep or 1.0, horizon).first()
-    eps = float(row["eps"]) if row is not None and row["eps"] is not None else 1.0
-    if eps > horizon:
-        known = eps < 1.0  # scores beyond the horizon may not have been stored
-        needs = f"eps {eps:.6g}" if known else "a larger one"
-        raise HorizonError(
-            f"select.keep must be reached at an eps of at most score.eps_max = {horizon}. "
-            f"Got {select.keep}, which needs {needs}.",
-            hint=f"set score.eps_max above {eps if known else horizon:.6g} and run again, or keep "
-            "more rows.",
-        )
-    return eps

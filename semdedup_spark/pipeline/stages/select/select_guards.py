@@ -40,12 +40,18 @@ def has_guards(select: SelectConfig) -> bool:
     bool
         Whether anything is to be checked.
     """
-    return select.max_removed_fraction is not None or bool(select.max_removed_fraction_by)
+    limits = (select.max_removed_fraction, select.max_review)
+    return any(each is not None for each in limits) or bool(select.max_removed_fraction_by)
 
 
-def check_guards(select: SelectConfig, removed: DataFrame, embeddings: DataFrame) -> None:
+def check_guards(
+    select: SelectConfig,
+    removed: DataFrame,
+    embeddings: DataFrame,
+    review: DataFrame | None = None,
+) -> None:
     """Check that no more of the embedded rows are removed than the guards allow, of all rows and of
-    the rows of each value of a column.
+    the rows of each value of a column, and that people are given no more rows to judge.
 
     Parameters
     ----------
@@ -55,11 +61,13 @@ def check_guards(select: SelectConfig, removed: DataFrame, embeddings: DataFrame
         Rows with a column ``id``: those that would be removed.
     embeddings
         Rows of (id, source).
+    review
+        Rows that would be listed for people; by default none.
 
     Raises
     ------
     GuardError
-        More rows would be removed.
+        More rows would be removed, or listed.
     """
     problems = []
     limit = select.max_removed_fraction
@@ -80,11 +88,19 @@ def check_guards(select: SelectConfig, removed: DataFrame, embeddings: DataFrame
                 f"the share of removed rows of each value of {column} must be at most {most:g} "
                 f"(select.max_removed_fraction_by). It would be, for {listed}{more}."
             )
+    if review is not None and select.max_review is not None:
+        n = review.count()
+        if n > select.max_review:
+            problems.append(
+                f"rows between select.eps and select.review must be at most {select.max_review:,} "
+                f"(select.max_review). They would be {n:,}."
+            )
     if problems:
         raise GuardError(
             "\n  ".join(problems),
-            hint="nothing was written. Look at a smaller select.eps, or at a selection of another "
-            "name without the guard; raise the limit if this is what you want.",
+            hint="nothing was written. Look at a smaller select.eps or select.review, or at a "
+            "selection of another name without the guard; raise the limit if this is what you "
+            "want.",
         )
 
 

@@ -23,6 +23,8 @@ def selection_inputs(
     embed: StageRecord,
     overrides: dict[str, str],
     must_agree: Sequence[Mapping[str, Any]],
+    *,
+    has_review: bool = False,
 ) -> dict[str, str]:
     """Return all that a selection depends on besides its settings.
 
@@ -36,12 +38,16 @@ def selection_inputs(
         See :func:`overrides_input`.
     must_agree
         The setting of that name, as plain values.
+    has_review
+        Whether ``select.review`` is set. Only then pairs that people called duplicates count.
 
     Returns
     -------
     dict[str, str]
         Inputs of the stage.
     """
+    if not has_review:
+        overrides = {name: value for name, value in overrides.items() if name != s.ALSO_MERGE}
     inputs = {s.SCORES: score.result_key, **overrides, **_erased_input(embed)}
     # Earlier releases wrote no table assignment: what they selected is selected again, once.
     return inputs | _agreement_inputs(must_agree) | {"tables": f"with {s.ASSIGNMENT}"}
@@ -58,11 +64,14 @@ def overrides_input(job: Job) -> dict[str, str]:
     Returns
     -------
     dict[str, str]
-        Inputs of the stage: the last change of ``overrides``, and of ``never_merge`` if it exists.
+        Inputs of the stage: the last change of ``overrides``, and of ``never_merge`` and
+        ``also_merge`` where they exist.
     """
     now = {s.OVERRIDES: last_change(job.spark, job.root, s.OVERRIDES) or NO_OVERRIDES}
-    apart = last_change(job.spark, job.root, s.NEVER_MERGE)
-    return now if apart is None else {**now, s.NEVER_MERGE: apart}
+    for table in (s.NEVER_MERGE, s.ALSO_MERGE):
+        change = last_change(job.spark, job.root, table)
+        now |= {} if change is None else {table: change}
+    return now
 
 
 def _erased_input(embed: StageRecord) -> dict[str, str]:
@@ -73,15 +82,15 @@ def _erased_input(embed: StageRecord) -> dict[str, str]:
 
 
 def _agreement_inputs(must_agree: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """How values that must agree are compared. Earlier releases compared their JSON texts; a
-    selection made so must not be reused. The settings have only the names of presets, and another
-    release may find something else by the same name.
+    """How values that must agree are compared. Earlier releases compared their JSON texts, or let a
+    row stay whose nearest earlier row differs; what they selected must not be reused. The settings
+    have only the names of presets, and another release may find something else by the same name.
     """
     if not must_agree:
         return {}
     presets = [name for asked in must_agree for name in asked.get("preset") or ()]
     found = {"presets": identity_of_presets(presets)} if presets else {}
-    return {"agreement": "as SQL compares", **found}
+    return {"agreement": "nearest that agrees, as SQL compares", **found}
 
 
 def check_select_columns(job: Job, embeddings: DataFrame) -> None:
