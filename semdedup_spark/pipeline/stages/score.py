@@ -41,6 +41,7 @@ from semdedup_spark.transforms.embed.vector_storage import in_storage, storage_o
 from semdedup_spark.transforms.score.comparison import AgainstReference, Everyone, Targets
 from semdedup_spark.transforms.score.packed_rows import TARGET
 from semdedup_spark.transforms.score.rank_key import check_rank_by
+from semdedup_spark.visible import masked_repr
 
 _LOG = logging.getLogger(__name__)
 # Nothing is known that was scored before.
@@ -102,6 +103,7 @@ def run_score(
     return run_stage(job, "score", job.config.score.identity(), inputs, compute)
 
 
+@masked_repr
 @dataclass(frozen=True)
 class _Tables:
     # What is scored. `others`: rows of the reference, if any; `order`: see `RowHistory`.

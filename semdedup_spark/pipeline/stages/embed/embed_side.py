@@ -97,13 +97,17 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
                 "embedded": embedded.rows,
                 **_shares(job, embedded, work),
                 "quarantined": rejected.rows,
-                "has_id": int(source.has_id),
-                "unique_ids": int(source.unique_ids),
-                **({} if source.dimension is None else {"dimension": source.dimension}),
+                **_facts(source),
             },
         )
 
     return run_stage(job, side.stage, settings, inputs(source.fingerprint), compute)
+
+
+def _facts(source: SourceRows) -> dict[str, int]:
+    """What a later run need not find out again, see :func:`_facts_of_last`."""
+    length = {} if source.dimension is None else {"dimension": source.dimension}
+    return {"has_id": int(source.has_id), "unique_ids": int(source.unique_ids), **length}
 
 
 def _facts_of_last(
