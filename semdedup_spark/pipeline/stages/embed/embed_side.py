@@ -83,13 +83,7 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
         _refuse_changed_files(source, side.key)
         work = settled(job, work, contest, embedded.history.batch)
         rejected = quarantine_rows(job, work, source.n_read - embedded.rows, embedded.history)
-        if embedded.rows + rejected.rows != source.n_read:
-            raise ReconciliationError(
-                f"embedded + quarantined must be the rows read. Got {embedded.rows} + "
-                f"{rejected.rows} for {source.n_read}.",
-                hint="the source may have changed while it was read. Run the command again when "
-                "nobody writes to it; if the numbers stay so, report it.",
-            )
+        _require_all(embedded.rows, rejected.rows, source.n_read)
         return StageResult(
             outputs={side.table: embedded.version, side.quarantine: rejected.version},
             counts={
@@ -102,6 +96,15 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
         )
 
     return run_stage(job, side.stage, settings, inputs(source.fingerprint), compute)
+
+
+def _require_all(embedded: int, rejected: int, read: int) -> None:
+    if embedded + rejected != read:
+        raise ReconciliationError(
+            f"embedded + quarantined must be the rows read. Got {embedded} + {rejected} for {read}.",
+            hint="the source may have changed while it was read. Run the command again when "
+            "nobody writes to it; if the numbers stay so, report it.",
+        )
 
 
 def _facts(source: SourceRows) -> dict[str, int]:
