@@ -101,7 +101,8 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
 def _require_all(embedded: int, rejected: int, read: int) -> None:
     if embedded + rejected != read:
         raise ReconciliationError(
-            f"embedded + quarantined must be the rows read. Got {embedded} + {rejected} for {read}.",
+            f"embedded + quarantined must be the rows read. Got {embedded} + {rejected} for "
+            f"{read}.",
             hint="the source may have changed while it was read. Run the command again when "
             "nobody writes to it; if the numbers stay so, report it.",
         )
