@@ -235,8 +235,10 @@ def errors_page() -> str:
 
 def _from_files() -> Iterator[str]:
     defaults = (ROOT / "conf" / "spark-defaults.conf").read_text(encoding="utf-8")
-    delta = re.findall(
-        r"^(spark\.sql\.(?:extensions|catalog\.\S+)) +(\S+)$", defaults, re.MULTILINE
+    needed = re.findall(
+        r"^(spark\.sql\.(?:extensions|catalog\.\S+)|spark\.log\.level) +(\S+)$",
+        defaults,
+        re.MULTILINE,
     )
     yield from (
         "## From a release's files",
@@ -253,7 +255,7 @@ def _from_files() -> Iterator[str]:
         "",
         "```bash",
         f"spark-submit --packages {DEFAULT.package} \\",
-        *(f"  --conf {key}={value} \\" for key, value in delta),
+        *(f"  --conf {key}={value} \\" for key, value in needed),
         '  --py-files semdedup_spark.zip "$(semdedup config --entry)" run --config job.yml',
         "```",
         "",

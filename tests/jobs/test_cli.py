@@ -140,7 +140,7 @@ def test_a_run_prints_what_became_of_the_rows(job):
 
 
 @pytest.mark.spark
-def test_spark_submit_runs_the_same_job(job):
+def test_spark_submit_runs_the_same_job_and_logs_no_more_than_the_command(job):
     from semdedup_spark.session.spark_session import resolved_delta_jars
 
     jars = resolved_delta_jars()
@@ -154,7 +154,7 @@ def test_spark_submit_runs_the_same_job(job):
         "--master",
         "local[2]",
         "--properties-file",
-        str(REPOSITORY / "conf" / "spark-defaults.conf"),
+        "conf/spark-defaults.conf",
         *(word for key, value in LIGHT.items() for word in ("--conf", f"{key}={value}")),
         "--conf",
         "spark.sql.shuffle.partitions=2",
@@ -162,9 +162,14 @@ def test_spark_submit_runs_the_same_job(job):
         str(REPOSITORY / "jobs" / "semdedup.py"),
         *("run", "--config", str(job)),
     ]
+    (job.parent / "conf").symlink_to(REPOSITORY / "conf")
     done = started(command, cwd=job.parent)
     assert done.returncode == 0, done.stderr[-5000:] + done.stdout[-5000:]
     assert printed_counts(done.stdout) == COUNTS
+    # What is left is said by Java itself. Where spark-submit runs, Ivy adds the list of the jars.
+    of_java = re.compile(r"NOTE: Picked up JDK_JAVA_OPTIONS|WARNING: Using incubator modules")
+    assert [line for line in done.stderr.splitlines() if not of_java.match(line)] == []
+    assert not re.search(r"\b(?:INFO|WARN|ERROR)\b|^\s+at [\w$.]+\(", done.stdout, re.MULTILINE)
 
 
 def test_a_plan_for_sizes_alone_needs_no_data_and_counts_as_the_paper_does(capsys):

@@ -25,6 +25,7 @@ SETTINGS = (
     "spark.sql.session.timeZone=UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch=4096",
     "spark.speculation=false",
+    "spark.log.level=ERROR",
     f"spark.archives={FOLDER}/environment.tar.gz#environment",
     "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON=./environment/bin/python",
     "spark.emr-serverless.driverEnv.PYSPARK_PYTHON=./environment/bin/python",

@@ -57,6 +57,7 @@ with DAG(
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
             "spark.speculation": "false",
+            "spark.log.level": "ERROR",
         },
         application_args=[
             "run",
