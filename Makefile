@@ -13,7 +13,7 @@ FAST_STAMP := $(VENV)/.installed-fast
 # All that the tests without a JVM use; no Spark.
 OPTIONAL := text,sentence,images,vision,clip,loader,report,notebooks,experiments
 FAST_EXTRAS := $(OPTIONAL),export,dev
-EXTRAS := spark,$(FAST_EXTRAS)
+EXTRAS := spark,connect,$(FAST_EXTRAS)
 # constraints.txt holds versions for Python 3.11 and newer.
 CONSTRAINTS := $$($(BIN)/python -c 'import sys; print("--constraint constraints.txt" * (sys.version_info >= (3, 11)))')
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable
@@ -26,7 +26,7 @@ COVERAGE_FLOOR := 95
 RUN_TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-fast test-spark test-floor test-deploy coverage check fmt notebooks docs reference wheel zip clean preflight preflight-python preflight-java
+.PHONY: help install demo test test-long test-cluster test-fast test-spark test-floor test-deploy coverage check fmt notebooks docs reference wheel zip clean preflight preflight-python preflight-java
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,10 +62,14 @@ demo: install ## Deduplicate the docstrings of the installed libraries, offline,
 	$(BIN)/semdedup demo
 
 test: check ## What CI runs
-	$(RUN_TESTS) -m "not long"
+	$(RUN_TESTS) -m "not long and not cluster"
 
 test-long: install ## The tests of many whole jobs, of an object storage and of the notebooks
 	$(RUN_TESTS) -m long
+
+# One after the other: a cluster has processes enough.
+test-cluster: install ## Jobs on a cluster of two workers, and by Spark Connect
+	$(BIN)/python -m pytest -m cluster
 
 test-fast: preflight-python $(FAST_STAMP) ## The tests that need no JVM; installs no Spark for them
 	$(BIN)/python -m pytest -m "not spark"

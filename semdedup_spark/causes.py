@@ -43,7 +43,9 @@ class Kind(Enum):
     DAMAGED
         A file cannot be read as its format.
     PLATFORM
-        A package, jar, file system or table feature is missing or does not fit.
+        A jar, file system or table feature is missing or does not fit.
+    WORKERS
+        A Python package is missing where Spark's workers run.
     REQUEST
         Spark refuses the request or a value.
     PROGRAM
@@ -100,8 +102,15 @@ class Kind(Enum):
     )
     PLATFORM = (
         False,
-        "a package, jar, file system or table feature that this needs is missing or of another "
-        f"version, here or where Spark's workers run: install what fits; {_FAILS_AGAIN}.",
+        "a jar, file system or table feature that this needs is missing or of another version, "
+        f"here or where Spark's workers run: install what fits; {_FAILS_AGAIN}.",
+    )
+    WORKERS = (
+        False,
+        "a Python package is missing where Spark's workers run. Install it there; or send "
+        "semdedup_spark itself as a zip (spark-submit --py-files, or spark.addArtifacts with "
+        "pyfile=True), and what it imports as a packed environment (--archives). "
+        f"docs/how-to/clusters.md shows how; {_FAILS_AGAIN}.",
     )
     REQUEST = (
         False,
@@ -223,9 +232,10 @@ BY_CLASS = _patterns(
         r"ClassNotFoundException|NoClassDefFoundError|NoSuchMethodError|NoSuchFieldError"
         r"|AbstractMethodError|UnsupportedClassVersionError|UnsatisfiedLinkError"
         r"|UnsupportedFileSystemException|InvalidProtocolVersionException"
-        r"|DeltaUnsupportedTableFeatureException|ModuleNotFoundError|ImportError",
+        r"|DeltaUnsupportedTableFeatureException",
         Kind.PLATFORM,
     ),
+    (r"(?:PySpark)?ImportError|ModuleNotFoundError", Kind.WORKERS),
     (r"UnknownStoreException|NoSuchBucketException", Kind.LASTING),
     (r"DeltaFileNotFoundException|VersionNotFoundException|TimestampEarlier.*", Kind.VERSION),
     (r"Concurrent\w+Exception|(?:Metadata|Protocol)ChangedException", Kind.CONFLICT),

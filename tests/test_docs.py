@@ -157,7 +157,7 @@ def test_every_command_and_option_that_a_sentence_names_exists(page):
             assert found[1] in cli.commands, code
     options = {name for command in cli.commands.values() for p in command.params for name in p.opts}
     options |= {name for parameter in cli.params for name in parameter.opts}
-    others = {"--py-files", "--sparse", "--help"}
+    others = {"--class", "--py-files", "--sparse", "--help"}
     for option in re.findall(r"`(--[\w-]+)", prose(page)):
         assert option in options | others, option
 

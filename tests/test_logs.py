@@ -166,7 +166,8 @@ IN_WORKER = (
             "/out/a (Permission denied)",
         ),
         (f"{IN_WORKER}ValueError: bad shape\n", Kind.PROGRAM, "ValueError: bad shape"),
-        (f"{IN_WORKER}ModuleNotFoundError: No module named 'x'\n", Kind.PLATFORM, "ModuleNot"),
+        (f"{IN_WORKER}ModuleNotFoundError: No module named 'x'\n", Kind.WORKERS, "ModuleNot"),
+        (f"{IN_WORKER}ImportError: libx.so: cannot open\n", Kind.WORKERS, "ImportError: libx"),
         # Of an error of ours in a worker its own type and hint.
         (
             f"{IN_WORKER}semdedup_spark.errors.SourceChangedError: it changed.\n  Hint: wait.\n",

@@ -11,6 +11,8 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 import torch
 
+from semdedup_spark.errors import EnvironmentProblem
+
 
 def limit_threads() -> None:
     """Limit torch to ``OMP_NUM_THREADS`` threads, one if unset.
@@ -38,11 +40,15 @@ def select_device(wanted: str) -> torch.device:
 
     Raises
     ------
-    RuntimeError
-        If a GPU is wanted and torch sees none.
+    EnvironmentProblem
+        A GPU is wanted, by the configuration or because Spark gave one to the task, and torch sees
+        none.
     """
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise RuntimeError(f"embed.device is {wanted}, but torch sees no GPU on this worker.")
+        raise EnvironmentProblem(
+            f"torch must see the GPU {wanted} on this worker. It sees none.",
+            hint="install a torch for CUDA and a driver there, or set embed.device to cpu.",
+        )
     return torch.device(wanted)

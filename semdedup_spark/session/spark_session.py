@@ -19,8 +19,10 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from semdedup_spark.errors import EnvironmentProblem
+from semdedup_spark.session.connect import send_package
 from semdedup_spark.session.java import require_java
 from semdedup_spark.session.pairs import what_fits
+from semdedup_spark.session.small_tables import suit_small_tables
 
 _LOG = logging.getLogger(__name__)
 _DELTA = {
@@ -39,8 +41,8 @@ _SEPARATOR = re.compile(r"\s*[=:\s]\s*")
 def open_session(
     extra: Mapping[str, str] | None = None, *, little_data: bool = False
 ) -> SparkSession:
-    """Give the running session, under ``spark-submit`` or on Databricks that of the cluster, else a
-    local one.
+    """Give the running session, under ``spark-submit`` or on Databricks that of the cluster, where
+    ``SPARK_REMOTE`` is set one of Spark Connect, else a local one.
 
     For a local session, settings in the ``spark-defaults.conf`` of ``SPARK_CONF_DIR`` override this
     module's. Packages that they name are added to Delta's.
@@ -69,8 +71,12 @@ def open_session(
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
         # Named already. Serverless compute takes few settings, and a name is none of them.
         return SparkSession.builder.getOrCreate()
-    if "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ:
-        return SparkSession.builder.appName("semdedup").getOrCreate()
+    if "SPARK_REMOTE" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ:
+        session = SparkSession.builder.appName("semdedup").getOrCreate()
+        suit_small_tables(session)
+        if "SPARK_REMOTE" in os.environ:
+            send_package(session)
+        return session
     return _local_session(extra or {}, _QUICK_JAVA if little_data else "")
 
 

@@ -88,10 +88,11 @@ def tables_of(spark, kind, root):
     """Run a job. Its tables by name: the types of the columns, and the rows in a fixed order."""
     config = parse_config(JOBS[kind](root))
     run_job(open_job(spark, config))
-    return {name: _content(spark, f"{config.output}/{name}") for name in TABLES}
+    return {name: content(spark, f"{config.output}/{name}") for name in TABLES}
 
 
-def _content(spark, path):
+def content(spark, path):
+    """A table: the types of its columns, and its rows in a fixed order."""
     frame = spark.read.format("delta").load(path)
     named = [name for name in frame.columns if name not in _LEFT_OUT]
     rows = [[_plain(row[name]) for name in named] for row in frame.collect()]
