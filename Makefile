@@ -28,7 +28,7 @@ COVERAGE_FLOOR := 95
 RUN_TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-fast test-spark test-floor test-deploy coverage check fmt notebooks docs reference wheel zip clean preflight preflight-python preflight-java
+.PHONY: help install demo test test-long test-fast test-spark test-floor test-deploy paper coverage check fmt notebooks docs reference wheel zip clean preflight preflight-python preflight-java
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -131,6 +131,11 @@ docs: preflight-python ## Build the documentation site in out/site
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) 'zensical>=0.0.73' 'mkdocstrings-python>=2' ruff
 	$(BIN)/zensical build --clean --strict
 	cd docs && find . -name '*.md' | tar -cf - -T - | tar -xf - -C $(CURDIR)/out/site  # for llms.txt
+
+# The optional fifth encoder: put its jar into the cache, see benchmarks/paper/README.md.
+paper: install ## The paper's tables on a small scale, in out/paper: under half an hour
+	$(PIP_INSTALL) '.[$(EXTRAS),paper]'
+	$(BIN)/python benchmarks/paper/all.py --small
 
 reference: install ## Write docs/llms.txt and the pages of docs/reference that say what the code says
 	$(BIN)/python -m scripts.reference_pages
