@@ -15,6 +15,7 @@ import click
 import efficiency
 import figures
 import growth
+import language
 import models
 import robust_encoder
 import robust_k
@@ -27,6 +28,7 @@ STUDIES: dict[str, tuple[click.Command, int, int]] = {
     "2 robustness to k": (robust_k.main, 10_000, 63_956),
     "3 efficiency": (efficiency.main, 10_000, 20_000),
     "4 baselines": (baselines.main, 10_000, 63_956),
+    "5 language model, n-gram": (language.main, 10_000, 63_956),
     "7 growth with the corpus": (growth.main, 10_000, 63_956),
 }
 

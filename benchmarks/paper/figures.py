@@ -92,7 +92,32 @@ def draw_growth(axes: Any, results: Path) -> bool:
     return bool(curve)
 
 
-FIGURES = {"encoders": draw_encoders, "efficiency": draw_eta, "growth": draw_growth}
+def draw_language(axes: Any, results: Path) -> bool:
+    """Perplexity by what is kept, of the n-gram model."""
+    lines = [
+        row for row in rows_of(results / "language" / "summary.csv") if row["model"] == "n-gram"
+    ]
+    for row in lines:
+        told = {name: row[name].split(" ± ") for name in row if "%" in name and row[name]}
+        percents = [int(name.split()[0]) for name in told]
+        means, deviations = ([float(each[place]) for each in told.values()] for place in (0, 1))
+        if row["method"] == "all rows":
+            axes.axhline(means[0], color="k", lw=1, label="all rows")
+        else:
+            axes.errorbar(percents, means, deviations, marker="o", ms=3, label=row["method"])
+    axes.invert_xaxis()
+    axes.set(xlabel="kept, % (fewer to the right)", ylabel="perplexity, held-out packages")
+    axes.set_title("What a Kneser-Ney 3-gram learns from what is kept")
+    axes.legend(frameon=False)
+    return bool(lines)
+
+
+FIGURES = {
+    "encoders": draw_encoders,
+    "efficiency": draw_eta,
+    "growth": draw_growth,
+    "language": draw_language,
+}
 
 
 @click.command(help=__doc__)

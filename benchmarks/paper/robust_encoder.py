@@ -154,7 +154,7 @@ def study(vectors: Mapping[str, FloatArray], texts: Sequence[str]) -> dict[str, 
 def main(rows: int, cache: Path, out: Path) -> None:
     corpus = load_corpus(rows, cache)
     vectors = {name: vectors_of(name, corpus.texts, cache) for name in specs(cache)}
-    print(f"{corpus.name}: {len(corpus):,} texts. The paper found that the model matters little.")
+    print(f"{corpus.name}: {len(corpus):,} texts.")
     for name, table in study(vectors, corpus.texts).items():
         if name != "curve":
             table.show()

@@ -1,0 +1,265 @@
+"""Study 5: what a language model learns from what is kept (figures 5 and 6 of the paper), held out
+by source package.
+
+``python benchmarks/paper/language.py``
+
+Models are trained on what SemDeDup, NearDup and chance keep. *Steps* are those of one epoch over
+all rows: the same number of tokens is seen, some of them several times ("train longer"). *Epochs*
+is one epoch over what is kept. What is stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+
+import click
+import numpy as np
+from corpus import Corpus, load_corpus
+from kneser_ney import KneserNey
+from models import vectors_of
+from neardup import max_jaccard
+from scored import FloatArray, Mask, all_pairs, random_rank, removed_at, study_options
+from tables import Table
+
+KEPT = (96, 80, 50, 20)
+BUDGETS = ("steps", "epochs")
+METHODS = ("SemDeDup", "NearDup", "random")
+ALL = "all rows"
+_HELD_OUT = 0.05
+_N_TOKENS = 4096
+_END = "<end>"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model to train: which, for how long, on what, with which seed."""
+
+    model: str
+    budget: str
+    method: str
+    kept: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Result(Cell):
+    """What came of it."""
+
+    tokens: int
+    perplexity: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Material:
+    """Documents as ids of tokens, those to train on and those held out; scores of the former."""
+
+    train: list[np.ndarray]
+    test: list[np.ndarray]
+    X: FloatArray
+    texts: list[str]
+
+
+def is_held_out(group: str) -> bool:
+    """Whether a source package is held out: its hash decides."""
+    return hashlib.sha256(f"test {group}".encode()).digest()[0] < 256 * _HELD_OUT
+
+
+def prepared(corpus: Corpus, X: FloatArray) -> Material:
+    """Split by source package; train byte-pair tokens on what is not held out."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    held = np.array([is_held_out(group) for group in corpus.groups])
+    texts = [text for text, out in zip(corpus.texts, held, strict=True) if not out]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=_N_TOKENS, special_tokens=[_END], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+
+    def encoded(some: Sequence[str]) -> list[np.ndarray]:
+        return [np.array(each.ids) for each in tokenizer.encode_batch(list(some))]
+
+    test = [text for text, out in zip(corpus.texts, held, strict=True) if out]
+    return Material(encoded(texts), encoded(test), X[~held], texts)
+
+
+def cells(model: str, seeds: int, percents: Sequence[int], budgets: Sequence[str]) -> list[Cell]:
+    """Everything to train, the first seed of all first. An n-gram model counts once."""
+    return list(_cells(model, seeds, percents, ("epochs",) if model == "n-gram" else budgets))
+
+
+def _cells(
+    model: str, seeds: int, percents: Sequence[int], budgets: Sequence[str]
+) -> Iterator[Cell]:
+    for seed in range(seeds):
+        yield Cell(model, budgets[0], ALL, 100, seed)
+        for budget in budgets:
+            for kept in percents:
+                yield from (Cell(model, budget, method, kept, seed) for method in METHODS)
+
+
+class Selector:
+    """What each method keeps, by the rank order of each seed."""
+
+    def __init__(self, material: Material) -> None:
+        self._material = material
+        self._scores: dict[tuple[str, int], FloatArray] = {}
+
+    def kept(self, cell: Cell) -> Mask:
+        """(n,) the rows to train on."""
+        if cell.method == ALL:
+            return np.ones(len(self._material.texts), dtype=bool)
+        key = (cell.method, cell.seed)
+        if key not in self._scores:
+            self._scores[key] = self._score(*key)
+        return ~removed_at(self._scores[key], cell.kept)
+
+    def _score(self, method: str, seed: int) -> FloatArray:
+        rank = random_rank(len(self._material.texts), seed)
+        if method == "SemDeDup":
+            return all_pairs(self._material.X, rank).max_similarity
+        if method == "NearDup":
+            return max_jaccard(self._material.texts, rank)[0]
+        return rank.astype(np.float32)
+
+
+def run(cell: Cell, material: Material, selector: Selector) -> Result:
+    """Train one model and measure it on what is held out."""
+    begun = time.perf_counter()
+    kept = np.flatnonzero(selector.kept(cell))
+    documents = [material.train[row] for row in kept]
+    tokens = sum(map(len, documents))
+    if cell.model == "n-gram":
+        found = KneserNey(documents, _N_TOKENS).perplexity(material.test)
+    else:
+        found = _transformer(cell, documents, material)
+    seconds = time.perf_counter() - begun
+    return Result(**asdict(cell), tokens=tokens, perplexity=found, seconds=seconds)
+
+
+def _transformer(cell: Cell, documents: Sequence[np.ndarray], material: Material) -> float:
+    from small_gpt import Size, packed, perplexity, trained
+
+    size = Size()
+    windows = packed(documents, 0, size.context)
+    whole = packed(material.train, 0, size.context)
+    of = whole if cell.budget == "steps" else windows
+    steps = max(1, len(of) // size.batch)
+    model = trained(windows, _N_TOKENS, steps, cell.seed, size)
+    return perplexity(model, packed(material.test, 0, size.context))
+
+
+def read_results(file: Path) -> dict[Cell, Result]:
+    """Results of an earlier run by cell; none where there is no file."""
+    if not file.exists():
+        return {}
+    kinds = {"kept": int, "seed": int, "tokens": int, "perplexity": float, "seconds": float}
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = [
+            Result(**{name: kinds.get(name, str)(value) for name, value in row.items()})  # type: ignore[arg-type]
+            for row in csv.DictReader(opened)
+        ]
+    return {_cell_of(row): row for row in rows}
+
+
+def _cell_of(result: Result) -> Cell:
+    return Cell(*(getattr(result, each.name) for each in fields(Cell)))
+
+
+def add_result(file: Path, result: Result) -> None:
+    """Append one line."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not file.exists()
+    with file.open("a", newline="", encoding="utf-8") as opened:
+        writer = csv.writer(opened)
+        if is_new:
+            writer.writerow([each.name for each in fields(Result)])
+        writer.writerow(astuple(result))
+
+
+def summary(results: Sequence[Result]) -> Table:
+    """Mean and deviation over the seeds."""
+    table = Table(
+        "Perplexity a token on held-out source packages, mean ± deviation over the seeds",
+        ("model", "budget", "method", *(f"{kept} % kept" for kept in (100, *KEPT))),
+    )
+    lines = dict.fromkeys((r.model, r.budget, r.method) for r in results)
+    for line in lines:
+        shown = []
+        for kept in (100, *KEPT):
+            found = [
+                r.perplexity
+                for r in results
+                if (r.model, r.budget, r.method) == line and r.kept == kept
+            ]
+            deviation = np.std(found, ddof=1) if len(found) > 1 else 0.0
+            shown.append(f"{np.mean(found):.2f} ± {deviation:.2f}" if found else None)
+        table.add(*line, *shown)
+    return table
+
+
+def study(material: Material, wanted: Sequence[Cell], file: Path) -> list[Result]:
+    """Train what is missing, with an estimate of what is left; return the results of all."""
+    known, selector = read_results(file), Selector(material)
+    spent: list[float] = []
+    for number, cell in enumerate(wanted):
+        if cell in known:
+            continue
+        known[cell] = run(cell, material, selector)
+        add_result(file, known[cell])
+        spent.append(known[cell].seconds)
+        left = (len(wanted) - number - 1) * sum(spent) / len(spent) / 60
+        print(
+            f"{number + 1} of {len(wanted)}: {cell} {known[cell].perplexity:.2f}, about {left:.0f} "
+            "min left",
+            flush=True,
+        )
+    return [known[cell] for cell in wanted]
+
+
+@click.command(help=__doc__)
+@study_options(rows=20_000)
+@click.option("--encoder", default="static", show_default=True)
+@click.option("--seeds", type=int, default=3, show_default=True)
+@click.option("--kept", "percents", type=int, multiple=True, default=KEPT, show_default=True)
+@click.option("--budget", "budgets", multiple=True, type=click.Choice(BUDGETS), default=BUDGETS)
+@click.option(
+    "--model", "kinds", multiple=True, type=click.Choice(["n-gram", "transformer"]),
+    default=["n-gram"], show_default=True,
+)  # fmt: skip
+def main(
+    rows: int,
+    cache: Path,
+    out: Path,
+    encoder: str,
+    seeds: int,
+    percents: tuple[int, ...],
+    budgets: tuple[str, ...],
+    kinds: tuple[str, ...],
+) -> None:
+    corpus = load_corpus(rows, cache)
+    material = prepared(corpus, vectors_of(encoder, corpus.texts, cache))
+    print(
+        f"{corpus.name}: {len(material.train):,} texts to train on, "
+        f"{sum(map(len, material.train)):,} tokens; {len(material.test):,} held out"
+    )
+    results = []
+    for kind in kinds:
+        file = out / "language" / f"{kind}-{rows}-{encoder}.csv"
+        results += study(material, cells(kind, seeds, percents, budgets), file)
+    table = summary(results)
+    table.show()
+    table.write(out / "language" / "summary.csv")
+
+
+if __name__ == "__main__":
+    main()
