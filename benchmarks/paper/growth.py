@@ -39,14 +39,16 @@ def removed_by_size(
     return [float(so_far[size - 1] / size) for size in sizes]
 
 
-def removed_alone(X: FloatArray, eps: float, size: int) -> list[float]:
-    """The same of random rows that are compared by themselves, for each seed."""
-    found = []
-    for seed in range(1, _SEEDS + 1):
-        rows = np.random.default_rng(seed).permutation(len(X))[:size]
-        scores = all_pairs(X[rows], np.arange(size))
-        found.append(float((scores.max_similarity.astype(np.float64) > 1 - eps).mean()))
-    return found
+def scores_alone(X: FloatArray, size: int) -> list[FloatArray]:
+    """The scores of random rows that are compared by themselves, for each seed."""
+    samples = (np.random.default_rng(seed).permutation(len(X)) for seed in range(1, _SEEDS + 1))
+    chosen = (sample[:size] for sample in samples)
+    return [all_pairs(X[rows], np.arange(size)).max_similarity for rows in chosen]
+
+
+def removed(scores: FloatArray, eps: float) -> float:
+    """Share of the rows that an eps removes."""
+    return float((scores.astype(np.float64) > 1 - eps).mean())
 
 
 def study(X: FloatArray) -> dict[str, Table]:
@@ -71,14 +73,13 @@ def study(X: FloatArray) -> dict[str, Table]:
         "What a sample of the rows says of a threshold",
         ("eps", "removed of all", *(f"of {share:.0%}" for share in SIZES)),
     )
-    for kept, eps in eps_of.items():
-        alone = {size: removed_alone(X, eps, size) for size in (round(n * s) for s in SIZES)}
+    alone = {size: scores_alone(X, size) for size in (round(n * share) for share in SIZES)}
+    for eps in eps_of.values():
+        means = [sum(removed(each, eps) for each in of) / _SEEDS for of in alone.values()]
         told = removed_by_size(scores, rank, eps, list(alone))
-        for size, from_one in zip(alone, told, strict=True):
-            mean = sum(alone[size]) / _SEEDS
+        for size, from_one, mean in zip(alone, told, means, strict=True):
             check.add(size, eps, from_one, mean, 100 * (from_one - mean))
-        means = (sum(each) / _SEEDS for each in alone.values())
-        sample.add(eps, 1 - kept / 100, *means)
+        sample.add(eps, removed(scores, eps), *means)
     return {"curve": curve, "brute_force": check, "sample": sample}
 
 

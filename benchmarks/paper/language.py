@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 
@@ -48,19 +48,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Result(Cell):
-    """What came of it."""
+    """What came of it; ``once``: the perplexity on one text of each held-out source package."""
 
     tokens: int
     perplexity: float
+    once: float
     seconds: float
 
 
 @dataclass(frozen=True)
 class Material:
-    """Documents as ids of tokens, those to train on and those held out; scores of the former."""
+    """Documents as ids of tokens, to train on and held out; vectors and texts of the former."""
 
     train: list[np.ndarray]
     test: list[np.ndarray]
+    once: list[np.ndarray]
     X: FloatArray
     texts: list[str]
 
@@ -88,8 +90,13 @@ def prepared(corpus: Corpus, X: FloatArray) -> Material:
     def encoded(some: Sequence[str]) -> list[np.ndarray]:
         return [np.array(each.ids) for each in tokenizer.encode_batch(list(some))]
 
-    test = [text for text, out in zip(corpus.texts, held, strict=True) if out]
-    return Material(encoded(texts), encoded(test), X[~held], texts)
+    both = zip(corpus.texts, corpus.groups, held, strict=True)
+    test = [(text, group) for text, group, out in both if out]
+    first = {group: text for text, group in reversed(test)}
+    test_texts = [text for text, _ in test]
+    return Material(
+        encoded(texts), encoded(test_texts), encoded([*first.values()]), X[~held], texts
+    )
 
 
 def cells(model: str, seeds: int, percents: Sequence[int], budgets: Sequence[str]) -> list[Cell]:
@@ -139,14 +146,17 @@ def run(cell: Cell, material: Material, selector: Selector) -> Result:
     documents = [material.train[row] for row in kept]
     tokens = sum(map(len, documents))
     if cell.model == "n-gram":
-        found = KneserNey(documents, _N_TOKENS).perplexity(material.test)
+        model = KneserNey(documents, _N_TOKENS)
+        found, once = (model.perplexity(test) for test in (material.test, material.once))
     else:
-        found = _transformer(cell, documents, material)
+        found, once = _transformer(cell, documents, material)
     seconds = time.perf_counter() - begun
-    return Result(**asdict(cell), tokens=tokens, perplexity=found, seconds=seconds)
+    return Result(**asdict(cell), tokens=tokens, perplexity=found, once=once, seconds=seconds)
 
 
-def _transformer(cell: Cell, documents: Sequence[np.ndarray], material: Material) -> float:
+def _transformer(
+    cell: Cell, documents: Sequence[np.ndarray], material: Material
+) -> tuple[float, float]:
     from small_gpt import Size, packed, perplexity, trained
 
     size = Size()
@@ -155,14 +165,18 @@ def _transformer(cell: Cell, documents: Sequence[np.ndarray], material: Material
     of = whole if cell.budget == "steps" else windows
     steps = max(1, len(of) // size.batch)
     model = trained(windows, _N_TOKENS, steps, cell.seed, size)
-    return perplexity(model, packed(material.test, 0, size.context))
+    tests = (packed(test, 0, size.context) for test in (material.test, material.once))
+    found, once = (perplexity(model, test) for test in tests)
+    return found, once
 
 
 def read_results(file: Path) -> dict[Cell, Result]:
     """Results of an earlier run by cell; none where there is no file."""
     if not file.exists():
         return {}
-    kinds = {"kept": int, "seed": int, "tokens": int, "perplexity": float, "seconds": float}
+    kinds = {"kept": int, "seed": int, "tokens": int} | dict.fromkeys(
+        ("perplexity", "once", "seconds"), float
+    )
     with file.open(newline="", encoding="utf-8") as opened:
         rows = [
             Result(**{name: kinds.get(name, str)(value) for name, value in row.items()})  # type: ignore[arg-type]
@@ -186,25 +200,33 @@ def add_result(file: Path, result: Result) -> None:
         writer.writerow(astuple(result))
 
 
-def summary(results: Sequence[Result]) -> Table:
-    """Mean and deviation over the seeds."""
-    table = Table(
-        "Perplexity a token on held-out source packages, mean ± deviation over the seeds",
-        ("model", "budget", "method", *(f"{kept} % kept" for kept in (100, *KEPT))),
-    )
-    lines = dict.fromkeys((r.model, r.budget, r.method) for r in results)
-    for line in lines:
-        shown = []
-        for kept in (100, *KEPT):
-            found = [
-                r.perplexity
-                for r in results
-                if (r.model, r.budget, r.method) == line and r.kept == kept
-            ]
-            deviation = np.std(found, ddof=1) if len(found) > 1 else 0.0
-            shown.append(f"{np.mean(found):.2f} ± {deviation:.2f}" if found else None)
-        table.add(*line, *shown)
-    return table
+def summaries(results: Sequence[Result]) -> dict[str, Table]:
+    """Mean and deviation over the seeds, by the names of their files."""
+    what: dict[str, tuple[str, Callable[[Result], float]]] = {
+        "summary": ("Perplexity a token on held-out source packages", lambda r: r.perplexity),
+        "once": ("The same on one text of each held-out source package", lambda r: r.once),
+        "tokens": ("Thousands of tokens to train on", lambda r: r.tokens / 1000),
+    }
+    found = {}
+    for name, (title, value) in what.items():
+        table = Table(
+            f"{title}, mean ± deviation over the seeds",
+            ("model", "budget", "method", *(f"{kept} % kept" for kept in (100, *KEPT))),
+        )
+        for line in dict.fromkeys((r.model, r.budget, r.method) for r in results):
+            of_line = [r for r in results if (r.model, r.budget, r.method) == line]
+            table.add(
+                *line,
+                *(_spread([value(r) for r in of_line if r.kept == k]) for k in (100, *KEPT)),
+            )
+        found[name] = table
+    return found
+
+
+def _spread(values: Sequence[float]) -> str | None:
+    if not values:
+        return None
+    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1) if len(values) > 1 else 0.0:.2f}"
 
 
 def study(material: Material, wanted: Sequence[Cell], file: Path) -> list[Result]:
@@ -256,9 +278,9 @@ def main(
     for kind in kinds:
         file = out / "language" / f"{kind}-{rows}-{encoder}.csv"
         results += study(material, cells(kind, seeds, percents, budgets), file)
-    table = summary(results)
-    table.show()
-    table.write(out / "language" / "summary.csv")
+    for name, table in summaries(results).items():
+        table.show()
+        table.write(out / "language" / f"{name}.csv")
 
 
 if __name__ == "__main__":
