@@ -24,9 +24,9 @@ from tables import OUT
 
 # Study: (its command, rows of the small form, rows of the full one).
 STUDIES: dict[str, tuple[click.Command, int, int]] = {
-    "1 robustness to the encoder": (robust_encoder.main, 4000, 20_000),
+    "1 robustness to the encoder": (robust_encoder.main, 4000, 6000),
     "2 robustness to k": (robust_k.main, 10_000, 63_956),
-    "3 efficiency": (efficiency.main, 10_000, 20_000),
+    "3 efficiency": (efficiency.main, 10_000, 63_956),
     "4 baselines": (baselines.main, 10_000, 63_956),
     "5 language model, n-gram": (language.main, 10_000, 63_956),
     "7 growth with the corpus": (growth.main, 10_000, 63_956),

@@ -10,50 +10,31 @@ is one epoch over what is kept. What is stopped goes on where it was.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 from corpus import Corpus, load_corpus
 from kneser_ney import KneserNey
+from language_cells import KEPT, Cell, Result, add_result, read_results, summaries
 from models import vectors_of
 from neardup import max_jaccard
 from scored import FloatArray, Mask, all_pairs, random_rank, removed_at, study_options
-from tables import Table
 
-KEPT = (96, 80, 50, 20)
+from semdedup_spark.in_memory import cluster_vectors
+
 BUDGETS = ("steps", "epochs")
 METHODS = ("SemDeDup", "NearDup", "random")
+# Which of two duplicates stays: the one farther from the centroid, as in the paper, or the nearer.
+ORDERS = ("SemDeDup low", "SemDeDup high")
 ALL = "all rows"
 _HELD_OUT = 0.05
 _N_TOKENS = 4096
 _END = "<end>"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One model to train: which, for how long, on what, with which seed."""
-
-    model: str
-    budget: str
-    method: str
-    kept: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class Result(Cell):
-    """What came of it; ``once``: the perplexity on one text of each held-out source package."""
-
-    tokens: int
-    perplexity: float
-    once: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -100,18 +81,26 @@ def prepared(corpus: Corpus, X: FloatArray) -> Material:
 
 
 def cells(model: str, seeds: int, percents: Sequence[int], budgets: Sequence[str]) -> list[Cell]:
-    """Everything to train, the first seed of all first. An n-gram model counts once."""
-    return list(_cells(model, seeds, percents, ("epochs",) if model == "n-gram" else budgets))
+    """Everything to train, the first seed of all first. An n-gram model counts once, and is quick
+    enough for all orders.
+    """
+    if model == "n-gram":
+        return list(_cells(model, seeds, percents, ("epochs",), (*METHODS, *ORDERS)))
+    return list(_cells(model, seeds, percents, budgets, METHODS))
 
 
 def _cells(
-    model: str, seeds: int, percents: Sequence[int], budgets: Sequence[str]
+    model: str,
+    seeds: int,
+    percents: Sequence[int],
+    budgets: Sequence[str],
+    methods: Sequence[str],
 ) -> Iterator[Cell]:
     for seed in range(seeds):
         yield Cell(model, budgets[0], ALL, 100, seed)
         for budget in budgets:
             for kept in percents:
-                yield from (Cell(model, budget, method, kept, seed) for method in METHODS)
+                yield from (Cell(model, budget, method, kept, seed) for method in methods)
 
 
 class Selector:
@@ -131,9 +120,13 @@ class Selector:
         return ~removed_at(self._scores[key], cell.kept)
 
     def _score(self, method: str, seed: int) -> FloatArray:
-        rank = random_rank(len(self._material.texts), seed)
-        if method == "SemDeDup":
-            return all_pairs(self._material.X, rank).max_similarity
+        X, rank = self._material.X, random_rank(len(self._material.texts), seed)
+        if method in ORDERS:
+            nearness = cluster_vectors(X, round(len(X) ** 0.5), seed=seed).similarity
+            order = np.argsort(-nearness if method.endswith("high") else nearness, kind="stable")
+            rank[order] = np.arange(len(X))
+        if method.startswith("SemDeDup"):
+            return all_pairs(X, rank).max_similarity
         if method == "NearDup":
             return max_jaccard(self._material.texts, rank)[0]
         return rank.astype(np.float32)
@@ -168,65 +161,6 @@ def _transformer(
     tests = (packed(test, 0, size.context) for test in (material.test, material.once))
     found, once = (perplexity(model, test) for test in tests)
     return found, once
-
-
-def read_results(file: Path) -> dict[Cell, Result]:
-    """Results of an earlier run by cell; none where there is no file."""
-    if not file.exists():
-        return {}
-    kinds = {"kept": int, "seed": int, "tokens": int} | dict.fromkeys(
-        ("perplexity", "once", "seconds"), float
-    )
-    with file.open(newline="", encoding="utf-8") as opened:
-        rows = [
-            Result(**{name: kinds.get(name, str)(value) for name, value in row.items()})  # type: ignore[arg-type]
-            for row in csv.DictReader(opened)
-        ]
-    return {_cell_of(row): row for row in rows}
-
-
-def _cell_of(result: Result) -> Cell:
-    return Cell(*(getattr(result, each.name) for each in fields(Cell)))
-
-
-def add_result(file: Path, result: Result) -> None:
-    """Append one line."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not file.exists()
-    with file.open("a", newline="", encoding="utf-8") as opened:
-        writer = csv.writer(opened)
-        if is_new:
-            writer.writerow([each.name for each in fields(Result)])
-        writer.writerow(astuple(result))
-
-
-def summaries(results: Sequence[Result]) -> dict[str, Table]:
-    """Mean and deviation over the seeds, by the names of their files."""
-    what: dict[str, tuple[str, Callable[[Result], float]]] = {
-        "summary": ("Perplexity a token on held-out source packages", lambda r: r.perplexity),
-        "once": ("The same on one text of each held-out source package", lambda r: r.once),
-        "tokens": ("Thousands of tokens to train on", lambda r: r.tokens / 1000),
-    }
-    found = {}
-    for name, (title, value) in what.items():
-        table = Table(
-            f"{title}, mean ± deviation over the seeds",
-            ("model", "budget", "method", *(f"{kept} % kept" for kept in (100, *KEPT))),
-        )
-        for line in dict.fromkeys((r.model, r.budget, r.method) for r in results):
-            of_line = [r for r in results if (r.model, r.budget, r.method) == line]
-            table.add(
-                *line,
-                *(_spread([value(r) for r in of_line if r.kept == k]) for k in (100, *KEPT)),
-            )
-        found[name] = table
-    return found
-
-
-def _spread(values: Sequence[float]) -> str | None:
-    if not values:
-        return None
-    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1) if len(values) > 1 else 0.0:.2f}"
 
 
 def study(material: Material, wanted: Sequence[Cell], file: Path) -> list[Result]:

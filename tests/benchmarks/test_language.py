@@ -64,7 +64,7 @@ def test_a_source_package_is_held_out_as_a_whole_and_unknown_to_the_tokens(mater
 
 def test_a_stopped_study_goes_on_where_it_was_and_tells_the_same(material, tmp_path):
     wanted = language.cells("n-gram", 2, (80, 50), language.BUDGETS)
-    assert len(wanted) == len(set(wanted)) == 2 * (1 + 2 * 3)
+    assert len(wanted) == len(set(wanted)) == 2 * (1 + 2 * 5)
     whole = language.study(material, wanted, tmp_path / "whole.csv")
     language.study(material, wanted[:5], tmp_path / "parts.csv")
     with (tmp_path / "parts.csv").open(newline="") as file:
@@ -74,7 +74,11 @@ def test_a_stopped_study_goes_on_where_it_was_and_tells_the_same(material, tmp_p
         assert list(csv.reader(file))[: len(before)] == before
     assert [r.perplexity for r in parts] == [r.perplexity for r in whole]
     for table in language.summaries(whole).values():
-        assert [row[2] for row in table.rows] == [language.ALL, *language.METHODS]
+        assert [row[2] for row in table.rows] == [
+            language.ALL,
+            *language.METHODS,
+            *language.ORDERS,
+        ]
 
 
 def test_a_small_transformer_learns_and_repeats(material):
