@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,6 @@ def draw_encoders(axes: Any, results: Path) -> bool:
         axes.axvline(1 - float(line["p99.9"]), color=color, ls=":", lw=1)
     axes.set(xscale="log", xlabel="eps", ylabel="kept, %", ylim=(0, 102))
     axes.set_title("A threshold belongs to a model (dotted: 1 in 1,000 random pairs is nearer)")
-    axes.legend(frameon=False)
     return bool(background)
 
 
@@ -65,7 +66,6 @@ def draw_eta(axes: Any, results: Path) -> bool:
     axes.invert_xaxis()
     axes.set(xlabel="kept, % (fewer to the right)", ylabel="share of duplicates found")
     axes.set_title("What each way finds of what all pairs would find")
-    axes.legend(frameon=False)
     return bool(lines)
 
 
@@ -87,16 +87,14 @@ def draw_growth(axes: Any, results: Path) -> bool:
             ms=4,
         )
     axes.set(xscale="log", xlabel="rows of the corpus", ylabel="removed, %")
-    axes.set_title("Duplicates grow with the corpus (points: smaller corpora, all pairs compared)")
-    axes.legend(frameon=False)
+    axes.set_title("Duplicates grow with the corpus (points: all pairs of smaller ones)")
     return bool(curve)
 
 
-def draw_language(axes: Any, results: Path) -> bool:
+def draw_language(axes: Any, results: Path, name: str, of: str) -> bool:
     """Perplexity by what is kept, of the n-gram model."""
-    lines = [
-        row for row in rows_of(results / "language" / "summary.csv") if row["model"] == "n-gram"
-    ]
+    file = results / "language" / f"{name}.csv"
+    lines = [row for row in rows_of(file) if row["model"] == "n-gram"]
     for row in lines:
         told = {name: row[name].split(" ± ") for name in row if "%" in name and row[name]}
         percents = [int(name.split()[0]) for name in told]
@@ -106,17 +104,17 @@ def draw_language(axes: Any, results: Path) -> bool:
         else:
             axes.errorbar(percents, means, deviations, marker="o", ms=3, label=row["method"])
     axes.invert_xaxis()
-    axes.set(xlabel="kept, % (fewer to the right)", ylabel="perplexity, held-out packages")
-    axes.set_title("What a Kneser-Ney 3-gram learns from what is kept")
-    axes.legend(frameon=False)
+    axes.set(xlabel="kept, % (fewer to the right)", ylabel="perplexity a token")
+    axes.set_title(f"A Kneser-Ney 3-gram on {of} held-out package")
     return bool(lines)
 
 
-FIGURES = {
+FIGURES: dict[str, Callable[[Any, Path], bool]] = {
     "encoders": draw_encoders,
     "efficiency": draw_eta,
     "growth": draw_growth,
-    "language": draw_language,
+    "language": partial(draw_language, name="summary", of="all texts of each"),
+    "language_once": partial(draw_language, name="once", of="one text of each"),
 }
 
 
@@ -130,6 +128,7 @@ def main(results: Path, to: Path | None) -> None:
         with mpl.rc_context(_STYLE):
             figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
             if draw(axes, results):
+                axes.legend(frameon=False)
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
                 print(f"{folder / name}.svg")
             plt.close(figure)

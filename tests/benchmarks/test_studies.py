@@ -97,3 +97,17 @@ def test_sets_of_a_share_have_its_size_and_overlap_by_chance():
     assert a.sum() == b.sum() == 300
     assert shared(a, b) == pytest.approx(0.3, abs=0.08)
     assert shared(a, a) == 1
+
+
+def test_figures_are_drawn_of_what_is_there(tmp_path):
+    pytest.importorskip("matplotlib")
+    import figures
+
+    tables = growth.study(families(n_families=40)[0])
+    for name, table in tables.items():
+        table.write(tmp_path / "growth" / f"{name}.csv")
+    figures.main(["--results", str(tmp_path)], standalone_mode=False)
+    assert [file.name for file in tmp_path.glob("*.svg")] == ["growth.svg"]
+    first = (tmp_path / "growth.svg").read_bytes()
+    figures.main(["--results", str(tmp_path)], standalone_mode=False)
+    assert (tmp_path / "growth.svg").read_bytes() == first
