@@ -104,7 +104,7 @@ def vectors_of(name: str, texts: Sequence[str], cache: Path = CACHE) -> FloatArr
 
 
 def _encoded(spec: EncoderSpec, texts: Sequence[str]) -> FloatArray:
-    contents = encoded_texts(texts, spec, threads=int(os.environ.get("PAPER_THREADS", "0")) or None)
+    contents = encoded_texts(texts, spec)
     if len(contents.good) < len(texts):
         raise ValueError(f"every text must have a vector. Got {contents.reasons}.")
     return contents.X
