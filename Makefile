@@ -12,7 +12,9 @@ STAMP := $(VENV)/.installed
 FAST_STAMP := $(VENV)/.installed-fast
 # All that the tests without a JVM use; no Spark.
 OPTIONAL := text,sentence,images,vision,clip,loader,report,notebooks,experiments
-FAST_EXTRAS := $(OPTIONAL),export,dev
+# These want a newer numpy than all others.
+LIGHT := static,onnx
+FAST_EXTRAS := $(OPTIONAL),$(LIGHT),export,dev
 EXTRAS := spark,connect,$(FAST_EXTRAS)
 # constraints.txt holds versions for Python 3.11 and newer.
 CONSTRAINTS := $$($(BIN)/python -c 'import sys; print("--constraint constraints.txt" * (sys.version_info >= (3, 11)))')
@@ -26,7 +28,7 @@ COVERAGE_FLOOR := 95
 RUN_TESTS = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-cluster test-fast test-spark test-floor test-deploy coverage check fmt notebooks docs reference wheel zip clean preflight preflight-python preflight-java
+.PHONY: help install demo test test-long test-cluster test-fast test-spark test-floor test-deploy paper coverage check fmt notebooks docs reference wheel zip clean preflight preflight-python preflight-java
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -84,7 +86,7 @@ test-spark: preflight ## The transforms, and whole jobs with the same tables, on
 	$(SPARK_VENV)/bin/python -m pytest tests/transforms tests/jobs/test_whole_job.py tests/jobs/test_same_tables.py \
 	  tests/queries/test_cookbook.py::test_recall_by_sql_alone_agrees_with_the_scores
 
-# The extra `export` comes afterwards, because it needs a newer pyarrow than all others.
+# The extras of LIGHT and `export` come afterwards, because they need a newer numpy and pyarrow.
 FLOOR_INSTALL = $(FLOOR_VENV)/bin/uv pip install --quiet --python $(FLOOR_VENV)
 test-floor: preflight-python ## The tests that need no JVM, on the oldest versions that setup.cfg allows
 	test -x $(FLOOR_VENV)/bin/python || $(PYTHON) -m venv $(FLOOR_VENV)
@@ -92,6 +94,8 @@ test-floor: preflight-python ## The tests that need no JVM, on the oldest versio
 	$(FLOOR_INSTALL) --resolution lowest-direct --editable '.[$(OPTIONAL)]'
 	$(FLOOR_INSTALL) --editable '.[dev]'
 	$(FLOOR_VENV)/bin/python -m pytest -m "not spark" --ignore tests/exports
+	$(FLOOR_INSTALL) --resolution lowest-direct --editable '.[$(LIGHT)]'
+	$(FLOOR_VENV)/bin/python -m pytest tests/encoders/text/test_static.py tests/encoders/text/test_onnx.py
 	$(FLOOR_INSTALL) --resolution lowest-direct --editable '.[export]'
 	$(FLOOR_VENV)/bin/python -m pytest -m "not spark" tests/exports tests/tables
 
@@ -131,6 +135,11 @@ docs: preflight-python ## Build the documentation site in out/site
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) 'zensical>=0.0.73' 'mkdocstrings-python>=2' ruff
 	$(BIN)/zensical build --clean --strict
 	cd docs && find . -name '*.md' | tar -cf - -T - | tar -xf - -C $(CURDIR)/out/site  # for llms.txt
+
+# The optional fifth encoder: put its jar into the cache, see benchmarks/paper/README.md.
+paper: install ## The paper's tables on a small scale, in out/paper: under half an hour
+	$(PIP_INSTALL) '.[$(EXTRAS),paper]'
+	$(BIN)/python benchmarks/paper/all.py --small
 
 reference: install ## Write docs/llms.txt and the pages of docs/reference that say what the code says
 	$(BIN)/python -m scripts.reference_pages

@@ -89,6 +89,22 @@ class SourceShare:
         return OTHERS if self.others else named_value(self.source)
 
 
+@dataclass(frozen=True)
+class SizeShare:
+    """What thresholds would keep of a smaller corpus: of random rows of this one.
+
+    Attributes
+    ----------
+    rows
+        Number of rows of the corpus.
+    kept
+        Fraction of them that each threshold keeps, in the order of ``Tuning.thresholds``.
+    """
+
+    rows: int
+    kept: list[float]
+
+
 def named_value(value: str | None) -> str:
     """Write a value of the data as a table shows it.
 
@@ -140,6 +156,8 @@ class Tuning:
         Column of the source whose values were counted.
     sources
         One line for each of these values.
+    sizes
+        One line for each size of a corpus, the smallest first. Empty where it was not asked for.
     overrides
         Number of rows that people restored or removed. No count here knows of that.
     """
@@ -156,6 +174,7 @@ class Tuning:
     in_groups_exact: bool = False
     by: str | None = None
     sources: list[SourceShare] = field(default_factory=list)
+    sizes: list[SizeShare] = field(default_factory=list)
     overrides: int = 0
 
     def as_columns(self) -> dict[str, list[float] | list[int]]:

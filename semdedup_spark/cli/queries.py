@@ -25,6 +25,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--by", metavar="COLUMN", help="Break the result down by a column of the source.")
 @click.option(
+    "--by-size",
+    is_flag=True,
+    help="Also show what is removed of smaller corpora. Needs scores with score.rank_by: random.",
+)
+@click.option(
     "--both-sides",
     is_flag=True,
     help="Count rows that have a duplicate exactly, not as a lower bound. Compares all rows again.",
@@ -39,6 +44,7 @@ def tune(
     eps: tuple[float, ...],
     keep: tuple[float, ...],
     by: str | None,
+    by_size: bool,
     both_sides: bool,
     as_json: bool,
     figure: Path | None,
@@ -59,6 +65,8 @@ def tune(
         Fractions of rows to keep, for which the eps is wanted.
     by
         Column of the source to break the result down by.
+    by_size
+        Also show what is removed of smaller corpora.
     both_sides
         Count rows that have a duplicate exactly.
     as_json
@@ -75,7 +83,9 @@ def tune(
     from semdedup_spark.report.figures import tune_figure
     from semdedup_spark.report.tables import print_tuning
 
-    tuning = run_tune(job, eps_grid=eps, keep_grid=keep, by=by, both_sides=both_sides)
+    tuning = run_tune(
+        job, eps_grid=eps, keep_grid=keep, by=by, by_size=by_size, both_sides=both_sides
+    )
     if figure is not None:
         replace_file(figure, tune_figure(tuning))
         say(f"figure: {figure}", err=True)

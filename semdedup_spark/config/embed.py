@@ -18,7 +18,7 @@ from semdedup_spark.config.strict import (
 
 # Encoders that accept each kind of source. encoders/registry.py maps them to modules.
 FITTING = {
-    "text": ("minilm", "hf-text", "sentence-transformers", "open-clip"),
+    "text": ("minilm", "hf-text", "sentence-transformers", "static", "onnx", "open-clip"),
     "images": ("efficientnet-lite0", "torchvision", "timm", "open-clip", "pixels"),
     "vectors": ("none",),
     "image_text": ("open-clip",),
@@ -27,10 +27,15 @@ FITTING = {
 NEEDS_MODEL = {
     "hf-text": "a local directory or a hub id",
     "sentence-transformers": "a local directory or a hub id",
+    "onnx": "a directory with model.onnx and tokenizer.json",
     "torchvision": "such as vgg16:/models/vgg16.pth",
     "timm": "such as resnet50.a1_in1k:/models/resnet50.safetensors",
     "open-clip": "such as ViT-B-16:/models/vit_b_16.safetensors, or a local directory",
 }
+# Encoders that compute in one way, on the CPU.
+PLAIN = ("static", "onnx")
+# Encoders that put a prefix before each text.
+PREFIXED = ("hf-text", "onnx")
 # Towers of open-clip that each kind of source can feed.
 TOWERS = {"text": ("text",), "images": ("image",), "image_text": ("image", "text", "image+text")}
 
@@ -52,6 +57,8 @@ class EmbedConfig(StrictModel):
         What happens to longer texts: ``truncate``, ``chunk-mean`` or ``reject``.
     pooling
         ``mean``, ``cls`` or ``last`` token. ``None``: ``mean``.
+    prefix
+        Text put before each text, by ``hf-text`` and ``onnx``. ``None``: nothing.
     tower
         ``image``, ``text`` or ``image+text``, of open-clip. ``None``: what the source holds.
     image_size
@@ -80,6 +87,8 @@ class EmbedConfig(StrictModel):
         "minilm",
         "hf-text",
         "sentence-transformers",
+        "static",
+        "onnx",
         "efficientnet-lite0",
         "torchvision",
         "timm",
@@ -92,6 +101,7 @@ class EmbedConfig(StrictModel):
     max_length: int | None = Field(default=None, ge=8, le=MOST)
     long_text: Literal["truncate", "chunk-mean", "reject"] = "truncate"
     pooling: Literal["mean", "cls", "last"] | None = None
+    prefix: str | None = Field(default=None, min_length=1, json_schema_extra=LATER)
     tower: Literal["image", "text", "image+text"] | None = None
     image_size: int = Field(default=32, ge=1, le=1024)
     max_pixels: int = Field(default=89_478_485, ge=1, le=1000 * MOST)
@@ -120,6 +130,20 @@ class EmbedConfig(StrictModel):
             raise ValueError(
                 "encoder sentence-transformers pools as its directory says: leave pooling null, or "
                 f"set encoder hf-text. Got {self.pooling}"
+            )
+        if self.encoder == "static" and self.pooling is not None:
+            raise ValueError(
+                f"encoder static averages the vectors of tokens: leave pooling null. "
+                f"Got {self.pooling}"
+            )
+        if self.encoder in PLAIN and (self.precision != "float32" or self.device == "cuda"):
+            raise ValueError(
+                f"encoder {self.encoder} computes on the CPU, as its file says: leave precision "
+                f"float32 and device auto. Got {self.precision} and {self.device}"
+            )
+        if self.encoder not in PREFIXED and self.prefix is not None:
+            raise ValueError(
+                f"prefix is a key of encoders {' and '.join(PREFIXED)}. Got encoder {self.encoder}"
             )
         if self.encoder != "open-clip" and self.tower is not None:
             raise ValueError(f"tower is a key of encoder open-clip. Got encoder {self.encoder}")

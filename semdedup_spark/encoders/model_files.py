@@ -58,6 +58,29 @@ def files_digest(files: Iterable[Path]) -> str:
     return _sha256(paths, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
 
 
+def directory_digest(directory: Path, patterns: Iterable[str]) -> str:
+    """Hash the names and the content of files in a directory and below.
+
+    Parameters
+    ----------
+    directory
+        The directory.
+    patterns
+        Patterns of file names, such as ``*.json``.
+
+    Returns
+    -------
+    str
+        SHA-256, 64 hex digits.
+    """
+    found = {path for pattern in patterns for path in directory.rglob(pattern)}
+    digest = hashlib.sha256()
+    for path in sorted(found):
+        name = path.relative_to(directory).as_posix()
+        digest.update(f"{name}\0{files_digest([path])}\n".encode())
+    return digest.hexdigest()
+
+
 def from_hub(spec: EncoderSpec, function: str, repo: str, **arguments: Any) -> str:
     """Call a download function of ``huggingface_hub``. Only what is not cached is downloaded.
 

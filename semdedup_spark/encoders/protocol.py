@@ -32,6 +32,8 @@ class EncoderSpec:
         Treatment of longer texts: ``truncate``, ``chunk-mean`` or ``reject``.
     pooling
         ``mean``, ``cls`` or ``last``. ``None``: the default of the encoder.
+    prefix
+        Text put before each text by ``hf-text`` and ``onnx``. ``None``: nothing.
     tower
         ``image``, ``text`` or ``image+text``. ``None``: what each payload holds.
     image_size
@@ -59,6 +61,7 @@ class EncoderSpec:
     max_length: int | None = None
     long_text: str = "truncate"
     pooling: str | None = None
+    prefix: str | None = None
     tower: str | None = None
     image_size: int = 32
     max_pixels: int = 89_478_485

@@ -19,6 +19,8 @@ ENCODERS: dict[str, tuple[str, str]] = {
         "text.sentence_transformers:Sentences",
         "text.model_files:sentence_identity",
     ),
+    "static": ("text.static:Static", "text.static_files:static_identity"),
+    "onnx": ("text.onnx:OnnxText", "text.onnx_files:onnx_identity"),
     "pixels": ("image.pixels:Pixels", "image.pixels:pixels_identity"),
     "efficientnet-lite0": (
         "image.efficientnet:load_efficientnet",

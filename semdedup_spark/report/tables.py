@@ -64,6 +64,8 @@ def print_tuning(console: Console, tuning: Tuning) -> None:
     _print_targets(console, tuning)
     if tuning.sources:
         _print_sources(console, tuning)
+    if tuning.sizes:
+        _print_sizes(console, tuning)
 
 
 def _print_targets(console: Console, tuning: Tuning) -> None:
@@ -107,6 +109,18 @@ def _print_sources(console: Console, tuning: Tuning) -> None:
     console.print(grid)
     if told := uneven(tuning):
         print_line(console, inline(told))
+
+
+def _print_sizes(console: Console, tuning: Tuning) -> None:
+    shown = tuning.thresholds[-_MOST_COLUMNS:]
+    first = len(tuning.thresholds) - len(shown)
+    print_line(console, "\nremoved fraction of a corpus of random rows, by its size and eps")
+    grid = Table(box=None, pad_edge=False)
+    for name in ("rows", *(f"{at.eps:.4g}" for at in shown)):
+        grid.add_column(name, justify="right", no_wrap=True)
+    for each in tuning.sizes:
+        grid.add_row(f"{each.rows:,}", *(_percent(1 - share) for share in each.kept[first:]))
+    console.print(grid)
 
 
 def _percent(share: float) -> str:

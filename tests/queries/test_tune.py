@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from semdedup_spark.cli import cli
 from semdedup_spark.errors import ConfigError, SourceError
-from semdedup_spark.pipeline.queries.tune import run_tune, shares_by_value
+from semdedup_spark.pipeline.queries.tune import run_tune, shares_by_size, shares_by_value
 from semdedup_spark.transforms.queries.thresholds import (
     NEAREST,
     cell_counts,
@@ -211,3 +211,24 @@ def test_values_that_read_like_the_words_for_the_rest_and_for_null_are_counted_b
     assert (named["'(null)'"].source, named["'(null)'"].rows) == ("(null)", 4)
     assert (named["''"].rows, named["' a'"].rows) == (6, 2)
     assert sum(each.rows for each in shares) == len(values)
+
+
+def test_smaller_corpora_are_the_first_rows_of_a_random_order(spark):
+    rng = np.random.default_rng(0)
+    keys = rng.integers(-(2**63), 2**63, size=4000)
+    M = rng.random(4000).astype(np.float32)
+    scores = spark.createDataFrame(
+        list(zip(keys.tolist(), M.tolist(), strict=True)), "rank_key long, max_similarity float"
+    )
+    sizes = shares_by_size(scores, [0.1, 0.3])
+    assert sizes[-1].rows == 4000
+    place = (keys.astype(np.float64) + 2.0**63) / 2.0**64
+    for halved, each in enumerate(reversed(sizes[-6:])):
+        inside = M[place <= 2.0**-halved].astype(np.float64)
+        assert each.rows == len(inside)
+        assert each.kept == pytest.approx([(inside <= 1 - eps).mean() for eps in (0.1, 0.3)])
+
+
+def test_sizes_are_refused_where_the_order_is_not_random(finished):
+    with pytest.raises(ConfigError, match=r"--by-size needs scores with rank_by random"):
+        run_tune(finished.job(), by_size=True)

@@ -82,12 +82,12 @@ class HfText:
         self._pooling = spec.pooling or "mean"
         self._longest = position_limit(directory)
         tokenizer, self._model = _load(spec, directory)
-        self._tokens = Tokens(tokenizer, max_length, spec.long_text)
+        self._tokens = Tokens(tokenizer, max_length, spec.long_text, spec.prefix or "")
         self._model.eval().to(self._device, dtype=torch.float32)
         lower_precision(self, self._model, spec.precision)
 
     def prepare(self, payloads: Sequence[str]) -> list[Windows | RejectedPayload]:
-        """Tokenise texts.
+        """Tokenise texts, each after ``spec.prefix``.
 
         Parameters
         ----------

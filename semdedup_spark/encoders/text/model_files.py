@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
-from semdedup_spark.encoders.model_files import files_digest, from_hub, need_packages
+from semdedup_spark.encoders.model_files import directory_digest, from_hub, need_packages
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.encoders.text.token_limits import checked_length
 from semdedup_spark.errors import EnvironmentProblem
@@ -37,14 +36,14 @@ def text_identity(spec: EncoderSpec) -> str:
     Returns
     -------
     str
-        One line: encoder, model, pooling, length, treatment of long texts, dtype, and whether the
-        model's own code runs.
+        One line: encoder, model, pooling, length, treatment of long texts, dtype, whether the
+        model's own code runs, and the prefix.
     """
     need_packages(spec.name, "text", "torch", "transformers")
     length = "<=512" if spec.max_length is None else f"={spec.max_length}"
     return (
         f"{spec.name} {_which(spec)} {spec.pooling or 'mean'}-pooling max_length{length} "
-        f"{spec.long_text} {spec.precision}{_code(spec)}"
+        f"{spec.long_text} {spec.precision}{_code(spec)}{_prefix(spec)}"
     )
 
 
@@ -172,16 +171,15 @@ def _which(spec: EncoderSpec) -> str:
         return f"hub:{repo}@{commit}"
     checked_length(spec, first_module(directory), own=512)  # Fail before any row is read.
     weights = _WEIGHTS if any(directory.rglob(_WEIGHTS)) else _PICKLED
-    found = {path for pattern in (*_TABLES, weights) for path in directory.rglob(pattern)}
-    digest = hashlib.sha256()
-    for path in sorted(found):
-        name = path.relative_to(directory).as_posix()
-        digest.update(f"{name}\0{files_digest([path])}\n".encode())
-    return f"sha256:{digest.hexdigest()}"
+    return f"sha256:{directory_digest(directory, (*_TABLES, weights))}"
 
 
 def _code(spec: EncoderSpec) -> str:
     return " runs the model's own code" if spec.trust_remote_code else ""
+
+
+def _prefix(spec: EncoderSpec) -> str:
+    return f" prefix={spec.prefix!r}" if spec.prefix else ""
 
 
 def _local_directory(spec: EncoderSpec) -> Path | None:

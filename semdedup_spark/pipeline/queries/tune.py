@@ -13,13 +13,14 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.answers.tuned import Counted, Similarities, check_grid, tuned
-from semdedup_spark.answers.tuning import SourceShare, Tuning
-from semdedup_spark.errors import SourceError
+from semdedup_spark.answers.tuning import SizeShare, SourceShare, Tuning
+from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.later_similarity import later_similarity
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.select.decisions import count_decisions
 from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.transforms.queries.growth import MOST_HALVINGS, batches, halvings
 from semdedup_spark.transforms.queries.thresholds import (
     CELL,
     GROUP,
@@ -54,6 +55,7 @@ def run_tune(
     eps_grid: Sequence[float] = (),
     keep_grid: Sequence[float] = (),
     by: str | None = None,
+    by_size: bool = False,
     selected: float | None = None,
     both_sides: bool = False,
 ) -> Tuning:
@@ -69,6 +71,8 @@ def run_tune(
         Fractions of the rows, each in (0, 1), for which an eps is sought. By default a usual grid.
     by
         Column of the source whose values are counted separately.
+    by_size
+        Count for smaller corpora, too. The scores must be of a random order.
     selected
         Threshold in use; by default that of the newest selection without a name.
     both_sides
@@ -81,7 +85,8 @@ def run_tune(
 
     Notes
     -----
-    What it calls raises ``ConfigError`` where a value is outside (0, 1), and ``SourceError`` where
+    What it calls raises ``ConfigError`` where a value is outside (0, 1) or ``by_size`` is asked of
+    another order, and ``SourceError`` where
     the embeddings do not carry the column ``by``; both before any Spark job. It raises
     ``StageOrderError`` where there are no scores, or where they are not those of the job's
     reference.
@@ -89,6 +94,8 @@ def run_tune(
     check_grid("--eps", eps_grid)
     check_grid("--keep", keep_grid)
     scores = read_table(job.spark, job.root, s.SCORES)
+    if by_size:
+        _check_order(job, scores)
     sourced = None if by is None else _with_source(job, scores, by)
     nearest = _nearest(job, scores, both_sides=both_sides)
     eps_max, recall = horizon_of(job)
@@ -111,10 +118,15 @@ def run_tune(
         eps_grid=eps_grid,
         keep_grid=keep_grid,
     )
-    found = replace(found, overrides=count_decisions(job))
+    grid = [at.eps for at in found.thresholds]
+    found = replace(
+        found,
+        overrides=count_decisions(job),
+        sizes=shares_by_size(scores, grid) if by_size else [],
+    )
     if sourced is None:
         return found
-    sources = shares_by_value(sourced, [at.eps for at in found.thresholds])
+    sources = shares_by_value(sourced, grid)
     return replace(found, by=by, sources=sources)
 
 
@@ -136,6 +148,25 @@ def horizon_of(job: Job) -> tuple[float, str]:
         return job.config.score.eps_max, str(job.config.score.recall)
     made = json.loads(last.config)
     return float(made["eps_max"]), str(made.get("recall", "cluster"))
+
+
+def _check_order(job: Job, scores: DataFrame) -> None:
+    """Raise ``ConfigError`` where the first rows in rank order are no random ones."""
+    last = job.ledger.last("score")
+    made = json.loads(last.config)["rank_by"] if last else job.config.score.rank_by
+    if made != "random" or job.config.reference is not None:
+        got = f"rank_by {made}" if job.config.reference is None else "a reference"
+        raise ConfigError(
+            f"--by-size needs scores with rank_by random, and no reference. Got {got}.",
+            hint="score a copy of the job file with another output and score.rank_by: random.",
+        )
+    row = batches(scores).first()
+    if row is not None and row["batches"] > 1:
+        raise ConfigError(
+            f"--by-size needs rows of one batch: those of later batches rank behind. Got "
+            f"{row['batches']} batches.",
+            hint="embed them into a new output at once.",
+        )
 
 
 def _counts(rows: DataFrame, similarity: str, edges: list[float]) -> np.ndarray:
@@ -160,6 +191,34 @@ def _with_source(job: Job, scores: DataFrame, by: str) -> DataFrame:
         raise SourceError.missing_column(by, names, key="--by")
     value = legible(F.col(f"{s.SOURCE}.{s.quoted(by)}")).alias(GROUP)
     return scores.select(s.ID, s.MAX_SIMILARITY).join(embeddings.select(s.ID, value), s.ID)
+
+
+def shares_by_size(scores: DataFrame, grid: list[float]) -> list[SizeShare]:
+    """Count what thresholds keep of smaller corpora, each half as large as the next. In a random
+    order the score of a row is its similarity to random rows, as many as come before it, so one
+    run has the scores of all smaller ones.
+
+    Parameters
+    ----------
+    scores
+        Rows of (rank_key, max_similarity), scored in a random order.
+    grid
+        Thresholds eps, each in (0, 1).
+
+    Returns
+    -------
+    list[SizeShare]
+        At most 11 lines, the smallest corpus first. The last one is the whole.
+    """
+    edges = sorted({1 - eps for eps in grid})
+    cells = np.zeros((MOST_HALVINGS + 1, len(edges) + 1), dtype=np.int64)
+    for row in cell_counts(scores, s.MAX_SIMILARITY, edges, halvings()).collect():
+        cells[row[GROUP], row[CELL]] = row[ROWS]
+    found = []
+    for counts in np.cumsum(cells[::-1], axis=0):
+        of_size = Counted(edges, counts, int(counts.sum()))
+        found.append(SizeShare(of_size.n, [of_size.kept(eps) for eps in grid]))
+    return [each for each in found if each.rows]
 
 
 def shares_by_value(sourced: DataFrame, grid: list[float]) -> list[SourceShare]:

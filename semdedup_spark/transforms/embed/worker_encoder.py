@@ -11,8 +11,8 @@ from semdedup_spark.encoders.stream.stream import StreamSettings
 from semdedup_spark.transforms.worker import worker_device, worker_threads
 from semdedup_spark.transforms.worker_memory import keep_freed_memory
 
-# Encoders without a model: torch is not imported for them.
-_WITHOUT_MODEL = ("pixels",)
+# Encoders that compute on the CPU in any case: torch is not imported for them.
+_ON_THE_CPU = ("pixels", "static", "onnx")
 _GPU_PIECE_BYTES = 256 * 2**20
 
 
@@ -49,7 +49,7 @@ def worker_encoder(spec: EncoderSpec, settings: WorkerSettings) -> tuple[Encoder
     tuple[Encoder, StreamSettings]
         The encoder, and how to use it on the device of this worker.
     """
-    device = "cpu" if spec.name in _WITHOUT_MODEL else worker_device(spec.device)
+    device = "cpu" if spec.name in _ON_THE_CPU else worker_device(spec.device)
     on_gpu = device.startswith("cuda")
     if not on_gpu:
         keep_freed_memory()
