@@ -79,8 +79,9 @@ def open_source(
     check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out, id_type)
     raw.check()
     fingerprint = raw.fingerprint()
+    facts = known(fingerprint)
     try:
-        facts = known(fingerprint) or _count(raw, source, key, payload)
+        facts = facts or _count(raw, source, key, payload)
     except Exception as error:  # Spark raises many kinds
         refuse_missing_files(spark, source, raw, error)
         raise
