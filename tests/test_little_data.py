@@ -7,8 +7,7 @@ from semdedup_spark.session.little_data import is_little
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(little_data, "MOST_BYTES", 10)
+def folder(tmp_path):
     (tmp_path / "below").mkdir()
     (tmp_path / "a.csv").write_bytes(b"12345")
     (tmp_path / "below" / "b.csv").write_bytes(b"12345")
@@ -16,13 +15,13 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_file_and_a_folder_of_few_bytes_are_little(folder):
-    assert is_little([str(folder)])
-    assert is_little([f"file:{folder}"])
-    assert is_little([str(folder / "a.csv"), str(folder / "below" / "b.csv")])
+    assert is_little([str(folder)], 10)
+    assert is_little([f"file:{folder}"], 10)
+    assert is_little([str(folder / "a.csv"), str(folder / "below" / "b.csv")], 10)
 
 
 def test_sources_are_added_up(folder):
-    assert not is_little([str(folder), str(folder / "a.csv")])
+    assert not is_little([str(folder), str(folder / "a.csv")], 10)
 
 
 @pytest.mark.parametrize("path", [None, "s3a://bucket/key", "/no/such/file", "{folder}/*.csv"])

@@ -34,9 +34,9 @@ class Settings:
 @pytest.mark.parametrize(
     ("found", "refused", "after"),
     [
-        ({FOLDERS: "10000"}, (), {FOLDERS: "64", LOG: "8"}),
+        ({FOLDERS: "10000"}, (), {FOLDERS: "256", LOG: "8"}),
         ({FOLDERS: "500", LOG: "2"}, (), {FOLDERS: "500", LOG: "2"}),
-        ({}, (LOG,), {FOLDERS: "64"}),
+        ({}, (LOG,), {FOLDERS: "256"}),
     ],
 )
 def test_small_tables_are_read_by_few_tasks_where_nobody_has_set_others(found, refused, after):

@@ -83,12 +83,13 @@ def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None, **al
     from semdedup_spark.pipeline import open_job
     from semdedup_spark.report.console import console_listener, show_wait
     from semdedup_spark.report.logs import both, logging_listener
-    from semdedup_spark.session.little_data import is_little
+    from semdedup_spark.session.little_data import MOST_BYTES, MOST_TEXT_BYTES, is_little
     from semdedup_spark.session.spark_session import open_session
 
     show_wait("starting Spark")
     sources = [side for side in (loaded.source, loaded.reference) if side is not None]
-    session = open_session(little_data=is_little(side.path for side in sources))
+    most = MOST_TEXT_BYTES if loaded.source.kind == "text" else MOST_BYTES
+    session = open_session(little_data=is_little((side.path for side in sources), most))
     job = open_job(session, loaded, run_id=run_id)
     listener = both(console_listener(), logging_listener(job.run_id))
     return replace(job, listener=listener, **allowed)

@@ -11,6 +11,7 @@ from semdedup_spark.pipeline.refresh import Basis, as_last_made, refresh_others
 from semdedup_spark.pipeline.stages.cluster import run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import require_embed, run_embed, run_reference
 from semdedup_spark.pipeline.stages.score import run_score
+from semdedup_spark.pipeline.stages.select.kept import check_kept
 from semdedup_spark.pipeline.stages.select.select import run_select
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.visible import masked_repr
@@ -71,6 +72,7 @@ def preview_job(job: Job) -> tuple[StageRecord, ...]:
         Of each stage whether it would be reused, and why.
     """
     job = replace(job, dry_run=True)
+    check_kept(job)
     embed = run_embed(job)
     cluster = run_cluster(job, embed)
     score = run_score(job, embed, cluster, run_reference(job))
@@ -92,6 +94,7 @@ def run_job(job: Job) -> JobSummary:
     JobSummary
         What was done.
     """
+    check_kept(job)
     embed, reference = run_embed(job), run_reference(job)
     return _from_centroids(job, embed, run_cluster(job, embed), reference)
 

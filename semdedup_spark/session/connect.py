@@ -7,11 +7,12 @@ from importlib.abc import Traversable
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from pyspark.sql import SparkSession
 
 _NAME = "semdedup_spark"
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can hold
 
 
 def send_package(session: SparkSession) -> None:
@@ -27,12 +28,13 @@ def send_package(session: SparkSession) -> None:
         place = Path(folder, f"{_NAME}.zip")
         with ZipFile(place, "w", ZIP_DEFLATED) as packed:
             for name, file in _below(files(_NAME), _NAME):
-                packed.writestr(name, file.read_bytes())
+                # Equal files make equal bytes: a server refuses others of the same name.
+                packed.writestr(ZipInfo(name, _EARLIEST), file.read_bytes(), ZIP_DEFLATED)
         session.addArtifacts(str(place), pyfile=True)
 
 
 def _below(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
-    for each in folder.iterdir():
+    for each in sorted(folder.iterdir(), key=lambda file: file.name):
         inner = f"{name}/{each.name}"
         if each.is_file():
             yield inner, each

@@ -7,20 +7,24 @@ from collections.abc import Iterable, Iterator
 
 from semdedup_spark.paths import local
 
-# On more than this, code that was compiled thoroughly is worth the time that it takes: of 20,000
-# vectors of 384 numbers (31 MB) it is not, of a million (1.6 GB) it is.
+# On more than this, code that was compiled thoroughly is worth the time that it takes: of 100,000
+# vectors of 384 numbers (150 MB) it is not, of a million (1.6 GB) it is.
 MOST_BYTES = 128 * 2**20
+# The same for texts, of which 100,000 may be as small as this.
+MOST_TEXT_BYTES = 8 * 2**20
 # Files of a source that are looked at.
 MOST_FILES = 20_000
 
 
-def is_little(paths: Iterable[str | None]) -> bool:
+def is_little(paths: Iterable[str | None], most_bytes: int = MOST_BYTES) -> bool:
     """Tell whether sources are small files on this machine.
 
     Parameters
     ----------
     paths
         Their paths. ``None``: a table of a catalog.
+    most_bytes
+        Bytes that all of them may have together.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def is_little(paths: Iterable[str | None]) -> bool:
             return False
         for n, size in enumerate(_sizes(place)):
             total += size
-            if total > MOST_BYTES or n >= MOST_FILES:
+            if total > most_bytes or n >= MOST_FILES:
                 return False
     return True
 

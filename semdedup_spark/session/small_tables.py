@@ -10,7 +10,7 @@ _SETTINGS = {
     # Tasks by which Delta reads the log of a table.
     "spark.databricks.delta.snapshotPartitions": ("50", "8"),
     # Tasks by which VACUUM lists the folders of a table.
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": ("10000", "64"),
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": ("10000", "256"),
 }
 
 

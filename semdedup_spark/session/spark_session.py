@@ -29,11 +29,8 @@ _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-# One compiler instead of two, which by default has 48 MB for its code and sweeps them all the time;
-# one collector without threads of its own, with room for what a start allocates.
-_QUICK_JAVA = (
-    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC -Xms1g -Xmn512m"
-)
+# One compiler instead of two. By default it has 48 MB for its code, and sweeps them all the time.
+_QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
 # Of key and value in spark-defaults.conf, a Java properties file.
 _SEPARATOR = re.compile(r"\s*[=:\s]\s*")
 

@@ -62,6 +62,9 @@ def _kept_rows_need_no_copy(spark, tmp_path, kept):
     assert view.tableType == "VIEW"
     assert sorted(map(tuple, spark.table("dedup_test.deduplicated_seen").collect())) == rows
     maintain(job())  # which a view would stop
+    spark.sql("DROP VIEW dedup_test.deduplicated_seen")
+    assert run_select(job(name="seen", write="view")).reused
+    assert spark.table("dedup_test.deduplicated_seen").count() == kept
     assert run_select(job(name="seen", write="none")).counts == seen.counts
     assert not spark.catalog.tableExists("dedup_test.deduplicated_seen")
     found = read_selection(spark, "spark_catalog.dedup_test", "seen").deduplicated

@@ -90,6 +90,19 @@ def scales_by_input(model: Path) -> bool:
         return content.find(_SCALES_BY_INPUT) >= 0
 
 
+def _weights_beside(model: Path) -> list[Path]:
+    """Files beside the model that its name begins with, or that it names: weights, above 2 GB or
+    where an exporter chose so. Names stand in it as plain text.
+    """
+    others = sorted(file for file in model.parent.iterdir() if file.is_file() and file != model)
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return [
+            other
+            for other in others
+            if other.name.startswith(model.name) or content.find(other.name.encode()) >= 0
+        ]
+
+
 def onnx_identity(spec: EncoderSpec) -> str:
     """Describe everything that decides the vectors of an ``onnx`` encoder.
 
@@ -107,8 +120,7 @@ def onnx_identity(spec: EncoderSpec) -> str:
         One line: encoder, hash of the files, pooling, length, treatment of long texts and prefix.
     """
     model, tokenizer = onnx_files(spec)
-    # Weights above 2 GB lie beside the model, in files whose names begin with its own.
-    weights = sorted(model.parent.glob(f"{model.name}*"))
+    weights = [model, *_weights_beside(model)]
     settings = [file for name in _SETTINGS if (file := tokenizer.parent / name).is_file()]
     digest = files_digest([*weights, tokenizer, *settings])
     prefix = f" prefix={spec.prefix!r}" if spec.prefix else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark import schema as s
+from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.tables.catalog import OutputRoot, read_table
 from semdedup_spark.tables.runs import Ledger, StageRecord
@@ -106,7 +107,7 @@ def _kept_of_embeddings(
     rows = kept_rows(
         _as_recorded(spark, root, s.EMBEDDINGS, embed), gone, with_id=not embed.counts["has_id"]
     )
-    unreadable = json.loads(embed.config)["source"].get("unreadable")
+    unreadable = SourceConfig(**json.loads(embed.config)["source"]).unreadable
     return rows if unreadable is None else rows.drop(unreadable)
 
 

@@ -108,6 +108,12 @@ def test_the_identity_names_the_files_and_what_else_decides_the_numbers(tmp_path
         file.write_bytes((file.read_bytes() if file.exists() else b"") + b" ")
         known.add(encoder_identity(here))
     assert len(known) == 7
+    with (tmp_path / "model.onnx").open("ab") as model:
+        model.write(b"weights.bin")  # an exporter may give weights any name
+    for content in (b"", b"1", b"2"):
+        (tmp_path / "weights.bin").write_bytes(content)
+        known.add(encoder_identity(here))
+    assert len(known) == 10
     assert onnx_identity(spec(tmp_path, batch_size=1)) == onnx_identity(here)
 
 

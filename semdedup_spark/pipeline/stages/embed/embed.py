@@ -19,7 +19,6 @@ from semdedup_spark.pipeline.stages.embed.opened_side import Side
 from semdedup_spark.pipeline.stages.embed.source_guards import check_same_ids
 from semdedup_spark.pipeline.stages.select.decisions import decisions
 from semdedup_spark.pipeline.stages.select.golden import check_ids, read_golden
-from semdedup_spark.pipeline.stages.select.kept import check_kept
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 
@@ -57,7 +56,6 @@ def run_embed(job: Job) -> StageRecord:
     """
     source, select = job.config.source, job.config.select
     golden = None if select.golden is None else read_golden(select.golden)
-    check_kept(job)
 
     def check_id(kind: DataType) -> None:  # before any work
         decisions(job, kind)

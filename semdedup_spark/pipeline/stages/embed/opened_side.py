@@ -19,6 +19,7 @@ from semdedup_spark.pipeline.stages.embed.source_guards import (
     check_same_ids,
     check_same_length,
 )
+from semdedup_spark.pipeline.stages.select.kept import check_shown
 from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.open_source import open_source
 from semdedup_spark.sources.source_rows import SourceRows
@@ -126,6 +127,8 @@ def _check(job: Job, side: Side, own: DataFrame, left_out: list[str], id_type: D
     """What later stages ask of the source is checked before its rows are counted."""
     side.check_id(id_type)
     check_rank_by(own, side.rank_by, left_out)
+    if side.key == "source":
+        check_shown(job, own.columns)
     check_patterns(job.spark, side.patterns)
     for key, columns in side.columns.items():
         check_columns(own, columns, key=key)

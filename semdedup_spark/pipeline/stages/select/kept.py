@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import ConfigError, ReconciliationError
+from semdedup_spark.errors import ConfigError, ReconciliationError, SourceError
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.sql_text import variable_in
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import (
     Commit,
@@ -16,6 +19,7 @@ from semdedup_spark.tables.commits import (
     replace_view,
 )
 from semdedup_spark.tables.marks import StageMark
+from semdedup_spark.tables.runs import StageRecord
 
 
 def check_kept(job: Job) -> None:
@@ -71,11 +75,50 @@ def write_kept(job: Job, rows: DataFrame, mark: StageMark) -> Commit | None:
     """
     write, name = job.config.select.write, _name(job)
     if write == "view":
-        replace_view(job.spark, job.root, name, _query(job, rows.columns))
+        _show(job, rows.columns)
         return None
     if is_view(job.spark, job.root, name):
         drop_view(job.spark, job.root, name)
     return replace_table(rows, job.root, name, mark) if write == "table" else None
+
+
+def keep_view(job: Job, embed: StageRecord) -> None:
+    """Make the view of kept rows again, where somebody dropped it since. No row moves.
+
+    Parameters
+    ----------
+    job
+        The job, whose selection is as it was.
+    embed
+        Record of the stage embed.
+    """
+    if job.config.select.write == "view" and not is_view(job.spark, job.root, _name(job)):
+        own = [name for name in _own(job) if name != job.config.source.unreadable]
+        _show(job, own if embed.counts["has_id"] else [s.ID, *own])
+
+
+def check_shown(job: Job, columns: Sequence[str]) -> None:
+    """Check, before any work, that a view can name the columns of the source.
+
+    Parameters
+    ----------
+    job
+        The job.
+    columns
+        Their names.
+
+    Raises
+    ------
+    SourceError
+        Spark would replace a variable in a name.
+    """
+    odd = [name for name in columns if variable_in(name)]
+    if job.config.select.write == "view" and odd:
+        raise SourceError(
+            f"with select.write: view no column may have {variable_in(odd[0])} in its name: Spark "
+            "puts a setting or a variable of the environment there.",
+            hint="name the columns that are wanted in source.columns, or set select.write: table.",
+        )
 
 
 def reconciled(read: int, kept: int, removed: int, quarantined: int) -> dict[str, int]:
@@ -116,11 +159,19 @@ def _name(job: Job) -> str:
     return s.of_selection(s.DEDUPLICATED, job.config.select.name)
 
 
-def _query(job: Job, columns: list[str]) -> str:
-    own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*").columns
+def _own(job: Job) -> list[str]:
+    return read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*").columns
+
+
+def _show(job: Job, columns: Sequence[str]) -> None:
+    check_shown(job, columns)
+    own = _own(job)
     shown = [f"{s.SOURCE}.{s.quoted(c)}" if c in own else s.ID for c in columns]
     assignment = job.root.name(s.of_selection(s.ASSIGNMENT, job.config.select.name))
-    return (
+    replace_view(
+        job.spark,
+        job.root,
+        _name(job),
         f"SELECT {', '.join(shown)} FROM {job.root.name(s.EMBEDDINGS)} "
-        f"WHERE {s.ID} IN (SELECT {s.ID} FROM {assignment} WHERE {s.KEPT})"
+        f"WHERE {s.ID} IN (SELECT {s.ID} FROM {assignment} WHERE {s.KEPT})",
     )

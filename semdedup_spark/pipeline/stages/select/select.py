@@ -20,7 +20,12 @@ from semdedup_spark.pipeline.stages.score import require_score
 from semdedup_spark.pipeline.stages.select.chosen_eps import chosen_eps
 from semdedup_spark.pipeline.stages.select.decisions import decisions
 from semdedup_spark.pipeline.stages.select.golden import Golden, check_golden, read_golden
-from semdedup_spark.pipeline.stages.select.kept import check_kept, reconciled, write_kept
+from semdedup_spark.pipeline.stages.select.kept import (
+    check_kept,
+    keep_view,
+    reconciled,
+    write_kept,
+)
 from semdedup_spark.pipeline.stages.select.kept_apart import kept_apart, told_unsearched
 from semdedup_spark.pipeline.stages.select.review import rows_to_review, with_verdicts
 from semdedup_spark.pipeline.stages.select.select_guards import (
@@ -105,7 +110,10 @@ def run_select(
         inputs[_GUARDS] = "waived"
     inputs |= {} if golden is None else golden.as_input()
     stage = s.selection_stage(select.name)
-    return run_stage(job, stage, select.identity(), inputs, selecting.compute)
+    record = run_stage(job, stage, select.identity(), inputs, selecting.compute)
+    if record.reused and not job.dry_run:
+        keep_view(job, embed)
+    return record
 
 
 @dataclass(frozen=True)
