@@ -6,8 +6,9 @@ What a source alone can tell of its rows is tested in tests/sources/test_candida
 import pytest
 from pyspark.ml.linalg import Vectors
 
-from semdedup_spark import parse_config
+from semdedup_spark import open_job, parse_config, read_selection
 from semdedup_spark.errors import SemDedupError
+from semdedup_spark.pipeline import run_select
 from tests.jobs.jobfiles import (
     near_duplicates,
     run,
@@ -100,6 +101,12 @@ def test_bad_texts_and_broken_json_are_quarantined(spark, tmp_path):
     assert texts == {"{this is not json", '{"key": "g", "bo'}
     # two equal texts have equal vectors
     assert table(spark, tmp_path / "out", "duplicates").first()["similarity"] == 1.0
+    # without a table of the kept rows, these have the same columns
+    select = config.select.model_copy(update={"name": "bare", "write": "none"})
+    run_select(open_job(spark, config.model_copy(update={"select": select})))
+    bare = read_selection(spark, config.output, "bare").deduplicated
+    assert bare.columns == ["body", "key"]
+    assert {row["key"] for row in bare.collect()} == {"a", "f"}
 
 
 def test_nothing_but_bad_rows_fails_clearly_and_keeps_the_quarantine(spark, tmp_path):
