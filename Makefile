@@ -11,7 +11,7 @@ DATA ?= $(CURDIR)/data
 STAMP := $(VENV)/.installed
 FAST_STAMP := $(VENV)/.installed-fast
 # All that the tests without a JVM use; no Spark.
-OPTIONAL := text,sentence,images,vision,clip,loader,report,notebooks,experiments
+OPTIONAL := text,sentence,images,vision,clip,loader,report,mlflow,notebooks,experiments
 # These want a newer numpy than all others.
 LIGHT := static,onnx
 FAST_EXTRAS := $(OPTIONAL),$(LIGHT),export,dev

@@ -52,6 +52,7 @@ _EXTRAS = {
     "webdataset": "export",
     "datasets": "export",
     "jinja2": "report",
+    "mlflow": "mlflow",
 }
 
 

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, allow_dash=True),
     help="Write a summary of the run as JSON to this file. With -, print it instead of the text.",
 )
+@click.option(
+    "--mlflow",
+    "experiment",
+    metavar="EXPERIMENT",
+    help="Log settings, counts and outcome as a run of this experiment in MLflow. The variables of "
+    "its client, such as MLFLOW_TRACKING_URI, say where that is.",
+)
 def run(
     config: str,
     overrides: tuple[str, ...],
@@ -43,6 +50,7 @@ def run(
     wait: float,
     dry_run: bool,
     summary: str | None,
+    experiment: str | None,
     **allowed: bool,
 ) -> None:
     """Run the whole job: embed, cluster, score and select.
@@ -61,6 +69,8 @@ def run(
         Only print which stages would be computed.
     summary
         File for a JSON summary, or ``-`` for standard output.
+    experiment
+        Name of an experiment in MLflow. ``None``: nothing is logged there.
     **allowed
         Values of ``--replace`` and ``--allow-empty``.
 
@@ -71,6 +81,7 @@ def run(
     """
     from semdedup_spark.pipeline import run_job
     from semdedup_spark.pipeline.operations.status import summary_dict
+    from semdedup_spark.tracking.mlflow_run import tracked
 
     if dry_run:
         _preview(config, overrides, run_id, allowed)
@@ -78,8 +89,11 @@ def run(
     if summary not in (None, "-"):
         check_writable("--summary", Path(summary))
     try:
-        with working_job(config, overrides, run_id, wait, **allowed) as job:
-            result = run_job(job)
+        with (
+            tracked(experiment) as watched,
+            working_job(config, overrides, run_id, wait, **allowed) as job,
+        ):
+            result = run_job(watched(job))
     except Exception as error:
         known = error if isinstance(error, SemDedupError) else explained(error) or unclear(error)
         found = {"ok": False, "error": str(known), "retryable": known.retryable}

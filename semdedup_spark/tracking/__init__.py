@@ -1,0 +1,1 @@
+"""Runs of a job in a system that keeps track of experiments."""
