@@ -1,4 +1,4 @@
-"""Write what of the documentation says what the code, or other pages, say: reference and llms.txt.
+"""Write what says what the code, or other pages, say: reference, llms.txt, the sources of dbt.
 
 `make reference` writes them. tests/test_reference_pages.py fails where a page differs from the
 code.
@@ -13,6 +13,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import click
+import yaml
 
 import semdedup_spark
 from semdedup_spark import errors, schema
@@ -370,6 +371,32 @@ def guards() -> str:
     return f"{head}{begin}\n{table}\n\n{end}{tail}"
 
 
+def dbt_sources() -> str:
+    """Write the tables of an output as sources of dbt, from the comments that their columns carry.
+
+    Returns
+    -------
+    str
+        A YAML file.
+    """
+    kept = "One row for each kept row, with the source's own columns, unchanged."
+    tables: list[dict[str, object]] = [
+        {"name": schema.DEDUPLICATED, "description": kept},
+        {"name": schema.PRUNED, "description": f"{kept} Written by `semdedup prune`."},
+    ]
+    for name, comments in COMMENTS.items():
+        columns = [{"name": of, "description": comment} for of, comment in comments.items()]
+        tables.append({"name": name, "description": _OF_TABLES[name], "columns": columns})
+    source = {
+        "name": "semdedup",
+        "description": "The output of a job of semdedup_spark.",
+        "schema": "{{ var('semdedup_schema', 'dedup') }}",
+        "tables": tables,
+    }
+    text = yaml.safe_dump({"version": 2, "sources": [source]}, sort_keys=False, width=100)
+    return f"# Written by `make reference`. Do not edit it by hand.\n{text}"
+
+
 def llms() -> str:
     """Write the list of all pages in the order of the site's navigation, with their first lines.
 
@@ -402,6 +429,7 @@ WRITERS: dict[str, Callable[[], str]] = {
     "reference/tables.md": tables,
     "reference/versions.md": versions,
     "how-to/guards.md": guards,
+    "../deploy/dbt/models/semdedup_sources.yml": dbt_sources,
     "llms.txt": llms,
 }
 

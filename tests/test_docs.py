@@ -20,6 +20,7 @@ import yaml
 from semdedup_spark.cli import cli
 from semdedup_spark.config import JobConfig, SourceConfig, load_config, parse_config
 from semdedup_spark.config.embed import FITTING, NEEDS_MODEL
+from semdedup_spark.errors import GuardError, OutputBusyError
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -194,9 +195,10 @@ def test_the_output_of_make_demo_is_its_own():
 
 
 PYTHON = everywhere("python", but=[COOKBOOK])
-ON_SPARK = [p for p in PYTHON if "open_session" in p.values[1]]
 ON_AIRFLOW = [p for p in PYTHON if "airflow" in p.values[1]]
-ALONE = [p for p in PYTHON if p not in ON_SPARK + ON_AIRFLOW]
+ON_DAGSTER = [p for p in PYTHON if "dagster" in p.values[1]]
+ON_SPARK = [p for p in PYTHON if "open_session" in p.values[1] and p not in ON_DAGSTER]
+ALONE = [p for p in PYTHON if p not in ON_SPARK + ON_AIRFLOW + ON_DAGSTER]
 
 
 @pytest.mark.parametrize("page", dict.fromkeys(p.values[0] for p in ALONE))
@@ -273,6 +275,44 @@ def test_the_command_of_the_recipe_for_airflow_is_understood(page, code, airflow
     ((program, *words),) = given
     assert program == "semdedup"
     assert parsed(words).params["run_id"] == "monday"
+
+
+COUNTS = {"read": 4, "kept": 2, "removed": 1, "quarantined": 1}
+
+
+def played(error):
+    """Stands for the job of an asset of Dagster."""
+    if error is not None:
+        raise error
+    return SimpleNamespace(**COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(None, 1), (OutputBusyError("busy"), 2), (GuardError("no"), 1)]
+)
+@pytest.mark.parametrize(("page", "code"), ON_DAGSTER)
+def test_the_asset_of_dagster_tells_its_counts_and_repeats_what_a_repetition_can_cure(
+    page, code, error, tries, monkeypatch
+):
+    dagster = pytest.importorskip("dagster")
+    once = dagster.RetryPolicy(max_retries=1, delay=0)
+    monkeypatch.setattr(dagster, "RetryPolicy", lambda **_: once)
+    ids = []
+    stand_ins = {
+        "open_session": lambda: None,
+        "load_config": lambda _: None,
+        "open_job": lambda *_, run_id: ids.append(run_id),
+        "run_job": lambda _: played(error),
+    }
+    for name, stand_in in stand_ins.items():
+        monkeypatch.setattr(f"semdedup_spark.{name}", stand_in, raising=False)
+    names = {}
+    exec(compile(code, page, "exec"), names)
+    done = dagster.materialize([names["deduplicated"]], raise_on_error=False)
+    assert ids == [done.run_id] * tries
+    assert done.success is (error is None)
+    for made in done.asset_materializations_for_node("deduplicated"):
+        assert {name: made.metadata[name].value for name in COUNTS} == COUNTS
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
