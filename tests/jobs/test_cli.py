@@ -122,10 +122,15 @@ def test_a_missing_path_is_refused_and_nothing_is_written(job):
 
 
 @pytest.mark.spark
-def test_a_run_prints_what_became_of_the_rows(job):
+def test_a_run_prints_what_became_of_the_rows_and_stands_in_mlflow_as_asked(job, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (job.parent / "mlruns").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     place = job.parent / "summary.json"
-    done = semdedup("run", "--config", job, "--summary", place, cwd=job.parent)
+    asked = ("--summary", place, "--mlflow", "lake")
+    done = semdedup("run", "--config", job, *asked, cwd=job.parent)
     assert done.returncode == 0, done.stderr
+    (tracked,) = job.parent.glob("mlruns/*/*/metrics/select.kept")
+    assert float(tracked.read_text().split()[1]) == COUNTS["kept"]
     summary = json.loads(place.read_text())
     assert summary["ok"] is True
     assert {name: summary[name] for name in COUNTS} == COUNTS
