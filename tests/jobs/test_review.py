@@ -3,6 +3,7 @@
 import csv
 from datetime import datetime, timezone
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -15,6 +16,9 @@ from semdedup_spark.pipeline import run_forget, run_select
 from semdedup_spark.pipeline.operations.verdicts import apply_verdicts, store_verdicts
 from semdedup_spark.pipeline.queries.audit.draw import Drawing, draw, draw_removals
 from semdedup_spark.pipeline.queries.explain import run_explain
+from semdedup_spark.pipeline.stages.select.review import as_judged
+from semdedup_spark.transforms.select.nearest import nearest_rows
+from semdedup_spark.transforms.select.resolve import Case, resolve_paper
 from tests.jobs.jobfiles import table
 from tests.jobs.test_overriding import lake  # noqa: F401  a fixture
 
@@ -89,6 +93,10 @@ def test_rows_between_the_thresholds_stay_until_people_call_them_duplicates(spar
     listed, removed, record = selected(spark, lake)
     assert (listed, removed) == ({52: 50}, {**GONE, 51: (50, "verdict")})
     assert record.reused
+    # The pair that is listed since then counts as well, whichever row is named first.
+    judge(spark, lake, "duplicate", (50, 52))
+    listed, removed, _ = selected(spark, lake)
+    assert (listed, removed) == ({}, {**GONE, 51: (50, "verdict"), 52: (50, "verdict")})
     # Without a band nothing of this is asked, and no row goes for a verdict.
     config = changed(lake, review=None)
     record = run_select(open_job(spark, config))
@@ -106,6 +114,25 @@ def test_rows_between_the_thresholds_stay_until_people_call_them_duplicates(spar
     assert table(spark, lake.output, "review").count() == 0
     pairs = table(spark, lake.output, "also_merge").collect()
     assert {(r["id"], r["survivor_id"]) for r in pairs} == {(51, 50), (3, 50)}
+
+
+def test_a_verdict_on_a_pair_that_another_verdict_brought_about_counts(spark, lake):  # noqa: F811
+    # The rule removes 11 for 10, which people deny. So 11 stands for itself, and 12 goes for it.
+    near = [(10, None, 0.0), (11, 10, 0.99), (12, 11, 0.96)]
+    rows = [(i, 0, 0, float(i), similarity, other) for i, other, similarity in near]
+    ddl = "id bigint, batch int, cluster_id int, rank_key double, max_similarity float"
+    scores = spark.createDataFrame(rows, f"{ddl}, neighbor_id bigint")
+    vectors = [(i, np.eye(3, dtype="f4")[i - 10].tolist()) for i, *_ in near]
+    embeddings = spark.createDataFrame(vectors, "id bigint, embedding array<float>")
+    case = Case(
+        scores, embeddings, 0.02, True, lambda: scores, lambda: nearest_rows(scores, None, 0.05)
+    )
+    judge(spark, lake, "not", (11, 10))
+    judge(spark, lake, "duplicate", (12, 11), (10, 11))  # of pairs with both, the former counts
+    judged = as_judged(open_job(spark, changed(lake)), case, resolve_paper(case).removed)
+    removed = {row["id"]: (row["survivor_id"], row["reason"]) for row in judged.removed.collect()}
+    assert removed == {12: (11, "verdict")}
+    assert [tuple(row) for row in judged.saved.collect()] == [(11, 10)]
 
 
 def test_a_band_is_drawn_and_judged_like_removals(spark, lake, tmp_path):  # noqa: F811

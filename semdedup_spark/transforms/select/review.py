@@ -28,7 +28,8 @@ def rows_between(case: Case, removed: DataFrame) -> DataFrame:
     DataFrame
         Columns id, neighbor_id, similarity, cluster_id and survivor_id: the kept row that stands
         for the neighbor, and would stand for the row. Rows that people keep are not among them, nor
-        those whose neighbor only an override removed: no row would stand for them.
+        those whose neighbor only an override removed: no row would stand for them. Nor are rows
+        that stand for their own neighbor, as they do where an override removed the row before.
     """
     near = case.nearest().rows
     stays = near.join(removed.select(s.ID), s.ID, "left_anti")
@@ -42,10 +43,11 @@ def rows_between(case: Case, removed: DataFrame) -> DataFrame:
     )
     survivor = F.when(F.col(_GONE).isNull(), F.col(s.NEIGHBOR_ID)).otherwise(F.col(_FURTHER))
     rows = stays.join(standing, s.NEIGHBOR_ID, "left").withColumn(s.SURVIVOR_ID, survivor)
-    return rows.filter(F.col(s.SURVIVOR_ID).isNotNull()).select(*near.columns, s.SURVIVOR_ID)
+    another = F.col(s.SURVIVOR_ID) != F.col(s.ID)  # null where no row stands
+    return rows.filter(another).select(*near.columns, s.SURVIVOR_ID)
 
 
-def with_confirmed(case: Case, removed: DataFrame, pairs: DataFrame) -> DataFrame:
+def with_confirmed(case: Case, removed: DataFrame, pairs: DataFrame) -> DataFrame | None:
     """Remove the rows between the thresholds that people called duplicates of their survivors.
 
     Parameters
@@ -55,18 +57,18 @@ def with_confirmed(case: Case, removed: DataFrame, pairs: DataFrame) -> DataFram
     removed
         Columns as of :class:`~transforms.select.resolve.Resolved`.
     pairs
-        Columns id and survivor_id: what people said.
+        Columns id and survivor_id, each pair once: what people said.
 
     Returns
     -------
-    DataFrame
+    DataFrame | None
         ``removed`` and these rows. The row that stands for such a row stands also for all rows that
-        this one stood for.
+        this one stood for. ``None`` where there is no such row.
     """
     keys = [s.ID, s.SURVIVOR_ID]
-    chosen = held(rows_between(case, removed).join(pairs.select(*keys).distinct(), keys, "semi"))
+    chosen = held(rows_between(case, removed).join(pairs.select(*keys), keys, "semi"))
     if not chosen.limit(1).count():
-        return removed
+        return None
     more = chosen.withColumn(s.REASON, F.lit(s.BY_VERDICT))
     if case.chains:  # a survivor may itself be one of these rows
         links = chosen.withColumn(s.NEIGHBOR_ID, F.col(s.SURVIVOR_ID)).drop(s.SURVIVOR_ID)
@@ -78,4 +80,4 @@ def with_confirmed(case: Case, removed: DataFrame, pairs: DataFrame) -> DataFram
         moved = removed.join(further, s.SURVIVOR_ID, "left")
         survivor = F.coalesce(_FURTHER, s.SURVIVOR_ID)
         removed = moved.withColumn(s.SURVIVOR_ID, survivor).select(*removed.columns)
-    return removed.unionByName(more.select(*removed.columns))
+    return held(removed.unionByName(more.select(*removed.columns)))

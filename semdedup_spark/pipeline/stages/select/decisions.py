@@ -112,7 +112,8 @@ def pairs_apart(job: Job, id_type: DataType, survivor_type: DataType) -> DataFra
     Returns
     -------
     DataFrame | None
-        Columns id and survivor_id; ``None`` where there are none.
+        Columns id and survivor_id; ``None`` where there are none. Without a reference each pair is
+        there in both directions: which row ranks first may have changed since.
 
     Notes
     -----
@@ -122,7 +123,8 @@ def pairs_apart(job: Job, id_type: DataType, survivor_type: DataType) -> DataFra
 
 
 def pairs_together(job: Job, id_type: DataType, survivor_type: DataType) -> DataFrame | None:
-    """Read the pairs that people called duplicates. Errors are those of :func:`pairs_apart`.
+    """Read the pairs that people called duplicates. Directions and errors are those of
+    :func:`pairs_apart`.
 
     Parameters
     ----------
@@ -145,7 +147,12 @@ def _pairs(job: Job, table: str, id_type: DataType, survivor_type: DataType) -> 
     kinds = {s.ID: id_type, s.SURVIVOR_ID: survivor_type}
     hint = f"drop the table {table}, and audit again by the new ids"
     rows = _of_type(job, table, kinds, hint)
-    return None if rows is None else rows.select(s.ID, s.SURVIVOR_ID)
+    if rows is None:
+        return None
+    pairs = rows.select(s.ID, s.SURVIVOR_ID)
+    if job.config.reference is None:
+        pairs = pairs.unionByName(pairs.toDF(s.SURVIVOR_ID, s.ID))
+    return pairs.distinct()
 
 
 def _of_type(job: Job, table: str, kinds: Mapping[str, DataType], way_out: str) -> DataFrame | None:

@@ -37,6 +37,27 @@ class Parted:
     saved: DataFrame | None
     unsearched: int = 0
 
+    def then(self, later: Parted) -> Parted:
+        """Go on with what was decided after this.
+
+        Parameters
+        ----------
+        later
+            What is left of the removals after this, and of some more.
+
+        Returns
+        -------
+        Parted
+            Both together. A row that both saved is there once.
+        """
+        saved = later.saved
+        if self.saved is not None:
+            saved = self.saved
+            if later.saved is not None:
+                before = saved.join(later.saved.select(s.ID), s.ID, "left_anti")
+                saved = before.unionByName(later.saved)
+        return Parted(later.removed, saved, self.unsearched + later.unsearched)
+
 
 def told_unsearched(job: Job, nearest: Nearest) -> Nearest:
     """Tell people where rows stay because a search would have cost too much.
@@ -85,10 +106,7 @@ def kept_apart(job: Job, case: Case, removed: DataFrame) -> Parted:
     pairs = pairs_apart(job, *kinds)
     if pairs is None:
         return Parted(removed, None)
-    if case.chains:  # neither row for the other, whichever ranks first
-        swapped = pairs.select(F.col(s.SURVIVOR_ID).alias(s.ID), F.col(s.ID).alias(s.SURVIVOR_ID))
-        pairs = pairs.unionByName(swapped)
-    removed, pairs = held(removed), held(pairs.distinct())
+    removed, pairs = held(removed), held(pairs)
     apart = held(rows_apart(removed, pairs))
     n = apart.count()
     if not n:

@@ -9,13 +9,17 @@ from pyspark.sql.types import DataType
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.select.decisions import pairs_apart, pairs_together
+from semdedup_spark.pipeline.stages.select.kept_apart import Parted, kept_apart
+from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.select.resolve import Case
 from semdedup_spark.transforms.select.review import rows_between, with_confirmed
 from semdedup_spark.transforms.select.threshold import explained_rows
 
 
-def with_verdicts(job: Job, case: Case, removed: DataFrame) -> DataFrame:
-    """Remove what ``review`` would list and people called duplicates: see ``also_merge``.
+def as_judged(job: Job, case: Case, removed: DataFrame) -> Parted:
+    """Respect what people said of pairs: no row goes for one that it is kept apart from, and what
+    ``review`` would list and people called a duplicate goes. Either may change which row stands for
+    a neighbor, and so which pairs ``review`` would list. So both are repeated until no row goes.
 
     Parameters
     ----------
@@ -28,13 +32,20 @@ def with_verdicts(job: Job, case: Case, removed: DataFrame) -> DataFrame:
 
     Returns
     -------
-    DataFrame
-        What is removed then, with the same columns.
+    Parted
+        What is removed then.
     """
-    if job.config.select.review is None:
-        return removed
-    pairs = pairs_together(job, *_kinds(removed))
-    return removed if pairs is None else with_confirmed(case, removed, pairs)
+    pairs = _confirmed(job, removed)
+    if pairs is None:
+        return kept_apart(job, case, removed)
+    removed = held(removed)
+    more = with_confirmed(case, removed, pairs)
+    parted = kept_apart(job, case, removed if more is None else more)
+    # It ends: a row goes for an earlier row, or for one that itself never goes this way. So, one
+    # after the other in rank order, what becomes of each row is settled.
+    while (more := with_confirmed(case, parted.removed, pairs)) is not None:
+        parted = parted.then(kept_apart(job, case, more))
+    return parted
 
 
 def rows_to_review(job: Job, case: Case, removed: DataFrame) -> DataFrame | None:
@@ -61,11 +72,22 @@ def rows_to_review(job: Job, case: Case, removed: DataFrame) -> DataFrame | None
     apart = pairs_apart(job, *_kinds(removed))
     if apart is not None:
         rows = rows.join(apart, [s.ID, s.SURVIVOR_ID], "left_anti")
-        if case.chains:  # whichever of the two was named first
-            swapped = apart.toDF(s.SURVIVOR_ID, s.ID)
-            rows = rows.join(swapped, [s.ID, s.SURVIVOR_ID], "left_anti")
     named = rows.withColumn(s.REASON, F.lit(s.REVIEW))
     return explained_rows(named, case.embeddings, review).drop(s.REASON)
+
+
+def _confirmed(job: Job, removed: DataFrame) -> DataFrame | None:
+    """The pairs that people called duplicates, without those that people keep apart all the same.
+    The latter would be taken apart and put together without end.
+    """
+    if job.config.select.review is None:
+        return None
+    pairs, apart = pairs_together(job, *_kinds(removed)), pairs_apart(job, *_kinds(removed))
+    if pairs is None:
+        return None
+    if apart is not None:
+        pairs = pairs.join(apart, [s.ID, s.SURVIVOR_ID], "left_anti")
+    return held(pairs)
 
 
 def _kinds(removed: DataFrame) -> tuple[DataType, DataType]:

@@ -26,8 +26,8 @@ from semdedup_spark.pipeline.stages.select.kept import (
     reconciled,
     write_kept,
 )
-from semdedup_spark.pipeline.stages.select.kept_apart import kept_apart, told_unsearched
-from semdedup_spark.pipeline.stages.select.review import rows_to_review, with_verdicts
+from semdedup_spark.pipeline.stages.select.kept_apart import told_unsearched
+from semdedup_spark.pipeline.stages.select.review import as_judged, rows_to_review
 from semdedup_spark.pipeline.stages.select.select_guards import (
     check_guards,
     has_guards,
@@ -165,7 +165,7 @@ class Selecting:
         eps = chosen_eps(job, scores)
         case = self._case(scores, embeddings, eps)
         resolved = _RESOLVE[job.config.select.resolution](case)
-        parted = kept_apart(job, case, with_verdicts(job, case, resolved.removed))
+        parted = as_judged(job, case, resolved.removed)
         review = rows_to_review(job, case, parted.removed)
         removed = explained_rows(parted.removed, embeddings, eps)
         removed, checked = self._checked(removed, review, case)
