@@ -11,6 +11,8 @@ from semdedup_spark.kernels.vectors import (
     BELOW_EVERY_COSINE,
     FloatArray,
     IndexArray,
+    first_of_equal_rows,
+    hash_rows,
     paired_similarity,
 )
 
@@ -89,7 +91,7 @@ class NearestEarlier:
         self._targets = np.concatenate([self._targets, X[new]])
         self._best = np.concatenate([self._best, np.full(len(new), BELOW_EVERY_COSINE, np.float32)])
         found = [Found(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
-        others = np.flatnonzero(is_other)
+        others = _last_of_equal(np.flatnonzero(is_other), X)
         size = max(1, most // max(len(self._best), 1))
         for start in range(0, len(others) if len(self._best) else 0, size):
             rows = others[start : start + size]
@@ -117,3 +119,14 @@ class NearestEarlier:
         last = order[np.flatnonzero(np.diff(i[order], append=-1))]
         self._best[i[last]] = similarity[last]
         return Found(i[last].astype(np.int64), rows[j[last]], similarity[last])
+
+
+def _last_of_equal(rows: IndexArray, X: FloatArray) -> IndexArray:
+    """Of rows with the same bytes the last one, which ranks first. All of them are equally similar
+    to a target, and where any of them ranks before it, this one does. Without this, each copy of a
+    vector would be compared exactly with each other copy.
+    """
+    backwards = X[rows[::-1]]
+    first = first_of_equal_rows(backwards, hash_rows(backwards))
+    lasts: IndexArray = rows[::-1][first == np.arange(len(rows))][::-1]
+    return lasts
