@@ -102,5 +102,9 @@ def test_a_forgotten_row_leaves_the_verdicts_and_the_pairs(spark, lake):  # noqa
 def test_a_table_of_pairs_without_its_columns_is_refused_in_words(spark, lake):  # noqa: F811
     place = f"delta.`{lake.output}/never_merge`"
     spark.sql(f"CREATE OR REPLACE TABLE {place} USING delta AS SELECT 3L AS id, 1L AS survivor_id")
+    before = table(spark, lake.output, "embeddings").count()
     with pytest.raises(SourceError, match="id, survivor_id, reason, changed_at"):
         selected(spark, lake)
+    with pytest.raises(SourceError, match="id, survivor_id, reason, changed_at"):
+        run_forget(open_job(spark, changed(lake)), ["20"])
+    assert table(spark, lake.output, "embeddings").count() == before  # nothing is erased by half

@@ -18,6 +18,7 @@ from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.embed.embed import note_erasure, require_embed
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score import run_score
+from semdedup_spark.pipeline.stages.select.decisions import rows_if_any
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits import replace_rows
 from semdedup_spark.tables.hash_buckets import part_with
@@ -70,7 +71,8 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     it changes nothing; killed and given again, it ends as if it had not been killed. No guard
     stops it.
 
-    A :class:`ConfigError` says that an id cannot be one of this table.
+    A :class:`ConfigError` says that an id cannot be one of this table, and a :class:`SourceError`
+    that a table of decisions lacks a column. Both come before anything is erased.
 
     Parameters
     ----------
@@ -95,6 +97,8 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
         check_reference(job)
         own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
         check_rank_by(own, job.config.score.rank_by)
+    for table in s.BY_PEOPLE:  # they may have been changed by SQL
+        rows_if_any(job, table)
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}
     of_pairs, in_pairs = erase_pairs(job, wanted)
     embed = note_erasure(job, embed)
