@@ -92,7 +92,7 @@ def test_without_decisions_of_people_nothing_is_said_of_them():
 def test_rows_for_people_and_rows_that_were_not_searched_are_told_where_there_are_any():
     told = summary(review=1200, unsearched=7)
     assert "1,200 of the kept rows lie between eps and select.review" in told
-    assert "7 of the kept rows stay because to look for another row" in told
+    assert "for 7 of the rows it would cost too much to look for another row" in told
     assert "review" not in summary()
     assert "unsearched" not in summary(unsearched=0)
 

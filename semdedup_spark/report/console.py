@@ -202,8 +202,8 @@ def _print_notes(console: Console, counts: Mapping[str, int], eps: float) -> Non
     if counts.get("unsearched"):
         print_line(
             console,
-            f"  unsearched: {counts['unsearched']:,} of the kept rows stay because to look for "
-            "another row that they may go for would cost too much",
+            f"  unsearched: for {counts['unsearched']:,} of the rows it would cost too much to "
+            "look for another row that they may go for",
         )
     if "review" in counts:
         print_line(

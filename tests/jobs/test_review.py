@@ -1,6 +1,7 @@
 """Rows between two thresholds: kept and listed, and what people say of them."""
 
 import csv
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import numpy as np
@@ -16,6 +17,7 @@ from semdedup_spark.pipeline import run_forget, run_select
 from semdedup_spark.pipeline.operations.verdicts import apply_verdicts, store_verdicts
 from semdedup_spark.pipeline.queries.audit.draw import Drawing, draw, draw_removals
 from semdedup_spark.pipeline.queries.explain import run_explain
+from semdedup_spark.pipeline.stages.select import select as select_stage
 from semdedup_spark.pipeline.stages.select.review import as_judged
 from semdedup_spark.transforms.select.nearest import nearest_rows
 from semdedup_spark.transforms.select.resolve import Case, resolve_paper
@@ -165,6 +167,15 @@ def test_a_guard_stops_a_selection_that_would_list_too_many_rows(spark, lake):  
         run_select(
             open_job(spark, changed(lake, name="few", eps=0.001, review=0.002, max_review=1))
         )
+
+
+def test_rows_that_were_not_searched_are_counted_by_any_resolution(spark, lake, monkeypatch):  # noqa: F811
+    def dear(*asked):
+        return replace(nearest_rows(*asked), unsearched=7)
+
+    monkeypatch.setattr(select_stage, "nearest_rows", dear)
+    _, _, record = selected(spark, lake, name="dear", resolution="components", must_agree=["site"])
+    assert record.counts["unsearched"] == 7
 
 
 @pytest.mark.parametrize(

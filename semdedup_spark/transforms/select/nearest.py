@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.select.nearest_agreeing import Effort, nearest_agreeing
-from semdedup_spark.transforms.select.threshold import removed_rows
+from semdedup_spark.transforms.select.threshold import is_above, removed_rows
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Nearest:
         columns id, protected_from (that row), similarity (to it), value and other_value. ``None``
         if nothing must agree.
     unsearched
-        How many of these were not compared with others, because that would cost too much.
+        How many of these were not compared with others, because that would cost too much. None of
+        them is in ``rows``.
     """
 
     rows: DataFrame
@@ -56,12 +57,15 @@ class Agreeing:
     effort: Effort = field(default_factory=Effort)
 
 
-def nearest_rows(scores: DataFrame, agreeing: Agreeing | None, eps: float) -> Nearest:
+def nearest_rows(
+    scores: DataFrame, agreeing: Agreeing | None, eps: float, review: float | None = None
+) -> Nearest:
     """Find the earlier row that each row may go for. Runs Spark jobs if something must agree.
 
     The scores know the most similar earlier row. Where it does not agree, the row is compared with
     the earlier rows that do. So each row has the neighbor that it would have if only rows that
-    agree with it were there.
+    agree with it were there. Where the search for all rows would cost too much, it is made for
+    those above 1 - eps alone, so that ``review`` changes nothing for them.
 
     Parameters
     ----------
@@ -71,13 +75,15 @@ def nearest_rows(scores: DataFrame, agreeing: Agreeing | None, eps: float) -> Ne
         What rows must share; ``None`` if nothing must agree.
     eps
         Only similarities above 1 - eps count.
+    review
+        A larger threshold, which then counts instead.
 
     Returns
     -------
     Nearest
         What was found.
     """
-    near = removed_rows(scores, eps)
+    near = removed_rows(scores, review or eps)
     if agreeing is None:
         return Nearest(near)
     values = agreeing.values
@@ -92,19 +98,29 @@ def nearest_rows(scores: DataFrame, agreeing: Agreeing | None, eps: float) -> Ne
         s.OTHER_VALUE,
     )
     same = both.filter(agree).select(*near.columns)
-    n = differing.count()
-    if not n:
-        return Nearest(same, differing)
+    wanted = differing.select(s.ID, s.SIMILARITY)
+    n, left = differing.count(), 0
+    found = _searched(scores, agreeing, wanted, review or eps) if n else None
+    if n and found is None and review is not None:
+        wanted = wanted.filter(is_above(s.SIMILARITY, eps))
+        left = n - wanted.count()
+        found = _searched(scores, agreeing, wanted, review) if left < n else None
+    if found is None:
+        return Nearest(same, differing, n)
+    more = held(found).join(scores.select(s.ID, s.CLUSTER_ID), s.ID).select(*near.columns)
+    return Nearest(same.unionByName(more), differing, left)
+
+
+def _searched(
+    scores: DataFrame, agreeing: Agreeing, wanted: DataFrame, eps: float
+) -> DataFrame | None:
+    """(id, neighbor_id, similarity) of wanted rows; ``None`` where it would cost too much."""
     value = F.col(s.VALUE) if agreeing.across else F.struct(s.VALUE, s.CLUSTER_ID)
-    ranked = scores.select(s.ID, s.BATCH, s.RANK_KEY, s.CLUSTER_ID).join(values, s.ID)
-    found = nearest_agreeing(
-        differing.select(s.ID),
+    ranked = scores.select(s.ID, s.BATCH, s.RANK_KEY, s.CLUSTER_ID).join(agreeing.values, s.ID)
+    return nearest_agreeing(
+        wanted.select(s.ID),
         ranked.select(s.ID, s.BATCH, s.RANK_KEY, value.alias(s.VALUE)),
         agreeing.embeddings,
         eps,
         agreeing.effort,
     )
-    if found is None:
-        return Nearest(same, differing, n)
-    more = held(found).join(scores.select(s.ID, s.CLUSTER_ID), s.ID).select(*near.columns)
-    return Nearest(same.unionByName(more), differing)

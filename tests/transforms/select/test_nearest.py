@@ -1,5 +1,7 @@
 """The earlier row that a row may go for, where rows must agree: that of brute force."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
@@ -65,3 +67,21 @@ def test_a_search_that_would_cost_too_much_is_counted_and_leaves_rows_as_they_ar
     near = nearest_rows(scores, agreeing, EPS)
     assert near.unsearched == near.differing.count() > 0
     assert near.rows.join(near.differing, "id").count() == 0
+
+
+def test_a_second_threshold_changes_nothing_above_the_first_where_it_would_cost_too_much(rows):
+    X, values, clusters, names, scores, value, embeddings = rows
+    alone = nearest_rows(scores, Agreeing(value, embeddings, False), EPS)
+    wanted = {r["id"] for r in alone.differing.collect()}
+    groups = list(zip(values, clusters, strict=True))
+    sizes = Counter(groups)
+    cost = sum(sizes[group] for name, group in zip(names, groups, strict=True) if name in wanted)
+    agreeing = Agreeing(value, embeddings, False, Effort(most_products=cost))
+    near = nearest_rows(scores, agreeing, EPS, review=0.4)
+    found = {r["id"]: (r["neighbor_id"], r["similarity"]) for r in near.rows.collect()}
+    above = {name: to for name, to in found.items() if to[1] > 1 - EPS}
+    assert above == by_brute_force(X, values, clusters, names)
+    left = {r["id"] for r in near.differing.collect()} - wanted
+    assert near.unsearched == len(left) > 0
+    assert not left & found.keys()
+    assert found.keys() > above.keys()  # rows of the band that agree need no search

@@ -60,7 +60,7 @@ class Parted:
 
 
 def told_unsearched(job: Job, nearest: Nearest) -> Nearest:
-    """Tell people where rows stay because a search would have cost too much.
+    """Tell people where a search would have cost too much, and what comes of it.
 
     Parameters
     ----------
@@ -75,10 +75,13 @@ def told_unsearched(job: Job, nearest: Nearest) -> Nearest:
         The same.
     """
     if nearest.unsearched:
+        select = job.config.select
+        effects = [] if select.resolution == "components" else ["stay"]
+        effects += [] if select.review is None else ["are not listed for review"]
         job.listener.noticed(
             f"select: {nearest.unsearched:,} rows differ from their nearest earlier row in what "
-            "must agree. They stay: to look for the nearest one that agrees would take more than "
-            f"{Effort.most_products:,.0f} products of vectors"
+            f"must agree. They {' and '.join(effects)}: to look for the nearest one that agrees "
+            f"would take more than {Effort.most_products:,.0f} products of vectors"
         )
     return nearest
 

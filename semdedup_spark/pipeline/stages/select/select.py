@@ -168,6 +168,8 @@ class Selecting:
         parted = as_judged(job, case, resolved.removed)
         review = rows_to_review(job, case, parted.removed)
         removed = explained_rows(parted.removed, embeddings, eps)
+        if review is not None and job.config.select.max_review is not None:
+            review = held(review)  # the guard counts what is then written
         removed, checked = self._checked(removed, review, case)
         background = measured_background(job, self.score, embeddings, self.embed)
         protected = self._protected(resolved.protected, parted.saved, embeddings)
@@ -175,7 +177,7 @@ class Selecting:
             protected = protected.join(removed.select(s.ID), s.ID, "left_anti")
         outputs, counts = self._write(key, case, Resolved(removed, protected), review)
         unsearched = parted.unsearched
-        if resolved.protected is not None and job.config.select.resolution != "components":
+        if review is not None or job.config.select.resolution != "components":
             unsearched += case.nearest().unsearched
         counts |= {"unsearched": unsearched} if unsearched else {}
         return StageResult(outputs, counts | checked, {"eps": eps, **background})
@@ -220,7 +222,7 @@ class Selecting:
         @cache
         def nearest() -> Nearest:
             agreeing = None if values is None else Agreeing(values, embeddings, across)
-            found = nearest_rows(scores, agreeing, job.config.select.review or eps)
+            found = nearest_rows(scores, agreeing, eps, job.config.select.review)
             return told_unsearched(job, found)
 
         # With a reference, neighbors are its rows. They are never removed, so there are no chains.
