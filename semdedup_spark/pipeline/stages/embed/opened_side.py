@@ -30,6 +30,8 @@ from semdedup_spark.visible import masked_repr
 _OF_SOURCE = re.compile(
     rf"(?<![\w/.-])source(?=\.(?:{'|'.join(SourceConfig.model_fields)})\b)|(?<=\bthe )source\b"
 )
+# Returns what an earlier count told of the version of a source that has a fingerprint.
+Known = Callable[[str], SourceFacts | None]
 
 
 @masked_repr
@@ -74,9 +76,6 @@ class Side:
     def key(self) -> str:
         """The key of the job file that configures it."""
         return "reference" if self.stage == "reference" else "source"
-
-
-Known = Callable[[str], SourceFacts | None]
 
 
 def opened_side(job: Job, side: Side, known: Known) -> SourceRows:
