@@ -7,21 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from semdedup_spark.kernels.settled_pairs import MOST_PRODUCTS, ROUNDING, settled_pairs
 from semdedup_spark.kernels.vectors import (
     BELOW_EVERY_COSINE,
     FloatArray,
     IndexArray,
     first_of_equal_rows,
     hash_rows,
-    paired_similarity,
 )
-
-# Products that are made at a time: 32 MB.
-_MOST_PRODUCTS = 8_000_000
-# Products of matrices differ with their shape by less than this.
-_ROUNDING = 1e-4
-# Pairs whose vectors are gathered at a time, to compute them exactly.
-_MOST_PAIRS = 65_536
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ class NearestEarlier:
         is_target: npt.NDArray[np.bool_],
         is_other: npt.NDArray[np.bool_],
         *,
-        most: int = _MOST_PRODUCTS,
+        most: int = MOST_PRODUCTS,
     ) -> Found:
         """Compare the next rows.
 
@@ -108,11 +101,7 @@ class NearestEarlier:
         """Take over the best row of each target, where it is better than those before."""
         assert self._targets is not None
         least = np.maximum(np.maximum(products.max(axis=1), self._best), self._above)
-        i, j = np.nonzero(products > (least - 2 * _ROUNDING)[:, None])
-        similarity = np.empty(len(i), np.float32)
-        for start in range(0, len(i), _MOST_PAIRS):
-            part = slice(start, start + _MOST_PAIRS)
-            similarity[part] = paired_similarity(self._targets[i[part]], X[rows[j[part]]])
+        i, j, similarity = settled_pairs(products, least - 2 * ROUNDING, self._targets, X[rows])
         good = (similarity > self._above) & (similarity >= self._best[i])
         i, j, similarity = i[good], j[good], similarity[good]
         order = np.lexsort((j, similarity, i))

@@ -14,19 +14,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.kernels.vectors import FloatArray, float32_threshold, paired_similarity
+from semdedup_spark.kernels.settled_pairs import MOST_PRODUCTS, ROUNDING, settled_pairs
+from semdedup_spark.kernels.vectors import FloatArray, float32_threshold
 from semdedup_spark.transforms.arrow import map_batches, to_matrix
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.courier import collect_bytes, map_to_parcels
 
 # Their vectors travel with every task.
 MOST_FEW = 5_000
-# Products that are made at a time: 32 MB.
-_MOST_PRODUCTS = 8_000_000
-# Products of matrices differ with their shape by less than this.
-_ROUNDING = 1e-4
-# Pairs whose vectors are gathered at a time, to compute them exactly.
-_MOST_PAIRS = 65_536
 FLOOR = "floor"
 
 
@@ -60,7 +55,7 @@ def similar_pairs(few: DataFrame, rows: DataFrame, eps: float) -> DataFrame:
             return
         T = to_matrix(targets.column(s.EMBEDDING))
         floors = np.maximum(targets.column(FLOOR).to_numpy(), np.float32(above))
-        size = max(1, _MOST_PRODUCTS // len(T))
+        size = max(1, MOST_PRODUCTS // len(T))
         for batch in batches:
             for start in range(0, batch.num_rows, size):
                 yield _pairs(targets.column(s.ID), T, floors, batch.slice(start, size))
@@ -72,11 +67,7 @@ def _pairs(
     ids: pa.ChunkedArray, T: FloatArray, floors: FloatArray, batch: pa.RecordBatch
 ) -> pa.RecordBatch:
     X = to_matrix(batch.column(s.EMBEDDING))
-    i, j = np.nonzero(T @ X.T > (floors - _ROUNDING)[:, None])
-    similarity = np.empty(len(i), np.float32)
-    for start in range(0, len(i), _MOST_PAIRS):
-        part = slice(start, start + _MOST_PAIRS)
-        similarity[part] = paired_similarity(T[i[part]], X[j[part]])
+    i, j, similarity = settled_pairs(T @ X.T, floors - ROUNDING, T, X)
     found = similarity > floors[i]
     return pa.RecordBatch.from_arrays(
         [

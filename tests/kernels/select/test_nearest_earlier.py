@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semdedup_spark.kernels.select import nearest_earlier
+from semdedup_spark.kernels import settled_pairs
 from semdedup_spark.kernels.select.nearest_earlier import NearestEarlier
 from semdedup_spark.kernels.vectors import paired_similarity, unit_rows
 
@@ -57,6 +57,6 @@ def test_many_copies_are_compared_exactly_once_a_batch(batch, monkeypatch):
         pairs.append(len(A))
         return paired_similarity(A, B)
 
-    monkeypatch.setattr(nearest_earlier, "paired_similarity", counted)
+    monkeypatch.setattr(settled_pairs, "paired_similarity", counted)
     assert found_in_batches(X, is_target, is_other, batch) == by_brute_force(X, is_target, is_other)
     assert 0 < sum(pairs) <= -(-60 // batch) * is_target.sum()
