@@ -18,8 +18,10 @@ import yaml
 import semdedup_spark
 from semdedup_spark import errors, schema
 from semdedup_spark.cli import cli
+from semdedup_spark.config import JobConfig
 from semdedup_spark.presets import PRESETS
 from semdedup_spark.schema.comments import COMMENTS, SAME_COLUMNS
+from semdedup_spark.schema.reasons import REASONS
 from semdedup_spark.session.pairs import DEFAULT, PAIRS
 
 ROOT = Path(__file__).parents[1]
@@ -108,7 +110,7 @@ def configuration() -> str:
     for name, rows in sections.items():
         parts += ["", f"## {name}" if name else "## Whole job", ""]
         parts += [f"{_cell(about[name]).capitalize()}.", ""] if about.get(name) else []
-        cells = [(f"`{key}`", f"`{_code(value)}`", _cell(text)) for key, value, text in rows]
+        cells = [(f"`{key}`", _default(key, value), _cell(text)) for key, value, text in rows]
         parts += _table(("key", "default", "meaning"), cells)
     return _page(
         "Configuration keys",
@@ -118,6 +120,12 @@ def configuration() -> str:
         "as a file is `conf/base.yml` in the repository.",
         *parts,
     )
+
+
+def _default(key: str, value: str) -> str:
+    """The default of a key. What stands in conf/base.yml for a required one is an example."""
+    field = JobConfig.model_fields.get(key)
+    return "(required)" if field is not None and field.is_required() else f"`{_code(value)}`"
 
 
 def tables() -> str:
@@ -151,8 +159,26 @@ def tables() -> str:
             ]
         cells = [(f"`{column}`", _cell(comment)) for column, comment in comments.items()]
         parts += _table(("column", "meaning"), cells)
+        parts += _reasons() if name == schema.QUARANTINE else []
     lead = "For those who query the output: every table and every column."
     return _page("Tables and columns", lead, *parts)
+
+
+def _reasons() -> list[str]:
+    rows = [(f"`{of}`", _with_keys(r.when), _with_keys(r.remedy)) for of, r in REASONS.items()]
+    return [
+        "",
+        "### Why a row is in quarantine",
+        "",
+        "These are all values of `reason`. `message` says more of the one row. A row leaves "
+        "`quarantine` when a run finds it good, or when it is gone from the source.",
+        "",
+        *_table(("reason", "what is wrong", "what to do"), rows),
+    ]
+
+
+def _with_keys(text: str) -> str:
+    return re.sub(r"\b((?:source|embed)\.\w+|content_hash\(\))", r"`\1`", _cell(text))
 
 
 def commands() -> str:
@@ -282,7 +308,8 @@ def versions() -> str:
         "",
         "## Spark and Delta",
         "",
-        "Each Delta is made for one Spark, and of some Deltas there are no jars. The extra `spark` "
+        "Each jar of Delta is made for one Spark. Use exactly one of these pairs; not every "
+        "release of Delta has a jar for each Spark. The extra `spark` "
         f"is the same as `{DEFAULT.extra}`. A platform such as Databricks or EMR brings its own: "
         "leave these extras out there. Each pair is tested, by `make test-spark VERSION=3.5` and "
         "so on: all make the same tables. With another pair a command says which one to install. "

@@ -70,9 +70,9 @@ class EmbedConfig(StrictModel):
     precision
         Arithmetic of the model: ``float32``, ``bfloat16`` or ``float16``.
     device
-        ``auto``, ``cpu`` or ``cuda``. Does not change results.
+        ``auto``, ``cpu`` or ``cuda``. A GPU may move the last bits of a vector.
     batch_size
-        Payloads per forward pass, or ``auto``. Does not change results.
+        Payloads per forward pass, or ``auto``. On a GPU it may move the last bits of a vector.
     gpu_memory_fraction
         Largest share of a GPU's memory for one worker, in (0, 1]. ``None``: all that is free.
     storage

@@ -128,7 +128,7 @@ COMMENTS: dict[str, dict[str, str]] = {
         s.SOURCE: "The source row's own columns, unchanged",
     },
     s.RUNS: {
-        "run_id": "One for each invocation",
+        "run_id": "Name of the run, from --run-id or the time. Tries of one run share it",
         s.STAGE: "embed, reference, cluster, score, select or prune; select:NAME for a named one",
         "started_at": "Start of the stage, UTC; later than in all rows before, whatever the clock",
         "seconds": "Wall time of the stage",

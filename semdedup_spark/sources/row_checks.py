@@ -8,22 +8,24 @@ from pyspark.sql.types import BinaryType, DataType
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.kernels.vectors import WIDTHS
+from semdedup_spark.schema.reasons import REASONS
 from semdedup_spark.values import is_utf8
 
 TOO_MANY_BYTES = "too_many_bytes"
-WORDS = {
-    "unreadable_record": "the reader could not parse the record; source holds its text",
-    "null_id": "the id is null",
-    "duplicate_id": "another row with this id is kept: that of the earliest batch, then of the "
-    "lowest hash",
-    "null_text": "the text is null",
-    "invalid_utf8": "the text is not valid UTF-8",
-    "empty_text": "the text is empty, or has only white space and invisible characters",
-    "null_image": "the image is null",
-    "empty_image": "the image has no bytes",
-    "null_vector": "the vector is null",
-    "wrong_batch": "source.batch must hold a whole number from 0 to 2147483647",
-}
+# Codes whose message is the same for every row.
+_FIXED = (
+    "unreadable_record",
+    "null_id",
+    "duplicate_id",
+    "null_text",
+    "invalid_utf8",
+    "empty_text",
+    "null_image",
+    "empty_image",
+    "null_vector",
+    "wrong_batch",
+)
+WORDS = {code: REASONS[code].when for code in _FIXED}
 
 
 def content_reason(
@@ -79,7 +81,7 @@ def message_of(reason: Column, dimension: int | None, max_bytes: int) -> Column:
     """
     words = {
         **WORDS,
-        "wrong_length": f"the vector must have the usual length, {dimension}",
+        "wrong_length": f"{REASONS['wrong_length'].when}, {dimension}",
     }
     message = F.when(reason == TOO_MANY_BYTES, too_many_bytes(max_bytes))
     for code, text in words.items():

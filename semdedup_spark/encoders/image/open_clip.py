@@ -21,6 +21,8 @@ from semdedup_spark.errors import ConfigError, did_you_mean
 from semdedup_spark.kernels.vectors import FloatArray, unit_rows
 
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+# Reason codes of a row without a part that the tower wants.
+_LACKS = {"image": "no_image", "text": "no_text"}
 
 
 class OpenClip:
@@ -189,7 +191,7 @@ def _parts(payload: Any, tower: str | None) -> dict[str, Any]:
     wanted = tower.split("+") if tower else list(given)
     for part in wanted:
         if given.get(part) is None:
-            raise RejectedPayload(f"no_{part}", f"the row has no {part}")
+            raise RejectedPayload(_LACKS[part], f"the row has no {part}")
     return {part: given[part] for part in wanted}
 
 
