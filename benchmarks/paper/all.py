@@ -15,6 +15,7 @@ import click
 import efficiency
 import figures
 import growth
+import images
 import language
 import models
 import robust_encoder
@@ -29,8 +30,11 @@ STUDIES: dict[str, tuple[click.Command, int, int]] = {
     "3 efficiency": (efficiency.main, 10_000, 63_956),
     "4 baselines": (baselines.main, 10_000, 63_956),
     "5 language model, n-gram": (language.main, 10_000, 63_956),
+    "6 images": (images.main, 1000, 5000),
     "7 growth with the corpus": (growth.main, 10_000, 63_956),
 }
+# What else the small form leaves out.
+SMALLER = {"6 images": ["--seeds", "1", "--kept", "80", "--kept", "50"]}
 
 
 @click.command(help=__doc__)
@@ -48,7 +52,8 @@ def main(small: bool, cache: Path, out: Path) -> None:
         run("the encoders on STS-B", models.main, ["--cache", str(cache)])
     for name, (command, few, all_rows) in STUDIES.items():
         rows = str(few if small else all_rows)
-        run(name, command, ["--rows", rows, "--cache", str(cache), "--out", str(out)])
+        less = SMALLER.get(name, []) if small else []
+        run(name, command, ["--rows", rows, "--cache", str(cache), "--out", str(out), *less])
     run("figures", figures.main, ["--results", str(out)])
     print(f"done in {(time.monotonic() - begun) / 60:.0f} min; tables and figures are in {out}")
 

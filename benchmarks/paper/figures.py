@@ -20,6 +20,9 @@ Rows = list[dict[str, str]]
 
 # What the paper found on C4 (table A2): kept percent, eta.
 _PAPER_ETA = ((63, 0.946), (40, 0.890))
+_MOST_INSIDE = 6  # names in a legend that hides no line
+# Lines of each image model.
+_STYLES = {"cnn": "-", "two-tower": "--"}
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "semdedup",  # the same numbers give the same file
     "axes.spines.top": False,
@@ -96,9 +99,7 @@ def draw_language(axes: Any, results: Path, name: str, of: str) -> bool:
     file = results / "language" / f"{name}.csv"
     lines = [row for row in rows_of(file) if row["model"] == "n-gram"]
     for row in lines:
-        told = {name: row[name].split(" ± ") for name in row if "%" in name and row[name]}
-        percents = [int(name.split()[0]) for name in told]
-        means, deviations = ([float(each[place]) for each in told.values()] for place in (0, 1))
+        percents, means, deviations = _spreads(row)
         if row["method"] == "all rows":
             axes.axhline(means[0], color="k", lw=1, label="all rows")
         else:
@@ -109,12 +110,43 @@ def draw_language(axes: Any, results: Path, name: str, of: str) -> bool:
     return bool(lines)
 
 
+def draw_images(axes: Any, results: Path, name: str) -> bool:
+    """Accuracy by what is kept at equal steps: a colour for each method, a style for each model."""
+    lines = rows_of(results / "images" / f"accuracy_{name}.csv")
+    lines = [row for row in lines if row["budget"] == "steps"]
+    methods = [*dict.fromkeys(row["method"] for row in lines if row["method"] != "all rows")]
+    for row in lines:
+        percents, means, deviations = _spreads(row)
+        label, style = f"{row['model']}, {row['method']}", _STYLES[row["model"]]
+        if row["method"] == "all rows":
+            axes.axhline(means[0], color="k", lw=1, ls=style, label=label)
+            continue
+        place = methods.index(row["method"])
+        shifted = [percent + place - len(methods) / 2 for percent in percents]  # bars side by side
+        axes.errorbar(
+            shifted, means, deviations, marker="o", ms=3, ls=style, color=f"C{place}", label=label
+        )
+    axes.invert_xaxis()
+    axes.set(xlabel="kept, % (fewer to the right)", ylabel="accuracy, %")
+    axes.set_title(f"CIFAR-10, {name}, equal steps")
+    return bool(lines)
+
+
+def _spreads(row: dict[str, str]) -> tuple[list[int], list[float], list[float]]:
+    """Kept percents of a row of ``spread_table``, with their means and deviations."""
+    told = {name: row[name].split(" ± ") for name in row if "%" in name and row[name]}
+    means, deviations = ([float(each[place]) for each in told.values()] for place in (0, 1))
+    return [int(name.split()[0]) for name in told], means, deviations
+
+
 FIGURES: dict[str, Callable[[Any, Path], bool]] = {
     "encoders": draw_encoders,
     "efficiency": draw_eta,
     "growth": draw_growth,
     "language": partial(draw_language, name="summary", of="all texts of each"),
     "language_once": partial(draw_language, name="once", of="one text of each"),
+    "images_natural": partial(draw_images, name="natural"),
+    "images_planted": partial(draw_images, name="planted"),
 }
 
 
@@ -128,7 +160,9 @@ def main(results: Path, to: Path | None) -> None:
         with mpl.rc_context(_STYLE):
             figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
             if draw(axes, results):
-                axes.legend(frameon=False)
+                many = len(axes.get_legend_handles_labels()[1]) > _MOST_INSIDE
+                beside: Any = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+                axes.legend(frameon=False, **(beside if many else {}))
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
                 print(f"{folder / name}.svg")
             plt.close(figure)

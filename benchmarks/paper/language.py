@@ -12,29 +12,34 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 import numpy as np
+from cells import BUDGETS, KEPT, ORDERS, Cell, Selector, grid, spread_table, trained
 from corpus import Corpus, load_corpus
 from kneser_ney import KneserNey
-from language_cells import KEPT, Cell, Result, add_result, read_results, summaries
 from models import vectors_of
 from neardup import max_jaccard
-from scored import FloatArray, Mask, all_pairs, random_rank, removed_at, study_options
+from scored import FloatArray, study_options
+from tables import Table
 
-from semdedup_spark.in_memory import cluster_vectors
-
-BUDGETS = ("steps", "epochs")
 METHODS = ("SemDeDup", "NearDup", "random")
-# Which of two duplicates stays: the one farther from the centroid, as in the paper, or the nearer.
-ORDERS = ("SemDeDup low", "SemDeDup high")
-ALL = "all rows"
 _HELD_OUT = 0.05
 _N_TOKENS = 4096
 _END = "<end>"
+
+
+@dataclass(frozen=True)
+class Result(Cell):
+    """What came of a cell; ``once``: the perplexity on one text of each held-out source package."""
+
+    tokens: int
+    perplexity: float
+    once: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -81,55 +86,10 @@ def prepared(corpus: Corpus, X: FloatArray) -> Material:
 
 
 def cells(model: str, seeds: int, percents: Sequence[int], budgets: Sequence[str]) -> list[Cell]:
-    """Everything to train, the first seed of all first. An n-gram model counts once, and is quick
-    enough for all orders.
-    """
+    """Everything to train. An n-gram model counts once, and is quick enough for all orders."""
     if model == "n-gram":
-        return list(_cells(model, seeds, percents, ("epochs",), (*METHODS, *ORDERS)))
-    return list(_cells(model, seeds, percents, budgets, METHODS))
-
-
-def _cells(
-    model: str,
-    seeds: int,
-    percents: Sequence[int],
-    budgets: Sequence[str],
-    methods: Sequence[str],
-) -> Iterator[Cell]:
-    for seed in range(seeds):
-        yield Cell(model, budgets[0], ALL, 100, seed)
-        for budget in budgets:
-            for kept in percents:
-                yield from (Cell(model, budget, method, kept, seed) for method in methods)
-
-
-class Selector:
-    """What each method keeps, by the rank order of each seed."""
-
-    def __init__(self, material: Material) -> None:
-        self._material = material
-        self._scores: dict[tuple[str, int], FloatArray] = {}
-
-    def kept(self, cell: Cell) -> Mask:
-        """(n,) the rows to train on."""
-        if cell.method == ALL:
-            return np.ones(len(self._material.texts), dtype=bool)
-        key = (cell.method, cell.seed)
-        if key not in self._scores:
-            self._scores[key] = self._score(*key)
-        return ~removed_at(self._scores[key], cell.kept)
-
-    def _score(self, method: str, seed: int) -> FloatArray:
-        X, rank = self._material.X, random_rank(len(self._material.texts), seed)
-        if method in ORDERS:
-            nearness = cluster_vectors(X, round(len(X) ** 0.5), seed=seed).similarity
-            order = np.argsort(-nearness if method.endswith("high") else nearness, kind="stable")
-            rank[order] = np.arange(len(X))
-        if method.startswith("SemDeDup"):
-            return all_pairs(X, rank).max_similarity
-        if method == "NearDup":
-            return max_jaccard(self._material.texts, rank)[0]
-        return rank.astype(np.float32)
+        return list(grid(model, seeds, percents, {"epochs": (*METHODS, *ORDERS)}))
+    return list(grid(model, seeds, percents, dict.fromkeys(budgets, METHODS)))
 
 
 def run(cell: Cell, material: Material, selector: Selector) -> Result:
@@ -150,36 +110,36 @@ def run(cell: Cell, material: Material, selector: Selector) -> Result:
 def _transformer(
     cell: Cell, documents: Sequence[np.ndarray], material: Material
 ) -> tuple[float, float]:
-    from small_gpt import Size, packed, perplexity, trained
+    import small_gpt
+    from small_gpt import Size, packed, perplexity
 
     size = Size()
     windows = packed(documents, 0, size.context)
     whole = packed(material.train, 0, size.context)
     of = whole if cell.budget == "steps" else windows
     steps = max(1, len(of) // size.batch)
-    model = trained(windows, _N_TOKENS, steps, cell.seed, size)
+    model = small_gpt.trained(windows, _N_TOKENS, steps, cell.seed, size)
     tests = (packed(test, 0, size.context) for test in (material.test, material.once))
     found, once = (perplexity(model, test) for test in tests)
     return found, once
 
 
 def study(material: Material, wanted: Sequence[Cell], file: Path) -> list[Result]:
-    """Train what is missing, with an estimate of what is left; return the results of all."""
-    known, selector = read_results(file), Selector(material)
-    spent: list[float] = []
-    for number, cell in enumerate(wanted):
-        if cell in known:
-            continue
-        known[cell] = run(cell, material, selector)
-        add_result(file, known[cell])
-        spent.append(known[cell].seconds)
-        left = (len(wanted) - number - 1) * sum(spent) / len(spent) / 60
-        print(
-            f"{number + 1} of {len(wanted)}: {cell} {known[cell].perplexity:.2f}, about {left:.0f} "
-            "min left",
-            flush=True,
-        )
-    return [known[cell] for cell in wanted]
+    """Train what is missing; return the results of all."""
+    selector = Selector(material.X, {"NearDup": lambda rank: max_jaccard(material.texts, rank)[0]})
+    return trained(
+        wanted, file, Result, lambda cell: run(cell, material, selector), lambda r: r.perplexity
+    )
+
+
+def summaries(results: Sequence[Result]) -> dict[str, Table]:
+    """Mean and deviation over the seeds, by the names of their files."""
+    what: dict[str, tuple[str, Callable[[Result], float]]] = {
+        "summary": ("Perplexity a token on held-out source packages", lambda r: r.perplexity),
+        "once": ("The same on one text of each held-out source package", lambda r: r.once),
+        "tokens": ("Thousands of tokens to train on", lambda r: r.tokens / 1000),
+    }
+    return {name: spread_table(title, results, value) for name, (title, value) in what.items()}
 
 
 @click.command(help=__doc__)

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("datasketch")
 
 import language
+from cells import ALL, BUDGETS, ORDERS
 from corpus import Corpus
 from kneser_ney import KneserNey
 
@@ -63,7 +64,7 @@ def test_a_source_package_is_held_out_as_a_whole_and_unknown_to_the_tokens(mater
 
 
 def test_a_stopped_study_goes_on_where_it_was_and_tells_the_same(material, tmp_path):
-    wanted = language.cells("n-gram", 2, (80, 50), language.BUDGETS)
+    wanted = language.cells("n-gram", 2, (80, 50), BUDGETS)
     assert len(wanted) == len(set(wanted)) == 2 * (1 + 2 * 5)
     whole = language.study(material, wanted, tmp_path / "whole.csv")
     language.study(material, wanted[:5], tmp_path / "parts.csv")
@@ -75,9 +76,9 @@ def test_a_stopped_study_goes_on_where_it_was_and_tells_the_same(material, tmp_p
     assert [r.perplexity for r in parts] == [r.perplexity for r in whole]
     for table in language.summaries(whole).values():
         assert [row[2] for row in table.rows] == [
-            language.ALL,
+            ALL,
             *language.METHODS,
-            *language.ORDERS,
+            *ORDERS,
         ]
 
 
