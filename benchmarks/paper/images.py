@@ -5,14 +5,15 @@
 A small CNN, and a model of two towers whose zero-shot accuracy is measured, are trained on what
 SemDeDup and chance keep of the pictures as they are (*natural*), and of as many pictures of which
 half are near copies of a tenth of the others (*planted*). *Steps* are those of all rows, *epochs*
-are as many over what is kept. What is stopped goes on where it was.
+are as many over what is kept. The models see pictures of half the side, which makes a step four
+times as quick; the encoder sees whole ones. What is stopped goes on where it was.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -38,10 +39,11 @@ CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 PLANTED = 0.5
-_EPOCHS = 10
+_EPOCHS = 6
 _BATCH = 64
 _TEST_ROWS = 4000
 _AT_ONCE = 1000
+_WHOLE = 32  # pixels a side of CIFAR-10
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ def vectors_of(images: ImageSet, encoder: str, cache: Path) -> FloatArray:
         found.append(represent(images.take(rows), encoder, None, cache / "images"))
         print(f"{encoder}: {rows[-1] + 1:,} of {len(images):,} pictures", flush=True)
     return np.concatenate(found)
+
+
+def shrunk(images: ImageSet, by: int) -> ImageSet:
+    """Pictures of which each pixel is the mean of a square of ``by`` pixels a side."""
+    n, height, width, channels = images.pixels.shape
+    squares = images.pixels.reshape(n, height // by, by, width // by, by, channels)
+    return replace(images, pixels=np.rint(squares.mean(axis=(2, 4))).astype(np.uint8))
 
 
 def natural(train_set: ImageSet, test: ImageSet, encoder: str, cache: Path) -> Material:
@@ -137,6 +146,10 @@ def summaries(name: str, results: Sequence[Result]) -> dict[str, Table]:
 @study_options(rows=5000)
 @click.option("--data", type=click.Path(path_type=Path), default=DATA, show_default=True)
 @click.option("--encoder", default="efficientnet-lite0", show_default=True)
+@click.option(
+    "--side", type=click.Choice(["16", "32"]), default="16", show_default=True,
+    help="Pixels a side that the models see; CIFAR-10 has 32.",
+)  # fmt: skip
 @click.option("--seeds", type=int, default=3, show_default=True)
 @click.option("--kept", "percents", type=int, multiple=True, default=KEPT, show_default=True)
 @click.option("--budget", "budgets", multiple=True, type=click.Choice(BUDGETS), default=BUDGETS)
@@ -148,6 +161,7 @@ def main(
     out: Path,
     data: Path,
     encoder: str,
+    side: str,
     seeds: int,
     percents: tuple[int, ...],
     budgets: tuple[str, ...],
@@ -164,10 +178,11 @@ def main(
     if "planted" in sets:
         materials["planted"] = planted(materials["natural"], encoder, cache)
     for name in sets:
-        results = []
+        results, of, by = [], materials[name], _WHOLE // int(side)
+        of = replace(of, train=shrunk(of.train, by), test=shrunk(of.test, by))
         for kind in kinds:
-            file = out / "images" / f"{name}-{kind}-{rows}-{encoder}.csv"
-            results += study(materials[name], cells(kind, seeds, percents, budgets), file)
+            file = out / "images" / f"{name}-{kind}-{rows}-{encoder}-{side}.csv"
+            results += study(of, cells(kind, seeds, percents, budgets), file)
         for what, table in summaries(name, results).items():
             table.show()
             table.write(out / "images" / f"{what}.csv")

@@ -98,8 +98,8 @@ def test_zero_shot_accuracy_of_a_perfect_model_is_one_and_of_a_turned_one_zero()
 
 
 def test_captions_of_one_class_are_no_negatives_of_each_other():
-    """Of two pictures of one class the best loss is that of guessing which of the two: log 2. As
-    false negatives they would be pushed apart, and the loss of equal rows would be the same.
+    """Were the other picture's caption a negative, rows apart would cost nothing. As a positive it
+    costs much to be far from it, and the least loss is that of either of two: log 2.
     """
     one_class = torch.tensor([0, 0])
     other = torch.tensor([0, 1])
@@ -108,9 +108,18 @@ def test_captions_of_one_class_are_no_negatives_of_each_other():
     scale = torch.tensor(100.0)
     loss = two_tower.contrastive_loss
     assert loss(near, near, one_class, scale).item() == pytest.approx(np.log(2))
-    assert loss(apart, apart, one_class, scale) > 10  # a caption of the own class is far
+    assert loss(apart, apart, one_class, scale) > 10
     assert loss(apart, apart, other, scale).item() == pytest.approx(0, abs=1e-6)
     assert loss(near, near, other, scale).item() == pytest.approx(np.log(2))
+
+
+def test_a_shrunk_picture_has_the_means_of_squares():
+    whole = toys(n=3, side=4)
+    small = images.shrunk(whole, 2)
+    assert small.pixels.shape == (3, 2, 2, 3)
+    assert abs(small.pixels[1, 0, 1, 2] - whole.pixels[1, :2, 2:, 2].mean()) <= 0.5
+    assert (images.shrunk(whole, 1).pixels == whole.pixels).all()
+    assert (small.index == whole.index).all()
 
 
 def test_filling_up_a_caption_changes_nothing():
