@@ -20,9 +20,7 @@ Rows = list[dict[str, str]]
 
 # What the paper found on C4 (table A2): kept percent, eta.
 _PAPER_ETA = ((63, 0.946), (40, 0.890))
-_MOST_INSIDE = 6  # names in a legend that hides no line
-# Lines of each image model.
-_STYLES = {"cnn": "-", "two-tower": "--"}
+_METHOD_STYLES = {"all rows": ":", "SemDeDup": "-", "random": "--"}
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "semdedup",  # the same numbers give the same file
     "axes.spines.top": False,
@@ -111,25 +109,27 @@ def draw_language(axes: Any, results: Path, name: str, of: str) -> bool:
 
 
 def draw_images(axes: Any, results: Path, name: str) -> bool:
-    """Accuracy by what is kept at equal steps: a colour for each method, a style for each model."""
+    """Accuracy by what is kept at equal steps: a colour for each model, a style for each method.
+    The orders are left to the table.
+    """
     lines = rows_of(results / "images" / f"accuracy_{name}.csv")
-    lines = [row for row in lines if row["budget"] == "steps"]
-    methods = [*dict.fromkeys(row["method"] for row in lines if row["method"] != "all rows")]
-    for row in lines:
+    models = [*dict.fromkeys(row["model"] for row in lines)]
+    drawn = [row for row in lines if row["budget"] == "steps" and row["method"] in _METHOD_STYLES]
+    for row in drawn:
         percents, means, deviations = _spreads(row)
-        label, style = f"{row['model']}, {row['method']}", _STYLES[row["model"]]
+        style: Any = {
+            "color": f"C{models.index(row['model'])}",
+            "ls": _METHOD_STYLES[row["method"]],
+        }
+        label = f"{row['model']}, {row['method']}"
         if row["method"] == "all rows":
-            axes.axhline(means[0], color="k", lw=1, ls=style, label=label)
-            continue
-        place = methods.index(row["method"])
-        shifted = [percent + place - len(methods) / 2 for percent in percents]  # bars side by side
-        axes.errorbar(
-            shifted, means, deviations, marker="o", ms=3, ls=style, color=f"C{place}", label=label
-        )
+            axes.axhline(means[0], lw=1, label=label, **style)
+        else:
+            axes.errorbar(percents, means, deviations, marker="o", ms=3, label=label, **style)
     axes.invert_xaxis()
     axes.set(xlabel="kept, % (fewer to the right)", ylabel="accuracy, %")
     axes.set_title(f"CIFAR-10, {name}, equal steps")
-    return bool(lines)
+    return bool(drawn)
 
 
 def _spreads(row: dict[str, str]) -> tuple[list[int], list[float], list[float]]:
@@ -160,9 +160,7 @@ def main(results: Path, to: Path | None) -> None:
         with mpl.rc_context(_STYLE):
             figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
             if draw(axes, results):
-                many = len(axes.get_legend_handles_labels()[1]) > _MOST_INSIDE
-                beside: Any = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-                axes.legend(frameon=False, **(beside if many else {}))
+                axes.legend(frameon=False)
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
                 print(f"{folder / name}.svg")
             plt.close(figure)

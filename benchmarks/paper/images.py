@@ -12,14 +12,25 @@ times as quick; the encoder sees whole ones. What is stopped goes on where it wa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
 import numpy as np
 import two_tower
-from cells import BUDGETS, KEPT, ORDERS, Cell, Selector, grid, spread_table, trained
+from cells import (
+    ALL,
+    BUDGETS,
+    KEPT,
+    ORDERS,
+    Cell,
+    Selector,
+    cell_of,
+    grid,
+    spread_table,
+    trained,
+)
 from models import DATA
 from scored import FloatArray, study_options
 from tables import Table
@@ -132,13 +143,22 @@ def study(material: Material, wanted: Sequence[Cell], file: Path) -> list[Result
 
 def summaries(name: str, results: Sequence[Result]) -> dict[str, Table]:
     """Mean and deviation over the seeds, by the names of their files."""
-    what: dict[str, tuple[str, Callable[[Result], float]]] = {
-        "accuracy": ("Accuracy on test pictures, %", lambda r: 100 * r.accuracy),
-        "distinct": ("Distinct pictures to train on", lambda r: r.distinct),
-    }
+    chance = {cell_of(r): r.accuracy for r in results if r.method == "random"}
+    beside = [r for r in results if r.method not in ("random", ALL)]
+
+    def gain(result: Result) -> float:
+        return 100 * (result.accuracy - chance[cell_of(replace(result, method="random"))])
+
     return {
-        f"{of}_{name}": spread_table(f"{title}, {name}", results, value)
-        for of, (title, value) in what.items()
+        f"accuracy_{name}": spread_table(
+            f"Accuracy on test pictures, %, {name}", results, lambda r: 100 * r.accuracy
+        ),
+        f"gain_{name}": spread_table(
+            f"Accuracy above that of random rows of the same seed, points, {name}", beside, gain
+        ),
+        f"distinct_{name}": spread_table(
+            f"Distinct pictures to train on, {name}", results, lambda r: r.distinct
+        ),
     }
 
 

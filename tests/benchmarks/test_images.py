@@ -153,12 +153,24 @@ def test_a_stopped_study_goes_on_where_it_was_and_trains_nothing_twice(
     found = images.study(material, wanted, tmp_path / "a.csv")
     assert images.study(material, wanted, tmp_path / "a.csv") == found
     assert ran == wanted
-    table = images.summaries("natural", found)["accuracy_natural"]
-    assert [row[1:3] for row in table.rows] == [
+    tables = images.summaries("natural", found)
+    assert [row[1:3] for row in tables["accuracy_natural"].rows] == [
         ("steps", ALL),
         *(("steps", method) for method in (*images.METHODS, *ORDERS)),
         *(("epochs", method) for method in images.METHODS),
     ]
+
+
+def test_a_gain_is_the_mean_difference_of_the_same_seed():
+    def results(method, *accuracies):
+        return [
+            images.Result("cnn", "steps", method, 50, seed, 10, 10, accuracy, 1.0)
+            for seed, accuracy in enumerate(accuracies)
+        ]
+
+    found = [*results("random", 0.30, 0.50), *results("SemDeDup", 0.33, 0.51)]
+    rows = images.summaries("natural", found)["gain_natural"].rows
+    assert rows == [("cnn", "steps", "SemDeDup", None, None, None, "2.00 ± 1.41", None)]
 
 
 def cifar(folder, n=90):
