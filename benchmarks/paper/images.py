@@ -170,7 +170,7 @@ def summaries(name: str, results: Sequence[Result]) -> dict[str, Table]:
     "--side", type=click.Choice(["16", "32"]), default="16", show_default=True,
     help="Pixels a side that the models see; CIFAR-10 has 32.",
 )  # fmt: skip
-@click.option("--seeds", type=int, default=3, show_default=True)
+@click.option("--seeds", type=int, default=5, show_default=True)
 @click.option("--kept", "percents", type=int, multiple=True, default=KEPT, show_default=True)
 @click.option("--budget", "budgets", multiple=True, type=click.Choice(BUDGETS), default=BUDGETS)
 @click.option("--set", "sets", multiple=True, type=click.Choice(SETS), default=SETS)
