@@ -126,6 +126,8 @@ def draw_images(axes: Any, results: Path, name: str) -> bool:
             axes.axhline(means[0], lw=1, label=label, **style)
         else:
             axes.errorbar(percents, means, deviations, marker="o", ms=3, label=label, **style)
+    least, most = axes.get_ylim()
+    axes.set_ylim(least - 0.4 * (most - least), most)  # room for the names
     axes.invert_xaxis()
     axes.set(xlabel="kept, % (fewer to the right)", ylabel="accuracy, %")
     axes.set_title(f"CIFAR-10, {name}, equal steps")
