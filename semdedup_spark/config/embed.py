@@ -77,6 +77,9 @@ class EmbedConfig(StrictModel):
         Largest share of a GPU's memory for one worker, in (0, 1]. ``None``: all that is free.
     storage
         How vectors are stored in a new table: ``array`` of float, or ``binary`` float32.
+    copy_source
+        Whether ``embeddings`` has a copy of the source's own columns. Needed where nothing can be
+        read again later, such as files that are deleted once they were embedded. Default: no.
     decode_seconds
         Seconds. A payload that takes longer to decode goes to quarantine. Default: 60.
     commit_seconds
@@ -115,6 +118,7 @@ class EmbedConfig(StrictModel):
         default=None, gt=0, le=1, json_schema_extra=OPERATIONAL
     )
     storage: Literal["array", "binary"] = Field(default="array", json_schema_extra=OPERATIONAL)
+    copy_source: bool = Field(default=False, json_schema_extra=LATER)
     decode_seconds: Number = Field(
         default=60.0, gt=0, le=MOST_SECONDS, json_schema_extra=OPERATIONAL
     )

@@ -88,6 +88,8 @@ class Turn:
         self.states = states
         # Sources that were opened before their turn to be embedded, by the table of the vectors.
         self.opened: dict[str, SourceRows] = {}
+        # Sources as this run embedded or reused them, by the same tables.
+        self.read: dict[str, SourceRows] = {}
         self.holds = False
         self.depth = 0
 

@@ -21,7 +21,7 @@ from semdedup_spark.pipeline.stages.select.select_inputs import (
     overrides_input,
     selection_inputs,
 )
-from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.catalog import table_exists
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.visible import masked_repr
 
@@ -178,7 +178,7 @@ def _made_again(job: Job, other: StageRecord, basis: Basis, guarded: bool) -> St
     if other.stage == "prune" or basis.score is None:
         return run_prune(_with(job, prune=settings), basis.embed, basis.cluster)
     chosen = _with(job, select=settings)
-    check_select_columns(chosen, read_table(job.spark, job.root, s.EMBEDDINGS))
+    check_select_columns(chosen, basis.embed)
     return select_again(chosen, basis.embed, basis.score, guarded=guarded)
 
 

@@ -15,7 +15,11 @@ COMMENTS: dict[str, dict[str, str]] = {
         s.BATCH: "Number of the batch that brought the row; 0 is the first",
         s.NOTE: "What a user may want to know of the embedding, such as that it is that of an "
         "animation's first frame; null for nearly all rows",
-        s.SOURCE: "The source row's own columns, unchanged",
+        s.ROW_HASH: "Hash of the source row's own columns beyond what content_hash covers",
+        s.ORDER_HASH: "Hash of what score.rank_by saw of the source row; 0 for a built-in order",
+        s.RANK_TERMS: "Values of the terms of score.rank_by, where it is an SQL order",
+        s.SOURCE: "The source row's own columns, unchanged; there only with embed.copy_source, and "
+        "for a DataFrame, which cannot be read again",
     },
     s.CENTROIDS: {
         s.CLUSTER_ID: "Cluster number, from 0",

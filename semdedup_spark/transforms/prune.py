@@ -180,13 +180,13 @@ def choose_in_cluster(cluster: pa.Table, pruning: Pruning) -> pa.Table:
     return rows.select(_names()).append_column(s.KEPT, pa.array(kept))
 
 
-def pruned_rows(embeddings: DataFrame, pruning: DataFrame, *, with_id: bool) -> DataFrame:
+def pruned_rows(rows: DataFrame, pruning: DataFrame, *, with_id: bool) -> DataFrame:
     """Make the rows of the table ``pruned``.
 
     Parameters
     ----------
-    embeddings
-        Columns id and source.
+    rows
+        Columns id and source of all embedded rows.
     pruning
         The table of this name.
     with_id
@@ -198,17 +198,17 @@ def pruned_rows(embeddings: DataFrame, pruning: DataFrame, *, with_id: bool) -> 
         The source's own columns of every kept row.
     """
     kept = pruning.filter(F.col(s.KEPT)).select(s.ID)
-    rows = embeddings.select(s.ID, s.SOURCE).join(kept, s.ID, "left_semi")
-    return rows.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")
+    chosen = rows.select(s.ID, s.SOURCE).join(kept, s.ID, "left_semi")
+    return chosen.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")
 
 
-def cluster_counts(embeddings: DataFrame, pruning: DataFrame, column: str) -> DataFrame:
+def cluster_counts(rows: DataFrame, pruning: DataFrame, column: str) -> DataFrame:
     """Count rows by cluster and by value of a column.
 
     Parameters
     ----------
-    embeddings
-        Columns id and source.
+    rows
+        Columns id and source of all embedded rows.
     pruning
         The table of this name.
     column
@@ -219,7 +219,7 @@ def cluster_counts(embeddings: DataFrame, pruning: DataFrame, column: str) -> Da
     DataFrame
         Columns cluster_id, value and count.
     """
-    values = embeddings.select(s.ID, F.col(s.SOURCE)[column].alias("value"))
+    values = rows.select(s.ID, F.col(s.SOURCE)[column].alias("value"))
     pairs = pruning.select(s.ID, s.CLUSTER_ID).join(values, s.ID)
     return pairs.groupBy(s.CLUSTER_ID, "value").count()
 

@@ -16,6 +16,7 @@ from semdedup_spark.pipeline.operations.verdicts import erase_pairs
 from semdedup_spark.pipeline.refresh import Basis, as_last_made, refresh_others
 from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.embed.embed import note_erasure, require_embed
+from semdedup_spark.pipeline.stages.rank_order import check_order
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score import run_score
 from semdedup_spark.pipeline.stages.select.decisions import rows_if_any
@@ -26,7 +27,6 @@ from semdedup_spark.tables.literal_rows import ids_as
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.checkpoint import held
-from semdedup_spark.transforms.score.rank_key import check_rank_by
 from semdedup_spark.visible import masked_repr
 
 MOST_IDS = 10_000
@@ -95,8 +95,7 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     cluster = require_centroids(job) if made & {"score", "prune"} else None
     if "score" in made:
         check_reference(job)
-        own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
-        check_rank_by(own, job.config.score.rank_by)
+        check_order(job, embed)
     for table in s.BY_PEOPLE:  # they may have been changed by SQL
         rows_if_any(job, table)
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}

@@ -14,8 +14,8 @@ from semdedup_spark.errors import SourceError
 from semdedup_spark.paths import open_stream
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import Side
+from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
 from semdedup_spark.sources.open_raw import read_raw
-from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.queries.thumbnails import (
     HEIGHT,
     N_BYTES,
@@ -81,12 +81,12 @@ def _of_table(job: Job, side: Side) -> DataFrame | None:
     """Return (id, payload), where a filter by id can read few rows of it; else ``None``."""
     source = side.source
     content = source.content or ""
-    embeddings = read_table(job.spark, job.root, side.table)
-    image = _image(embeddings.schema[s.SOURCE].dataType, content, f"{s.SOURCE}.{s.quoted(content)}")
-    if image is not None:
-        return embeddings.select(s.ID, image.alias(s.PAYLOAD))
     if source.format == "webdataset":
         return None
+    rows = rows_as_embedded(job, side.table)
+    image = _image(rows.schema[s.SOURCE].dataType, content, f"{s.SOURCE}.{s.quoted(content)}")
+    if image is not None:
+        return rows.select(s.ID, image.alias(s.PAYLOAD))
     raw = read_raw(job.spark, source, job.frames.get(side.table))
     image = _image(raw.df.schema, content, s.quoted(content))
     if image is None or raw.roles.id is None:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
+from semdedup_spark.pipeline.rows_as_embedded import check_complete, own_columns
 from semdedup_spark.tables.catalog import OutputRoot, read_table
 from semdedup_spark.tables.runs import Ledger, StageRecord
 from semdedup_spark.tables.states import table_state
@@ -26,7 +27,7 @@ class SelectedTables:
         Name of the run that made the selection.
     deduplicated
         The kept rows, with the columns of the source. Where ``select.write`` is not ``table``, they
-        are taken from ``embeddings`` when they are read.
+        are taken from the source when they are read.
     duplicates
         The removed rows and their survivors.
     assignment
@@ -104,11 +105,11 @@ def _kept_of_embeddings(
             "rows that the selection was made of. Others have been embedded or scored since.",
             hint="run `semdedup run`, or `semdedup select`.",
         )
-    rows = kept_rows(
-        _as_recorded(spark, root, s.EMBEDDINGS, embed), gone, with_id=not embed.counts["has_id"]
-    )
-    unreadable = SourceConfig(**json.loads(embed.config)["source"]).unreadable
-    return rows if unreadable is None else rows.drop(unreadable)
+    source = SourceConfig(**json.loads(embed.config)["source"])
+    found = own_columns(spark, source, _as_recorded(spark, root, s.EMBEDDINGS, embed), embed)
+    check_complete(found, embed)
+    rows = kept_rows(found.rows, gone, with_id=not embed.counts["has_id"])
+    return rows if source.unreadable is None else rows.drop(source.unreadable)
 
 
 def _as_recorded(

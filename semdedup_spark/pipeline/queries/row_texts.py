@@ -22,7 +22,7 @@ from semdedup_spark.masking import BEYOND, beginning
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.pictures import pictures
 from semdedup_spark.pipeline.queries.reference_side import Side
-from semdedup_spark.tables.catalog import read_table
+from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
     """
     if not ids:
         return {}
-    rows = read_table(job.spark, job.root, side.table).filter(F.col(s.ID).isin(list(ids)))
+    rows = rows_as_embedded(job, side.table).filter(F.col(s.ID).isin(list(ids)))
     found = rows.select(s.ID, _head(_readable(rows, side.source), MOST_CHARACTERS)).collect()
     return {row[0]: beginning(row[1] or "", MOST_CHARACTERS) for row in found}
 
@@ -85,7 +85,7 @@ def text_and_columns(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, Ro
     """
     if not ids:
         return {}
-    rows = read_table(job.spark, job.root, side.table).filter(F.col(s.ID).isin(list(ids)))
+    rows = rows_as_embedded(job, side.table).filter(F.col(s.ID).isin(list(ids)))
     fields = _fields(rows)
     text = _text_name(fields, side.source)
     plain = [name for name, kind in fields.items() if name != text and _is_plain(kind)]

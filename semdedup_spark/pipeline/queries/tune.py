@@ -17,6 +17,7 @@ from semdedup_spark.answers.tuning import SizeShare, SourceShare, Tuning
 from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.later_similarity import later_similarity
+from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.select.decisions import count_decisions
 from semdedup_spark.tables.catalog import read_table
@@ -185,12 +186,12 @@ def _quantiles(scores: DataFrame, n: int, wanted: Sequence[float]) -> tuple[list
 
 def _with_source(job: Job, scores: DataFrame, by: str) -> DataFrame:
     """Return (id, max_similarity, group), where ``group`` is the source's column as text."""
-    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS)
-    names = embeddings.select(f"{s.SOURCE}.*").columns
+    rows = rows_as_embedded(job)
+    names = rows.select(f"{s.SOURCE}.*").columns
     if by not in names:
         raise SourceError.missing_column(by, names, key="--by")
     value = legible(F.col(f"{s.SOURCE}.{s.quoted(by)}")).alias(GROUP)
-    return scores.select(s.ID, s.MAX_SIMILARITY).join(embeddings.select(s.ID, value), s.ID)
+    return scores.select(s.ID, s.MAX_SIMILARITY).join(rows.select(s.ID, value), s.ID)
 
 
 def shares_by_size(scores: DataFrame, grid: list[float]) -> list[SizeShare]:

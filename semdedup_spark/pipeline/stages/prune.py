@@ -10,6 +10,7 @@ from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.statistics.cramers_v import cramers_v
 from semdedup_spark.pipeline.exclusive import exclusive, exclusive_once_begun
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded, rows_as_embedded
 from semdedup_spark.pipeline.stage_runner import StageResult, identity_of, run_stage
 from semdedup_spark.pipeline.stages.cluster import require_centroids, run_cluster
 from semdedup_spark.pipeline.stages.compare_settings import trained
@@ -109,6 +110,7 @@ def pruning_inputs(job: Job, embed: StageRecord, cluster: StageRecord) -> dict[s
 def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> StageResult:
     mark = StageMark(job.run_id, "prune", key)
     embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS])
+    own = all_rows_as_embedded(job, embed)
     centroids = read_table(job.spark, job.root, s.CENTROIDS, cluster.outputs[s.CENTROIDS])
     if is_emptied(job, embed):
         chosen = replace_table(no_pruning(job), job.root, s.PRUNING, mark)
@@ -116,7 +118,7 @@ def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> Stag
         chosen = replace_table(_choose(job, embeddings, centroids), job.root, s.PRUNING, mark)
     pruning = read_table(job.spark, job.root, s.PRUNING, chosen.version)
     with_id = not embed.counts["has_id"]
-    clean = pruned_rows(embeddings, pruning, with_id=with_id).drop(
+    clean = pruned_rows(own, pruning, with_id=with_id).drop(
         *filter(None, [job.config.source.unreadable])
     )
     kept = replace_table(clean, job.root, s.PRUNED, mark)
@@ -166,6 +168,5 @@ def label_association(job: Job, record: StageRecord, column: str) -> float:
         Cramer's V in [0, 1].
     """
     pruning = read_table(job.spark, job.root, s.PRUNING, record.outputs[s.PRUNING])
-    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS)
-    rows = cluster_counts(embeddings, pruning, column).collect()
+    rows = cluster_counts(rows_as_embedded(job), pruning, column).collect()
     return cramers_v(*zip(*rows, strict=True))

@@ -24,6 +24,7 @@ from semdedup_spark.pipeline.stages.embed.embed import reference_settings, requi
 from semdedup_spark.pipeline.stages.embed.source_changes import rank_identity
 from semdedup_spark.pipeline.stages.embed.source_guards import check_same_ids
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_scores
+from semdedup_spark.pipeline.stages.rank_order import check_order, ranked
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score_changes import (
     Changes,
@@ -40,7 +41,6 @@ from semdedup_spark.transforms.cluster.cluster_sizes import measure_clusters, si
 from semdedup_spark.transforms.embed.vector_storage import in_storage, storage_of
 from semdedup_spark.transforms.score.comparison import AgainstReference, Everyone, Targets
 from semdedup_spark.transforms.score.packed_rows import TARGET
-from semdedup_spark.transforms.score.rank_key import check_rank_by
 from semdedup_spark.visible import masked_repr
 
 _LOG = logging.getLogger(__name__)
@@ -77,8 +77,7 @@ def run_score(
     """
     if embed is None:  # else the stage embed has just checked the order
         embed = require_embed(job)
-        own = read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*")
-        check_rank_by(own, job.config.score.rank_by)
+        check_order(job, embed)
     cluster = cluster or require_centroids(job)
     if reference is None and job.config.reference is not None:
         reference = require_stage(job, "reference", reference_settings(job.config))
@@ -117,11 +116,11 @@ class _Tables:
 def _opened(
     job: Job, embed: StageRecord, reference: StageRecord | None, history: RowHistory
 ) -> _Tables:
-    others = None
+    others, embeddings = None, ranked(job, embed, history.order)
     if reference is not None:
         others = read_table(job.spark, job.root, s.REFERENCE, reference.outputs[s.REFERENCE])
     return _Tables(
-        read_table(job.spark, job.root, s.EMBEDDINGS, embed.outputs[s.EMBEDDINGS]),
+        embeddings,
         trained(read_table(job.spark, job.root, s.CENTROIDS)),
         embed.counts["embedded"],
         others,

@@ -46,8 +46,8 @@ def embed_rows(
     Parameters
     ----------
     rows
-        Columns id, payload, content_hash, source, reason and message, perhaps batch. Rows with a
-        reason have a null payload, and keep their reason.
+        Columns id, payload, content_hash, reason and message, perhaps batch. Rows with a reason
+        have a null payload, and keep their reason.
     spec
         The encoder.
     settings
@@ -62,8 +62,8 @@ def embed_rows(
     Returns
     -------
     DataFrame
-        Columns id, embedding, content_hash, batch, source, reason, message and repeated. In each
-        row exactly one of embedding and reason is null. The message of an embedding is a note,
+        Columns id, embedding, content_hash, batch, reason, message, repeated and ``carried``. In
+        each row exactly one of embedding and reason is null. The message of an embedding is a note,
         usually null. ``repeated`` says whether the vector was copied from an equal payload earlier
         in the same task.
     """
@@ -73,7 +73,6 @@ def embed_rows(
         F.col(f"encoded.{s.EMBEDDING}").alias(s.EMBEDDING),
         s.CONTENT_HASH,
         (F.col(s.BATCH) if s.BATCH in rows.columns else F.lit(batch)).alias(s.BATCH),
-        s.SOURCE,
         F.coalesce(F.col(s.REASON), F.col(f"encoded.{s.REASON}")).alias(s.REASON),
         F.coalesce(F.col(s.MESSAGE), F.col(f"encoded.{s.MESSAGE}")).alias(s.MESSAGE),
         F.col(f"encoded.{REPEATED}").alias(REPEATED),

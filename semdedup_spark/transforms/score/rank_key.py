@@ -56,7 +56,8 @@ def with_rank_columns(
     Parameters
     ----------
     embeddings
-        Columns id, embedding, batch, source (a struct of the source's own columns), and ``also``.
+        Columns id, embedding, batch and ``also``; for an SQL order its rank_terms, or source (a
+        struct of the source's own columns).
     rank_by
         The order.
     seed
@@ -74,11 +75,15 @@ def with_rank_columns(
     if rank_by in BUILT_IN:
         hashed = F.xxhash64(F.lit(seed), F.col(s.ID)).alias(f"{_RANK}0")
         return embeddings.select(*carried, *([hashed] if rank_by == "random" else []))
-    return _with_terms(embeddings, rank_by, carried)
+    if s.RANK_TERMS not in embeddings.columns:
+        embeddings = with_terms(embeddings, rank_by, carried)
+    names = enumerate(embeddings.select(f"{s.RANK_TERMS}.*").columns)
+    terms = [F.col(f"{s.RANK_TERMS}.{name}").alias(f"{_RANK}{i}") for i, name in names]
+    return embeddings.select(*carried, *terms)
 
 
-def order_hash(rank_by: str, rows: DataFrame, carried: Sequence[str], name: str) -> DataFrame:
-    """Hash what an SQL order sees of each row.
+def with_order(rank_by: str, rows: DataFrame, carried: Sequence[str]) -> DataFrame:
+    """Evaluate what an SQL order sees of each row, and hash it.
 
     Parameters
     ----------
@@ -88,31 +93,47 @@ def order_hash(rank_by: str, rows: DataFrame, carried: Sequence[str], name: str)
         Columns ``carried``, and source (a struct of the source's own columns).
     carried
         Columns to keep.
-    name
-        Name of the hash.
 
     Returns
     -------
     DataFrame
-        Columns ``carried`` and ``name``. The built-in orders see nothing of the source: their hash
-        is the same for all rows.
+        Columns ``carried`` and order_hash; for an SQL order also rank_terms. The built-in orders
+        see nothing of the source: their hash is the same for all rows.
     """
     if rank_by in BUILT_IN:
-        return rows.select(*carried, F.lit(0).cast("bigint").alias(name))
-    with_terms = _with_terms(rows, rank_by, carried)
-    kinds = [(F.col(f.name), f.dataType) for f in with_terms.schema if f.name not in carried]
+        return rows.select(*carried, F.lit(0).cast("bigint").alias(s.ORDER_HASH))
+    found = with_terms(rows, rank_by, carried)
+    fields = found.schema[s.RANK_TERMS].dataType
+    kinds = [(F.col(f"{s.RANK_TERMS}.{f.name}"), f.dataType) for f in fields]  # type: ignore[attr-defined]
     # A type that has become wider orders rows as before. Decimals are hashed without their scale.
     tags = ",".join(str(getattr(kind, "scale", "")) for _, kind in kinds)
     both = [part for term, kind in kinds for part in (term.isNull(), widest(term, kind))]
-    return with_terms.select(*carried, F.xxhash64(F.lit(tags), *both).alias(name))
+    return found.withColumn(s.ORDER_HASH, F.xxhash64(F.lit(tags), *both))
 
 
-def _with_terms(embeddings: DataFrame, rank_by: str, carried: Sequence[str]) -> DataFrame:
+def with_terms(rows: DataFrame, rank_by: str, carried: Sequence[str]) -> DataFrame:
+    """Evaluate the terms of an SQL order.
+
+    Parameters
+    ----------
+    rows
+        Columns ``carried``, and source (a struct of the source's own columns).
+    rank_by
+        The order.
+    carried
+        Columns to keep.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``carried`` and rank_terms, a struct.
+    """
     # The source may have columns called id, batch or embedding, and the terms mean those.
-    aside = _unused_name(embeddings.select(f"{s.SOURCE}.*").columns)
-    rows = embeddings.select(F.struct(*carried).alias(aside), f"{s.SOURCE}.*")
-    values = [_value(t).alias(f"{_RANK}{i}") for i, t in enumerate(parse_rank_by(rank_by))]
-    return rows.select(*(F.col(f"{aside}.{name}").alias(name) for name in carried), *values)
+    aside = _unused_name(rows.select(f"{s.SOURCE}.*").columns)
+    rows = rows.select(F.struct(*carried).alias(aside), f"{s.SOURCE}.*")
+    values = [_value(t).alias(f"term{i}") for i, t in enumerate(parse_rank_by(rank_by))]
+    kept = (F.col(f"{aside}.{name}").alias(name) for name in carried)
+    return rows.select(*kept, F.struct(*values).alias(s.RANK_TERMS))
 
 
 def _unused_name(taken: Iterable[str]) -> str:

@@ -186,13 +186,13 @@ def _pair_similarity(pairs: DataFrame, embeddings: DataFrame) -> DataFrame:
     return map_batches(both, measure, f"{s.ID} {id_type}, {s.SURVIVOR_SIMILARITY} float")
 
 
-def kept_rows(embeddings: DataFrame, duplicates: DataFrame, *, with_id: bool) -> DataFrame:
+def kept_rows(rows: DataFrame, duplicates: DataFrame, *, with_id: bool) -> DataFrame:
     """Make the rows of the table ``deduplicated``.
 
     Parameters
     ----------
-    embeddings
-        Columns id and source.
+    rows
+        Columns id and source of all embedded rows.
     duplicates
         The table of this name.
     with_id
@@ -203,7 +203,7 @@ def kept_rows(embeddings: DataFrame, duplicates: DataFrame, *, with_id: bool) ->
     DataFrame
         The source's own columns of every row that is not removed.
     """
-    kept = embeddings.select(s.ID, s.SOURCE).join(duplicates.select(s.ID), s.ID, "left_anti")
+    kept = rows.select(s.ID, s.SOURCE).join(duplicates.select(s.ID), s.ID, "left_anti")
     return kept.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")
 
 

@@ -19,9 +19,9 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import ask_both
 from semdedup_spark.pipeline.queries.row_texts import shown_rows
 from semdedup_spark.pipeline.queries.selections import Selection, require_selection, review_of
+from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.select.select_inputs import NO_OVERRIDES
-from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.queries.removal_strata import (
     BAND,
@@ -218,10 +218,10 @@ def _interleaved(rows: Iterable[Row], wanted: dict[Stratum, tuple[int, int]]) ->
 
 def _values(job: Job, removed: DataFrame, by: str) -> DataFrame:
     """(id, kind): the value of a column, where it is one of the most frequent."""
-    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS)
-    check_columns(embeddings.select(f"{s.SOURCE}.*"), [by], key="--by")
+    own = rows_as_embedded(job)
+    check_columns(own.select(f"{s.SOURCE}.*"), [by], key="--by")
     value = legible(F.col(f"{s.SOURCE}.{s.quoted(by)}"))
-    rows = held(removed.select(s.ID).join(embeddings.select(s.ID, value.alias("value")), s.ID))
+    rows = held(removed.select(s.ID).join(own.select(s.ID, value.alias("value")), s.ID))
     sizes = rows.groupBy("value").count().orderBy(F.desc("count"), "value")
     top = [row[0] for row in sizes.limit(_MOST_VALUES).collect()]
     # A sign before values keeps them apart from the words for null and for the rest.

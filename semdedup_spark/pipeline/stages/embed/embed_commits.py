@@ -16,6 +16,7 @@ from semdedup_spark.kernels.commit_size import next_rows
 from semdedup_spark.pipeline.job_context import Job, Progress
 from semdedup_spark.pipeline.observed import observe
 from semdedup_spark.pipeline.stages.embed.embed_work import Embedded, Work, mark_of
+from semdedup_spark.pipeline.stages.embed.row_identity import TELLING
 from semdedup_spark.pipeline.stages.embed.source_changes import (
     Carried,
     carried_over,
@@ -117,8 +118,10 @@ def _begin(job: Job, work: Work) -> Embedded:
         return _anew(job, work)
     if not _is_as_recorded(job, work, state) and _is_doubled(job, work):
         return _anew(job, work)
-    if state.holds(work.stage, work.key):
-        rows = read_table(job.spark, job.root, work.table).count()
+    there = read_table(job.spark, job.root, work.table)
+    # Release 0.2 may have begun it, with other columns.
+    if state.holds(work.stage, work.key) and set(there.columns) >= set(work.told):
+        rows = there.count()
         done = state.mark.progress
         # The commit at position 0 writes reused rows only; later ones note their number.
         reused = done.reused if done.position else rows
@@ -163,8 +166,8 @@ def _rejected(job: Job, work: Work) -> DataFrame | None:
 
 def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     """Take over an earlier result of this encoder, finished or not. Rows whose id and content are
-    in the source keep their vectors, and get the source's present columns. This takes one commit,
-    or none where all rows are as they were.
+    in the source keep their vectors, and get what is to be told of its present columns. This takes
+    one commit, or none where all rows are as they were.
     """
     old = read_table(job.spark, job.root, work.table, state.version)
     compared = replace(work.compared, rejected=_rejected(job, work))
@@ -172,16 +175,22 @@ def _carry_over(job: Job, work: Work, state: TableState) -> Embedded:
     if carried is None:
         return _anew(job, work)
     known = Embedded(carried.history, state.version, carried.kept, 0, carried.kept)
-    rows = work.source.rows.filter(F.col(s.REASON).isNull()).select(s.ID, s.SOURCE)
-    # Types are compared without nullability: Delta makes every column nullable.
-    kinds = (table.schema[s.SOURCE].dataType.simpleString() for table in (old, rows))
-    same_columns = len(set(kinds)) == 1
+    present = work.source.rows.filter(F.col(s.REASON).isNull())
+    rows = work.identified(present).select(s.ID, *work.told)
+    same_columns = _told(old) == _told(rows)
     if not carried.n_leaving and not carried.n_touched and same_columns:
         return known
-    now = old.drop(s.SOURCE).join(rows, s.ID).select(*old.columns)
+    known_of = [name for name in old.columns if name not in TELLING]
+    now = old.select(known_of).join(rows, s.ID).select(*known_of, *work.told)
     mark = mark_of(job, work, known)
     store = _write_few if carried.few and same_columns else _write_all
     return replace(known, version=store(job, work, now, carried, mark).version)
+
+
+def _told(rows: DataFrame) -> dict[str, str]:
+    """Types are compared without nullability: Delta makes every column nullable."""
+    told = (f for f in rows.schema if f.name in TELLING)
+    return {f.name: f.dataType.simpleString() for f in told}
 
 
 def _write_few(job: Job, work: Work, now: DataFrame, carried: Carried, mark: StageMark) -> Commit:
@@ -206,7 +215,8 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     if at.reused:
         known = read_table(job.spark, job.root, work.table, at.version)
         rows = not_known(rows, known, at.rows, work.source.n_read - at.reused)
-    embedded = work.embed(_spread(job, rows, work.spec), at.history.batch)
+    rows = _spread(job, work.identified(rows), work.spec)
+    embedded = work.embed(rows, at.history.batch, work.told)
     encoded = F.col(s.REASON).isNull() & ~F.col(REPEATED)
     observed = observe(
         job,

@@ -150,6 +150,7 @@ def _work(
         STORAGE[job.config.embed.storage],
         side.rank_by,
         side.quarantine,
+        job.config.embed.copy_source or side.table in job.frames,
     )
 
 

@@ -10,7 +10,9 @@ from pyspark.sql import DataFrame
 from semdedup_spark import schema as s
 from semdedup_spark.encoders.protocol import EncoderSpec
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stages.embed.row_identity import HASHES, with_identity
 from semdedup_spark.pipeline.stages.embed.source_changes import Compared
+from semdedup_spark.rank_by import BUILT_IN
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.marks import RowHistory, StageMark, WriteProgress
@@ -51,6 +53,8 @@ class Work:
         The order, which may look at the source's columns.
     quarantine
         Table of rejected rows.
+    copies_source
+        Whether the table has the source's own columns, too.
     """
 
     source: SourceRows
@@ -65,6 +69,7 @@ class Work:
     stored_as: str = LISTS
     rank_by: str = "random"
     quarantine: str = s.QUARANTINE
+    copies_source: bool = False
 
     def embed(self, rows: DataFrame, batch: int, carried: Sequence[str] = ()) -> DataFrame:
         """Embed rows, see :func:`embed_rows`.
@@ -87,6 +92,32 @@ class Work:
         return embed_rows(
             rows, self.spec, self.settings, batch=batch, stored_as=stored_as, carried=carried
         )
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The columns of the table that tell of the row's own columns."""
+        terms = [] if self.rank_by in BUILT_IN else [s.RANK_TERMS]
+        return (*HASHES, *terms, *([s.SOURCE] if self.copies_source else []))
+
+    def identified(self, rows: DataFrame, carried: Sequence[str] = ()) -> DataFrame:
+        """Put what the table tells of a row's own columns in their place.
+
+        Parameters
+        ----------
+        rows
+            Rows of the source.
+        carried
+            Names of further columns that are kept.
+
+        Returns
+        -------
+        DataFrame
+            The rows, with the columns ``told``.
+        """
+        batch = [s.BATCH] if s.BATCH in rows.columns else []
+        kept = [s.ID, s.PAYLOAD, s.REASON, s.MESSAGE, s.CONTENT_HASH, *batch, *carried]
+        kept += [s.SOURCE] if self.copies_source else []
+        return with_identity(rows, self.content, self.rank_by, kept)
 
     @property
     def compared(self) -> Compared:

@@ -158,7 +158,8 @@ def rescued(job: Job, work: Work, contest: Contest | None, at: Embedded) -> Embe
         return at
     few = F.broadcast(missing) if n_missing <= MOST_BROADCAST else missing
     rows = contest.twins.candidates().join(few, s.ID, "left_semi")
-    good = good_rows(work.embed(rows, at.history.batch, [ORDER]))
+    rows = work.identified(rows, [ORDER])
+    good = good_rows(work.embed(rows, at.history.batch, [*work.told, ORDER]))
     first = F.row_number().over(Window.partitionBy(s.ID).orderBy(s.BATCH, ORDER))
     taken = good.withColumn(COPY, first).filter(F.col(COPY) == 1).drop(COPY, ORDER)
     progress = WriteProgress(END_OF_PLACES, END_OF_PLACES, at.reused)

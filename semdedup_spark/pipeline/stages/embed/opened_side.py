@@ -19,7 +19,7 @@ from semdedup_spark.pipeline.stages.embed.source_guards import (
     check_same_ids,
     check_same_length,
 )
-from semdedup_spark.pipeline.stages.select.kept import check_shown
+from semdedup_spark.pipeline.stages.select.kept_view import check_can_show, check_shown
 from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.open_source import open_source
 from semdedup_spark.sources.source_rows import SourceRows
@@ -96,6 +96,14 @@ def opened_side(job: Job, side: Side, known: Known) -> SourceRows:
         Its rows. A :class:`SourceError` says why it, or the next one, cannot be used.
     """
     turn = job.turn
+    opened = _opened_side(job, side, known)
+    if turn is not None:
+        turn.read[side.table] = opened
+    return opened
+
+
+def _opened_side(job: Job, side: Side, known: Known) -> SourceRows:
+    turn = job.turn
     ahead = None if turn is None else turn.opened.pop(side.table, None)
     same = side.table in job.frames  # a DataFrame has the same rows each time
     if ahead is not None and (same or ahead.fingerprint_now() == ahead.fingerprint):
@@ -115,6 +123,8 @@ def _opened(job: Job, side: Side, known: Known = lambda _: None) -> SourceRows:
     try:
         rows = open_source(job.spark, side.source, check, frame, known)
         check_not_empty(job, rows, side.source, side.table)
+        if side.key == "source":
+            check_can_show(job, rows)
     except SourceError as error:
         if side.key == "source":
             raise

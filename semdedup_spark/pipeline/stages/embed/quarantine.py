@@ -70,7 +70,7 @@ def _with_reasons(work: Work, rows: DataFrame, batch: int) -> DataFrame:
     seen = work.embed(
         rows.select(*others, *known, asked.alias(_ASKED), lost.alias(_LOST)),
         batch,
-        [_ASKED, _LOST],
+        [s.SOURCE, _ASKED, _LOST],
     )
     refused = F.col(_ASKED) & F.col(s.REASON).isNotNull()
     return seen.select(

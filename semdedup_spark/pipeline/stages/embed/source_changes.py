@@ -6,7 +6,6 @@ order, so no new row ever ranks before an old one: what is known of the old ones
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame, Row
@@ -14,16 +13,14 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import fingerprint
+from semdedup_spark.pipeline.stages.embed.row_identity import HASHES, with_identity
 from semdedup_spark.rank_by import BUILT_IN
-from semdedup_spark.sources.candidate_rows import hash_of_columns
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.marks import RowHistory
 from semdedup_spark.tables.states import TableState
-from semdedup_spark.transforms.score.rank_key import order_hash
 
 # Up to this number of changed rows only the files that hold them are rewritten, beyond it all.
 FEW = 1000
-_ORDER, _COLUMNS = "__order", "__columns"
 
 
 @dataclass(frozen=True)
@@ -141,7 +138,9 @@ def carried_over(source: Compared, old: DataFrame, state: TableState, key: str) 
     """
     if old.schema[s.ID].dataType != source.rows.rows.schema[s.ID].dataType:
         return None
-    pairs = compared_rows(source, old)
+    hashed = set(HASHES) <= set(old.columns)
+    same_order = not hashed or state.mark.rows.order == rank_identity(source.rank_by)
+    pairs = compared_rows(source, old, same_order=same_order)
     same, new = F.col("same"), F.col("is_new")
     n_true = {"kept": same, "leaving": F.col("leaving"), "touched": F.col("touched")}
     row = pairs.agg(
@@ -179,7 +178,7 @@ def _history_after(source: Compared, state: TableState, key: str, counted: Row) 
     return RowHistory(batch, old.origin, afresh, order)
 
 
-def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
+def compared_rows(source: Compared, old: DataFrame, *, same_order: bool) -> DataFrame:
     """Find what became of the rows of ``old``, and which are new.
 
     Parameters
@@ -188,6 +187,9 @@ def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
         The source as it is now.
     old
         The table ``embeddings`` as it was.
+    same_order
+        Whether its rows are in the order of ``source``. Otherwise what the order sees of them
+        cannot be compared, and a row stays the same whatever it is.
 
     Returns
     -------
@@ -204,13 +206,12 @@ def compared_rows(source: Compared, old: DataFrame) -> DataFrame:
     ]
     pairs = both[0].join(both[1], s.ID, "full_outer")
     known, present = F.col("old_there").isNotNull(), F.col("new_there").isNotNull()
-    equal = [F.col(f"old_{name}") == F.col(f"new_{name}") for name in (s.CONTENT_HASH, _ORDER)]
-    if by_batch:
-        equal.append(F.col("old_batch") == F.col("new_batch"))
+    decisive = [s.CONTENT_HASH, *([s.ORDER_HASH] if same_order else [])]
     same = known & present
-    for one in equal:
-        same = same & one
-    touched = F.col(f"old_{_COLUMNS}") != F.col(f"new_{_COLUMNS}")
+    for name in (*decisive, *([s.BATCH] if by_batch else [])):
+        same = same & (F.col(f"old_{name}") == F.col(f"new_{name}"))
+    differs = [F.col(f"old_{name}") != F.col(f"new_{name}") for name in HASHES]
+    touched = differs[0] | differs[1]
     pairs = _with_rejected(source, pairs)
     return pairs.select(
         s.ID,
@@ -242,8 +243,8 @@ def _sure(flag: Column) -> Column:
 
 def _compared(source: Compared, table: DataFrame, side: str, *, number: bool) -> DataFrame:
     """The id, and the values by which rows are compared, under names that begin with ``side``."""
-    hashed = table.withColumn(_COLUMNS, hash_of_columns(table, source.content))
-    carried: Sequence[str] = [s.ID, s.CONTENT_HASH, _COLUMNS, *([s.BATCH] if number else [])]
-    ordered = order_hash(source.rank_by, hashed.select(*carried, s.SOURCE), carried, _ORDER)
-    named = [F.col(name).alias(f"{side}_{name}") for name in ordered.columns if name != s.ID]
-    return ordered.select(s.ID, F.lit(True).alias(f"{side}_there"), *named)
+    carried = [s.ID, s.CONTENT_HASH, *([s.BATCH] if number else [])]
+    if not set(HASHES) <= set(table.columns):  # the source, or a table of release 0.2
+        table = with_identity(table, source.content, source.rank_by, carried)
+    named = [F.col(name).alias(f"{side}_{name}") for name in (*carried[1:], *HASHES)]
+    return table.select(s.ID, F.lit(True).alias(f"{side}_there"), *named)

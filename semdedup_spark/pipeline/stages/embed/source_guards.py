@@ -15,13 +15,14 @@ from semdedup_spark.errors import OtherSourceError, SourceError
 from semdedup_spark.masking import identifying
 from semdedup_spark.paths import absolute
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stages.embed.row_identity import HASHES
 from semdedup_spark.pipeline.stages.embed.source_changes import Compared, compared_rows
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import read_table, table_exists
 
 _REASONS = 5
 # Columns that rows must have to be compared with those of a source.
-_COMPARED = {s.ID, s.CONTENT_HASH, s.BATCH, s.SOURCE}
+_COMPARED = {s.ID, s.CONTENT_HASH, s.BATCH}
 
 
 def place_of_source(job: Job, source: SourceConfig, table: str) -> str:
@@ -176,11 +177,12 @@ def check_replacement(
 
 
 def _share_rows(source: Compared, old: DataFrame) -> bool:
-    if not set(old.columns) >= _COMPARED:  # another program's table
+    told = {s.SOURCE} if s.SOURCE in old.columns else set(HASHES)
+    if not set(old.columns) >= _COMPARED | told:  # another program's table
         return False
     if old.schema[s.ID].dataType != source.rows.rows.schema[s.ID].dataType:
         return False
-    return bool(compared_rows(source, old).filter("same").limit(1).count())
+    return bool(compared_rows(source, old, same_order=False).filter("same").limit(1).count())
 
 
 def _refuse_only_bad_rows(seen: DataFrame, n_read: int, place: str, n_old: int) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from pyspark.sql import DataFrame
 
 from semdedup_spark import schema as s
-from semdedup_spark.errors import ConfigError, ReconciliationError, SourceError
+from semdedup_spark.errors import ConfigError, ReconciliationError
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.sql_text import variable_in
-from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.pipeline.stages.select.kept_view import show_kept
+from semdedup_spark.tables.catalog import table_exists
 from semdedup_spark.tables.commits import (
     Commit,
     drop_view,
     is_view,
     replace_table,
-    replace_view,
 )
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.transforms.select.threshold import kept_rows
 
 
 def check_kept(job: Job) -> None:
@@ -55,16 +55,20 @@ def check_kept(job: Job) -> None:
         )
 
 
-def write_kept(job: Job, rows: DataFrame, mark: StageMark) -> Commit | None:
+def write_kept(
+    job: Job, embed: StageRecord, rows: Callable[[], DataFrame], mark: StageMark
+) -> Commit | None:
     """Write the kept rows, or let a view show them, as ``select.write`` says. The view reads
-    ``embeddings`` and ``assignment`` as they are when it is asked.
+    ``assignment`` as it is when it is asked.
 
     Parameters
     ----------
     job
         The job.
+    embed
+        Record of the stage embed.
     rows
-        The kept rows. Of a view only their columns are used.
+        Returns the kept rows. It is not called where they are neither written nor shown.
     mark
         The mark of the commit.
 
@@ -75,11 +79,11 @@ def write_kept(job: Job, rows: DataFrame, mark: StageMark) -> Commit | None:
     """
     write, name = job.config.select.write, _name(job)
     if write == "view":
-        _show(job, rows.columns)
+        show_kept(job, name, embed)
         return None
     if is_view(job.spark, job.root, name):
         drop_view(job.spark, job.root, name)
-    return replace_table(rows, job.root, name, mark) if write == "table" else None
+    return replace_table(rows(), job.root, name, mark) if write == "table" else None
 
 
 def keep_view(job: Job, embed: StageRecord) -> None:
@@ -93,32 +97,30 @@ def keep_view(job: Job, embed: StageRecord) -> None:
         Record of the stage embed.
     """
     if job.config.select.write == "view" and not is_view(job.spark, job.root, _name(job)):
-        own = [name for name in _own(job) if name != job.config.source.unreadable]
-        _show(job, own if embed.counts["has_id"] else [s.ID, *own])
+        show_kept(job, _name(job), embed)
 
 
-def check_shown(job: Job, columns: Sequence[str]) -> None:
-    """Check, before any work, that a view can name the columns of the source.
+def clean_rows(job: Job, embed: StageRecord, own: DataFrame, gone: DataFrame) -> DataFrame:
+    """Make the rows of the table ``deduplicated``.
 
     Parameters
     ----------
     job
         The job.
-    columns
-        Their names.
+    embed
+        Record of the stage embed.
+    own
+        Columns id and source of all embedded rows.
+    gone
+        Column id: the removed rows.
 
-    Raises
-    ------
-    SourceError
-        Spark would replace a variable in a name.
+    Returns
+    -------
+    DataFrame
+        The kept rows, with the columns of the source.
     """
-    odd = [name for name in columns if variable_in(name)]
-    if job.config.select.write == "view" and odd:
-        raise SourceError(
-            f"with select.write: view no column may have {variable_in(odd[0])} in its name: Spark "
-            "puts a setting or a variable of the environment there.",
-            hint="name the columns that are wanted in source.columns, or set select.write: table.",
-        )
+    kept = kept_rows(own, gone, with_id=not embed.counts["has_id"])
+    return kept.drop(*filter(None, [job.config.source.unreadable]))
 
 
 def reconciled(read: int, kept: int, removed: int, quarantined: int) -> dict[str, int]:
@@ -157,21 +159,3 @@ def reconciled(read: int, kept: int, removed: int, quarantined: int) -> dict[str
 
 def _name(job: Job) -> str:
     return s.of_selection(s.DEDUPLICATED, job.config.select.name)
-
-
-def _own(job: Job) -> list[str]:
-    return read_table(job.spark, job.root, s.EMBEDDINGS).select(f"{s.SOURCE}.*").columns
-
-
-def _show(job: Job, columns: Sequence[str]) -> None:
-    check_shown(job, columns)
-    own = _own(job)
-    shown = [f"{s.SOURCE}.{s.quoted(c)}" if c in own else s.ID for c in columns]
-    assignment = job.root.name(s.of_selection(s.ASSIGNMENT, job.config.select.name))
-    replace_view(
-        job.spark,
-        job.root,
-        _name(job),
-        f"SELECT {', '.join(shown)} FROM {job.root.name(s.EMBEDDINGS)} "
-        f"WHERE {s.ID} IN (SELECT {s.ID} FROM {assignment} WHERE {s.KEPT})",
-    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,9 +11,8 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded, few
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
-from semdedup_spark.pipeline.stages.compare_plan import plan
-from semdedup_spark.pipeline.stages.compare_settings import trained
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
 from semdedup_spark.pipeline.stages.select.chosen_eps import chosen_eps
@@ -22,11 +20,13 @@ from semdedup_spark.pipeline.stages.select.decisions import decisions
 from semdedup_spark.pipeline.stages.select.golden import Golden, check_golden, read_golden
 from semdedup_spark.pipeline.stages.select.kept import (
     check_kept,
+    clean_rows,
     keep_view,
     reconciled,
     write_kept,
 )
 from semdedup_spark.pipeline.stages.select.kept_apart import told_unsearched
+from semdedup_spark.pipeline.stages.select.links import links_above
 from semdedup_spark.pipeline.stages.select.review import as_judged, rows_to_review
 from semdedup_spark.pipeline.stages.select.select_guards import (
     check_guards,
@@ -44,15 +44,12 @@ from semdedup_spark.tables.commits import Commit, replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.checkpoint import held
-from semdedup_spark.transforms.score.comparison import Everyone
-from semdedup_spark.transforms.score.route import route_rows
 from semdedup_spark.transforms.select.agreement import (
     Agreement,
     agreement_values,
     shown_values,
 )
 from semdedup_spark.transforms.select.assignment import Decided, assignment_rows
-from semdedup_spark.transforms.select.components import link_units
 from semdedup_spark.transforms.select.nearest import Agreeing, Nearest, nearest_rows
 from semdedup_spark.transforms.select.resolve import (
     Case,
@@ -61,7 +58,7 @@ from semdedup_spark.transforms.select.resolve import (
     resolve_cover,
     resolve_paper,
 )
-from semdedup_spark.transforms.select.threshold import explained_rows, kept_rows
+from semdedup_spark.transforms.select.threshold import explained_rows
 
 _RESOLVE = {"paper": resolve_paper, "cover": resolve_cover, "components": resolve_components}
 _GUARDS = "guards"
@@ -97,7 +94,7 @@ def run_select(
     check_kept(job)
     if embed is None:  # else the stage embed has just checked the columns
         embed = require_embed(job)
-        check_select_columns(job, read_table(job.spark, job.root, s.EMBEDDINGS))
+        check_select_columns(job, embed)
     if score is None:
         score = require_score(job)
     golden = read_golden(select.golden) if guarded and select.golden is not None else None
@@ -140,6 +137,11 @@ class Selecting:
     guarded: bool
     golden: Golden | None
 
+    @cached_property
+    def own(self) -> DataFrame:
+        """Columns id and source of all rows: where the source lacks one, it is told here."""
+        return all_rows_as_embedded(self.job, self.embed)
+
     def compute(self, key: str) -> StageResult:
         """Decide which rows are removed, check the guards, and write the tables.
 
@@ -162,6 +164,8 @@ class Selecting:
         job = self.job
         scores = self._read(s.SCORES, self.score)
         embeddings = self._read(s.EMBEDDINGS, self.embed)
+        if job.config.select.write == "table":
+            _ = self.own  # what the source lacks now is found before anything is written
         eps = chosen_eps(job, scores)
         case = self._case(scores, embeddings, eps)
         resolved = _RESOLVE[job.config.select.resolution](case)
@@ -172,7 +176,7 @@ class Selecting:
             review = held(review)  # the guard counts what is then written
         removed, checked = self._checked(removed, review, case)
         background = measured_background(job, self.score, embeddings, self.embed)
-        protected = self._protected(resolved.protected, parted.saved, embeddings)
+        protected = self._protected(resolved.protected, parted.saved)
         if protected is not None and review is not None:  # people may have called it a duplicate
             protected = protected.join(removed.select(s.ID), s.ID, "left_anti")
         outputs, counts = self._write(key, case, Resolved(removed, protected), review)
@@ -190,16 +194,15 @@ class Selecting:
         if not self.guarded or not (has_guards(select) or self.golden):
             return removed, counts
         removed = held(removed)
-        check_guards(select, removed, case.embeddings, review)
+        by = self.own if select.max_removed_fraction_by else case.embeddings
+        check_guards(select, removed, by, review)
         if self.golden is not None:
             counts = check_golden(self.job, self.golden, removed, case.embeddings)
         return removed, counts
 
-    def _protected(
-        self, agreed: DataFrame | None, apart: DataFrame | None, embeddings: DataFrame
-    ) -> DataFrame | None:
+    def _protected(self, agreed: DataFrame | None, apart: DataFrame | None) -> DataFrame | None:
         """The rows of ``protected``: those that an agreement saved, and those that people did."""
-        shown = None if agreed is None else shown_values(agreed, embeddings, self._agreements())
+        shown = None if agreed is None else shown_values(agreed, self.own, self._agreements())
         if apart is None:
             return shown
         nothing = F.lit(None).cast("string")
@@ -213,11 +216,11 @@ class Selecting:
         job, values = self.job, None
         overrides = decisions(job, scores.schema[s.ID].dataType)
         if job.config.select.must_agree:
-            values = agreement_values(embeddings, self._agreements())
+            values = agreement_values(self.own, self._agreements())
         across = job.config.score.recall != "cluster"
 
         def links() -> DataFrame:
-            return self._links(embeddings, eps)
+            return links_above(job, self.embed, embeddings, eps)
 
         @cache
         def nearest() -> Nearest:
@@ -235,22 +238,6 @@ class Selecting:
             for asked in self.job.config.select.must_agree
             for name in asked.preset or (None,)
         ]
-
-    def _links(self, embeddings: DataFrame, eps: float) -> DataFrame:
-        """Compare rows as for the scores, but look only for pairs above ``1 - eps``."""
-        settings, n = self.job.config.score, self.embed.counts["embedded"]
-        if not n:  # there are no centroids either
-            return embeddings.select(s.ID, F.col(s.ID).alias("other"))
-        # Any rank order will do: links have no direction, and the scores decide later who is first.
-        update: dict[str, Any] = {"rank_by": "random", "device": "cpu"}
-        if settings.recall == "exact":
-            update["eps_max"] = eps
-        settings = settings.model_copy(update=update)
-        centroids = read_table(self.job.spark, self.job.root, s.CENTROIDS)
-        scope, clusters = Everyone(n), trained(centroids).estimated_clusters(n)
-        comparison, units = plan(embeddings, clusters, settings, scope)
-        packed = route_rows(embeddings, comparison, scope, units)
-        return link_units(packed, clusters.dimension, units.n_tasks, eps)
 
     def _write(
         self, key: str, case: Case, resolved: Resolved, review: DataFrame | None
@@ -278,12 +265,14 @@ class Selecting:
         saved = stored(s.PROTECTED, outputs[s.PROTECTED]) if s.PROTECTED in outputs else None
         assigned = store(self._assignment(case, duplicates, saved), s.ASSIGNMENT)
         outputs[s.ASSIGNMENT] = assigned.version
-        clean = kept_rows(case.embeddings, duplicates, with_id=not counted["has_id"])
-        kept = write_kept(job, clean.drop(*filter(None, [job.config.source.unreadable])), mark)
+        gone = few(duplicates.select(s.ID), removed.rows)
+        kept = write_kept(
+            job, self.embed, lambda: clean_rows(job, self.embed, self.own, gone), mark
+        )
         if kept is not None:
             outputs[s.DEDUPLICATED] = kept.version
-        gone = removed.rows + counted["quarantined"]
-        n_kept = assigned.rows - gone if kept is None else kept.rows
+        left = assigned.rows - removed.rows - counted["quarantined"]
+        n_kept = left if kept is None else kept.rows
         counts |= reconciled(counted["read"], n_kept, removed.rows, counted["quarantined"])
         by_rule = duplicates.filter(F.col(s.REASON) != s.BY_VERDICT)
         counts["uncovered"] = by_rule.filter(~F.col(s.COVERED)).count()

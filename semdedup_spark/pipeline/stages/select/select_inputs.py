@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import DataFrame
-
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
 from semdedup_spark.pipeline.stages.embed.embed_side import ERASED
 from semdedup_spark.presets import identity_of_presets
 from semdedup_spark.tables.runs import StageRecord
@@ -93,23 +92,26 @@ def _agreement_inputs(must_agree: Sequence[Mapping[str, Any]]) -> dict[str, str]
     return {"agreement": "nearest that agrees, as SQL compares", **found}
 
 
-def check_select_columns(job: Job, embeddings: DataFrame) -> None:
-    """Check that the embeddings carry the columns that the selection needs, and that Spark accepts
-    its patterns.
+def check_select_columns(job: Job, embed: StageRecord) -> None:
+    """Check that the source has the columns that the selection needs, and that Spark accepts its
+    patterns.
 
     Parameters
     ----------
     job
         The job.
-    embeddings
-        Rows of ``embeddings``; only their schema is used.
+    embed
+        Record of the stage embed.
 
     Notes
     -----
-    What it calls raises ``SourceError`` where a column is not carried, and ``ConfigError`` where
+    What it calls raises ``SourceError`` where a column is not there, and ``ConfigError`` where
     Spark does not understand a pattern.
     """
     check_patterns(job.spark, job.config.select.patterns)
-    own = embeddings.select(f"{s.SOURCE}.*")
-    for key, columns in job.config.select.columns.items():
+    asked = {key: names for key, names in job.config.select.columns.items() if names}
+    if not asked:
+        return
+    own = rows_as_embedded(job, s.EMBEDDINGS, embed).select(f"{s.SOURCE}.*")
+    for key, columns in asked.items():
         check_columns(own, columns, key=key)
