@@ -72,10 +72,9 @@ def rows_as_embedded(
     DataFrame
         Columns id and source, see :class:`OwnColumns`.
 
-    Raises
-    ------
-    StageOrderError
-        The source cannot be read any more.
+    Notes
+    -----
+    What it calls raises ``StageOrderError`` where the source cannot be read any more.
     """
     return _own_columns(job, table, record).rows
 
@@ -95,10 +94,10 @@ def all_rows_as_embedded(job: Job, record: StageRecord) -> DataFrame:
     DataFrame
         Columns id and source, see :class:`OwnColumns`.
 
-    Raises
-    ------
-    StageOrderError
-        Rows are gone from the source, or are no longer as they were embedded.
+    Notes
+    -----
+    What it calls raises ``StageOrderError`` where rows are gone from the source, or are
+    no longer as they were embedded.
     """
     found = _own_columns(job, s.EMBEDDINGS, record)
     check_complete(found, record)
@@ -119,6 +118,8 @@ def check_complete(found: OwnColumns, record: StageRecord) -> None:
     ------
     StageOrderError
         Some are not.
+    Exception
+        Whatever else Spark raises while it counts.
     """
     if found.certain:
         return
@@ -168,10 +169,9 @@ def own_columns(
     OwnColumns
         The rows.
 
-    Raises
-    ------
-    StageOrderError
-        The source cannot be read any more.
+    Notes
+    -----
+    What it calls raises ``StageOrderError`` where the source cannot be read any more.
     """
     if s.SOURCE in embeddings.columns:
         return OwnColumns(embeddings.select(s.ID, s.SOURCE))

@@ -4,6 +4,7 @@ import numpy as np
 
 from semdedup_spark import open_job
 from semdedup_spark.pipeline import run_embed
+from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
 from tests.jobs.jobfiles import table, vectors_job
 
 NAN = [float("nan")] * 4
@@ -19,9 +20,11 @@ def embed(spark, tmp_path, rows, **source):
     frame.write.format("delta").mode("overwrite").save(str(tmp_path / "src"))
     config = vectors_job(tmp_path / "out", tmp_path / "src")
     config = config.model_copy(update={"source": config.source.model_copy(update=source)})
-    record = run_embed(open_job(spark, config))
+    job = open_job(spark, config)
+    record = run_embed(job)
     assert record.counts["embedded"] + record.counts["quarantined"] == len(rows)
-    taken = table(spark, tmp_path / "out", "embeddings").select("id", "source.copy", "batch")
+    embedded = table(spark, tmp_path / "out", "embeddings")
+    taken = rows_as_embedded(job).join(embedded, "id").select("id", "source.copy", "batch")
     rejected = table(spark, tmp_path / "out", "quarantine").select("id", "source.copy", "reason")
     return sorted(map(tuple, taken.collect())), sorted(map(tuple, rejected.collect()))
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semdedup_spark import load_config, open_job
+from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
+
 COOKBOOK = (Path(__file__).parents[2] / "docs" / "how-to" / "sql-cookbook.md").read_text()
 ARGS = {"eps": 0.05, "stricter": 0.02, "before": "strict", "after": "loose"}
 
@@ -23,6 +26,7 @@ def titled(words):
 
 def answer(finished, query, **args):
     args = {name: value for name, value in (ARGS | args).items() if f"{{{name}}}" in query}
+    query = query.replace("/lake/source", str(finished.output.with_name("source")))
     query = query.replace("/lake/dedup", str(finished.output))
     return finished.spark.sql(query, **args)
 
@@ -36,7 +40,8 @@ def needs_its_spark(finished, query):
 def frames(finished):
     scores = finished.table("scores").toPandas()
     duplicates = finished.table("duplicates").toPandas()
-    rows = finished.table("embeddings").select("id", "source.*").toPandas().set_index("id")
+    own = rows_as_embedded(open_job(finished.spark, load_config(finished.job_file)))
+    rows = own.select("id", "source.*").toPandas().set_index("id")
     return scores, duplicates, rows
 
 

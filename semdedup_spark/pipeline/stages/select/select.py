@@ -139,7 +139,13 @@ class Selecting:
 
     @cached_property
     def own(self) -> DataFrame:
-        """Columns id and source of all rows: where the source lacks one, it is told here."""
+        """Columns id and source of all rows: what the source lacks now is found here.
+
+        Returns
+        -------
+        DataFrame
+            As :func:`all_rows_as_embedded`.
+        """
         return all_rows_as_embedded(self.job, self.embed)
 
     def compute(self, key: str) -> StageResult:
