@@ -64,7 +64,7 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
     spec = pinned(_encoder_spec(job.config.embed, side.source))
     identity = encoder_identity(spec)  # a missing model is found before the source is read
     spec = replace(spec, expected=identity)
-    made_with = f"{identity}, settings {fingerprint(identifying(job.config.embed.identity()))[:16]}"
+    made_with = f"{identity}, settings {_of_vectors(job.config.embed)[:16]}"
     check_encoder(job, made_with)
 
     def inputs(fingerprint: str) -> dict[str, str]:
@@ -96,6 +96,12 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
         )
 
     return run_stage(job, side.stage, settings, inputs(source.fingerprint), compute)
+
+
+def _of_vectors(embed: EmbedConfig) -> str:
+    """Identity of the settings that the vectors depend on."""
+    settings = {k: v for k, v in embed.identity().items() if k != "copy_source"}
+    return fingerprint(identifying(settings))
 
 
 def _require_all(embedded: int, rejected: int, read: int) -> None:
