@@ -6,7 +6,10 @@ import pytest
 
 from tests.jobs.sequences import play
 
+# Each plays some forty seconds; `make test-long` plays the others.
+_SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 12))]
 
-@pytest.mark.parametrize("seed", range(12))
+
+@pytest.mark.parametrize("seed", _SEEDS)
 def test_any_sequence_of_commands_leaves_the_tables_of_a_clean_run(spark, tmp_path, seed):
     play(spark, tmp_path, seed)
