@@ -78,8 +78,8 @@ class EmbedConfig(StrictModel):
     storage
         How vectors are stored in a new table: ``array`` of float, or ``binary`` float32.
     copy_source
-        Whether ``embeddings`` has a copy of the source's own columns. Needed where nothing can be
-        read again later, such as files that are deleted once they were embedded. Default: no.
+        Whether ``embeddings`` has a copy of the source's own columns. Without one they are read
+        where they lie, as they were embedded. Default: yes.
     decode_seconds
         Seconds. A payload that takes longer to decode goes to quarantine. Default: 60.
     commit_seconds
@@ -118,7 +118,7 @@ class EmbedConfig(StrictModel):
         default=None, gt=0, le=1, json_schema_extra=OPERATIONAL
     )
     storage: Literal["array", "binary"] = Field(default="array", json_schema_extra=OPERATIONAL)
-    copy_source: bool = Field(default=False, json_schema_extra=LATER)
+    copy_source: bool = Field(default=True, json_schema_extra=LATER)
     decode_seconds: Number = Field(
         default=60.0, gt=0, le=MOST_SECONDS, json_schema_extra=OPERATIONAL
     )

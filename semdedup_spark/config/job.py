@@ -69,6 +69,11 @@ class JobConfig(StrictModel):
                 f"select.review must be <= score.eps_max ({self.score.eps_max}), the horizon up to "
                 f"which scores are computed. Got {self.select.review}; raise score.eps_max"
             )
+        if self.select.write == "view" and not self.embed.copy_source:
+            raise ValueError(
+                "select.write view needs embed.copy_source true: the view shows the copy of the "
+                "source's columns in embeddings"
+            )
         return self
 
     def _check_reference(self) -> None:

@@ -8,6 +8,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.pipeline.exclusive import exclusive, exclusive_once_begun
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.refresh import Basis, as_last_made, refresh_others
+from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded
 from semdedup_spark.pipeline.stages.cluster import run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import require_embed, run_embed, run_reference
 from semdedup_spark.pipeline.stages.score import run_score
@@ -116,6 +117,7 @@ def run_recluster(job: Job) -> JobSummary:
     """
     embed = require_embed(job)
     job = as_last_made(job, "score", "select")
+    all_rows_as_embedded(job, embed)  # the selection needs them, and comes last
     reference = run_reference(job)
     return _from_centroids(job, embed, run_cluster(job, embed, afresh=True), reference)
 

@@ -12,7 +12,6 @@ from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceE
 from semdedup_spark.masking import unmasked
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import has_output
-from semdedup_spark.pipeline.stages.embed.embed_side import ERASED
 from semdedup_spark.pipeline.stages.prune import pruning_inputs, run_prune
 from semdedup_spark.pipeline.stages.select.golden import GOLDEN, read_golden
 from semdedup_spark.pipeline.stages.select.select import run_select
@@ -21,6 +20,7 @@ from semdedup_spark.pipeline.stages.select.select_inputs import (
     overrides_input,
     selection_inputs,
 )
+from semdedup_spark.schema import ERASED
 from semdedup_spark.tables.catalog import table_exists
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.visible import masked_repr

@@ -6,15 +6,18 @@ their fingerprint is the same, ids tell their rows; else rows are known again by
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
-from semdedup_spark.config import SourceConfig
+from semdedup_spark.config import SourceConfig, canonical_json
 from semdedup_spark.errors import SourceError, StageOrderError
+from semdedup_spark.pipeline.identity import kept_config, kept_settings
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.row_identity import with_identity
 from semdedup_spark.sources.candidate_rows import SourceFacts
@@ -26,6 +29,7 @@ from semdedup_spark.tables.runs import StageRecord
 # Ids up to this number are sent to where the rows of the source are read.
 MOST_BROADCAST = 1_000_000
 _STAGES = {s.EMBEDDINGS: "embed", s.REFERENCE: "reference"}
+_KEYS_OF_JOB = {s.EMBEDDINGS: "source", s.REFERENCE: "reference"}
 _DELTA, _FILES = "delta:", "files:"
 _KEYS = [s.ID, s.CONTENT_HASH, s.ROW_HASH]
 _NUMBER = "__number"
@@ -104,6 +108,38 @@ def all_rows_as_embedded(job: Job, record: StageRecord) -> DataFrame:
     return found.rows
 
 
+def looked_up(job: Job, ask: Callable[[], list[Row]]) -> list[Row]:
+    """Read a few rows for people. What the source cannot give any more is left out, and told.
+
+    Parameters
+    ----------
+    job
+        The job, whose listener is told.
+    ask
+        Reads the rows.
+
+    Returns
+    -------
+    list[Row]
+        The rows; none where the source cannot be read as it was.
+
+    Raises
+    ------
+    Exception
+        Whatever else Spark raises while it reads.
+    """
+    try:
+        return ask()
+    except StageOrderError as error:
+        why = error.problem
+    except Exception as error:  # Spark raises many kinds
+        if not _GONE.search(str(error)):
+            raise
+        why = "some of its files are gone, as after VACUUM."
+    job.listener.noticed(f"rows of the source are not shown: {why}")
+    return []
+
+
 def check_complete(found: OwnColumns, record: StageRecord) -> None:
     """Check that all embedded rows are in the source as they were.
 
@@ -125,7 +161,9 @@ def check_complete(found: OwnColumns, record: StageRecord) -> None:
         return
     wanted = record.counts["embedded"]
     try:
-        n = found.rows.count()
+        # The hash has the ids read, where a number of rows would be known without any file.
+        row = found.rows.agg(F.count(F.lit(1)), F.max(F.xxhash64(s.ID))).first()
+        n = 0 if row is None else int(row[0])
     except Exception as error:  # Spark raises many kinds
         if not _GONE.search(str(error)):
             raise
@@ -179,12 +217,15 @@ def own_columns(
     if opened is None or opened.fingerprint != fingerprint or not _is_unchanged(opened):
         opened = _opened(spark, source, record)
         certain = not fingerprint.startswith(_DELTA)  # VACUUM removes files of old versions
-    if opened.fingerprint != fingerprint:
+    live = not fingerprint.startswith((_DELTA, _FILES))  # a view, which is evaluated anew
+    if opened.fingerprint != fingerprint or live:
         return OwnColumns(_by_hashes(opened, embeddings, source), certain=False)
     if opened.twins is not None:
         return OwnColumns(_by_hashes(opened, embeddings, source), certain)
     rows = opened.rows.filter(F.col(s.ID).isNotNull()).select(s.ID, s.SOURCE)
-    n_absent = record.counts["quarantined"] + record.counts.get("erased", 0)
+    # A killed erasure has not counted yet.
+    n_erased = record.counts["embedded"] - embeddings.count()
+    n_absent = record.counts["quarantined"] + record.counts.get(s.ERASED, 0) + max(n_erased, 0)
     if n_absent:
         absent = rows.select(s.ID).join(embeddings.select(s.ID), s.ID, "left_anti")
         rows = rows.join(few(absent, n_absent), s.ID, "left_anti")
@@ -204,14 +245,25 @@ def _own_columns(job: Job, table: str, record: StageRecord | None) -> OwnColumns
             "know it.",
             hint="run `semdedup run`.",
         )
+    _refuse_other_source(_KEYS_OF_JOB[table], source, record)
     turn = job.turn
     opened = None if turn is None else turn.read.get(table)
     return own_columns(job.spark, source, embeddings, record, opened)
 
 
+def _refuse_other_source(key: str, source: SourceConfig, record: StageRecord) -> None:
+    """With another id column equal ids would name other rows."""
+    now = json.loads(canonical_json(kept_settings({key: source.identity()})))[key]
+    if json.loads(kept_config(record.config)).get(key) != now:
+        raise StageOrderError(
+            f"{key} must be configured as it was when the rows were embedded. It differs.",
+            hint="run `semdedup run`.",
+        )
+
+
 def _is_unchanged(opened: SourceRows) -> bool:
-    """Whether files are as they were when this run opened them. Other sources have a version, or
-    were hashed as a whole a moment ago.
+    """Whether files are as they were when this run opened them. Rows of a view are known again by
+    their hashes in any case.
     """
     fingerprint = opened.fingerprint
     return not fingerprint.startswith(_FILES) or opened.fingerprint_now() == fingerprint

@@ -74,6 +74,8 @@ BY_VERDICT = "verdict"
 # What else the table assignment says of a row; beside it stands PROTECTED.
 BY_ITSELF = "kept"
 QUARANTINED = "quarantined"
+# A count of the stage embed: rows erased from its tables. Absent where none were erased.
+ERASED = "erased"
 CELL_ID = "cell_id"
 DUPLICATE_SHARE = "duplicate_share"
 

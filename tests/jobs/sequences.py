@@ -34,6 +34,7 @@ from semdedup_spark.pipeline import (
     run_select,
 )
 from semdedup_spark.pipeline.operations.override import Rows, override_rows
+from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
 from tests.jobs.jobfiles import vectors_job
 from tests.jobs.killing import Killed, killed_after
 from tests.oracle import brute_force
@@ -72,12 +73,14 @@ class World:
     in_step: bool = False  # whether a run would find nothing to do
     retrain: str = "never"
     columns: bool = False
+    copies_source: bool = True
     names: int = 0
     log: list[str] = field(default_factory=list)
 
     def config(self, **stages):
         """The job file, or with other settings for a stage."""
         settings = {
+            "embed": {"encoder": "none", "copy_source": self.copies_source},
             "cluster": {"n_clusters": 3, "retrain": self.retrain},
             "score": {"recall": "exact", "rank_by": "quality DESC", "eps_max": EPS_MAX},
             "select": {"eps": EPS},
@@ -278,8 +281,12 @@ class World:
         if ids:
             X = np.array([rows[i]["embedding"] for i in ids], dtype=np.float32)
             np.testing.assert_array_equal(X, unit_rows([good[i].vector for i in ids]).X)
+        if ids:
+            assert self.copies_source == ("source" in rows[ids[0]])
+        columns = {r["id"]: r["source"] for r in rows_as_embedded(self.job()).collect()}
+        assert columns.keys() == good.keys()
         for i in ids:
-            own, row = rows[i]["source"], good[i]
+            own, row = columns[i], good[i]
             assert (own["quality"], own["note"]) == (row.quality, row.note), i
             assert (own["deep"]["a"], own["deep"]["b"]) == row.deep, i
         bad = sorted(set(self.embedded) - set(good))
@@ -311,7 +318,7 @@ class World:
         assert scores.keys() == rows.keys()
         if not rows:
             return {}, {}
-        order = sorted(rows, key=lambda i: (rows[i]["batch"], -rows[i]["source"]["quality"], i))
+        order = sorted(rows, key=lambda i: (rows[i]["batch"], -self.embedded[i].quality, i))
         X = np.array([rows[i]["embedding"] for i in order], dtype=np.float32)
         M, _ = brute_force(X)
         centroids = {r["cluster_id"]: r["centroid"] for r in self.table("centroids")}
@@ -410,6 +417,7 @@ def play(spark, folder, seed, *, length=None):
     length = length or rng.randint(1, 3)
     world = World(spark, Path(folder), rng)
     world.retrain = rng.choice(["never", "never", "on_change"])
+    world.copies_source = seed % 4 < 2
     world.change_source()
     first = ["run"] * (seed % 2)
     for name in [*first, *rng.choices(COMMANDS, k=length), "change_source", "run"]:

@@ -18,6 +18,7 @@ from semdedup_spark.tables.states import table_state
 from tests.jobs.jobfiles import rows_of, run, scored, table, vectors_job, write_vectors
 from tests.planted import near_duplicates
 
+LEAN = {"encoder": "none", "copy_source": False}
 NAN = [float("nan")] * 8
 
 
@@ -35,7 +36,8 @@ def write(spark, path, rows, form="delta"):
 
 
 def job_of(output, source, form="delta", eps=0.05, **stages):
-    config = vectors_job(output, source, cluster={"n_clusters": 1}, select={"eps": eps}, **stages)
+    stages = {"embed": LEAN, "cluster": {"n_clusters": 1}, "select": {"eps": eps}, **stages}
+    config = vectors_job(output, source, **stages)
     if form == "delta":
         return config
     return parse_config(

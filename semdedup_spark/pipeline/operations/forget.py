@@ -14,6 +14,7 @@ from semdedup_spark.pipeline.ids import parse_ids
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.operations.verdicts import erase_pairs
 from semdedup_spark.pipeline.refresh import Basis, as_last_made, refresh_others
+from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded
 from semdedup_spark.pipeline.stages.cluster import require_centroids
 from semdedup_spark.pipeline.stages.embed.embed import note_erasure, require_embed
 from semdedup_spark.pipeline.stages.rank_order import check_order
@@ -96,6 +97,7 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     if "score" in made:
         check_reference(job)
         check_order(job, embed)
+    all_rows_as_embedded(job, embed)  # what follows reads the source, and must not fail half-way
     for table in s.BY_PEOPLE:  # they may have been changed by SQL
         rows_if_any(job, table)
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, StructType
 
@@ -14,7 +14,7 @@ from semdedup_spark.errors import SourceError
 from semdedup_spark.paths import open_stream
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.reference_side import Side
-from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
+from semdedup_spark.pipeline.rows_as_embedded import looked_up, rows_as_embedded
 from semdedup_spark.sources.open_raw import read_raw
 from semdedup_spark.transforms.queries.thumbnails import (
     HEIGHT,
@@ -55,12 +55,15 @@ def pictures(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, Thumbnail]
     if source.format == "files":
         found = {row_id: _of_file(str(row_id)) for row_id in ids}
         return {row_id: picture for row_id, picture in found.items() if picture}
-    images = _of_table(job, side)
-    if images is None:
-        return {}
     from semdedup_spark.encoders.image.thumbnails import Thumbnail
 
-    small = thumbnails(images.filter(F.col(s.ID).isin(list(ids)))).collect()
+    def ask() -> list[Row]:
+        images = _of_table(job, side)
+        if images is None:
+            return []
+        return thumbnails(images.filter(F.col(s.ID).isin(list(ids)))).collect()
+
+    small = looked_up(job, ask)
     return {
         row[s.ID]: Thumbnail(bytes(row[THUMBNAIL]), row[WIDTH], row[HEIGHT], row[N_BYTES])
         for row in small

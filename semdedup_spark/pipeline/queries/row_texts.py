@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType
 
@@ -22,7 +22,7 @@ from semdedup_spark.masking import BEYOND, beginning
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.pictures import pictures
 from semdedup_spark.pipeline.queries.reference_side import Side
-from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
+from semdedup_spark.pipeline.rows_as_embedded import looked_up, rows_as_embedded
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,12 @@ def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
     """
     if not ids:
         return {}
-    rows = rows_as_embedded(job, side.table).filter(F.col(s.ID).isin(list(ids)))
-    found = rows.select(s.ID, _head(_readable(rows, side.source), MOST_CHARACTERS)).collect()
+
+    def ask() -> list[Row]:
+        rows = rows_as_embedded(job, side.table).filter(F.col(s.ID).isin(list(ids)))
+        return rows.select(s.ID, _head(_readable(rows, side.source), MOST_CHARACTERS)).collect()
+
+    found = looked_up(job, ask)
     return {row[0]: beginning(row[1] or "", MOST_CHARACTERS) for row in found}
 
 
@@ -85,15 +89,20 @@ def text_and_columns(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, Ro
     """
     if not ids:
         return {}
-    rows = rows_as_embedded(job, side.table).filter(F.col(s.ID).isin(list(ids)))
-    fields = _fields(rows)
-    text = _text_name(fields, side.source)
-    plain = [name for name, kind in fields.items() if name != text and _is_plain(kind)]
-    names = plain[:MOST_COLUMNS]
-    content = F.lit("") if text is None else _head(_field(text), MOST_CHARACTERS)
-    cells = [_head(_field(name).cast("string"), MOST_OF_A_VALUE) for name in names]
+    names: list[str] = []
+
+    def ask() -> list[Row]:
+        rows = rows_as_embedded(job, side.table).filter(F.col(s.ID).isin(list(ids)))
+        fields = _fields(rows)
+        text = _text_name(fields, side.source)
+        plain = [name for name, kind in fields.items() if name != text and _is_plain(kind)]
+        names.extend(plain[:MOST_COLUMNS])
+        content = F.lit("") if text is None else _head(_field(text), MOST_CHARACTERS)
+        cells = [_head(_field(name).cast("string"), MOST_OF_A_VALUE) for name in names]
+        return rows.select(s.ID, content, *cells).collect()
+
     found = {}
-    for row_id, *values in rows.select(s.ID, content, *cells).collect():
+    for row_id, *values in looked_up(job, ask):
         pairs = zip(names, values[1:], strict=True)
         told = tuple(
             (name, beginning(value, MOST_OF_A_VALUE))

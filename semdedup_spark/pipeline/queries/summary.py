@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.answers.overview import Example
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
+from semdedup_spark.pipeline.rows_as_embedded import looked_up, rows_as_embedded
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.transforms.select.threshold import kept_fractions
 
@@ -121,9 +121,13 @@ def kept_neighbors(
 def _with_texts(job: Job, few_pairs: DataFrame, content: str) -> list[Example]:
     pairs = few_pairs.collect()
     wanted = {row[s.ID] for row in pairs} | {row[s.SURVIVOR_ID] for row in pairs}
-    rows = rows_as_embedded(job).filter(F.col(s.ID).isin(list(wanted)))
-    shown = rows.select(s.ID, F.col(f"{s.SOURCE}.{s.quoted(content)}").cast("string").alias("text"))
-    texts = {row[s.ID]: row["text"] for row in shown.collect()}
+
+    def ask() -> list[Row]:
+        rows = rows_as_embedded(job).filter(F.col(s.ID).isin(list(wanted)))
+        text = F.col(f"{s.SOURCE}.{s.quoted(content)}").cast("string").alias("text")
+        return rows.select(s.ID, text).collect()
+
+    texts = {row[s.ID]: row["text"] for row in looked_up(job, ask)}
     return [
         Example(
             id=str(row[s.ID]),

@@ -18,13 +18,13 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult, has_output, require_stage, run_stage
 from semdedup_spark.pipeline.stages.cluster_cost import expected_cost
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
-from semdedup_spark.pipeline.stages.embed.embed_side import ERASED
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_centroids
 from semdedup_spark.pipeline.stages.given_centroids import (
     check_encoder,
     given_centroids,
     given_table,
 )
+from semdedup_spark.schema import ERASED
 from semdedup_spark.tables.catalog import read_table, table_id
 from semdedup_spark.tables.commits import replace_table
 from semdedup_spark.tables.marks import StageMark

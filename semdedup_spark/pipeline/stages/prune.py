@@ -15,8 +15,8 @@ from semdedup_spark.pipeline.stage_runner import StageResult, identity_of, run_s
 from semdedup_spark.pipeline.stages.cluster import require_centroids, run_cluster
 from semdedup_spark.pipeline.stages.compare_settings import trained
 from semdedup_spark.pipeline.stages.embed.embed import require_embed, run_embed
-from semdedup_spark.pipeline.stages.embed.embed_side import ERASED
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_pruning
+from semdedup_spark.schema import ERASED
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits import replace_table
 from semdedup_spark.tables.marks import StageMark

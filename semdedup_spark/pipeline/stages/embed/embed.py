@@ -14,11 +14,12 @@ from semdedup_spark.config import JobConfig
 from semdedup_spark.pipeline.exclusive import exclusive_once_begun
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import require_stage
-from semdedup_spark.pipeline.stages.embed.embed_side import ERASED, run_side
+from semdedup_spark.pipeline.stages.embed.embed_side import run_side
 from semdedup_spark.pipeline.stages.embed.opened_side import Side
 from semdedup_spark.pipeline.stages.embed.source_guards import check_same_ids
 from semdedup_spark.pipeline.stages.select.decisions import decisions
 from semdedup_spark.pipeline.stages.select.golden import check_ids, read_golden
+from semdedup_spark.schema import ERASED
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
 

@@ -21,6 +21,7 @@ from semdedup_spark.pipeline.stages.embed.source_changes import (
     Carried,
     carried_over,
     new_history,
+    rank_identity,
 )
 from semdedup_spark.pipeline.stages.embed.source_guards import check_replacement
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
@@ -119,8 +120,7 @@ def _begin(job: Job, work: Work) -> Embedded:
     if not _is_as_recorded(job, work, state) and _is_doubled(job, work):
         return _anew(job, work)
     there = read_table(job.spark, job.root, work.table)
-    # Release 0.2 may have begun it, with other columns.
-    if state.holds(work.stage, work.key) and set(there.columns) >= set(work.told):
+    if state.holds(work.stage, work.key) and _goes_on(work, there, state):
         rows = there.count()
         done = state.mark.progress
         # The commit at position 0 writes reused rows only; later ones note their number.
@@ -128,6 +128,15 @@ def _begin(job: Job, work: Work) -> Embedded:
         history = replace(state.mark.rows, erased=0)
         return Embedded(history, state.version, rows, done.position, reused)
     return _carry_over(job, work, state)
+
+
+def _goes_on(work: Work, there: DataFrame, state: TableState) -> bool:
+    """Whether rows can be appended: the table tells the same of them, by the same order. The key
+    does not know the order, and release 0.2 may have begun the table.
+    """
+    told = {name for name in there.columns if name in TELLING}
+    same_order = state.mark.rows.order == rank_identity(work.rank_by)
+    return told == set(work.told) and same_order
 
 
 def _is_as_recorded(job: Job, work: Work, state: TableState) -> bool:

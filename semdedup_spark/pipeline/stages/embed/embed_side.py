@@ -29,6 +29,7 @@ from semdedup_spark.pipeline.stages.embed.opened_side import Side, opened_side
 from semdedup_spark.pipeline.stages.embed.quarantine import quarantine_rows
 from semdedup_spark.pipeline.stages.embed.source_guards import place_of_source
 from semdedup_spark.pipeline.stages.given_centroids import check_encoder
+from semdedup_spark.schema import ERASED
 from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import read_table, table_exists
@@ -37,8 +38,6 @@ from semdedup_spark.transforms.embed.embed_rows import READY_MADE
 from semdedup_spark.transforms.embed.vector_storage import STORAGE
 from semdedup_spark.transforms.embed.worker_encoder import WorkerSettings
 
-# Name of a count of the stage: rows erased from its tables. Absent where none were erased.
-ERASED = "erased"
 # Version of the comparison of rows with those of before. A new version compares all of them once
 # more, and encodes none again.
 _COMPARISON = {"comparison of rows": "2"}

@@ -8,8 +8,8 @@ from typing import Any
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
-from semdedup_spark.pipeline.stages.embed.embed_side import ERASED
 from semdedup_spark.presets import identity_of_presets
+from semdedup_spark.schema import ERASED
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.states import last_change
 from semdedup_spark.transforms.select.agreement import check_columns, check_patterns
