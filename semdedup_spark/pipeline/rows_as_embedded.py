@@ -49,12 +49,12 @@ class OwnColumns:
     rows
         Columns id and source, a struct of the own columns. One row for each that is embedded and
         still is in the source as it was.
-    certain
-        Whether none can be missing.
+    wanted
+        Number of embedded rows, where some may be missing; ``None`` where none can be.
     """
 
     rows: DataFrame
-    certain: bool = True
+    wanted: int | None = None
 
 
 def rows_as_embedded(
@@ -104,7 +104,7 @@ def all_rows_as_embedded(job: Job, record: StageRecord) -> DataFrame:
     no longer as they were embedded.
     """
     found = _own_columns(job, s.EMBEDDINGS, record)
-    check_complete(found, record)
+    check_complete(found)
     return found.rows
 
 
@@ -140,15 +140,13 @@ def looked_up(job: Job, ask: Callable[[], list[Row]]) -> list[Row]:
     return []
 
 
-def check_complete(found: OwnColumns, record: StageRecord) -> None:
+def check_complete(found: OwnColumns) -> None:
     """Check that all embedded rows are in the source as they were.
 
     Parameters
     ----------
     found
         The rows.
-    record
-        Record of the stage embed.
 
     Raises
     ------
@@ -157,9 +155,9 @@ def check_complete(found: OwnColumns, record: StageRecord) -> None:
     Exception
         Whatever else Spark raises while it counts.
     """
-    if found.certain:
+    wanted = found.wanted
+    if wanted is None:
         return
-    wanted = record.counts["embedded"]
     try:
         # The hash has the ids read, where a number of rows would be known without any file.
         row = found.rows.agg(F.count(F.lit(1)), F.max(F.xxhash64(s.ID))).first()
@@ -213,23 +211,24 @@ def own_columns(
     """
     if s.SOURCE in embeddings.columns:
         return OwnColumns(embeddings.select(s.ID, s.SOURCE))
-    fingerprint, certain = record.inputs["source"], True
+    fingerprint, n, is_certain = record.inputs["source"], embeddings.count(), True
     if opened is None or opened.fingerprint != fingerprint or not _is_unchanged(opened):
         opened = _opened(spark, source, record)
-        certain = not fingerprint.startswith(_DELTA)  # VACUUM removes files of old versions
+        is_certain = not fingerprint.startswith(_DELTA)  # VACUUM removes files of old versions
     live = not fingerprint.startswith((_DELTA, _FILES))  # a view, which is evaluated anew
     if opened.fingerprint != fingerprint or live:
-        return OwnColumns(_by_hashes(opened, embeddings, source), certain=False)
+        return OwnColumns(_by_hashes(opened, embeddings, source), n)
+    wanted = None if is_certain else n
     if opened.twins is not None:
-        return OwnColumns(_by_hashes(opened, embeddings, source), certain)
+        return OwnColumns(_by_hashes(opened, embeddings, source), wanted)
     rows = opened.rows.filter(F.col(s.ID).isNotNull()).select(s.ID, s.SOURCE)
     # A killed erasure has not counted yet.
-    n_erased = record.counts["embedded"] - embeddings.count()
+    n_erased = record.counts["embedded"] - n
     n_absent = record.counts["quarantined"] + record.counts.get(s.ERASED, 0) + max(n_erased, 0)
     if n_absent:
         absent = rows.select(s.ID).join(embeddings.select(s.ID), s.ID, "left_anti")
         rows = rows.join(few(absent, n_absent), s.ID, "left_anti")
-    return OwnColumns(rows, certain)
+    return OwnColumns(rows, wanted)
 
 
 def _own_columns(job: Job, table: str, record: StageRecord | None) -> OwnColumns:

@@ -6,19 +6,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semdedup_spark import open_job, parse_config
+from semdedup_spark import open_job, parse_config, read_selection
 from semdedup_spark import schema as s
 from semdedup_spark.config import CONTENT_HASH
 from semdedup_spark.errors import StageOrderError
-from semdedup_spark.pipeline import run_embed, run_forget, run_select
+from semdedup_spark.pipeline import (
+    Listener,
+    held_output,
+    run_cluster,
+    run_embed,
+    run_forget,
+    run_score,
+    run_select,
+)
+from semdedup_spark.pipeline.queries.explain import run_explain
 from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
+from semdedup_spark.pipeline.stages.embed import embed_commits
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.commits import replace_table
 from semdedup_spark.tables.states import table_state
 from tests.jobs.jobfiles import rows_of, run, scored, table, vectors_job, write_vectors
+from tests.jobs.killing import Killed, killed_after
 from tests.planted import near_duplicates
 
 LEAN = {"encoder": "none", "copy_source": False}
+IDS = {"id": "doc", "content": "v"}
 NAN = [float("nan")] * 8
 
 
@@ -211,3 +223,78 @@ def test_ids_made_of_the_content_find_their_rows_again(spark, tmp_path):
         found[name] = rows_of(spark, tmp_path / name, s.DEDUPLICATED)
     assert found["out"] == found["copy"]
     assert len(found["out"]) == 6
+
+
+def test_an_embedding_killed_under_one_order_goes_on_under_another(
+    spark, own, tmp_path, monkeypatch
+):
+    source, _ = own("delta")
+    monkeypatch.setitem(embed_commits.FIRST_COMMIT, "none", 20)
+    by_stars, by_note = {"rank_by": "stars DESC"}, {"rank_by": "note"}
+    with pytest.raises(Killed), killed_after(lambda table, _: table == s.EMBEDDINGS):
+        run_embed(open_job(spark, job_of(tmp_path / "out", source, score=by_stars)))
+    begun = table(spark, tmp_path / "out", s.EMBEDDINGS).count()
+    assert 0 < begun < 60
+    run_embed(open_job(spark, job_of(tmp_path / "out", source, score=by_note)))
+    made = []
+    for name in ("out", "fresh"):
+        scored(spark, job_of(tmp_path / name, source, score=by_stars))
+        made.append(rows_of(spark, tmp_path / name, s.SCORES))
+    assert made[0] == made[1]
+
+
+def test_nothing_is_erased_where_the_rest_could_not_be_selected_again(spark, own):
+    source, output = own("parquet")
+    rows = [row if row[0] != "row-001" else (*row[:2], "another", 1) for row in nasty_rows()]
+    write(spark, source, rows, "parquet")
+    with pytest.raises(StageOrderError, match="1 are gone or changed since"):
+        run_forget(open_job(spark, job_of(output, source, "parquet")), ["row-000"])
+    assert table(spark, output, s.EMBEDDINGS).filter("id = 'row-000'").count() == 1
+
+
+def test_rows_that_a_view_shows_since_it_was_embedded_are_not_kept(spark, tmp_path):
+    write(spark, tmp_path / "behind", nasty_rows())
+    spark.read.format("delta").load(str(tmp_path / "behind")).createOrReplaceTempView("shown")
+    config = job_of(tmp_path / "out", tmp_path / "behind")
+    config = parse_config(
+        {**config.model_dump(), "source": {"kind": "vectors", "table": "shown", **IDS}}
+    )
+    job = open_job(spark, config)
+    with held_output(job):
+        embed = run_embed(job)
+        score = run_score(job, embed, run_cluster(job, embed))
+        more = [("new", [1.0] * 8, "came later", 1)]
+        there = spark.table("shown").schema
+        appending = spark.createDataFrame(more, there).write.format("delta").mode("append")
+        appending.save(str(tmp_path / "behind"))
+        counts = run_select(job, embed, score).counts
+    assert "new" not in kept_of(spark, tmp_path / "out")
+    assert counts["kept"] + counts["removed"] == 60
+
+
+def test_an_erased_row_is_out_before_the_erasure_is_counted(spark, own, monkeypatch):
+    source, output = own("delta")
+    config = job_of(output, source, eps=0.1)
+    config = config.model_copy(
+        update={"select": type(config.select)(eps=0.1, write="none", name="n")}
+    )
+    run_select(open_job(spark, config))
+    gone = sorted(r["id"] for r in table(spark, output, "assignment_n").filter("kept").collect())[0]
+    with pytest.raises(Killed), killed_after(lambda table, _: table == s.EMBEDDINGS):
+        run_forget(open_job(spark, config), [gone])
+    assert table(spark, output, s.EMBEDDINGS).filter(f"id = '{gone}'").count() == 0
+    kept = read_selection(spark, str(output), "n").deduplicated
+    assert gone not in {row["doc"] for row in kept.collect()}
+
+
+def test_a_source_that_is_gone_leaves_the_answer_without_texts(spark, own):
+    source, output = own("parquet")
+    gone = sorted(r["id"] for r in table(spark, output, s.DUPLICATES).collect())[0]
+    shutil.rmtree(source)
+    source.mkdir()
+    (source / "_SUCCESS").touch()
+    said = []
+    listener = Listener(noticed=said.append)
+    job = open_job(spark, job_of(output, source, "parquet"), listener=listener)
+    assert run_explain(job, gone).survivor_id is not None
+    assert any("rows of the source are not shown" in each for each in said)

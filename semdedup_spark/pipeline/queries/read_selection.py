@@ -107,7 +107,7 @@ def _kept_of_embeddings(
         )
     source = SourceConfig(**json.loads(embed.config)["source"])
     found = own_columns(spark, source, _as_recorded(spark, root, s.EMBEDDINGS, embed), embed)
-    check_complete(found, embed)
+    check_complete(found)
     rows = kept_rows(found.rows, gone, with_id=not embed.counts["has_id"])
     return rows if source.unreadable is None else rows.drop(source.unreadable)
 
