@@ -23,7 +23,7 @@ def embed(spark, tmp_path, rows, **source):
     job = open_job(spark, config)
     record = run_embed(job)
     assert record.counts["embedded"] + record.counts["quarantined"] == len(rows)
-    embedded = table(spark, tmp_path / "out", "embeddings")
+    embedded = table(spark, tmp_path / "out", "embeddings").drop("source")
     taken = rows_as_embedded(job).join(embedded, "id").select("id", "source.copy", "batch")
     rejected = table(spark, tmp_path / "out", "quarantine").select("id", "source.copy", "reason")
     return sorted(map(tuple, taken.collect())), sorted(map(tuple, rejected.collect()))
