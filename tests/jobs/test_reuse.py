@@ -116,7 +116,13 @@ def test_a_changed_source_keeps_the_vectors_of_what_did_not_change(spark, lake, 
     same_tables(spark, tmp_path / "out", folder / "calm", but=["batch"])
     rows = table(spark, tmp_path / "out", "embeddings")
     own = rows_as_embedded(open_job(spark, config))
-    assert rows.drop("source").join(own, "id").filter("source.note = 'another note' AND batch = 0").count() == 4
+    assert (
+        rows.drop("source")
+        .join(own, "id")
+        .filter("source.note = 'another note' AND batch = 0")
+        .count()
+        == 4
+    )
     new = {row["id"] for row in rows.filter("batch = 1").collect()}
     assert new == {"bad", "k005", "k006", "k007", *(f"n{i}" for i in range(10))}
     assert rows.filter("batch > 1").count() == 0

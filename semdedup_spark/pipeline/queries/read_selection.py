@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
-from semdedup_spark.pipeline.rows_as_embedded import check_complete, own_columns
+from semdedup_spark.pipeline.own_columns import check_complete, own_columns
 from semdedup_spark.tables.catalog import OutputRoot, read_table
 from semdedup_spark.tables.runs import Ledger, StageRecord
 from semdedup_spark.tables.states import table_state

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded, few
+from semdedup_spark.pipeline.own_columns import few
+from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
