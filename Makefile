@@ -18,7 +18,11 @@ FAST_EXTRAS := $(OPTIONAL),$(LIGHT),export,dev
 EXTRAS := spark,connect,$(FAST_EXTRAS)
 # constraints.txt holds versions for Python 3.11 and newer.
 CONSTRAINTS := $$($(BIN)/python -c 'import sys; print("--constraint constraints.txt" * (sys.version_info >= (3, 11)))')
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable
+# uv installs all this in a minute, pip in five. uv does not read pip's settings, so it is told pip's index.
+INDEX = $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
+VENV_WITH_UV = test -x $(1)/bin/uv || { $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --disable-pip-version-check uv; }
+UV_INSTALL = UV_DEFAULT_INDEX=$(INDEX) $(1)/bin/uv pip install --quiet --python $(1)
+INSTALL = $(call UV_INSTALL,$(VENV)) $(CONSTRAINTS)
 # Rooms that their own tests must cover, and the least share of their lines, in percent. What only
 # Python workers run is not counted.
 COVERED := kernels encoders config sources
@@ -50,14 +54,14 @@ preflight-java:
 install: preflight $(STAMP) ## Make .venv with all that the demo and the tests need
 
 $(STAMP): setup.cfg constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) '.[$(EXTRAS)]'
+	$(call VENV_WITH_UV,$(VENV))
+	$(INSTALL) --editable '.[$(EXTRAS)]'
 	$(BIN)/python -m semdedup_spark.session
 	touch $(FAST_STAMP) $@
 
 $(FAST_STAMP): setup.cfg constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) '.[$(FAST_EXTRAS)]'
+	$(call VENV_WITH_UV,$(VENV))
+	$(INSTALL) --editable '.[$(FAST_EXTRAS)]'
 	touch $@
 
 demo: install ## Deduplicate the docstrings of the installed libraries, offline, in a few minutes
@@ -79,18 +83,17 @@ test-fast: preflight-python $(FAST_STAMP) ## The tests that need no JVM; install
 # Versions of everything else are those of constraints.txt, as far as the Spark goes with them.
 test-spark: preflight ## The transforms, and whole jobs with the same tables, on Spark VERSION: 3.5, 4.0, 4.1, 4.2
 	@$(PYTHON) -m scripts.spark_pair $(VERSION) > /dev/null
-	test -x $(SPARK_VENV)/bin/python || $(PYTHON) -m venv $(SPARK_VENV)
+	$(call VENV_WITH_UV,$(SPARK_VENV))
 	$(PYTHON) -m scripts.spark_pair $(VERSION) > $(SPARK_VENV)/pair.txt
-	$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint $(SPARK_VENV)/pair.txt --editable '.[spark$(subst .,,$(VERSION)),text,images,dev]'
+	$(call UV_INSTALL,$(SPARK_VENV)) --constraint $(SPARK_VENV)/pair.txt \
+	  --editable '.[spark$(subst .,,$(VERSION)),text,images,dev]'
 	$(SPARK_VENV)/bin/python -m pytest tests/transforms tests/jobs/test_whole_job.py tests/jobs/test_same_tables.py \
 	  tests/queries/test_cookbook.py::test_recall_by_sql_alone_agrees_with_the_scores
 
 # The extras of LIGHT and `export` come afterwards, because they need a newer numpy and pyarrow.
-FLOOR_INSTALL = $(FLOOR_VENV)/bin/uv pip install --quiet --python $(FLOOR_VENV)
+FLOOR_INSTALL = $(call UV_INSTALL,$(FLOOR_VENV))
 test-floor: preflight-python ## The tests that need no JVM, on the oldest versions that setup.cfg allows
-	test -x $(FLOOR_VENV)/bin/python || $(PYTHON) -m venv $(FLOOR_VENV)
-	$(FLOOR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(call VENV_WITH_UV,$(FLOOR_VENV))
 	$(FLOOR_INSTALL) --resolution lowest-direct --editable '.[$(OPTIONAL)]'
 	$(FLOOR_INSTALL) --editable '.[dev]'
 	$(FLOOR_VENV)/bin/python -m pytest -m "not spark" --ignore tests/exports
@@ -100,9 +103,9 @@ test-floor: preflight-python ## The tests that need no JVM, on the oldest versio
 	$(FLOOR_VENV)/bin/python -m pytest -m "not spark" tests/exports tests/tables
 
 test-deploy: preflight-python ## The files under deploy/: Databricks, EMR and Airflow, whose packages go into no other environment
-	test -x $(DEPLOY_VENV)/bin/python || $(PYTHON) -m venv $(DEPLOY_VENV)
-	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint tests/deploy/constraints.txt --requirement tests/deploy/requirements.txt --editable .
+	$(call VENV_WITH_UV,$(DEPLOY_VENV))
+	$(call UV_INSTALL,$(DEPLOY_VENV)) --constraint tests/deploy/constraints.txt \
+	  --requirement tests/deploy/requirements.txt --editable .
 	$(DEPLOY_VENV)/bin/python -m pytest tests/deploy
 
 coverage: install ## The tests of these rooms, with Spark; fails where they reach too little of the code
@@ -131,21 +134,21 @@ notebooks: install ## Run the notebooks on the data under DATA and render them, 
 	  && sed -i.bak 's#$(CURDIR)/##g' notebooks/$$name.ipynb && rm notebooks/$$name.ipynb.bak || exit 1; done
 
 docs: preflight-python ## Build the documentation site in out/site
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) 'zensical>=0.0.73' 'mkdocstrings-python>=2' ruff
+	$(call VENV_WITH_UV,$(VENV))
+	$(INSTALL) 'zensical>=0.0.73' 'mkdocstrings-python>=2' ruff
 	$(BIN)/zensical build --clean --strict
 	cd docs && find . -name '*.md' | tar -cf - -T - | tar -xf - -C $(CURDIR)/out/site  # for llms.txt
 
 # The optional fifth encoder: put its jar into the cache, see benchmarks/paper/README.md.
 paper: install ## The paper's tables on a small scale, in out/paper: under half an hour
-	$(PIP_INSTALL) '.[$(EXTRAS),paper]'
+	$(INSTALL) --editable '.[$(EXTRAS),paper]'
 	$(BIN)/python benchmarks/paper/all.py --small
 
 reference: install ## Write docs/llms.txt and the pages of docs/reference that say what the code says
 	$(BIN)/python -m scripts.reference_pages
 
 wheel: preflight-python ## Build the wheel in dist/
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(call VENV_WITH_UV,$(VENV))
 	rm -rf build  # what was deleted since would come along
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
