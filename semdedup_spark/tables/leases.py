@@ -22,7 +22,7 @@ from pyspark.sql import Row, SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.tables.catalog import OutputRoot, history
-from semdedup_spark.tables.commits import LostCommitError, append_note
+from semdedup_spark.tables.commits.write import LostCommitError, append_note
 from semdedup_spark.tables.lease_notes import CLAIMED, RELEASED, RENEWED, Holder, LeaseNote
 from semdedup_spark.tables.literal_rows import few_rows
 

@@ -13,7 +13,7 @@ from semdedup_spark.kernels.vectors import unit_rows
 from semdedup_spark.pipeline import open_job, run_cluster, run_embed, run_plan, run_score
 from semdedup_spark.pipeline.stages import compare_settings
 from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.commits.write import replace_table
 from semdedup_spark.tables.states import mark_at
 from semdedup_spark.transforms.cluster.centroid_rows import collect_centroids
 from tests.jobs.jobfiles import near_duplicates, scored, table, vectors_job, write_vectors

@@ -15,7 +15,7 @@ from semdedup_spark.pipeline import Listener, run_embed
 from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
 from semdedup_spark.pipeline.stages.embed import embed_commits
 from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.commits.write import replace_table
 from semdedup_spark.tables.states import table_state
 from tests.jobs.jobfiles import table
 from tests.jobs.killing import Killed, killed_after

@@ -23,7 +23,7 @@ from semdedup_spark.pipeline.queries.explain import run_explain
 from semdedup_spark.pipeline.rows_as_embedded import rows_as_embedded
 from semdedup_spark.pipeline.stages.embed import embed_commits
 from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.commits.write import replace_table
 from semdedup_spark.tables.states import table_state
 from tests.jobs.jobfiles import rows_of, run, scored, table, vectors_job, write_vectors
 from tests.jobs.killing import Killed, killed_after

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark.pipeline.stages.score_changes import find_changes
 from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.commits import replace_rows, replace_table
+from semdedup_spark.tables.commits.write import replace_rows, replace_table
 from semdedup_spark.tables.hash_buckets import Part, part_with
 from semdedup_spark.tables.literal_rows import ids_as
 from semdedup_spark.tables.marks import RowHistory, StageMark

@@ -10,7 +10,7 @@ import pytest
 
 from semdedup_spark.tables import states
 from semdedup_spark.tables.catalog import OutputRoot
-from semdedup_spark.tables.commits import append_rows, replace_table
+from semdedup_spark.tables.commits.write import append_rows, replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.states import StateCache, TableState, table_state
 

@@ -22,7 +22,7 @@ from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score import run_score
 from semdedup_spark.pipeline.stages.select.decisions import rows_if_any
 from semdedup_spark.tables.catalog import read_table, table_exists
-from semdedup_spark.tables.commits import replace_rows
+from semdedup_spark.tables.commits.write import replace_rows
 from semdedup_spark.tables.hash_buckets import part_with
 from semdedup_spark.tables.literal_rows import ids_as
 from semdedup_spark.tables.marks import StageMark

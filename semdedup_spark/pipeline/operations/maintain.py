@@ -8,7 +8,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.tables.catalog import read_table, table_exists
-from semdedup_spark.tables.commits import is_view
+from semdedup_spark.tables.commits.views import is_view
 from semdedup_spark.tables.maintenance import (
     SHORTEST_RETENTION_HOURS,
     Tidied,

@@ -17,7 +17,7 @@ from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.select.decisions import decisions, rows_if_any
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.commits.write import replace_table
 from semdedup_spark.tables.literal_rows import ids_as
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.transforms.checkpoint import held

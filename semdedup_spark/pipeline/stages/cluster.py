@@ -26,7 +26,7 @@ from semdedup_spark.pipeline.stages.given_centroids import (
 )
 from semdedup_spark.schema import ERASED
 from semdedup_spark.tables.catalog import read_table, table_id
-from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.commits.write import replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.cluster.centroid_rows import (

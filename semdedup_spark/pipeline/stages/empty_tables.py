@@ -11,7 +11,7 @@ from semdedup_spark.errors import PermanentError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import StageResult
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.commits.write import replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.score.rank_key import rank_key_type

@@ -18,7 +18,7 @@ from semdedup_spark.pipeline.stages.embed.embed import require_embed, run_embed
 from semdedup_spark.pipeline.stages.empty_tables import is_emptied, no_pruning
 from semdedup_spark.schema import ERASED
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import replace_table
+from semdedup_spark.tables.commits.write import replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.prune import (

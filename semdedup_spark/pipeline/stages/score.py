@@ -32,7 +32,7 @@ from semdedup_spark.pipeline.stages.score_changes import (
     near_targets,
 )
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import Commit, replace_rows, replace_table
+from semdedup_spark.tables.commits.write import Commit, replace_rows, replace_table
 from semdedup_spark.tables.marks import RowHistory, StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.states import TableState

@@ -26,7 +26,7 @@ from semdedup_spark.pipeline.stages.embed.source_changes import (
 from semdedup_spark.pipeline.stages.embed.source_guards import check_replacement
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.tables.catalog import read_table, table_exists
-from semdedup_spark.tables.commits import Commit, append_rows, replace_rows, replace_table
+from semdedup_spark.tables.commits.write import Commit, append_rows, replace_rows, replace_table
 from semdedup_spark.tables.hash_buckets import part_with
 from semdedup_spark.tables.marks import StageMark, WriteProgress
 from semdedup_spark.tables.states import TableState

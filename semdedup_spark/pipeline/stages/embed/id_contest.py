@@ -25,7 +25,7 @@ from semdedup_spark.sources.duplicate_ids import (
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
 from semdedup_spark.sources.source_rows import Twins
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import append_rows
+from semdedup_spark.tables.commits.write import append_rows
 from semdedup_spark.tables.marks import WriteProgress
 from semdedup_spark.transforms.checkpoint import held
 from semdedup_spark.transforms.embed.embed_rows import good_rows

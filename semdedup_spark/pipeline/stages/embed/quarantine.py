@@ -12,7 +12,7 @@ from semdedup_spark.pipeline.stages.embed.embed_work import Work
 from semdedup_spark.sources.duplicate_ids import AGAIN
 from semdedup_spark.sources.row_checks import WORDS
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import Commit, replace_table
+from semdedup_spark.tables.commits.write import Commit, replace_table
 from semdedup_spark.tables.marks import RowHistory, StageMark
 
 _ASKED, _LOST = "__asked", "__lost"

@@ -11,12 +11,8 @@ from semdedup_spark.errors import ConfigError, ReconciliationError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.select.kept_view import show_kept
 from semdedup_spark.tables.catalog import table_exists
-from semdedup_spark.tables.commits import (
-    Commit,
-    drop_view,
-    is_view,
-    replace_table,
-)
+from semdedup_spark.tables.commits.views import drop_view, is_view
+from semdedup_spark.tables.commits.write import Commit, replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.select.threshold import kept_rows

@@ -9,7 +9,7 @@ from semdedup_spark.errors import SourceError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.sql_text import variable_in
 from semdedup_spark.tables.catalog import read_table
-from semdedup_spark.tables.commits import replace_view
+from semdedup_spark.tables.commits.views import replace_view
 from semdedup_spark.tables.runs import StageRecord
 
 

@@ -41,7 +41,7 @@ from semdedup_spark.pipeline.stages.select.select_inputs import (
 )
 from semdedup_spark.presets import PRESETS
 from semdedup_spark.tables.catalog import read_table, table_exists
-from semdedup_spark.tables.commits import Commit, replace_table
+from semdedup_spark.tables.commits.write import Commit, replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.checkpoint import held

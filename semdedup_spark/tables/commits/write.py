@@ -14,11 +14,11 @@ from pyspark.sql import DataFrame, SparkSession
 from semdedup_spark.errors import MixedEncodersError, SemDedupError
 from semdedup_spark.schema import EMBEDDINGS, REFERENCE
 from semdedup_spark.tables.catalog import OutputRoot, newest_commits, table_exists
-from semdedup_spark.tables.column_comments import with_comments
+from semdedup_spark.tables.commits.column_comments import with_comments
+from semdedup_spark.tables.commits.table_features import enable_features
 from semdedup_spark.tables.hash_buckets import Part
 from semdedup_spark.tables.marks import Mark, StageMark
 from semdedup_spark.tables.states import TableState, note_write, table_state
-from semdedup_spark.tables.table_features import enable_features
 
 # zstd makes embeddings only 8 % smaller, and their scan takes twice as long.
 _CODEC, _CODECS = "zstd", {EMBEDDINGS: "snappy", REFERENCE: "snappy"}
@@ -218,58 +218,3 @@ def _commit_of(spark: SparkSession, root: OutputRoot, table: str, mark: Mark) ->
         "commit of its own in its place.",
         hint="let one run finish, then run the command again.",
     )
-
-
-def is_view(spark: SparkSession, root: OutputRoot, name: str) -> bool:
-    """Tell whether a name of the output is that of a view.
-
-    Parameters
-    ----------
-    spark
-        The session that asks.
-    root
-        The output.
-    name
-        Name of a table or view.
-
-    Returns
-    -------
-    bool
-        False also where there is neither, or the output is a path.
-    """
-    there = root.is_catalog and table_exists(spark, root, name)
-    return there and spark.catalog.getTable(root.name(name)).tableType == "VIEW"
-
-
-def replace_view(spark: SparkSession, root: OutputRoot, name: str, query: str) -> None:
-    """Make a view, in place of one that is there.
-
-    Parameters
-    ----------
-    spark
-        The session that makes it.
-    root
-        The output, a catalog schema.
-    name
-        Name of the view.
-    query
-        What it shows. It names tables and columns only.
-    """
-    spark.sql(f"CREATE OR REPLACE VIEW {root.name(name)} AS {query}")
-    note_write(root, name)
-
-
-def drop_view(spark: SparkSession, root: OutputRoot, name: str) -> None:
-    """Remove a view. It holds no rows of its own.
-
-    Parameters
-    ----------
-    spark
-        The session that removes it.
-    root
-        The output, a catalog schema.
-    name
-        Name of the view.
-    """
-    spark.sql(f"DROP VIEW IF EXISTS {root.name(name)}")
-    note_write(root, name)
