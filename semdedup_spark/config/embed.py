@@ -79,7 +79,8 @@ class EmbedConfig(StrictModel):
         How vectors are stored in a new table: ``array`` of float, or ``binary`` float32.
     copy_source
         Whether ``embeddings`` has a copy of the source's own columns. Without one they are read
-        where they lie, as they were embedded. Default: yes.
+        where they lie, as they were embedded. ``auto``: only where that could not be done, or
+        would be slow.
     decode_seconds
         Seconds. A payload that takes longer to decode goes to quarantine. Default: 60.
     commit_seconds
@@ -118,7 +119,7 @@ class EmbedConfig(StrictModel):
         default=None, gt=0, le=1, json_schema_extra=OPERATIONAL
     )
     storage: Literal["array", "binary"] = Field(default="array", json_schema_extra=OPERATIONAL)
-    copy_source: bool = Field(default=True, json_schema_extra=LATER)
+    copy_source: bool | Literal["auto"] = Field(default="auto", json_schema_extra=LATER)
     decode_seconds: Number = Field(
         default=60.0, gt=0, le=MOST_SECONDS, json_schema_extra=OPERATIONAL
     )

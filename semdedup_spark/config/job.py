@@ -69,10 +69,10 @@ class JobConfig(StrictModel):
                 f"select.review must be <= score.eps_max ({self.score.eps_max}), the horizon up to "
                 f"which scores are computed. Got {self.select.review}; raise score.eps_max"
             )
-        if self.select.write == "view" and not self.embed.copy_source:
+        if self.select.write == "view" and self.embed.copy_source is False:
             raise ValueError(
-                "select.write view needs embed.copy_source true: the view shows the copy of the "
-                "source's columns in embeddings"
+                "select.write view needs a copy of the source: the view shows the one in "
+                "embeddings. Got embed.copy_source false; leave it out"
             )
         return self
 

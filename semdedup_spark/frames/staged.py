@@ -111,7 +111,8 @@ class OpenOutput:
         if table in record.outputs:
             return self._read(record, table)
         job.ledger.flush()  # the lines that say which tables belong together
-        selected = read_selection(job.spark, job.config.output, job.config.select.name)
+        config = job.config
+        selected = read_selection(job.spark, config.output, config.select.name, config.source)
         return selected.deduplicated
 
     def _read(self, record: StageRecord, table: str) -> DataFrame:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.errors import SourceError, StageOrderError
+from semdedup_spark.errors import SourceChangedError, SourceError, StageOrderError
 from semdedup_spark.pipeline.stages.embed.row_identity import with_identity
 from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.open_source import open_source
@@ -45,10 +45,13 @@ class OwnColumns:
         still is in the source as it was.
     wanted
         Number of embedded rows, where some may be missing; ``None`` where none can be.
+    opened
+        The source that they are read from; ``None`` where there is a copy.
     """
 
     rows: DataFrame
     wanted: int | None = None
+    opened: SourceRows | None = None
 
 
 def own_columns(
@@ -90,10 +93,10 @@ def own_columns(
         is_certain = not fingerprint.startswith(_DELTA)  # VACUUM removes files of old versions
     live = not fingerprint.startswith((_DELTA, _FILES))  # a view, which is evaluated anew
     if opened.fingerprint != fingerprint or live:
-        return OwnColumns(_by_hashes(opened, embeddings, source), n)
+        return OwnColumns(_by_hashes(opened, embeddings, source), n, opened)
     wanted = None if is_certain else n
     if opened.twins is not None:
-        return OwnColumns(_by_hashes(opened, embeddings, source), wanted)
+        return OwnColumns(_by_hashes(opened, embeddings, source), wanted, opened)
     rows = opened.rows.filter(F.col(s.ID).isNotNull()).select(s.ID, s.SOURCE)
     # A killed erasure has not counted yet.
     n_erased = record.counts["embedded"] - n
@@ -101,7 +104,7 @@ def own_columns(
     if n_absent:
         absent = rows.select(s.ID).join(embeddings.select(s.ID), s.ID, "left_anti")
         rows = rows.join(few(absent, n_absent), s.ID, "left_anti")
-    return OwnColumns(rows, wanted)
+    return OwnColumns(rows, wanted, opened)
 
 
 def check_complete(found: OwnColumns) -> None:
@@ -139,6 +142,26 @@ def check_complete(found: OwnColumns) -> None:
             f"all embedded rows must be in the source as they were. Of {wanted:,} rows "
             f"{wanted - n:,} are gone or changed since.",
             hint=_HINT,
+        )
+
+
+def check_unchanged(opened: SourceRows | None) -> None:
+    """Check, after rows were read, that nobody changed the files meanwhile.
+
+    Parameters
+    ----------
+    opened
+        The source that they were read from.
+
+    Raises
+    ------
+    SourceChangedError
+        The files are others than before.
+    """
+    if opened is not None and not _is_unchanged(opened):
+        raise SourceChangedError(
+            "the files of source.path must not change while their rows are read. They did.",
+            hint="run `semdedup run` when the writer is done.",
         )
 
 

@@ -12,7 +12,13 @@ from semdedup_spark.config import SourceConfig, canonical_json
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.pipeline.identity import kept_config, kept_settings
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.own_columns import GONE, OwnColumns, check_complete, own_columns
+from semdedup_spark.pipeline.own_columns import (
+    GONE,
+    OwnColumns,
+    check_complete,
+    check_unchanged,
+    own_columns,
+)
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 
@@ -71,6 +77,25 @@ def all_rows_as_embedded(job: Job, record: StageRecord) -> DataFrame:
     return found.rows
 
 
+def check_own_unchanged(job: Job, record: StageRecord) -> None:
+    """Check, after own columns were written elsewhere, that they were those that were embedded.
+
+    Parameters
+    ----------
+    job
+        The job.
+    record
+        Record of the stage embed.
+
+    Notes
+    -----
+    What it calls raises ``SourceChangedError`` where files of the source changed meanwhile.
+    """
+    embeddings = read_table(job.spark, job.root, s.EMBEDDINGS, record.outputs[s.EMBEDDINGS])
+    if job.turn is not None and s.SOURCE not in embeddings.columns:
+        check_unchanged(job.turn.read.get(s.EMBEDDINGS))
+
+
 def looked_up(job: Job, ask: Callable[[], list[Row]]) -> list[Row]:
     """Read a few rows for people. What the source cannot give any more is left out, and told.
 
@@ -103,6 +128,31 @@ def looked_up(job: Job, ask: Callable[[], list[Row]]) -> list[Row]:
     return []
 
 
+def refuse_other_source(key: str, source: SourceConfig, record: StageRecord) -> None:
+    """Refuse a source other than the one that was embedded: equal ids would name other rows.
+
+    Parameters
+    ----------
+    key
+        ``source`` or ``reference``.
+    source
+        Its configuration.
+    record
+        Record of the stage that embedded it.
+
+    Raises
+    ------
+    StageOrderError
+        It was configured otherwise.
+    """
+    now = json.loads(canonical_json(kept_settings({key: source.identity()})))[key]
+    if json.loads(kept_config(record.config)).get(key) != now:
+        raise StageOrderError(
+            f"{key} must be configured as it was when the rows were embedded. It differs.",
+            hint="run `semdedup run`.",
+        )
+
+
 def _own_columns(job: Job, table: str, record: StageRecord | None) -> OwnColumns:
     version = None if record is None else record.outputs[table]
     embeddings = read_table(job.spark, job.root, table, version)
@@ -116,17 +166,10 @@ def _own_columns(job: Job, table: str, record: StageRecord | None) -> OwnColumns
             "know it.",
             hint="run `semdedup run`.",
         )
-    _refuse_other_source(_KEYS_OF_JOB[table], source, record)
+    refuse_other_source(_KEYS_OF_JOB[table], source, record)
     turn = job.turn
     opened = None if turn is None else turn.read.get(table)
-    return own_columns(job.spark, source, embeddings, record, opened)
-
-
-def _refuse_other_source(key: str, source: SourceConfig, record: StageRecord) -> None:
-    """With another id column equal ids would name other rows."""
-    now = json.loads(canonical_json(kept_settings({key: source.identity()})))[key]
-    if json.loads(kept_config(record.config)).get(key) != now:
-        raise StageOrderError(
-            f"{key} must be configured as it was when the rows were embedded. It differs.",
-            hint="run `semdedup run`.",
-        )
+    found = own_columns(job.spark, source, embeddings, record, opened)
+    if turn is not None and found.opened is not None:
+        turn.read[table] = found.opened
+    return found

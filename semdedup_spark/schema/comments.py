@@ -18,8 +18,8 @@ COMMENTS: dict[str, dict[str, str]] = {
         s.ROW_HASH: "Hash of the source row's own columns beyond what content_hash covers",
         s.ORDER_HASH: "Hash of what score.rank_by saw of the source row; 0 for a built-in order",
         s.RANK_TERMS: "Values of the terms of score.rank_by, where it is an SQL order",
-        s.SOURCE: "The source row's own columns, unchanged; not there where embed.copy_source is "
-        "false",
+        s.SOURCE: "The source row's own columns, unchanged; not there where they are "
+        "read from the source (embed.copy_source)",
     },
     s.CENTROIDS: {
         s.CLUSTER_ID: "Cluster number, from 0",

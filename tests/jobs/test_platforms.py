@@ -11,6 +11,9 @@ from semdedup_spark.pipeline.queries.sql import run_sql
 from semdedup_spark.pipeline.stages import compare_plan
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, write_vectors
 
+# What a view of the kept rows needs.
+COPIED = {"encoder": "none", "copy_source": True}
+
 
 def test_the_ways_of_older_spark_give_the_same_tables(spark, tmp_path, monkeypatch):
     X = near_duplicates(120)
@@ -37,7 +40,7 @@ def test_an_output_may_be_a_catalog_schema(spark, tmp_path):
     write_vectors(spark, tmp_path / "source", near_duplicates(60))
     spark.sql("CREATE SCHEMA dedup_test")
     try:
-        config = vectors_job("spark_catalog.dedup_test", tmp_path / "source")
+        config = vectors_job("spark_catalog.dedup_test", tmp_path / "source", embed=COPIED)
         first = run(spark, config)
         assert spark.table("dedup_test.deduplicated").count() == first.kept
         again = run(spark, config)
@@ -50,7 +53,8 @@ def test_an_output_may_be_a_catalog_schema(spark, tmp_path):
 def _kept_rows_need_no_copy(spark, tmp_path, kept):
     def job(**select):
         output = "spark_catalog.dedup_test"
-        return open_job(spark, vectors_job(output, tmp_path / "source", select=select))
+        config = vectors_job(output, tmp_path / "source", embed=COPIED, select=select)
+        return open_job(spark, config)
 
     rows = sorted(map(tuple, spark.table("dedup_test.deduplicated").collect()))
     with pytest.raises(ConfigError, match=r"there must be no table .*`?deduplicated`?\. It would"):

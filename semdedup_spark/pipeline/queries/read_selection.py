@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import StageOrderError
-from semdedup_spark.pipeline.own_columns import check_complete, own_columns
+from semdedup_spark.masking import MASK
+from semdedup_spark.pipeline.own_columns import OwnColumns, check_complete, own_columns
+from semdedup_spark.pipeline.rows_as_embedded import refuse_other_source
 from semdedup_spark.tables.catalog import OutputRoot, read_table
 from semdedup_spark.tables.runs import Ledger, StageRecord
 from semdedup_spark.tables.states import table_state
@@ -40,7 +43,12 @@ class SelectedTables:
     assignment: DataFrame
 
 
-def read_selection(spark: SparkSession, output: str, name: str | None = None) -> SelectedTables:
+def read_selection(
+    spark: SparkSession,
+    output: str,
+    name: str | None = None,
+    source: SourceConfig | None = None,
+) -> SelectedTables:
     """Read the newest finished selection of an output.
 
     The tables are written one after the other. The line of the ledger is written after all of
@@ -55,6 +63,9 @@ def read_selection(spark: SparkSession, output: str, name: str | None = None) ->
         The output: a directory, a URI, or ``catalog.schema``.
     name
         Name of the selection; by default the selection without a name.
+    source
+        The source as the job has it. It is asked for only where there is no table of the kept rows
+        and its settings hold a secret: the ledger knows all settings but secrets.
 
     Returns
     -------
@@ -65,7 +76,8 @@ def read_selection(spark: SparkSession, output: str, name: str | None = None) ->
     ------
     StageOrderError
         No such selection was finished, or only by an earlier release, without ``assignment``. Or
-        there is no table of its kept rows, and other rows have been embedded since.
+        there is no table of its kept rows, and other rows have been embedded since, or the source
+        cannot be read without its secrets.
     """
     root = OutputRoot.parse(output)
     ledger = Ledger(spark, root)
@@ -87,12 +99,17 @@ def read_selection(spark: SparkSession, output: str, name: str | None = None) ->
     if kept in record.outputs:
         rows = _as_recorded(spark, root, kept, record)
     else:
-        rows = _kept_of_embeddings(spark, root, ledger, record, duplicates)
+        rows = _kept_of_embeddings(spark, root, ledger, record, duplicates, source)
     return SelectedTables(record.run_id, rows, duplicates, assignment)
 
 
 def _kept_of_embeddings(
-    spark: SparkSession, root: OutputRoot, ledger: Ledger, select: StageRecord, gone: DataFrame
+    spark: SparkSession,
+    root: OutputRoot,
+    ledger: Ledger,
+    select: StageRecord,
+    gone: DataFrame,
+    source: SourceConfig | None,
 ) -> DataFrame:
     score, embed = ledger.last("score"), ledger.last("embed")
     chain = [(select, s.SCORES, score), (score, s.EMBEDDINGS, embed)]
@@ -105,11 +122,40 @@ def _kept_of_embeddings(
             "rows that the selection was made of. Others have been embedded or scored since.",
             hint="run `semdedup run`, or `semdedup select`.",
         )
-    source = SourceConfig(**json.loads(embed.config)["source"])
-    found = own_columns(spark, source, _as_recorded(spark, root, s.EMBEDDINGS, embed), embed)
+    embeddings = _as_recorded(spark, root, s.EMBEDDINGS, embed)
+    found = _own_columns(spark, embeddings, embed, source)
     check_complete(found)
     rows = kept_rows(found.rows, gone, with_id=not embed.counts["has_id"])
-    return rows if source.unreadable is None else rows.drop(source.unreadable)
+    unreadable = SourceConfig(**_settings_of_source(embed)).unreadable
+    return rows if unreadable is None else rows.drop(unreadable)
+
+
+def _own_columns(
+    spark: SparkSession, embeddings: DataFrame, embed: StageRecord, source: SourceConfig | None
+) -> OwnColumns:
+    if s.SOURCE in embeddings.columns:
+        return OwnColumns(embeddings.select(s.ID, s.SOURCE))
+    if source is None:
+        source = _recorded_source(embed)
+    else:
+        refuse_other_source("source", source, embed)
+    return own_columns(spark, source, embeddings, embed)
+
+
+def _recorded_source(embed: StageRecord) -> SourceConfig:
+    settings = _settings_of_source(embed)
+    if MASK in json.dumps(settings):
+        raise StageOrderError(
+            "where there is no table of the kept rows, they are read from the source, whose "
+            "settings hold a secret. The ledger does not have it.",
+            hint="pass the source as the job has it: read_selection(..., source=config.source).",
+        )
+    return SourceConfig(**settings)
+
+
+def _settings_of_source(embed: StageRecord) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(embed.config)["source"]
+    return settings
 
 
 def _as_recorded(

@@ -136,7 +136,9 @@ def _rows_of_tables(job: Job) -> Iterator[tuple[str, DataFrame]]:
             and kept not in record.outputs
         ):
             with suppress(StageOrderError):  # its rows are no longer there
-                yield kept, read_selection(job.spark, job.config.output, name or None).deduplicated
+                output, source = job.config.output, job.config.source
+                selected = read_selection(job.spark, output, name or None, source)
+                yield kept, selected.deduplicated
 
 
 def _set_aside(spark: SparkSession, view: str) -> DataFrame | None:

@@ -10,7 +10,11 @@ from semdedup_spark.errors import ReconciliationError
 from semdedup_spark.kernels.statistics.cramers_v import cramers_v
 from semdedup_spark.pipeline.exclusive import exclusive, exclusive_once_begun
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded, rows_as_embedded
+from semdedup_spark.pipeline.rows_as_embedded import (
+    all_rows_as_embedded,
+    check_own_unchanged,
+    rows_as_embedded,
+)
 from semdedup_spark.pipeline.stage_runner import StageResult, identity_of, run_stage
 from semdedup_spark.pipeline.stages.cluster import require_centroids, run_cluster
 from semdedup_spark.pipeline.stages.compare_settings import trained
@@ -122,6 +126,7 @@ def _prune(job: Job, embed: StageRecord, cluster: StageRecord, key: str) -> Stag
         *filter(None, [job.config.source.unreadable])
     )
     kept = replace_table(clean, job.root, s.PRUNED, mark)
+    check_own_unchanged(job, embed)
     n_kept = pruning.filter(F.col(s.KEPT)).count()
     if chosen.rows != embed.counts["embedded"] or kept.rows != n_kept:
         raise ReconciliationError(

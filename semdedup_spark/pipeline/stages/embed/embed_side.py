@@ -155,8 +155,20 @@ def _work(
         STORAGE[job.config.embed.storage],
         side.rank_by,
         side.quarantine,
-        job.config.embed.copy_source or side.table in job.frames,
+        _copies(job, side, source),
     )
+
+
+def _copies(job: Job, side: Side, source: SourceRows) -> bool:
+    """Whether the own columns are stored beside the vectors. No other process can read a DataFrame,
+    a view has no earlier versions, and one row of a JSON file is as dear to find as all of them.
+    """
+    asked = job.config.embed.copy_source
+    if side.table in job.frames or job.config.select.write == "view":
+        return True
+    if asked != "auto":
+        return asked
+    return not (source.fingerprint.startswith("delta:") or side.source.format == "parquet")
 
 
 def _shares(job: Job, embedded: Embedded, work: Work) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, ReconciliationError
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.rows_as_embedded import check_own_unchanged
 from semdedup_spark.pipeline.stages.select.kept_view import show_kept
 from semdedup_spark.tables.catalog import table_exists
 from semdedup_spark.tables.commits.views import drop_view, is_view
@@ -79,7 +80,11 @@ def write_kept(
         return None
     if is_view(job.spark, job.root, name):
         drop_view(job.spark, job.root, name)
-    return replace_table(rows(), job.root, name, mark) if write == "table" else None
+    if write == "none":
+        return None
+    kept = replace_table(rows(), job.root, name, mark)
+    check_own_unchanged(job, embed)
+    return kept
 
 
 def keep_view(job: Job, embed: StageRecord) -> None:

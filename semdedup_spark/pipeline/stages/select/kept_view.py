@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyspark.sql import DataFrame
+
 from semdedup_spark import schema as s
-from semdedup_spark.errors import SourceError
+from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.sql_text import variable_in
 from semdedup_spark.tables.catalog import read_table
@@ -34,6 +36,30 @@ def check_shown(job: Job, columns: Sequence[str]) -> None:
             f"with select.write: view no column may have {variable_in(odd[0])} in its name: Spark "
             "puts a setting or a variable of the environment there.",
             hint="name the columns that are wanted in source.columns, or set select.write: table.",
+        )
+
+
+def check_copied(job: Job, embeddings: DataFrame) -> None:
+    """Check, before any table is written, that a view has something to show.
+
+    Parameters
+    ----------
+    job
+        The job.
+    embeddings
+        The table of the embeddings.
+
+    Raises
+    ------
+    ConfigError
+        There is to be a view, and ``embeddings`` has no copy of the source's columns.
+    """
+    if job.config.select.write == "view" and s.SOURCE not in embeddings.columns:
+        raise ConfigError(
+            f"with select.write: view {job.root.name(s.EMBEDDINGS)} must have a copy of the "
+            "source's columns, which the view shows. It has none.",
+            hint="set embed.copy_source: true and run `semdedup run`: no row is encoded again. "
+            "Or set select.write: none.",
         )
 
 

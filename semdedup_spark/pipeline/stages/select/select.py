@@ -27,6 +27,7 @@ from semdedup_spark.pipeline.stages.select.kept import (
     write_kept,
 )
 from semdedup_spark.pipeline.stages.select.kept_apart import told_unsearched
+from semdedup_spark.pipeline.stages.select.kept_view import check_copied
 from semdedup_spark.pipeline.stages.select.links import links_above
 from semdedup_spark.pipeline.stages.select.review import as_judged, rows_to_review
 from semdedup_spark.pipeline.stages.select.select_guards import (
@@ -171,6 +172,7 @@ class Selecting:
         job = self.job
         scores = self._read(s.SCORES, self.score)
         embeddings = self._read(s.EMBEDDINGS, self.embed)
+        check_copied(job, embeddings)
         if job.config.select.write == "table":
             _ = self.own  # what the source lacks now is found before anything is written
         eps = chosen_eps(job, scores)
