@@ -1,7 +1,8 @@
 """What somebody without this package would write: all in memory, one cluster after the other.
 
 As a program: reads Parquet, trains k-means (faiss, 10 iterations), compares the rows of each
-cluster (torch), writes the kept rows as Parquet. Prints one line of JSON: rows kept, seconds of each part.
+cluster (torch), writes the kept rows as Parquet. Prints one line of
+JSON: rows kept, seconds of each part.
 """
 
 from __future__ import annotations
