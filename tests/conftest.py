@@ -69,6 +69,11 @@ def spark(tmp_path_factory):
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             "spark.sql.adaptive.enabled": "false",
+            # Without Hadoop's native library each commit on a local disk starts 22 processes
+            # (chmod, readlink). These two need three. They keep no other process from making the
+            # same commit, so a user's session has them not.
+            "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+            "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
             "-Xms1536m -Xmn768m -XX:ReservedCodeCacheSize=256m -XX:+UseTransparentHugePages "
             "-Dlog4j2.configurationFile="

@@ -19,10 +19,13 @@ class Observed:
         The rows that must be written.
     observation
         The counts, ``None`` if the output's tables have names.
+    aggregates
+        What is counted.
     """
 
     rows: DataFrame
     observation: Observation | None
+    aggregates: tuple[Column, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Return the counts, after the rows were written.
@@ -34,6 +37,24 @@ class Observed:
         """
         seen = {} if self.observation is None else self.observation.get
         return {name: int(value or 0) for name, value in seen.items()}
+
+    def counts_of(self, written: DataFrame) -> dict[str, int]:
+        """Return the counts, from the rows that were written where the write did not tell them.
+
+        Parameters
+        ----------
+        written
+            The same rows, as they are stored.
+
+        Returns
+        -------
+        dict[str, int]
+            Counts by their names.
+        """
+        if self.observation is not None:
+            return self.counts()
+        row = written.agg(*self.aggregates).first()
+        return {} if row is None else {k: int(v or 0) for k, v in row.asDict().items()}
 
 
 def observe(job: Job, rows: DataFrame, *counts: Column) -> Observed:
@@ -56,6 +77,6 @@ def observe(job: Job, rows: DataFrame, *counts: Column) -> Observed:
     # A write to a named table is a command within a command. Spark 4.1 loses what was observed in
     # it, and asking for that then fails: there are no counts for outputs of named tables.
     if job.root.is_catalog:
-        return Observed(rows, None)
+        return Observed(rows, None, counts)
     observation = Observation()
-    return Observed(rows.observe(observation, *counts), observation)
+    return Observed(rows.observe(observation, *counts), observation, counts)

@@ -192,7 +192,8 @@ def _last_records(spark: SparkSession, root: OutputRoot) -> dict[str, StageRecor
     ledger = read_table(spark, root, s.RUNS)
     newest = ledger.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
     # One row for each stage. They are sorted, because the order of Spark's groups is arbitrary.
-    rows = newest.select("record.*").orderBy("started_at", s.STAGE).collect()
+    rows = newest.select("record.*").collect()
+    rows.sort(key=lambda row: (row["started_at"], row[s.STAGE]))
     names = [f.name for f in fields(StageRecord)]
     # A ledger of release 0.1 has no marks; rows that it wrote into a newer ledger have none.
     found = (row.asDict() for row in rows)

@@ -264,6 +264,7 @@ def told_to_delta(output):
     return str([action["commitInfo"] for action in actions if "commitInfo" in action])
 
 
+@pytest.mark.long
 def test_a_rejected_row_makes_no_night_score_everything_and_a_mended_one_does(spark, tmp_path):
     rows = {name(i): (ALL[i], 0, 0) for i in range(60)}
     rows["bad"] = (np.zeros_like(ALL[0]), 0, 0)
@@ -368,6 +369,7 @@ def with_select(config, **settings):
     return config.model_copy(update={"select": SelectConfig(**settings)})
 
 
+@pytest.mark.long
 def test_new_centroids_keep_the_same_rows_and_a_run_says_when_they_are_due(
     spark, copied, tmp_path, monkeypatch
 ):

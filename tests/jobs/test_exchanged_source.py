@@ -77,6 +77,7 @@ def test_a_relative_path_named_from_another_folder_is_another_source(
     assert versions(spark, named) == before
 
 
+@pytest.mark.long
 def test_what_a_killed_first_run_left_is_not_replaced_by_another_source(spark, made, tmp_path):
     folder, _ = made
     first = vectors_job(tmp_path / "out", folder / "one")
@@ -120,6 +121,7 @@ def test_replace_and_allow_empty_do_what_is_else_refused_and_say_what_it_costs(
     assert table(spark, other.output, "clusters").groupBy().sum("n_rows").first()[0] == 12
 
 
+@pytest.mark.long
 def test_an_erasure_keeps_every_selection_as_it_was_last_made(spark, copied):
     config = copied
     strict = config.model_copy(update={"select": config.select.model_copy(update={"eps": 1e-5})})

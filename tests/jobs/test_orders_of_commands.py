@@ -73,6 +73,7 @@ def output(made, tmp_path):
     return tmp_path / "out"
 
 
+@pytest.mark.long
 def test_the_last_good_rows_can_be_forgotten_whoever_wrote_about_them(spark, made, output):
     source = made / "src"
     override_rows(job(spark, output, source), Rows(["c"]), "keep", "it is the better one")
@@ -130,6 +131,7 @@ def test_a_pruning_killed_between_its_tables_is_made_again_by_the_next_run(spark
     assert sorted(row[0] for row in kept) == ids(spark, output, "pruned")
 
 
+@pytest.mark.long
 def test_a_row_with_a_twin_in_quarantine_is_ranked_anew_when_it_changes(spark, tmp_path):
     rows = [
         ("a", [1.0, 0.0, 0.0], 5, 1),

@@ -126,6 +126,7 @@ def test_a_restored_row_stays_in_every_selection_until_it_is_withdrawn(spark, la
     assert selected(spark, lake)[0] == PLAIN
 
 
+@pytest.mark.long
 def test_where_a_survivor_is_removed_the_next_of_its_group_takes_its_place(spark, lake, override):
     override("remove", "1", "52", "10")
     override("keep", "51")
@@ -136,6 +137,7 @@ def test_where_a_survivor_is_removed_the_next_of_its_group_takes_its_place(spark
         assert removed == expected, resolution
 
 
+@pytest.mark.long
 def test_a_group_is_restored_or_removed_as_a_whole(spark, lake, override):
     selected(spark, lake)
     assert override("keep", groups=["1"])[0] == 3
@@ -215,6 +217,7 @@ def test_a_row_that_differs_from_its_nearest_goes_for_the_nearest_that_agrees(
     assert (row["id"], row["protected_from"]) == (2, 1)
 
 
+@pytest.mark.long
 def test_a_preset_protects_rows_and_a_changed_one_selects_again(spark, lake, monkeypatch):
     asked = {"name": "preset", "must_agree": [{"column": "text", "preset": "numbers"}, "site"]}
     removed, first = selected(spark, lake, **asked)

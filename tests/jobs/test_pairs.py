@@ -14,7 +14,8 @@ from semdedup_spark.pipeline.refresh import Basis, refresh_others
 from tests.jobs.jobfiles import table
 from tests.jobs.test_overriding import BY, PLAIN, changed, lake, selected  # noqa: F401  a fixture
 
-LONG_AGO, LATER = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2026, 2027))
+# A newer verdict counts. Tests share an output, so each judges later than the one before it.
+LONG_AGO, LATER, SINCE, LAST = (datetime(y, 1, 1, tzinfo=timezone.utc) for y in range(2026, 2030))
 
 
 def judged(spark, config, judgement, *pairs, at=LONG_AGO):
@@ -36,12 +37,18 @@ def test_pairs_judged_apart_stay_apart_and_a_third_row_may_still_stand_for_one(s
     reasons = {r["id"]: r["reason"] for r in table(spark, lake.output, "assignment").collect()}
     assert (reasons[3], reasons[4], reasons[52]) == ("protected", BY, "protected")
     assert run_explain(open_job(spark, changed(lake)), "3").protected_from == 1
+    assert judged(spark, lake, "duplicate", (4, 1), (50, 52), at=LATER).total == 1
+
+
+@pytest.mark.long
+def test_verdicts_hold_by_every_rule_until_a_newer_one_takes_them_back(spark, lake):  # noqa: F811
+    judged(spark, lake, "not", (3, 1), (4, 1), (50, 52), at=SINCE)
     # By another rule, and where sites must agree: those of 1 and 3 differ, of 3 and 4 not.
     removed, _ = selected(spark, lake, resolution="components", name="other", must_agree=["site"])
     assert removed == {2: (1, BY), 4: (3, BY), 51: (50, BY)}
     # A newer verdict takes pairs out again, and a skipped one says nothing.
-    judged(spark, lake, "skip", (3, 1), at=LATER)
-    assert judged(spark, lake, "duplicate", (4, 1), (50, 52), at=LATER).total == 1
+    judged(spark, lake, "skip", (3, 1), at=LAST)
+    assert judged(spark, lake, "duplicate", (4, 1), (50, 52), at=LAST).total == 1
     assert selected(spark, lake)[0] == {i: to for i, to in PLAIN.items() if i != 3}
 
 
@@ -85,6 +92,7 @@ def test_a_wrong_file_of_golden_pairs_is_refused(tmp_path, text, said):
         read_golden(str(path))
 
 
+@pytest.mark.long
 def test_a_forgotten_row_leaves_the_verdicts_and_the_pairs(spark, lake):  # noqa: F811
     # 998 was judged once, and is no row any more.
     pairs = (3, 1), (4, 2), (51, 50), (998, 50)

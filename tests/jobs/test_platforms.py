@@ -15,6 +15,7 @@ from tests.jobs.jobfiles import near_duplicates, rows_of, run, vectors_job, writ
 COPIED = {"encoder": "none", "copy_source": True}
 
 
+@pytest.mark.long
 def test_the_ways_of_older_spark_give_the_same_tables(spark, tmp_path, monkeypatch):
     X = near_duplicates(120)
     X[4] = 0.0

@@ -94,6 +94,7 @@ def test_each_resolution_keeps_what_its_oracle_keeps(spark, lake):
 
 
 @pytest.mark.parametrize("lake", ["exact"], indirect=True, scope="module")
+@pytest.mark.long
 def test_tiles_of_cut_clusters_and_other_partitions_change_nothing(spark, lake, monkeypatch):
     config, *_ = lake
     before = [selected(spark, config, how)[1] for how in ("cover", "components")]

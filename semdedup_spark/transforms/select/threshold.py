@@ -54,6 +54,18 @@ def is_above(similarity: str, eps: float) -> Column:
     return F.col(similarity).cast("double") > F.lit(1.0) - F.lit(eps)
 
 
+def n_uncovered() -> Column:
+    """Count the removed rows that are not above the threshold with their survivor.
+
+    Returns
+    -------
+    Column
+        An aggregate of ``duplicates``, called uncovered. What people judged does not count.
+    """
+    by_rule = F.col(s.REASON) != s.BY_VERDICT
+    return F.count(F.when(by_rule & ~F.col(s.COVERED), 1)).alias("uncovered")
+
+
 def kept_fractions(scores: DataFrame, eps_grid: list[float]) -> DataFrame:
     """Measure the share of rows kept at each eps, in one aggregation.
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.observed import observe
 from semdedup_spark.pipeline.own_columns import few
 from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
@@ -60,7 +61,7 @@ from semdedup_spark.transforms.select.resolve import (
     resolve_cover,
     resolve_paper,
 )
-from semdedup_spark.transforms.select.threshold import explained_rows
+from semdedup_spark.transforms.select.threshold import explained_rows, n_uncovered
 
 _RESOLVE = {"paper": resolve_paper, "cover": resolve_cover, "components": resolve_components}
 _GUARDS = "guards"
@@ -261,7 +262,8 @@ class Selecting:
         def stored(table: str, version: int | None = None) -> DataFrame:
             return read_table(job.spark, job.root, s.of_selection(table, name), version)
 
-        removed = store(resolved.removed, s.DUPLICATES)
+        counted_rows = observe(job, resolved.removed, n_uncovered())
+        removed = store(counted_rows.rows, s.DUPLICATES)
         duplicates = stored(s.DUPLICATES, removed.version)
         outputs, counts = {s.DUPLICATES: removed.version}, dict[str, int]()
         for table, some in ((s.PROTECTED, resolved.protected), (s.REVIEW, review)):
@@ -283,8 +285,7 @@ class Selecting:
         left = assigned.rows - removed.rows - counted["quarantined"]
         n_kept = left if kept is None else kept.rows
         counts |= reconciled(counted["read"], n_kept, removed.rows, counted["quarantined"])
-        by_rule = duplicates.filter(F.col(s.REASON) != s.BY_VERDICT)
-        counts["uncovered"] = by_rule.filter(~F.col(s.COVERED)).count()
+        counts |= counted_rows.counts_of(duplicates)
         return {s.of_selection(t, name): version for t, version in outputs.items()}, counts
 
     def _assignment(
