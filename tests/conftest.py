@@ -51,6 +51,8 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    from semdedup_spark.session.class_archive import archive_options
+    from semdedup_spark.session.java import require_java
     from semdedup_spark.session.spark_session import open_session
 
     scratch = tmp_path_factory.mktemp("spark")
@@ -76,6 +78,7 @@ def spark(tmp_path_factory):
             "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
             "-Xms1536m -Xmn768m -XX:ReservedCodeCacheSize=256m -XX:+UseTransparentHugePages "
+            f"{archive_options(require_java())} "
             "-Dlog4j2.configurationFile="
             + (Path(__file__).parents[1] / "semdedup_spark" / "log4j2.properties").as_uri(),
         }

@@ -14,8 +14,13 @@ from semdedup_spark.errors import EnvironmentProblem
 _OLDEST_JAVA = 17
 
 
-def require_java() -> None:
+def require_java() -> str:
     """Check that there is a Java that Spark can use.
+
+    Returns
+    -------
+    str
+        What tells it from another Java: its place and its build.
 
     Raises
     ------
@@ -24,7 +29,8 @@ def require_java() -> None:
     """
     home = os.environ.get("JAVA_HOME")
     java = os.path.join(home, "bin", "java") if home else shutil.which("java")
-    version = _java_version(java) if java else None
+    told = _properties(java) if java else {}
+    version = _version(told)
     if version is None or version < _OLDEST_JAVA:
         got = f"Java {version} at {java}" if version else "none (looked in JAVA_HOME and PATH)"
         raise EnvironmentProblem(
@@ -32,6 +38,7 @@ def require_java() -> None:
             hint="install OpenJDK 17 (Debian: apt install openjdk-17-jre-headless; "
             "macOS: brew install openjdk@17) or point JAVA_HOME at one.",
         )
+    return f"{told.get('java.home')} {told.get('java.vm.version')}"
 
 
 @contextmanager
@@ -59,18 +66,17 @@ def java_without_output() -> Iterator[None]:
         os.close(own)
 
 
-def _java_version(java: str) -> int | None:
+def _properties(java: str) -> dict[str, str]:
+    """What it says of itself; nothing where it does not run."""
+    command = [java, "-XshowSettings:properties", "-version"]
     try:
-        shown = subprocess.run(
-            [java, "-XshowSettings:properties", "-version"],
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stderr
+        shown = subprocess.run(command, capture_output=True, text=True, check=False).stderr
     except OSError:
-        return None
-    for line in shown.splitlines():
-        name, _, value = line.partition("=")
-        if name.strip() == "java.specification.version":
-            return int(value.strip().removeprefix("1.").split(".")[0])
-    return None
+        return {}
+    pairs = (line.partition("=") for line in shown.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _version(told: dict[str, str]) -> int | None:
+    value = told.get("java.specification.version")
+    return int(value.removeprefix("1.").split(".")[0]) if value else None

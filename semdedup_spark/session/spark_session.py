@@ -19,6 +19,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from semdedup_spark.errors import EnvironmentProblem
+from semdedup_spark.session.class_archive import archive_options
 from semdedup_spark.session.connect import send_package
 from semdedup_spark.session.java import require_java
 from semdedup_spark.session.pairs import what_fits
@@ -80,7 +81,7 @@ def open_session(
 def _local_session(extra: Mapping[str, str], java_options: str) -> SparkSession:
     from delta import configure_spark_with_delta_pip
 
-    require_java()
+    java_options = f"{archive_options(require_java())} {java_options}".strip()
     _warn_of_another_pair()
     # Workers must be this interpreter, also where no virtual environment is activated.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
