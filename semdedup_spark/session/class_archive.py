@@ -79,11 +79,10 @@ def make_archive(java: str) -> Path | None:
     unfinished = file.with_suffix(f".{os.getpid()}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
+        subprocess.run(  # until Java, too, has closed the pipe
             [sys.executable, "-m", "semdedup_spark.session.typical_work"],
             env={**os.environ, _RECORDED: str(unfinished)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
             timeout=_SECONDS,
             check=True,
         )

@@ -44,15 +44,11 @@ def work(spark: SparkSession, folder: str) -> None:
 
 
 def main() -> None:
-    """Do it, and wait for the end of Java, which writes its archive then."""
+    """Do it. Java ends after this process, and writes its archive then."""
     spark = open_session()
     with tempfile.TemporaryDirectory() as folder:
         work(spark, folder)
-    gateway = spark.sparkContext._gateway
     spark.stop()
-    gateway.shutdown()
-    gateway.proc.stdin.close()
-    gateway.proc.wait()
 
 
 if __name__ == "__main__":
