@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +12,9 @@ import click
 
 if TYPE_CHECKING:
     from semdedup_spark.pipeline import Job
+
+# With these PySpark prints Java's stack for each error, before the command can say what is wrong.
+_CONTEXT_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,6 +90,8 @@ def opened_job(config: str, overrides: tuple[str, ...], run_id: str | None, **al
     from semdedup_spark.session.little_data import MOST_BYTES, MOST_TEXT_BYTES, is_little
     from semdedup_spark.session.spark_session import open_session
 
+    for name in _CONTEXT_LOGGERS:
+        logging.getLogger(name).disabled = True
     show_wait("starting Spark")
     sources = [side for side in (loaded.source, loaded.reference) if side is not None]
     most = MOST_TEXT_BYTES if loaded.source.kind == "text" else MOST_BYTES

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from rich import progress as bars
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -16,9 +19,10 @@ from semdedup_spark.pipeline.stages.select.select_guards import background_note
 from semdedup_spark.report.terminal import cell, counted, open_console, plain, print_line
 from semdedup_spark.report.verdict import uncounted
 from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.visible import shown
 
 _NOTES = open_console(stderr=True)
-_SPINNER = _NOTES.status("working")
+_WAITS: list[bars.Progress] = []
 _SHOWN_LINES = 4
 _COUNTS = (
     *("read", "embedded", "embedded_distinct", "reused", "encoded"),
@@ -39,12 +43,12 @@ def console_listener() -> Listener:
         The listener.
     """
     return Listener(
-        progress=_show_progress,
+        progress=lambda at: print_line(_NOTES, progress_line(at)),
         started=_show_start,
         finished=_show_end,
         noticed=_show,
         waiting=show_wait,
-        failed=lambda _: _SPINNER.stop(),
+        failed=lambda _: _end_wait(),
     )
 
 
@@ -56,14 +60,26 @@ def show_wait(text: str) -> None:
     text
         What is being done.
     """
-    _SPINNER.stop()
-    print_line(_NOTES, text)
-    if _NOTES.is_terminal:
-        _SPINNER.start()
+    _show(text)
+    if not _NOTES.is_terminal:
+        return
+    both = sys.stdout.isatty()  # else what is printed meanwhile must not pass through the console
+    described = bars.TextColumn("{task.description}", markup=False)
+    columns = bars.SpinnerColumn(), described, bars.TimeElapsedColumn()
+    waiting = bars.Progress(*columns, console=_NOTES, transient=True, redirect_stdout=both)
+    waiting.add_task(shown(text.partition(",")[0]), total=None)
+    waiting.start()
+    _WAITS.append(waiting)
+
+
+@atexit.register  # or the terminal has no cursor any more
+def _end_wait() -> None:
+    while _WAITS:
+        _WAITS.pop().stop()
 
 
 def _show(text: str) -> None:
-    _SPINNER.stop()
+    _end_wait()
     print_line(_NOTES, text)
 
 
@@ -72,7 +88,7 @@ def _show_start(stage: str, why: str) -> None:
 
 
 def _show_end(record: StageRecord) -> None:
-    _SPINNER.stop()
+    _end_wait()
     if record.reused:
         print_line(_NOTES, f"{record.stage}: reused, {record.why}")
     else:
@@ -106,10 +122,6 @@ def counts_line(record: StageRecord) -> str:
     return ", ".join(f"{name} {record.counts[name]:,}" for name in names)
 
 
-def _show_progress(at: Progress) -> None:
-    print_line(_NOTES, progress_line(at))
-
-
 def progress_line(at: Progress) -> str:
     """Write how far a stage is, how fast it is, and how long it will take.
 
@@ -131,7 +143,8 @@ def progress_line(at: Progress) -> str:
     eta = f", {left // 60} min {left % 60} s left" if through < at.total else ""
     rejected = f", {at.rejected:,} rejected" if at.rejected else ""
     of = counted(at.total, "row")
-    rows = f"{at.stage}: {at.rows:,} of {of} ({share:.0f} %), {rate:,.0f} rows/s"
+    pace = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+    rows = f"{at.stage}: {at.rows:,} of {of} ({share:.0f} %), {pace} rows/s"
     return f"{rows}{eta}{rejected}"
 
 

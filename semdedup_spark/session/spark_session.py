@@ -94,6 +94,8 @@ def _local_session(extra: Mapping[str, str], java_options: str) -> SparkSession:
         # The number of tasks by which VACUUM lists a table's folders; the default is 10,000.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(4 * cores),
         "spark.python.daemon.module": "semdedup_spark.session.worker_daemon",
+        # A copy.py or token.py of the current folder is no module of the workers' Python.
+        "spark.executorEnv.PYTHONSAFEPATH": "1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": "4g",
