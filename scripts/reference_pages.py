@@ -146,7 +146,9 @@ def tables() -> str:
         "One row for each kept row, with the source's own columns, unchanged. `deduplicated` is "
         "written by `semdedup select`, `pruned` by `semdedup prune`. A named selection has its "
         "own, such as `deduplicated_strict`. With `select.write: view` or `none` there is no table "
-        "`deduplicated`, see [Operate](../how-to/operate.md#the-kept-rows-without-a-copy).",
+        "`deduplicated`, see [Operate](../how-to/operate.md#the-kept-rows-without-a-copy). With "
+        "`clone` the kept rows are in a [clone of the source]"
+        "(../how-to/operate.md#a-clone-of-the-source), `cloned_1` or `cloned_2`.",
     ]
     same = {of: name for name, of in SAME_COLUMNS.items()}
     for name, comments in COMMENTS.items():

@@ -9,6 +9,8 @@ from semdedup_spark.presets import PRESETS
 
 TEXT = {"kind": "text", "format": "jsonl", "path": "x.jsonl", "id": "doc", "content": "text"}
 VARIABLE = {"kind": "text", "table": "a.`${env:HOME}`", "id": "i", "content": "t"}
+DELTA = {**TEXT, "format": "delta"}
+CLONE = {"write": "clone"}
 IMAGES = {"kind": "images", "format": "files", "path": "photos/"}
 CLIP = {"encoder": "open-clip", "model": "ViT-B-16:/models/vit_b_16.safetensors"}
 ROOT = Path(__file__).parents[1]
@@ -42,6 +44,10 @@ def test_the_example_jobs_are_valid(name):
         (job(select={"eps": 0.1, "keep": 0.5}), ["eps or keep, not both"]),
         (job(select={"name": "My-Set"}), ["select.name", "lower-case", "'My-Set'"]),
         (job(select={"eps": 0}), ["select.eps", "greater than 0", "0"]),
+        (job(select=CLONE), ["clone needs a Delta source", "'jsonl'"]),
+        (job(select=CLONE, source={**DELTA, "columns": ["doc"]}), ["source.columns null"]),
+        (job(select=CLONE, source={**DELTA, "id": "content_hash()"}), ["column of ids"]),
+        (job(select=CLONE, source={**DELTA, "id": "${user}"}), ["source.id", "${user}"]),
         (job(cluster={"n_clusters": "many"}), ["cluster.n_clusters", "'many'"]),
         (job(embed={"encoder": "pixels"}), ["embed.encoder", "minilm", "'pixels'"]),
         (job(embed={"encoder": "bert"}), ["embed.encoder", "'minilm'", "'bert'"]),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _KEPT_IN = {
     "table": "table deduplicated",
     "view": "view deduplicated",
+    "clone": "a clone of the source",
     "none": "table assignment, where kept",
 }
 
@@ -74,9 +75,10 @@ def print_result(
         print_examples(console, title, examples)
     hidden = (*s.OF_SELECTION, *s.BY_PEOPLE, s.PRUNING, s.LEASES)
     tables = [t for t in COMMENTS if t not in hidden]
-    kept = [] if job.config.select.write == "none" else [s.DEDUPLICATED]
+    kept = [s.DEDUPLICATED] if job.config.select.write in ("table", "view") else []
     listed = [s.REVIEW] if s.REVIEW in counts else []
     tables += [s.of_selection(t, name) for t in (s.DUPLICATES, *kept, s.ASSIGNMENT, *listed)]
+    tables += [clone for clone in s.clones_of(name) if clone in selected.outputs]
     places = {table: job.root.name(table) for table in tables}
     print_next(console, places, next_commands(config, overrides, name))
     _print_warnings(console, summary)

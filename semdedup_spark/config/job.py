@@ -7,9 +7,10 @@ from pydantic import model_validator
 from semdedup_spark.config.embed import FITTING, TOWERS, EmbedConfig
 from semdedup_spark.config.prune import PruneConfig
 from semdedup_spark.config.select import SelectConfig
-from semdedup_spark.config.source import SourceConfig
+from semdedup_spark.config.source import CONTENT_HASH, SourceConfig
 from semdedup_spark.config.stages import ClusterConfig, ScoreConfig
 from semdedup_spark.config.strict import StrictModel
+from semdedup_spark.sql_text import variable_in
 
 
 class JobConfig(StrictModel):
@@ -74,7 +75,33 @@ class JobConfig(StrictModel):
                 "select.write view needs a copy of the source: the view shows the one in "
                 "embeddings. Got embed.copy_source false; leave it out"
             )
+        if self.select.write == "clone":
+            self._check_clone()
         return self
+
+    def _check_clone(self) -> None:
+        """A clone has all columns, under their names, and knows rows by an id in one of them."""
+        source = self.source
+        if source.table is None and source.format != "delta":
+            raise ValueError(
+                "select.write clone needs a Delta source: source.table, or source.format delta. "
+                f"Got {source.format!r}"
+            )
+        if source.columns is not None:
+            raise ValueError(
+                "select.write clone needs source.columns null: a clone has all columns of the "
+                "source. For some of them set select.write table"
+            )
+        if source.id == CONTENT_HASH:
+            raise ValueError(
+                "select.write clone needs a column of ids as source.id, by which rows of the "
+                f"source are left out. Got {source.id!r}"
+            )
+        if variable_in(source.id or ""):
+            raise ValueError(
+                f"with select.write clone source.id must hold no {variable_in(source.id or '')}: "
+                "Spark puts a setting or a variable of the environment there"
+            )
 
     def _check_reference(self) -> None:
         if self.reference is None:

@@ -107,8 +107,10 @@ class SelectConfig(StrictModel):
     golden
         CSV file of pairs that must be merged, or must stay apart. ``None``: none.
     write
-        ``table``: the kept rows become the table ``deduplicated``. ``view``: a view of that name
-        shows them. ``none``: neither; ``assignment`` says which they are.
+        ``table``: the kept rows become the table ``deduplicated``. ``clone``: a clone of a
+        Delta source that leaves the other rows out, and in a catalog a view ``deduplicated`` of it.
+        ``view``: a view of that name shows them. ``none``: nothing; ``assignment`` says which they
+        are.
     review
         A larger threshold. Rows between it and ``eps`` are kept, and listed for people to judge.
         ``None``: none are.
@@ -124,7 +126,9 @@ class SelectConfig(StrictModel):
     max_removed_fraction: Fraction | None = None
     max_removed_fraction_by: dict[str, Fraction] = Field(default_factory=dict)
     golden: str | None = Field(default=None, min_length=1, json_schema_extra=LATER)
-    write: Literal["table", "view", "none"] = Field(default="table", json_schema_extra=LATER)
+    write: Literal["table", "clone", "view", "none"] = Field(
+        default="table", json_schema_extra=LATER
+    )
     review: Number | None = Field(default=None, gt=0, lt=1, json_schema_extra=LATER)
     max_review: int | None = Field(default=None, ge=0, le=MOST, json_schema_extra=LATER)
 

@@ -13,6 +13,7 @@ from semdedup_spark.pipeline.stages.cluster import run_cluster
 from semdedup_spark.pipeline.stages.embed.embed import require_embed, run_embed, run_reference
 from semdedup_spark.pipeline.stages.score import run_score
 from semdedup_spark.pipeline.stages.select.kept import check_kept
+from semdedup_spark.pipeline.stages.select.kept_clone import check_clones
 from semdedup_spark.pipeline.stages.select.select import run_select
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.visible import masked_repr
@@ -118,6 +119,7 @@ def run_recluster(job: Job) -> JobSummary:
     embed = require_embed(job)
     job = as_last_made(job, "score", "select")
     all_rows_as_embedded(job, embed)  # the selection needs them, and comes last
+    check_clones(job, embed)
     reference = run_reference(job)
     return _from_centroids(job, embed, run_cluster(job, embed, afresh=True), reference)
 

@@ -121,6 +121,10 @@ def check_complete(found: OwnColumns) -> None:
         Some are not.
     Exception
         Whatever else Spark raises while it counts.
+
+    Notes
+    -----
+    What it calls raises ``StageOrderError``, too, where files of the source are gone.
     """
     wanted = found.wanted
     if wanted is None:
@@ -130,13 +134,8 @@ def check_complete(found: OwnColumns) -> None:
         row = found.rows.agg(F.count(F.lit(1)), F.max(F.xxhash64(s.ID))).first()
         n = 0 if row is None else int(row[0])
     except Exception as error:  # Spark raises many kinds
-        if not GONE.search(str(error)):
-            raise
-        raise StageOrderError(
-            "the version of the source that was embedded must still be there. Some of its files "
-            "are gone, as after VACUUM.",
-            hint=_HINT,
-        ) from error
+        refuse_gone(error)
+        raise
     if n != wanted:
         raise StageOrderError(
             f"all embedded rows must be in the source as they were. Of {wanted:,} rows "
@@ -163,6 +162,27 @@ def check_unchanged(opened: SourceRows | None) -> None:
             "the files of source.path must not change while their rows are read. They did.",
             hint="run `semdedup run` when the writer is done.",
         )
+
+
+def refuse_gone(error: Exception) -> None:
+    """Explain an error that was caused by a missing file. Any other error is ignored.
+
+    Parameters
+    ----------
+    error
+        What Spark raised while it read the embedded version of the source.
+
+    Raises
+    ------
+    StageOrderError
+        A file of the version is missing.
+    """
+    if GONE.search(str(error)):
+        raise StageOrderError(
+            "the version of the source that was embedded must still be there. Some of its files "
+            "are gone, as after VACUUM.",
+            hint=_HINT,
+        ) from error
 
 
 def _is_unchanged(opened: SourceRows) -> bool:

@@ -154,7 +154,10 @@ def _is_old(job: Job, other: StageRecord, basis: Basis, overrides: dict[str, str
     if _is_kind(other, "select") and basis.score is not None:
         made = json.loads(other.config)
         asked, has_review = made.get("must_agree") or [], made.get("review") is not None
-        now = selection_inputs(basis.score, basis.embed, overrides, asked, has_review=has_review)
+        cloned = made.get("write") == "clone"
+        now = selection_inputs(
+            basis.score, basis.embed, overrides, asked, has_review=has_review, cloned=cloned
+        )
         if GOLDEN in other.inputs and made.get(GOLDEN) is not None:
             now |= _golden_input(made[GOLDEN])
         pairs = (s.NEVER_MERGE, s.ALSO_MERGE)  # they may be dropped

@@ -7,6 +7,8 @@ CENTROIDS = "centroids"
 CLUSTERS = "clusters"
 SCORES = "scores"
 DEDUPLICATED = "deduplicated"
+# Clones of the source that leave rows out, which take turns.
+CLONED = "cloned"
 DUPLICATES = "duplicates"
 ASSIGNMENT = "assignment"
 PRUNING = "pruning"
@@ -160,6 +162,23 @@ def of_selection(table: str, name: str | None) -> str:
         Such as ``duplicates_strict``.
     """
     return f"{table}_{name}" if name else table
+
+
+def clones_of(name: str | None) -> tuple[str, str]:
+    """Name the two clones of a selection. No selection has a name that makes one of them twice.
+
+    Parameters
+    ----------
+    name
+        Of the selection; ``None`` for the unnamed one.
+
+    Returns
+    -------
+    tuple[str, str]
+        Such as ``cloned_strict_1`` and ``cloned_strict_2``.
+    """
+    table = of_selection(CLONED, name)
+    return f"{table}_1", f"{table}_2"
 
 
 def selection_stage(name: str | None) -> str:

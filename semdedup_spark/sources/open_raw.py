@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NoReturn
 
 from pyspark.errors import AnalysisException
@@ -137,6 +139,51 @@ def _content_fingerprint(df: DataFrame) -> str:
     row = halves.agg(F.count(F.lit(1)), *totals).first()
     names = hashlib.sha256(df.schema.simpleString().encode()).hexdigest()[:16]  # of the columns
     return f"content:{names}:{':'.join(map(str, row)) if row else ''}"
+
+
+@dataclass(frozen=True)
+class DeltaSource:
+    """A source that is a Delta table.
+
+    Attributes
+    ----------
+    name
+        Its name as SQL writes it.
+    table_id
+        Delta's id of the table.
+    properties
+        Properties of the table.
+    """
+
+    name: str
+    table_id: str
+    properties: Mapping[str, str]
+
+
+def delta_source(spark: SparkSession, source: SourceConfig) -> DeltaSource | None:
+    """Look up the Delta table that a source is.
+
+    Parameters
+    ----------
+    spark
+        The session that reads the source.
+    source
+        The configured source.
+
+    Returns
+    -------
+    DeltaSource | None
+        ``None`` where it is something else, such as a view, or is not there.
+    """
+    name = _delta_name(source)
+    try:
+        detail = spark.sql(f"DESCRIBE DETAIL {name}").select("format", "id", "properties").first()
+    except AnalysisException as error:
+        refuse_elsewhere(error)
+        return None
+    if detail is None or detail[0] != "delta":
+        return None
+    return DeltaSource(name, str(detail[1]), dict(detail[2] or {}))
 
 
 def _delta_name(source: SourceConfig) -> str:

@@ -110,7 +110,8 @@ def open_version(location: str, version: int | None = None) -> TableVersion:
         raise SourceError(
             f"{location} must be readable as plain Parquet files. It uses: "
             f"{', '.join(sorted(demands))}.",
-            hint="REORG TABLE ... APPLY (PURGE), or write it again without.",
+            hint="if it is a clone (select.write: clone), remove it and set select.write: table; "
+            "else REORG TABLE ... APPLY (PURGE), or write it again without.",
         )
     groups, start = [], 0
     for path in sorted(map(unquote, table.file_uris())):

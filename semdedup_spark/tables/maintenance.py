@@ -49,7 +49,9 @@ class Tidied:
     spared: tuple[str, ...] = ()
 
 
-def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hours: int) -> Tidied:
+def tidy_table(
+    spark: SparkSession, root: OutputRoot, table: str, *, retain_hours: int, compact: bool = True
+) -> Tidied:
     """OPTIMIZE, then VACUUM what no version younger than ``retain_hours`` needs, each only where it
     may find something. Rows stay as they are, and so do results that later runs would reuse.
 
@@ -63,6 +65,8 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
         Name of the table.
     retain_hours
         Hours, at least 168. A longer time that the table itself asks for is respected.
+    compact
+        Whether OPTIMIZE may write rows anew. Not in a clone, whose rows lie in another table.
 
     Returns
     -------
@@ -87,7 +91,9 @@ def tidy_table(spark: SparkSession, root: OutputRoot, table: str, *, retain_hour
     if is_tidy(commits, retain_hours):
         return Tidied(table, files, files, size, ("nothing was replaced since the last VACUUM",))
     steps, spared = [], []
-    if files > 1 or properties.get(_DELETION_VECTORS) == "true":
+    if not compact:
+        spared.append("a clone: its rows are those of the source")
+    elif files > 1 or properties.get(_DELETION_VECTORS) == "true":
         steps.append(f"OPTIMIZE {name}")
     else:
         spared.append(f"{'one' if files else 'no'} file: nothing to compact")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ VACUUM_START, VACUUM_END = "VACUUM START", "VACUUM END"
 # Operations that leave the files of a table as they are, and so its rows.
 LEAVE_FILES = (VACUUM_START, VACUUM_END, "SET TBLPROPERTIES", "UNSET TBLPROPERTIES")
 _MAINTENANCE = ("OPTIMIZE", *LEAVE_FILES)
+# Commits that take no user metadata. The mark of a clone is a property of its table.
+_UNMARKED, MARK_PROPERTY = ("CLONE", "MERGE"), "semdedup.mark"
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def table_state(
         for commit in commits:
             if is_maintenance(commit):
                 continue
-            mark = read_mark(commit["userMetadata"], root.name(table))
+            mark = _mark_of(spark, root, table, commit)
             return None if mark is None else TableState(int(commits[0]["version"]), mark)
     known = recorded(table) if commits else None
     if known is None:
@@ -119,6 +122,37 @@ def table_state(
     newest, oldest = int(commits[0]["version"]), int(commits[-1]["version"])
     # All commits since the one that was noted must be seen: they have changed no row.
     return TableState(newest, known.mark) if oldest - 1 <= known.version <= newest else None
+
+
+def mark_as_property(mark: StageMark, version: int) -> str:
+    """Write a mark as the value of a property, for SQL text.
+
+    Parameters
+    ----------
+    mark
+        The mark.
+    version
+        The version whose rows it describes. Whoever changes rows makes another one.
+
+    Returns
+    -------
+    str
+        Letters, digits and ``.-_=``, whatever the name of the run.
+    """
+    return f"{version}.{base64.urlsafe_b64encode(mark.text().encode()).decode()}"
+
+
+def _mark_of(spark: SparkSession, root: OutputRoot, table: str, last: Row) -> StageMark | None:
+    """The mark of the newest commit that changed rows."""
+    text = last["userMetadata"]
+    if text is None and last["operation"] in _UNMARKED:
+        detail = spark.sql(f"DESCRIBE DETAIL {root.name(table)}").select("properties").first()
+        told = {} if detail is None else dict(detail[0] or {})
+        version, _, mark = told.get(MARK_PROPERTY, "").partition(".")
+        if version != str(last["version"]):
+            return None
+        text = base64.urlsafe_b64decode(mark).decode()
+    return read_mark(text, root.name(table))
 
 
 def mark_at(spark: SparkSession, root: OutputRoot, table: str, version: int) -> StageMark | None:

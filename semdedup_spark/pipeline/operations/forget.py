@@ -21,6 +21,7 @@ from semdedup_spark.pipeline.stages.rank_order import check_order
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score import run_score
 from semdedup_spark.pipeline.stages.select.decisions import rows_if_any
+from semdedup_spark.pipeline.stages.select.kept_clone import check_clones
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits.write import replace_rows
 from semdedup_spark.tables.hash_buckets import part_with
@@ -98,6 +99,7 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
         check_reference(job)
         check_order(job, embed)
     all_rows_as_embedded(job, embed)  # what follows reads the source, and must not fail half-way
+    check_clones(job, embed)
     for table in s.BY_PEOPLE:  # they may have been changed by SQL
         rows_if_any(job, table)
     erased = {name: _erase(job, name, wanted) for name in _WITH_IDS}

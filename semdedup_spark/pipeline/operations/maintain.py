@@ -45,7 +45,15 @@ def maintain(
     for table in _LEDGERS:
         if table in tables:
             trim_rows(job.spark, job.root, table, older_than_days=ledger_days)
-    return [tidy_table(job.spark, job.root, t, retain_hours=retain_hours) for t in tables]
+    return [
+        tidy_table(job.spark, job.root, t, retain_hours=retain_hours, compact=not _is_clone(t))
+        for t in tables
+    ]
+
+
+def _is_clone(table: str) -> bool:
+    """Whether to compact it would copy the rows that it shows."""
+    return table.startswith(f"{s.CLONED}_")
 
 
 def _known_tables(job: Job) -> list[str]:

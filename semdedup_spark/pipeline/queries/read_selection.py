@@ -29,8 +29,8 @@ class SelectedTables:
     run_id
         Name of the run that made the selection.
     deduplicated
-        The kept rows, with the columns of the source. Where ``select.write`` is not ``table``, they
-        are taken from the source when they are read.
+        The kept rows, with the columns of the source. Where ``select.write`` is ``view`` or
+        ``none``, they are taken from the source when they are read.
     duplicates
         The removed rows and their survivors.
     assignment
@@ -96,8 +96,9 @@ def read_selection(
             hint="run `semdedup run`, or `semdedup select`: only the selection is made again.",
         )
     duplicates, assignment = (_as_recorded(spark, root, t, record) for t in tables)
-    if kept in record.outputs:
-        rows = _as_recorded(spark, root, kept, record)
+    written = [table for table in (kept, *s.clones_of(name)) if table in record.outputs]
+    if written:
+        rows = _as_recorded(spark, root, written[0], record)
     else:
         rows = _kept_of_embeddings(spark, root, ledger, record, duplicates, source)
     return SelectedTables(record.run_id, rows, duplicates, assignment)

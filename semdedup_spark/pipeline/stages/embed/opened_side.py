@@ -19,6 +19,7 @@ from semdedup_spark.pipeline.stages.embed.source_guards import (
     check_same_ids,
     check_same_length,
 )
+from semdedup_spark.pipeline.stages.select.kept_clone import check_clone_rows
 from semdedup_spark.pipeline.stages.select.kept_view import check_shown
 from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.open_source import open_source
@@ -123,6 +124,8 @@ def _opened(job: Job, side: Side, known: Known = lambda _: None) -> SourceRows:
     try:
         rows = open_source(job.spark, side.source, check, frame, known)
         check_not_empty(job, rows, side.source, side.table)
+        if side.key == "source":
+            check_clone_rows(job, rows)
     except SourceError as error:
         if side.key == "source":
             raise

@@ -24,6 +24,7 @@ from semdedup_spark.pipeline.stages.select.kept import (
     check_kept,
     clean_rows,
     keep_view,
+    prepare_kept,
     reconciled,
     write_kept,
 )
@@ -38,8 +39,7 @@ from semdedup_spark.pipeline.stages.select.select_guards import (
 )
 from semdedup_spark.pipeline.stages.select.select_inputs import (
     check_select_columns,
-    overrides_input,
-    selection_inputs,
+    own_inputs,
 )
 from semdedup_spark.presets import PRESETS
 from semdedup_spark.tables.catalog import read_table, table_exists
@@ -102,17 +102,14 @@ def run_select(
         score = require_score(job)
     golden = read_golden(select.golden) if guarded and select.golden is not None else None
     selecting = Selecting(job, embed, score, guarded, golden)
-    asked = [agreement.model_dump() for agreement in select.must_agree]
-    inputs = selection_inputs(
-        score, embed, overrides_input(job), asked, has_review=select.review is not None
-    )
+    inputs = own_inputs(job, score, embed)
     if not guarded:
         inputs[_GUARDS] = "waived"
     inputs |= {} if golden is None else golden.as_input()
     stage = s.selection_stage(select.name)
     record = run_stage(job, stage, select.identity(), inputs, selecting.compute)
     if record.reused and not job.dry_run:
-        keep_view(job, embed)
+        keep_view(job, embed, record)
     return record
 
 
@@ -174,8 +171,7 @@ class Selecting:
         scores = self._read(s.SCORES, self.score)
         embeddings = self._read(s.EMBEDDINGS, self.embed)
         check_copied(job, embeddings)
-        if job.config.select.write == "table":
-            _ = self.own  # what the source lacks now is found before anything is written
+        prepare_kept(job, self.embed, lambda: self.own)
         eps = chosen_eps(job, scores)
         case = self._case(scores, embeddings, eps)
         resolved = _RESOLVE[job.config.select.resolution](case)
@@ -277,16 +273,17 @@ class Selecting:
         assigned = store(self._assignment(case, duplicates, saved), s.ASSIGNMENT)
         outputs[s.ASSIGNMENT] = assigned.version
         gone = few(duplicates.select(s.ID), removed.rows)
-        kept = write_kept(
-            job, self.embed, lambda: clean_rows(job, self.embed, self.own, gone), mark
-        )
-        if kept is not None:
-            outputs[s.DEDUPLICATED] = kept.version
+
+        def rows() -> DataFrame:
+            return clean_rows(job, self.embed, self.own, gone)
+
+        kept = write_kept(job, self.embed, rows, mark, assigned.version)
         left = assigned.rows - removed.rows - counted["quarantined"]
-        n_kept = left if kept is None else kept.rows
+        n_kept = left if kept.rows is None else kept.rows
         counts |= reconciled(counted["read"], n_kept, removed.rows, counted["quarantined"])
         counts |= counted_rows.counts_of(duplicates)
-        return {s.of_selection(t, name): version for t, version in outputs.items()}, counts
+        named = {s.of_selection(t, name): version for t, version in outputs.items()}
+        return {**named, **kept.outputs}, counts
 
     def _assignment(
         self, case: Case, duplicates: DataFrame, protected: DataFrame | None

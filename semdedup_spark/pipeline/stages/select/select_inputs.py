@@ -17,6 +17,34 @@ from semdedup_spark.transforms.select.agreement import check_columns, check_patt
 NO_OVERRIDES = "none"
 
 
+def own_inputs(job: Job, score: StageRecord, embed: StageRecord) -> dict[str, str]:
+    """Return all that the job's own selection depends on besides its settings.
+
+    Parameters
+    ----------
+    job
+        The job.
+    score
+        Record of the stage score.
+    embed
+        Record of the stage embed.
+
+    Returns
+    -------
+    dict[str, str]
+        Inputs of the stage.
+    """
+    select = job.config.select
+    return selection_inputs(
+        score,
+        embed,
+        overrides_input(job),
+        [agreement.model_dump() for agreement in select.must_agree],
+        has_review=select.review is not None,
+        cloned=select.write == "clone",
+    )
+
+
 def selection_inputs(
     score: StageRecord,
     embed: StageRecord,
@@ -24,6 +52,7 @@ def selection_inputs(
     must_agree: Sequence[Mapping[str, Any]],
     *,
     has_review: bool = False,
+    cloned: bool = False,
 ) -> dict[str, str]:
     """Return all that a selection depends on besides its settings.
 
@@ -39,6 +68,9 @@ def selection_inputs(
         The setting of that name, as plain values.
     has_review
         Whether ``select.review`` is set. Only then pairs that people called duplicates count.
+    cloned
+        Whether the kept rows are a clone of the source. It refers to files of the version that was
+        embedded, so another version needs another clone, also where no row has changed.
 
     Returns
     -------
@@ -48,6 +80,7 @@ def selection_inputs(
     if not has_review:
         overrides = {name: value for name, value in overrides.items() if name != s.ALSO_MERGE}
     inputs = {s.SCORES: score.result_key, **overrides, **_erased_input(embed)}
+    inputs |= {"cloned": embed.inputs["source"]} if cloned else {}
     # Earlier releases wrote no table assignment: what they selected is selected again, once.
     return inputs | _agreement_inputs(must_agree) | {"tables": f"with {s.ASSIGNMENT}"}
 
