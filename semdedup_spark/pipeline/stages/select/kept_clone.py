@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import NoReturn
 
 from pyspark.sql import functions as F
 
@@ -39,10 +40,12 @@ def check_cloneable(job: Job) -> None:
     job
         The job.
 
-    Notes
-    -----
-    What it calls raises ``ConfigError`` for a DataFrame, and ``SourceError`` for all else that is
-    no Delta table, or one that can have no deletion vectors.
+    Raises
+    ------
+    ConfigError
+        The source is a DataFrame.
+    SourceError
+        The table can have no deletion vectors, or it is no Delta table.
     """
     if s.EMBEDDINGS in job.frames:
         raise ConfigError(
@@ -78,7 +81,7 @@ def check_clone_rows(job: Job, rows: SourceRows) -> None:
     What it calls raises ``SourceError`` where rows share an id.
     """
     if job.config.select.write == CLONE and not rows.unique_ids:
-        raise _shared_ids(job)
+        _refuse_shared_ids(job)
 
 
 def check_version(job: Job, embed: StageRecord) -> None:
@@ -93,17 +96,16 @@ def check_version(job: Job, embed: StageRecord) -> None:
 
     Raises
     ------
-    StageOrderError
-        The source is another table now, or files of the version are gone.
     Exception
-        Whatever else Spark raises while it reads the ids.
+        Whatever Spark raises while it reads the ids.
 
     Notes
     -----
-    What it calls raises ``SourceError`` where rows share an id.
+    What it calls raises ``StageOrderError`` where the source is another table now or files of the
+    version are gone, and ``SourceError`` where rows share an id.
     """
     if not embed.counts.get("unique_ids", 1):
-        raise _shared_ids(job)
+        _refuse_shared_ids(job)
     fingerprint, turn = embed.inputs["source"], job.turn
     opened = None if turn is None else turn.read.get(s.EMBEDDINGS)
     if opened is not None and opened.fingerprint == fingerprint:
@@ -117,11 +119,11 @@ def check_version(job: Job, embed: StageRecord) -> None:
             raw.df.agg(ids).collect()
             return
     except SourceError as error:
-        raise _other_source(error.problem) from error
+        _refuse_other_source(error.problem, error)
     except Exception as error:  # Spark raises many kinds
         refuse_gone(error)
         raise
-    raise _other_source("It is another table now.")
+    _refuse_other_source("It is another table now.")
 
 
 def check_clones(job: Job, embed: StageRecord) -> None:
@@ -241,19 +243,19 @@ def _delta_source(job: Job) -> DeltaSource:
 def _version(embed: StageRecord) -> int:
     fingerprint = embed.inputs["source"]
     if not fingerprint.startswith(_DELTA):
-        raise _other_source("It was embedded from something else.")
+        _refuse_other_source("It was embedded from something else.")
     return int(fingerprint.rpartition("@")[2])
 
 
-def _other_source(why: str) -> StageOrderError:
-    return StageOrderError(
+def _refuse_other_source(why: str, error: Exception | None = None) -> NoReturn:
+    raise StageOrderError(
         f"the source must be the Delta table that was embedded, at that version. {why}",
         hint="run `semdedup run`: it embeds what is new or changed, and clones what is there.",
-    )
+    ) from error
 
 
-def _shared_ids(job: Job) -> SourceError:
-    return SourceError(
+def _refuse_shared_ids(job: Job) -> NoReturn:
+    raise SourceError(
         "with select.write: clone each row of the source must have an id of its own, by which the "
         f"others are left out. Several rows share one in {job.config.source.id!r}.",
         hint=f"name another column in source.id, or {_HINT}",
