@@ -141,15 +141,7 @@ def _empty(spark: SparkSession, root: OutputRoot, table: str, original: Original
     """Delta clones onto an empty table only, and onto one of the same mode of column mapping."""
     if not table_exists(spark, root, table):
         return
-    nothing = spark.createDataFrame([], f"{s.ID} string")
-    writer = nothing.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-    try:
-        if root.is_catalog:
-            writer.saveAsTable(root.name(table))
-        else:
-            writer.save(root.path(table))
-    finally:
-        note_write(root, table)
+    _run(spark, root, table, f"DELETE FROM {root.name(table)}")
     if original.column_mapping != "none":
         _set(spark, root, table, {COLUMN_MAPPING: original.column_mapping})
 
