@@ -98,6 +98,8 @@ class Ledger:
         self._spark = spark
         self._root = root
         self._pending: list[StageRecord] = []
+        # Rows that were the newest of their stages at some time since the table was read.
+        self._seen: list[StageRecord] = []
 
     def reload(self) -> None:
         """Read the table anew when it is asked next. Rows that a failed call left unwritten are
@@ -105,10 +107,13 @@ class Ledger:
         """
         self.__dict__.pop("_last", None)
         self._pending.clear()
+        self._seen.clear()
 
     @cached_property
     def _last(self) -> dict[str, StageRecord]:
-        return _last_records(self._spark, self._root)
+        last = _last_records(self._spark, self._root)
+        self._seen = list(last.values())
+        return last
 
     def last(self, stage: str) -> StageRecord | None:
         """Find the newest row of a stage.
@@ -124,6 +129,28 @@ class Ledger:
             ``None`` where the stage has not run here.
         """
         return self._last.get(stage)
+
+    def last_before(self, stage: str, later: StageRecord) -> StageRecord | None:
+        """Find the newest row of a stage at the time of a row of another stage.
+
+        Parameters
+        ----------
+        stage
+            Name of the stage.
+        later
+            A row of the ledger.
+
+        Returns
+        -------
+        StageRecord | None
+            ``None`` where there is none, or none any more.
+        """
+        _ = self._last
+        seen = [r for r in self._seen if r.stage == stage and r.started_at < later.started_at]
+        if seen:  # all other rows of the stage are older
+            return max(seen, key=lambda record: record.started_at)
+        before = _last_records(self._spark, self._root, before=later.started_at)
+        return before.get(stage)
 
     def records(self) -> list[StageRecord]:
         """List the newest row of every stage.
@@ -170,6 +197,7 @@ class Ledger:
         first = max((moment + _TICK for moment in others), default=record.started_at)
         record = replace(record, started_at=max(record.started_at, first))
         self._last[record.stage] = record
+        self._seen.append(record)
         self._pending.append(record)
         if sum(row.seconds for row in self._pending if not row.reused) > AT_RISK_SECONDS:
             self.flush()
@@ -186,10 +214,15 @@ class Ledger:
         self._pending.clear()
 
 
-def _last_records(spark: SparkSession, root: OutputRoot) -> dict[str, StageRecord]:
+def _last_records(
+    spark: SparkSession, root: OutputRoot, *, before: datetime | None = None
+) -> dict[str, StageRecord]:
+    """The newest row of each stage, by its name; of those that began before a time, if given."""
     if not table_exists(spark, root, s.RUNS):  # the first run here
         return {}
     ledger = read_table(spark, root, s.RUNS)
+    if before is not None:
+        ledger = ledger.filter(F.col("started_at") < F.lit(before))
     newest = ledger.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
     # One row for each stage. They are sorted, because the order of Spark's groups is arbitrary.
     rows = newest.select("record.*").collect()

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from semdedup_spark.pipeline.stages.score_changes import find_changes
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.commits.write import replace_rows, replace_table
-from semdedup_spark.tables.hash_buckets import Part, part_with
+from semdedup_spark.tables.hash_buckets import Part, narrow_part, part_with
 from semdedup_spark.tables.literal_rows import ids_as
 from semdedup_spark.tables.marks import RowHistory, StageMark
 
@@ -44,6 +44,7 @@ def keyed(spark, ids, kind="string", batch=0):
         (Part(3), "batch > 3"),
         (Part(None, 9, (2, 5)), "pmod(xxhash64(id), 9) IN (2, 5)"),
         (Part(0, 9, (2,)), "batch > 0 OR pmod(xxhash64(id), 9) IN (2)"),
+        (Part(None, 9, (2,), "a`b"), "pmod(xxhash64(`a``b`), 9) IN (2)"),
     ],
 )
 def test_a_part_is_said_in_whole_numbers(part, where):
@@ -77,6 +78,21 @@ def test_the_chosen_rows_leave_their_buckets_stay_and_no_id_is_told_to_delta(
     assert re.fullmatch(
         r"pmod\(xxhash64\(id\), \d+\) IN \([\d, ]+\)", said["operationParameters"]["predicate"]
     )
+
+
+@pytest.mark.parametrize("column", ["id", "it's`a`key.x"])
+def test_a_narrow_part_holds_the_chosen_rows_and_no_others(spark, tmp_path, column):
+    root = OutputRoot.parse(str(tmp_path))
+    rows = keyed(spark, [*ODD, *map(str, range(2000))]).withColumnRenamed("id", column)
+    replace_table(rows.drop("batch"), root, "deduplicated", MARK)
+    there = spark.read.format("delta").load(root.path("deduplicated"))
+    chosen = keyed(spark, [*ODD, "7", "none"]).select(F.col("id").alias(column))
+    part = narrow_part(chosen, column)
+    assert sorted(row[0] for row in part.of(there).collect()) == sorted([*ODD, "7"])
+    back = keyed(spark, ODD[:1]).select(F.col("id").alias(column))
+    replace_rows(back, root, "deduplicated", part, MARK)
+    left = spark.read.format("delta").load(root.path("deduplicated")).collect()
+    assert {row[0] for row in left} == {ODD[0], *map(str, range(2000))} - {"7"}
 
 
 def test_a_row_of_no_utf8_leaves_as_others_do(spark):

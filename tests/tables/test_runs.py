@@ -46,3 +46,27 @@ def test_a_clock_set_back_leaves_the_last_row_the_newest_also_when_old_ones_are_
     trim_rows(spark, root, "runs", older_than_days=1)
     left = spark.read.format("delta").load(root.path("runs")).select("run_id", "stage").collect()
     assert sorted(map(tuple, left)) == [("first", "it's ${env:HOME}"), ("second", "embed")]
+
+
+def test_the_row_of_a_stage_at_the_time_of_another_one_is_found(spark, tmp_path):
+    root = OutputRoot.parse(str(tmp_path))
+
+    def found(ledger):
+        selections = ("first", "second", "third")
+        rows = [
+            record(name, "select", NOON + timedelta(hours=3 * n))
+            for n, name in enumerate(selections)
+        ]
+        made_of = [ledger.last_before("embed", row) for row in rows]
+        return [None if row is None else row.run_id for row in made_of]
+
+    ledger = Ledger(spark, root)
+    ledger.add(record("a", "embed", NOON + timedelta(hours=1), seconds=1.0))
+    ledger.add(record("b", "embed", NOON + timedelta(hours=2), seconds=1.0))
+    assert found(ledger) == [None, "b", "b"]
+    ledger.flush()
+    later = Ledger(spark, root)
+    later.add(record("c", "embed", NOON + timedelta(hours=5), seconds=1.0))
+    assert found(later) == [None, "b", "c"]
+    later.flush()
+    assert found(Ledger(spark, root)) == [None, "b", "c"]

@@ -216,7 +216,25 @@ def kept_rows(rows: DataFrame, duplicates: DataFrame, *, with_id: bool) -> DataF
         The source's own columns of every row that is not removed.
     """
     kept = rows.select(s.ID, s.SOURCE).join(duplicates.select(s.ID), s.ID, "left_anti")
-    return kept.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")
+    return own_rows(kept, with_id=with_id)
+
+
+def own_rows(rows: DataFrame, *, with_id: bool) -> DataFrame:
+    """Give rows the columns of the table ``deduplicated``.
+
+    Parameters
+    ----------
+    rows
+        Columns id and source.
+    with_id
+        Whether the id is no column of the source, and must be added.
+
+    Returns
+    -------
+    DataFrame
+        The source's own columns of the same rows.
+    """
+    return rows.select(*([F.col(s.ID)] if with_id else []), f"{s.SOURCE}.*")
 
 
 def removed_fractions(

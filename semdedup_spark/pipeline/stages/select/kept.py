@@ -21,17 +21,17 @@ from semdedup_spark.pipeline.stages.select.kept_clone import (
     clone_kept,
     show_clone,
 )
-from semdedup_spark.pipeline.stages.select.kept_view import show_kept
+from semdedup_spark.pipeline.stages.select.kept_changes import Kept, write_changes
+from semdedup_spark.pipeline.stages.select.kept_view import check_copied, show_kept
 from semdedup_spark.tables.catalog import table_exists
 from semdedup_spark.tables.commits.views import drop_view, is_view
 from semdedup_spark.tables.commits.write import replace_table
 from semdedup_spark.tables.marks import StageMark
 from semdedup_spark.tables.runs import StageRecord
-from semdedup_spark.transforms.select.threshold import kept_rows
 
 
 @dataclass(frozen=True)
-class Kept:
+class Written:
     """The kept rows, where a run has written them.
 
     Attributes
@@ -85,7 +85,9 @@ def check_kept(job: Job) -> None:
         )
 
 
-def prepare_kept(job: Job, embed: StageRecord, own: Callable[[], DataFrame]) -> None:
+def prepare_kept(
+    job: Job, embed: StageRecord, embeddings: DataFrame, own: Callable[[], DataFrame]
+) -> None:
     """Find what the source lacks now, before anything is written.
 
     Parameters
@@ -94,6 +96,8 @@ def prepare_kept(job: Job, embed: StageRecord, own: Callable[[], DataFrame]) -> 
         The job.
     embed
         Record of the stage embed.
+    embeddings
+        The table of the embeddings.
     own
         Returns the own columns of all embedded rows, or raises.
 
@@ -101,26 +105,24 @@ def prepare_kept(job: Job, embed: StageRecord, own: Callable[[], DataFrame]) -> 
     -----
     What it calls raises ``StageOrderError`` where the kept rows cannot be had any more.
     """
+    check_copied(job, embeddings)
     if job.config.select.write == "table":
         own()
     elif job.config.select.write == CLONE:
         check_version(job, embed)
 
 
-def write_kept(
-    job: Job, embed: StageRecord, rows: Callable[[], DataFrame], mark: StageMark, assignment: int
-) -> Kept:
+def write_kept(job: Job, kept: Kept, mark: StageMark, assignment: int) -> Written:
     """Write the kept rows, clone them, or let a view show them, as ``select.write`` says. The view
-    reads ``assignment`` as it is when it is asked.
+    reads ``assignment`` as it is when it is asked. Of a table that is as the last selection left it
+    only what differs is written.
 
     Parameters
     ----------
     job
         The job.
-    embed
-        Record of the stage embed.
-    rows
-        Returns the kept rows. It is called where they are written.
+    kept
+        The kept rows. They are not read where they are neither written nor shown.
     mark
         The mark of the commit.
     assignment
@@ -128,23 +130,24 @@ def write_kept(
 
     Returns
     -------
-    Kept
+    Written
         Where they are.
     """
     write, name = job.config.select.write, _name(job)
     if write == "view":
-        show_kept(job, name, embed)
-        return Kept()
+        show_kept(job, name, kept.embed)
+        return Written()
     if write == CLONE:
-        name, commit = clone_kept(job, embed, name, assignment, mark)
-        return Kept({name: commit.version}, commit.rows)
+        name, commit = clone_kept(job, kept.embed, name, assignment, mark)
+        return Written({name: commit.version}, commit.rows)
     if is_view(job.spark, job.root, name):
         drop_view(job.spark, job.root, name)
     if write == "none":
-        return Kept()
-    commit = replace_table(rows(), job.root, name, mark)
-    check_own_unchanged(job, embed)
-    return Kept({name: commit.version}, commit.rows)
+        return Written()
+    changed = write_changes(job, name, kept, mark)
+    commit = changed or replace_table(kept.rows(job), job.root, name, mark)
+    check_own_unchanged(job, kept.embed)
+    return Written({name: commit.version}, commit.rows)
 
 
 def keep_view(job: Job, embed: StageRecord, select: StageRecord) -> None:
@@ -165,29 +168,6 @@ def keep_view(job: Job, embed: StageRecord, select: StageRecord) -> None:
         show_clone(job, _name(job), clone)
     elif job.config.select.write == "view" and not is_view(job.spark, job.root, _name(job)):
         show_kept(job, _name(job), embed)
-
-
-def clean_rows(job: Job, embed: StageRecord, own: DataFrame, gone: DataFrame) -> DataFrame:
-    """Make the rows of the table ``deduplicated``.
-
-    Parameters
-    ----------
-    job
-        The job.
-    embed
-        Record of the stage embed.
-    own
-        Columns id and source of all embedded rows.
-    gone
-        Column id: the removed rows.
-
-    Returns
-    -------
-    DataFrame
-        The kept rows, with the columns of the source.
-    """
-    kept = kept_rows(own, gone, with_id=not embed.counts["has_id"])
-    return kept.drop(*filter(None, [job.config.source.unreadable]))
 
 
 def reconciled(read: int, kept: int, removed: int, quarantined: int) -> dict[str, int]:

@@ -22,14 +22,13 @@ from semdedup_spark.pipeline.stages.select.decisions import decisions
 from semdedup_spark.pipeline.stages.select.golden import Golden, check_golden, read_golden
 from semdedup_spark.pipeline.stages.select.kept import (
     check_kept,
-    clean_rows,
     keep_view,
     prepare_kept,
     reconciled,
     write_kept,
 )
 from semdedup_spark.pipeline.stages.select.kept_apart import told_unsearched
-from semdedup_spark.pipeline.stages.select.kept_view import check_copied
+from semdedup_spark.pipeline.stages.select.kept_changes import Kept
 from semdedup_spark.pipeline.stages.select.links import links_above
 from semdedup_spark.pipeline.stages.select.review import as_judged, rows_to_review
 from semdedup_spark.pipeline.stages.select.select_guards import (
@@ -170,8 +169,7 @@ class Selecting:
         job = self.job
         scores = self._read(s.SCORES, self.score)
         embeddings = self._read(s.EMBEDDINGS, self.embed)
-        check_copied(job, embeddings)
-        prepare_kept(job, self.embed, lambda: self.own)
+        prepare_kept(job, self.embed, embeddings, lambda: self.own)
         eps = chosen_eps(job, scores)
         case = self._case(scores, embeddings, eps)
         resolved = _RESOLVE[job.config.select.resolution](case)
@@ -273,11 +271,9 @@ class Selecting:
         assigned = store(self._assignment(case, duplicates, saved), s.ASSIGNMENT)
         outputs[s.ASSIGNMENT] = assigned.version
         gone = few(duplicates.select(s.ID), removed.rows)
-
-        def rows() -> DataFrame:
-            return clean_rows(job, self.embed, self.own, gone)
-
-        kept = write_kept(job, self.embed, rows, mark, assigned.version)
+        kept = write_kept(
+            job, Kept(self.embed, lambda: self.own, gone), mark, assigned.version
+        )
         left = assigned.rows - removed.rows - counted["quarantined"]
         n_kept = left if kept.rows is None else kept.rows
         counts |= reconciled(counted["read"], n_kept, removed.rows, counted["quarantined"])
