@@ -120,6 +120,11 @@ def write_changes(job: Job, table: str, kept: Kept, mark: StageMark) -> Commit |
         The commit, with the number of all rows of the table. ``None`` where nothing was written:
         the table is not as the last selection left it, what differs is not known, or it is so much
         that to write all rows is no more work.
+
+    Raises
+    ------
+    Exception
+        Whatever Spark raises while it compares the rows.
     """
     last = _last(job, table, kept, mark.stage)
     if last is None:
