@@ -13,6 +13,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, ReconciliationError
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.rows_as_embedded import check_own_unchanged
+from semdedup_spark.pipeline.stages.select.kept_changes import Kept, write_changes
 from semdedup_spark.pipeline.stages.select.kept_clone import (
     CLONE,
     check_cloneable,
@@ -21,7 +22,6 @@ from semdedup_spark.pipeline.stages.select.kept_clone import (
     clone_kept,
     show_clone,
 )
-from semdedup_spark.pipeline.stages.select.kept_changes import Kept, write_changes
 from semdedup_spark.pipeline.stages.select.kept_view import check_copied, show_kept
 from semdedup_spark.tables.catalog import table_exists
 from semdedup_spark.tables.commits.views import drop_view, is_view

@@ -271,9 +271,7 @@ class Selecting:
         assigned = store(self._assignment(case, duplicates, saved), s.ASSIGNMENT)
         outputs[s.ASSIGNMENT] = assigned.version
         gone = few(duplicates.select(s.ID), removed.rows)
-        kept = write_kept(
-            job, Kept(self.embed, lambda: self.own, gone), mark, assigned.version
-        )
+        kept = write_kept(job, Kept(self.embed, lambda: self.own, gone), mark, assigned.version)
         left = assigned.rows - removed.rows - counted["quarantined"]
         n_kept = left if kept.rows is None else kept.rows
         counts |= reconciled(counted["read"], n_kept, removed.rows, counted["quarantined"])
