@@ -8,9 +8,12 @@ its name says which. Java itself ignores one that does not fit.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 # Nothing is said of an archive that does not fit, nor of the classes that are left out of one.
@@ -32,10 +35,8 @@ def archive_file(java: str) -> Path:
     Path
         A file of the Python environment, which goes with it; it need not be there.
     """
-    import pyspark
-
-    home = os.environ.get("SPARK_HOME", os.path.dirname(pyspark.__file__))
-    fits = hashlib.sha256("\n".join([java, home, pyspark.__version__]).encode()).hexdigest()[:16]
+    spark = os.environ.get("SPARK_HOME", ""), version("pyspark")
+    fits = hashlib.sha256("\n".join([java, *spark]).encode()).hexdigest()[:16]
     return Path(sys.prefix) / "share" / "semdedup_spark" / f"classes-{fits}.jsa"
 
 
@@ -60,8 +61,8 @@ def archive_options(java: str) -> str:
 
 
 def make_archive(java: str) -> Path | None:
-    """Make the archive, unless it is there: a session in another process does a little of
-    everything, and its Java writes the archive when it ends.
+    """Make the archive, unless it is there: a small job runs in another process, and its Java
+    writes the archive when it ends.
 
     Parameters
     ----------
@@ -79,15 +80,33 @@ def make_archive(java: str) -> Path | None:
     unfinished = file.with_suffix(f".{os.getpid()}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(  # until Java, too, has closed the pipe
-            [sys.executable, "-m", "semdedup_spark.session.typical_work"],
-            env={**os.environ, _RECORDED: str(unfinished)},
-            capture_output=True,
-            timeout=_SECONDS,
-            check=True,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "semdedup_spark", "run", "--config", _job_in(folder)]
+            subprocess.run(  # until Java, too, has closed the pipe
+                command,
+                cwd=folder,
+                env={**os.environ, _RECORDED: str(unfinished)},
+                capture_output=True,
+                timeout=_SECONDS,
+                check=True,
+            )
         unfinished.replace(file)
     except (OSError, subprocess.SubprocessError):
         unfinished.unlink(missing_ok=True)
         return None
     return file
+
+
+def _job_in(folder: str) -> str:
+    """Write a job over a few vectors."""
+    rows = ({"id": f"row {i}", "v": [1.0, i % 9, i % 4]} for i in range(60))
+    Path(folder, "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    source = {"kind": "vectors", "format": "jsonl", "path": f"{folder}/rows.jsonl"}
+    job = {
+        "output": f"{folder}/out",
+        "source": {**source, "id": "id", "content": "v"},
+        "embed": {"encoder": "none"},
+    }
+    file = Path(folder, "job.yml")
+    file.write_text(json.dumps(job))  # JSON is YAML
+    return str(file)
