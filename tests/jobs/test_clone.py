@@ -112,6 +112,7 @@ def test_a_clone_shows_the_rows_of_the_copy_and_holds_none(spark, lake):
     assert not (lake / "clone" / s.DEDUPLICATED).exists()
 
 
+@pytest.mark.long
 def test_the_kept_rows_are_read_by_all_that_reads_a_selection(spark, lake):
     ids = {row["the-id"] for row in table(spark, lake / "copy", s.DEDUPLICATED).collect()}
     assert kept(spark, lake / "clone") == ids
@@ -194,6 +195,7 @@ def test_a_run_that_is_killed_leaves_the_rows_of_before_and_the_next_one_ends_it
     assert len(kept(spark, output)) == record.counts["kept"] < len(before)
 
 
+@pytest.mark.long
 def test_another_version_of_the_source_is_cloned_although_no_row_has_changed(spark, own):
     source, output = own
     ids, old = kept(spark, output), table(spark, source, "").inputFiles()
@@ -205,6 +207,7 @@ def test_another_version_of_the_source_is_cloned_although_no_row_has_changed(spa
     assert kept(spark, output) == ids
 
 
+@pytest.mark.long
 def test_maintenance_leaves_the_rows_where_they_are(spark, own):
     source, output = own
     ids = kept(spark, output)
@@ -229,6 +232,7 @@ def test_a_forgotten_row_leaves_every_clone(spark, own, names):
         assert left.deduplicated.count() == left.assignment.filter("kept").count()
 
 
+@pytest.mark.long
 def test_where_files_of_the_version_are_gone_nothing_is_selected_and_nothing_erased(spark, own):
     source, output = own
     config = job_of(output, source)
@@ -263,6 +267,7 @@ def test_what_cannot_be_cloned_is_refused_before_any_work(spark, own, tmp_path):
     assert not (tmp_path / "out" / s.EMBEDDINGS).exists()
 
 
+@pytest.mark.long
 def test_in_a_catalog_a_view_shows_the_clone(spark, lake):
     spark.sql("CREATE SCHEMA clone_test")
     try:

@@ -160,6 +160,7 @@ def test_a_night_writes_what_changed_and_the_change_feed_tells_only_that(spark, 
     nights.check()
 
 
+@pytest.mark.long
 def test_a_table_that_is_not_as_the_last_selection_left_it_is_written_as_a_whole(spark, tmp_path):
     nights = Nights(spark, tmp_path, name="of_mine")
     nights.come_to_pass()
@@ -213,7 +214,8 @@ def test_rows_of_which_nothing_is_known_any_more_are_written_as_a_whole(spark, t
     nights.check()
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1])
 def test_random_nights_leave_what_whole_writings_leave(spark, tmp_path, seed):
     rng = random.Random(seed)
     nights = Nights(spark, tmp_path, copies=bool(seed))
