@@ -18,10 +18,11 @@ FAST_EXTRAS := $(OPTIONAL),$(LIGHT),export,dev
 EXTRAS := spark,connect,$(FAST_EXTRAS)
 # constraints.txt holds versions for Python 3.11 and newer.
 CONSTRAINTS := $$($(BIN)/python -c 'import sys; print("--constraint constraints.txt" * (sys.version_info >= (3, 11)))')
-# uv installs all this in a minute, pip in five. uv does not read pip's settings, so it is told pip's index.
-INDEX = $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
+# uv installs all this in a minute, pip in five. uv does not read pip's settings, so it is told pip's index: by the
+# environment, since what stands in a command is printed, and an index may have a password.
+export UV_DEFAULT_INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
 VENV_WITH_UV = test -x $(1)/bin/uv || { $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --disable-pip-version-check uv; }
-UV_INSTALL = UV_DEFAULT_INDEX=$(INDEX) $(1)/bin/uv pip install --quiet --python $(1)
+UV_INSTALL = $(1)/bin/uv pip install --quiet --python $(1)
 INSTALL = $(call UV_INSTALL,$(VENV)) $(CONSTRAINTS)
 # Rooms that their own tests must cover, and the least share of their lines, in percent. What only
 # Python workers run is not counted.
@@ -56,7 +57,7 @@ install: preflight $(STAMP) ## Make .venv with all that the demo and the tests n
 $(STAMP): setup.cfg constraints.txt
 	$(call VENV_WITH_UV,$(VENV))
 	$(INSTALL) --editable '.[$(EXTRAS)]'
-	$(BIN)/python -m semdedup_spark.session
+	$(BIN)/python -c 'from semdedup_spark import open_session; open_session().stop()'  # fetches Delta's jars
 	touch $(FAST_STAMP) $@
 
 $(FAST_STAMP): setup.cfg constraints.txt

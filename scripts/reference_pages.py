@@ -245,7 +245,8 @@ def errors_page() -> str:
                 (
                     "3",
                     "A guard, or a pair of `select.golden`, stopped a selection. Nothing of the "
-                    "selection was written.",
+                    "selection was written. [Look at what would have gone](../how-to/guards.md), "
+                    "then change the job file.",
                 ),
             ],
         ),

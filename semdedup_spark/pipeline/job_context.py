@@ -90,6 +90,8 @@ class Turn:
         self.opened: dict[str, SourceRows] = {}
         # Sources as this run embedded or reused them, by the same tables.
         self.read: dict[str, SourceRows] = {}
+        # Fingerprints of sources of which this run has read all rows.
+        self.whole: set[str] = set()
         self.holds = False
         self.depth = 0
 

@@ -87,14 +87,13 @@ def own_columns(
     """
     if s.SOURCE in embeddings.columns:
         return OwnColumns(embeddings.select(s.ID, s.SOURCE))
-    fingerprint, n, is_certain = record.inputs["source"], embeddings.count(), True
+    fingerprint, n = record.inputs["source"], embeddings.count()
     if opened is None or opened.fingerprint != fingerprint or not _is_unchanged(opened):
         opened = _opened(spark, source, record)
-        is_certain = not fingerprint.startswith(_DELTA)  # VACUUM removes files of old versions
     live = not fingerprint.startswith((_DELTA, _FILES))  # a view, which is evaluated anew
     if opened.fingerprint != fingerprint or live:
         return OwnColumns(_by_hashes(opened, embeddings, source), n, opened)
-    wanted = None if is_certain else n
+    wanted = n if fingerprint.startswith(_DELTA) else None  # VACUUM removes files of versions
     if opened.twins is not None:
         return OwnColumns(_by_hashes(opened, embeddings, source), wanted, opened)
     rows = opened.rows.filter(F.col(s.ID).isNotNull()).select(s.ID, s.SOURCE)
@@ -208,11 +207,14 @@ def _opened(spark: SparkSession, source: SourceConfig, record: StageRecord) -> S
         pinned = source.model_copy(update={"version": version})
     try:
         try:
-            return open_source(spark, pinned, known=known)
+            found = open_source(spark, pinned, known=known)
         except SourceError:
             if pinned == source:
                 raise
             return open_source(spark, source, known=known)
+        # Another table may lie in its place, and have had as many versions.
+        as_embedded = pinned == source or found.fingerprint == fingerprint
+        return found if as_embedded else open_source(spark, source, known=known)
     except SourceError as error:
         raise StageOrderError(
             f"the source must be where it was embedded from. {error.problem}", hint=_HINT

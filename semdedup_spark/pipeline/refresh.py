@@ -8,7 +8,13 @@ from typing import Any
 
 from semdedup_spark import schema as s
 from semdedup_spark.config import later_defaults, parse_config
-from semdedup_spark.errors import ConfigError, GuardError, HorizonError, SourceError
+from semdedup_spark.errors import (
+    ConfigError,
+    GuardError,
+    HorizonError,
+    SourceError,
+    StageOrderError,
+)
 from semdedup_spark.masking import unmasked
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stage_runner import has_output
@@ -26,7 +32,7 @@ from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.visible import masked_repr
 
 # Errors of earlier settings that no longer fit the job, its rows or its guards.
-CANNOT = (ConfigError, GuardError, HorizonError, SourceError)
+CANNOT = (ConfigError, GuardError, HorizonError, SourceError, StageOrderError)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,9 @@ def rows_as_embedded(
     return _own_columns(job, table, record).rows
 
 
-def all_rows_as_embedded(job: Job, record: StageRecord) -> DataFrame:
+def all_rows_as_embedded(
+    job: Job, record: StageRecord, without: DataFrame | None = None
+) -> DataFrame:
     """Read the own columns of all embedded rows, or refuse before anything is written.
 
     Parameters
@@ -61,6 +63,8 @@ def all_rows_as_embedded(job: Job, record: StageRecord) -> DataFrame:
         The job.
     record
         Record of the stage embed.
+    without
+        Column id: rows that are about to be erased, and may be gone. ``None``: none.
 
     Returns
     -------
@@ -72,9 +76,45 @@ def all_rows_as_embedded(job: Job, record: StageRecord) -> DataFrame:
     What it calls raises ``StageOrderError`` where rows are gone from the source, or are
     no longer as they were embedded.
     """
-    found = _own_columns(job, s.EMBEDDINGS, record)
-    check_complete(found)
+    found, fingerprint = _own_columns(job, s.EMBEDDINGS, record, without), record.inputs["source"]
+    is_same = found.opened is not None and found.opened.fingerprint == fingerprint
+    if not (is_same and was_read_whole(job, fingerprint)):
+        check_complete(found)
+        if is_same:
+            note_whole(job, fingerprint)
     return found.rows
+
+
+def note_whole(job: Job, fingerprint: str) -> None:
+    """Note that this run has read all rows of a version of the source. So its files are there.
+
+    Parameters
+    ----------
+    job
+        The job.
+    fingerprint
+        The fingerprint of the source. Only that of a Delta table names a version that stays.
+    """
+    if job.turn is not None and fingerprint.startswith("delta:"):
+        job.turn.whole.add(fingerprint)
+
+
+def was_read_whole(job: Job, fingerprint: str) -> bool:
+    """Tell whether this run has read all rows of a version of the source.
+
+    Parameters
+    ----------
+    job
+        The job.
+    fingerprint
+        The fingerprint of the source.
+
+    Returns
+    -------
+    bool
+        False where that is not known.
+    """
+    return job.turn is not None and fingerprint in job.turn.whole
 
 
 def check_own_unchanged(job: Job, record: StageRecord) -> None:
@@ -153,9 +193,13 @@ def refuse_other_source(key: str, source: SourceConfig, record: StageRecord) -> 
         )
 
 
-def _own_columns(job: Job, table: str, record: StageRecord | None) -> OwnColumns:
+def _own_columns(
+    job: Job, table: str, record: StageRecord | None, without: DataFrame | None = None
+) -> OwnColumns:
     version = None if record is None else record.outputs[table]
     embeddings = read_table(job.spark, job.root, table, version)
+    if without is not None:
+        embeddings = embeddings.join(without.select(s.ID), s.ID, "left_anti")
     if s.SOURCE in embeddings.columns:
         return OwnColumns(embeddings.select(s.ID, s.SOURCE))
     source = job.config.source if table == s.EMBEDDINGS else job.config.reference

@@ -1,11 +1,13 @@
 """Which sources are copied, and what is said where a copy, or the way to the source, is missing."""
 
+from pathlib import Path
+
 import pytest
 
 from semdedup_spark import open_job, parse_config, read_selection
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, SourceChangedError, StageOrderError
-from semdedup_spark.pipeline import run_embed, run_select
+from semdedup_spark.pipeline import run_embed, run_forget, run_select
 from semdedup_spark.pipeline.own_columns import check_unchanged
 from semdedup_spark.pipeline.stages.select.kept_view import check_copied
 from semdedup_spark.sources.open_source import open_source
@@ -76,3 +78,55 @@ def test_kept_rows_that_only_a_secret_leads_to_are_read_with_the_source_of_the_j
     run_select(open_job(spark, written))
     rows = sorted(map(tuple, found.collect()), key=str)
     assert rows == rows_of(spark, tmp_path / "out", "deduplicated")
+
+
+@pytest.mark.long
+def test_a_pinned_version_whose_files_are_gone_is_found_before_anything_is_written(
+    spark, rows, tmp_path
+):
+    source, output = tmp_path / "source", tmp_path / "out"
+    rows.write.format("delta").save(str(source))
+    tree = job_over(output, source, "delta").model_dump()
+    pinned = {**tree["source"], "version": 0}
+    run(spark, parse_config({**tree, "source": pinned}))
+    before = table(spark, output, s.DUPLICATES).count()
+    old = [Path(f.removeprefix("file:")) for f in table(spark, source, "").inputFiles()]
+    rows.limit(30).write.format("delta").mode("overwrite").save(str(source))
+    for file in old:
+        file.unlink()
+    with pytest.raises(StageOrderError, match="files are gone, as after VACUUM"):
+        run(spark, parse_config({**tree, "source": pinned, "select": {"eps": 0.2}}))
+    assert table(spark, output, s.DUPLICATES).count() == before
+
+
+@pytest.mark.long
+def test_a_row_is_forgotten_also_where_it_has_left_the_files_first(spark, rows, tmp_path):
+    source, output = tmp_path / "source", tmp_path / "out"
+    rows.write.parquet(str(source))
+    config = job_over(output, source, "parquet")
+    kept = run(spark, config).kept
+    gone = table(spark, output, s.DEDUPLICATED).first()["doc"]
+    left = rows.filter(rows.doc != gone)
+    left.write.mode("overwrite").parquet(str(source))
+    forgotten = run_forget(open_job(spark, config), [gone])
+    assert forgotten.embedded == 1
+    for name, key in ((s.DEDUPLICATED, "doc"), (s.ASSIGNMENT, "id"), (s.EMBEDDINGS, "id")):
+        assert gone not in {row[key] for row in table(spark, output, name).collect()}
+    assert table(spark, output, s.DEDUPLICATED).count() >= kept - 1
+
+
+@pytest.mark.long
+def test_a_clone_that_no_selection_has_any_more_blocks_nothing_and_shows_no_erased_row(
+    spark, rows, tmp_path
+):
+    source, output = tmp_path / "source", tmp_path / "out"
+    rows.write.format("delta").save(str(source))
+    tree = job_over(output, source, "delta").model_dump()
+    for eps, write in ((0.05, "clone"), (0.1, "clone"), (0.1, "table")):
+        config = parse_config({**tree, "select": {"eps": eps, "write": write}})
+        run(spark, config)
+    gone = table(spark, output, s.DEDUPLICATED).first()["doc"]
+    run_forget(open_job(spark, config), [gone])
+    for clone in s.clones_of(None):
+        assert table(spark, output, clone).count() == 0
+    assert gone not in {row["doc"] for row in table(spark, output, s.DEDUPLICATED).collect()}

@@ -21,7 +21,7 @@ from semdedup_spark.pipeline.stages.rank_order import check_order
 from semdedup_spark.pipeline.stages.reference import check_reference
 from semdedup_spark.pipeline.stages.score import run_score
 from semdedup_spark.pipeline.stages.select.decisions import rows_if_any
-from semdedup_spark.pipeline.stages.select.kept_clone import check_clones
+from semdedup_spark.pipeline.stages.select.kept_clone import check_clones, empty_idle_clones
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.commits.write import replace_rows
 from semdedup_spark.tables.hash_buckets import part_with
@@ -95,10 +95,12 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     made = {record.stage for record in job.ledger.records()}
     # Check that the stages which follow can run, before anything is erased.
     cluster = require_centroids(job) if made & {"score", "prune"} else None
+    # What follows reads the source, and must not fail half-way. The rows may have left it already.
+    kind = read_table(job.spark, job.root, s.EMBEDDINGS).schema[s.ID].dataType
+    all_rows_as_embedded(job, embed, ids_as(kind, wanted, job.spark))
     if "score" in made:
         check_reference(job)
         check_order(job, embed)
-    all_rows_as_embedded(job, embed)  # what follows reads the source, and must not fail half-way
     check_clones(job, embed)
     for table in s.BY_PEOPLE:  # they may have been changed by SQL
         rows_if_any(job, table)
@@ -106,6 +108,7 @@ def run_forget(job: Job, ids: Sequence[str]) -> Forgotten:
     of_pairs, in_pairs = erase_pairs(job, wanted)
     embed = note_erasure(job, embed)
     done, stale = _follow(job, embed, cluster, made) if cluster is not None else ((), ())
+    empty_idle_clones(job)
     hold = [s.EMBEDDINGS, s.QUARANTINE, *([s.OVERRIDES] if erased[s.OVERRIDES] else []), *of_pairs]
     hold += [s.SCORES for each in done if each.stage == "score"]
     hold += [table for each in done if each.stage != "score" for table in each.outputs]

@@ -141,9 +141,24 @@ def _empty(spark: SparkSession, root: OutputRoot, table: str, original: Original
     """Delta clones onto an empty table only, and onto one of the same mode of column mapping."""
     if not table_exists(spark, root, table):
         return
-    _run(spark, root, table, f"DELETE FROM {root.name(table)}")
+    empty_clone(spark, root, table)
     if original.column_mapping != "none":
         _set(spark, root, table, {COLUMN_MAPPING: original.column_mapping})
+
+
+def empty_clone(spark: SparkSession, root: OutputRoot, table: str) -> None:
+    """Take all rows out of a clone, in one commit to its log.
+
+    Parameters
+    ----------
+    spark
+        The session that writes.
+    root
+        The output that the clone lies in.
+    table
+        Name of the clone.
+    """
+    _run(spark, root, table, f"DELETE FROM {root.name(table)}")
 
 
 def _clone(spark: SparkSession, root: OutputRoot, table: str, original: Original) -> None:

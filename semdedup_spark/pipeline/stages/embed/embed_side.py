@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.masking import identifying
 from semdedup_spark.pipeline.identity import key_beside
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.rows_as_embedded import note_whole
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
 from semdedup_spark.pipeline.stages.embed.embed_commits import embed_all
 from semdedup_spark.pipeline.stages.embed.embed_work import Embedded, Work
@@ -80,6 +82,7 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
         work = with_choice(job, work, contest)
         embedded = rescued(job, work, contest, embed_all(job, work))
         _refuse_changed_files(source, side.key)
+        note_whole(job, source.fingerprint)
         work = settled(job, work, contest, embedded.history.batch)
         rejected = quarantine_rows(job, work, source.n_read - embedded.rows, embedded.history)
         _require_all(embedded.rows, rejected.rows, source.n_read)
@@ -164,10 +167,14 @@ def _copies(job: Job, side: Side, source: SourceRows) -> bool:
     a view has no earlier versions, and one row of a JSON file is as dear to find as all of them.
     """
     asked = job.config.embed.copy_source
-    if side.table in job.frames or job.config.select.write == "view":
+    if side.table in job.frames:
         return True
     if asked != "auto":
         return asked
+    made = [r.config for r in job.ledger.records() if r.stage.partition(":")[0] == "select"]
+    # The view of another selection shows the copy as well.
+    if "view" in [job.config.select.write, *(json.loads(text).get("write") for text in made)]:
+        return True
     return not (source.fingerprint.startswith("delta:") or side.source.format == "parquet")
 
 

@@ -12,7 +12,6 @@ from pyspark.sql import DataFrame
 from semdedup_spark import schema as s
 from semdedup_spark.errors import ConfigError, ReconciliationError
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.rows_as_embedded import check_own_unchanged
 from semdedup_spark.pipeline.stages.select.kept_changes import Kept, write_changes
 from semdedup_spark.pipeline.stages.select.kept_clone import (
     CLONE,
@@ -146,7 +145,6 @@ def write_kept(job: Job, kept: Kept, mark: StageMark, assignment: int) -> Writte
         return Written()
     changed = write_changes(job, name, kept, mark)
     commit = changed or replace_table(kept.rows(job), job.root, name, mark)
-    check_own_unchanged(job, kept.embed)
     return Written({name: commit.version}, commit.rows)
 
 

@@ -185,7 +185,10 @@ def _are_comparable(then: StageRecord, now: StageRecord) -> bool:
 
 
 def _has_erased(then: StageRecord, now: StageRecord) -> bool:
-    return now.counts.get(s.ERASED, 0) not in (0, then.counts.get(s.ERASED, 0))
+    """Whether rows may have been erased in between. Each version of the source counts its own."""
+    erased = now.counts.get(s.ERASED, 0)
+    is_same = then.result_key == now.result_key
+    return erased > 0 and not (is_same and erased == then.counts.get(s.ERASED, 0))
 
 
 def _id_column(source: SourceConfig, embed: StageRecord) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import NoReturn
 
 from pyspark.sql import functions as F
@@ -12,6 +11,7 @@ from semdedup_spark.errors import ConfigError, SourceError, StageOrderError
 from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.own_columns import refuse_gone
+from semdedup_spark.pipeline.rows_as_embedded import note_whole, was_read_whole
 from semdedup_spark.sources.open_raw import DeltaSource, delta_source, read_raw
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import table_exists
@@ -20,6 +20,7 @@ from semdedup_spark.tables.commits.clones import (
     Chosen,
     Original,
     clone_chosen,
+    empty_clone,
 )
 from semdedup_spark.tables.commits.views import drop_view, is_view, replace_view
 from semdedup_spark.tables.commits.write import Commit
@@ -106,10 +107,9 @@ def check_version(job: Job, embed: StageRecord) -> None:
     """
     if not embed.counts.get("unique_ids", 1):
         _refuse_shared_ids(job)
-    fingerprint, turn = embed.inputs["source"], job.turn
-    opened = None if turn is None else turn.read.get(s.EMBEDDINGS)
-    if opened is not None and opened.fingerprint == fingerprint:
-        return  # this run has found it there
+    fingerprint = embed.inputs["source"]
+    if was_read_whole(job, fingerprint):
+        return
     source = job.config.source.model_copy(update={"version": _version(embed)})
     try:
         raw = read_raw(job.spark, source)
@@ -117,6 +117,7 @@ def check_version(job: Job, embed: StageRecord) -> None:
             # The hash has all ids read, and so all files.
             ids = F.max(F.xxhash64(F.col(s.quoted(source.id or ""))))
             raw.df.agg(ids).collect()
+            note_whole(job, fingerprint)
             return
     except SourceError as error:
         _refuse_other_source(error.problem, error)
@@ -140,9 +141,31 @@ def check_clones(job: Job, embed: StageRecord) -> None:
     -----
     What it calls raises ``StageOrderError`` where the version that was embedded is gone.
     """
-    selections = (r for r in job.ledger.records() if r.stage.partition(":")[0] == "select")
-    if any(json.loads(record.config).get("write") == CLONE for record in selections):
+    is_table = embed.inputs["source"].startswith(_DELTA) and embed.counts.get("unique_ids", 1)
+    made = (clone for clone, is_newest in _clones(job) if is_newest)
+    if is_table and any(table_exists(job.spark, job.root, clone) for clone in made):
         check_version(job, embed)
+
+
+def empty_idle_clones(job: Job) -> None:
+    """Take all rows out of the clones that no selection has any more. No file is written but in
+    their logs. They would show rows that were erased since.
+
+    Parameters
+    ----------
+    job
+        The job.
+    """
+    for clone, is_newest in _clones(job):
+        if not is_newest and table_exists(job.spark, job.root, clone):
+            empty_clone(job.spark, job.root, clone)
+
+
+def _clones(job: Job) -> list[tuple[str, bool]]:
+    """Names of the clones that there may be, and whether the newest selection of a name has it."""
+    made = (r for r in job.ledger.records() if r.stage.partition(":")[0] == "select")
+    named = ((r, r.stage.partition(":")[2] or None) for r in made)
+    return [(clone, clone in r.outputs) for r, name in named for clone in s.clones_of(name)]
 
 
 def clone_kept(

@@ -13,7 +13,7 @@ from semdedup_spark.pipeline.exclusive import exclusive
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.observed import observe
 from semdedup_spark.pipeline.own_columns import few
-from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded
+from semdedup_spark.pipeline.rows_as_embedded import all_rows_as_embedded, check_own_unchanged
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
 from semdedup_spark.pipeline.stages.embed.embed import require_embed
 from semdedup_spark.pipeline.stages.score import require_score
@@ -272,6 +272,7 @@ class Selecting:
         outputs[s.ASSIGNMENT] = assigned.version
         gone = few(duplicates.select(s.ID), removed.rows)
         kept = write_kept(job, Kept(self.embed, lambda: self.own, gone), mark, assigned.version)
+        check_own_unchanged(job, self.embed)
         left = assigned.rows - removed.rows - counted["quarantined"]
         n_kept = left if kept.rows is None else kept.rows
         counts |= reconciled(counted["read"], n_kept, removed.rows, counted["quarantined"])
