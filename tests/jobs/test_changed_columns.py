@@ -46,6 +46,7 @@ def as_read(spark, path):
     return {row["doc"]: str(row) for row in rows.collect()}
 
 
+@pytest.mark.long
 def test_a_change_inside_a_column_reaches_the_result(spark, tmp_path):
     def night(changed):
         rows = []

@@ -173,6 +173,7 @@ def test_from_a_clone_to_a_table_to_nothing_and_back(spark, own):
         *(pytest.param(each, marks=pytest.mark.long) for each in ("CREATE OR", "ALTER TABLE")),
     ],
 )
+@pytest.mark.long
 def test_a_run_that_is_killed_leaves_the_rows_of_before_and_the_next_one_ends_it(
     spark, own, monkeypatch, statement
 ):
@@ -219,6 +220,7 @@ def test_maintenance_leaves_the_rows_where_they_are(spark, own):
 
 
 @pytest.mark.parametrize("names", [[], pytest.param(["strict"], marks=pytest.mark.long)])
+@pytest.mark.long
 def test_a_forgotten_row_leaves_every_clone(spark, own, names):
     source, output = own
     gone = min(kept(spark, output))

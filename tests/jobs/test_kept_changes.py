@@ -109,6 +109,7 @@ def different(before, after):
     return {i for i in before.keys() | after.keys() if before.get(i) != after.get(i)}
 
 
+@pytest.mark.long
 def test_a_night_writes_what_changed_and_the_change_feed_tells_only_that(spark, tmp_path):
     nights = Nights(spark, tmp_path)
     nights.come_to_pass()

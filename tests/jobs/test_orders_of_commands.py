@@ -84,6 +84,7 @@ def test_the_last_good_rows_can_be_forgotten_whoever_wrote_about_them(spark, mad
     assert ids(spark, output, "quarantine") == ["bad"]
 
 
+@pytest.mark.long
 def test_a_selection_killed_between_its_tables_is_made_again_by_the_next_run(spark, made, output):
     source = made / "src"
     wide = {"eps": 0.05, "name": "linked", "resolution": "components"}
@@ -94,6 +95,7 @@ def test_a_selection_killed_between_its_tables_is_made_again_by_the_next_run(spa
     assert sorted([*removed, *kept]) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.long
 def test_new_centroids_and_an_erasure_keep_the_threshold_that_was_published(spark, made, output):
     source = made / "src"
     narrow = {"score": {"eps_max": 0.06}, "select": {"eps": 0.05}}

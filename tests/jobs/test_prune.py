@@ -115,6 +115,7 @@ def pictures(tmp_path_factory):
     return root
 
 
+@pytest.mark.long
 def test_a_named_data_set_is_pruned_with_pictures_labels_and_ids_aligned(
     spark, pictures, tmp_path, monkeypatch
 ):

@@ -183,6 +183,7 @@ def test_a_kept_row_absorbs_nothing_that_a_row_of_the_reference_with_its_id_remo
     assert (told.fate, told.n_absorbed, told.absorbed) == ("kept", 0, [])
 
 
+@pytest.mark.long
 def test_decisions_about_a_row_leave_the_row_of_the_reference_with_its_id_alone(spark, done):
     *_, config, _ = done
     job = open_job(spark, config)

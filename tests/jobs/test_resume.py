@@ -14,6 +14,7 @@ from semdedup_spark.sources import open_raw
 from tests.jobs.jobfiles import near_duplicates, rows_of, run, table, vectors_job, write_vectors
 
 
+@pytest.mark.long
 def test_a_killed_embedding_continues_where_it_stopped(spark, tmp_path, monkeypatch):
     monkeypatch.setitem(embed_commits.FIRST_COMMIT, "none", 50)
     X = near_duplicates(300)
@@ -56,6 +57,7 @@ def copied(made, tmp_path):
     return vectors_job(tmp_path / "out", folder / "source"), summary
 
 
+@pytest.mark.long
 def test_changed_content_is_embedded_afresh(spark, copied, tmp_path):
     write_vectors(spark, tmp_path / "source", near_duplicates(60)[:50])
     config = vectors_job(tmp_path / "out", tmp_path / "source")

@@ -64,6 +64,7 @@ def judge(spark, config, judgement, *pairs):
 GONE = {2: (1, "similarity"), 3: (1, "similarity"), 4: (1, "similarity")}
 
 
+@pytest.mark.long
 def test_rows_between_the_thresholds_stay_until_people_call_them_duplicates(spark, lake):  # noqa: F811
     listed, removed, record = selected(spark, lake)
     assert (listed, removed) == ({51: 50, 52: 51}, GONE)

@@ -6,8 +6,11 @@ import pytest
 
 from tests.jobs.same_tables import JOBS, WRITTEN, differences, tables_of
 
+# `make test-spark` runs both.
+_KINDS = [pytest.param(k, marks=pytest.mark.long if k == "texts" else ()) for k in JOBS]
 
-@pytest.mark.parametrize("kind", JOBS)
+
+@pytest.mark.parametrize("kind", _KINDS)
 def test_a_job_makes_the_tables_that_the_default_spark_made(spark, kind, tmp_path):
     if kind == "texts":
         pytest.importorskip("torch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from semdedup_spark import open_job, parse_config
@@ -71,6 +72,7 @@ def test_commits_of_a_folder_and_of_shards_hold_every_row_once(spark, tmp_path, 
     assert found[0] == found[1]
 
 
+@pytest.mark.long
 def test_a_matrix_is_deduplicated_as_a_table_of_its_rows_is(spark, tmp_path):
     X = near_duplicates(60, 6).astype(np.float32)
     np.save(tmp_path / "x.npy", X)

@@ -37,6 +37,7 @@ def results(spark, config):
     return found, rows_of(spark, config.output, "duplicates")
 
 
+@pytest.mark.long
 def test_packed_embeddings_give_the_same_scores_and_the_same_duplicates(spark, sources):
     root, X = sources
     lists, packed = job(root, "array"), job(root, "binary")

@@ -1,6 +1,7 @@
 """Rows with one id, of which only the encoder knows which is bad."""
 
 import numpy as np
+import pytest
 
 from semdedup_spark import open_job
 from semdedup_spark.pipeline import run_embed
@@ -50,6 +51,7 @@ def test_the_good_row_of_an_id_stays_and_the_bad_one_says_why(spark, tmp_path):
     assert still == rejected
 
 
+@pytest.mark.long
 def test_a_row_that_is_there_stays_when_others_of_its_id_come(spark, tmp_path):
     good = [(f"id{i}", vector(i), "first", 0) for i in range(8)]
     taken, _ = embed(spark, tmp_path, good)
