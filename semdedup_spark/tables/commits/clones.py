@@ -26,6 +26,7 @@ from semdedup_spark.tables.states import (
     note_write,
     table_state,
 )
+from semdedup_spark.visible import masked_repr
 
 COLUMN_MAPPING = "delta.columnMapping.mode"
 # What a clone takes over from its table must not stop the deletion, nor copy the rows that go.
@@ -58,6 +59,7 @@ class Original:
     column_mapping: str
 
 
+@masked_repr
 @dataclass(frozen=True)
 class Chosen:
     """The rows that a clone shows.
