@@ -162,6 +162,17 @@ class Ledger:
         """
         return list(self._last.values())
 
+    def selections(self) -> list[tuple[str | None, StageRecord]]:
+        """List the newest row of every selection.
+
+        Returns
+        -------
+        list[tuple[str | None, StageRecord]]
+            The selection's name, ``None`` for the one without, and the row.
+        """
+        stages = ((record.stage.partition(":"), record) for record in self.records())
+        return [(name or None, record) for (kind, _, name), record in stages if kind == "select"]
+
     def state_of(self, table: str) -> TableState | None:
         """Tell what a table held when its stage was last recorded.
 

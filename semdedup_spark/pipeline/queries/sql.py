@@ -127,17 +127,13 @@ def _rows_of_tables(job: Job) -> Iterator[tuple[str, DataFrame]]:
     """The tables, and the kept rows of selections that have no table of these."""
     for table in tables_of(job):
         yield table, read_table(job.spark, job.root, table)
-    for record in job.ledger.records():
-        stage, _, name = record.stage.partition(":")
-        kept = s.of_selection(s.DEDUPLICATED, name or None)
-        if (
-            stage == "select"
-            and s.of_selection(s.ASSIGNMENT, name or None) in record.outputs
-            and kept not in record.outputs
-        ):
+    for name, record in job.ledger.selections():
+        kept = s.of_selection(s.DEDUPLICATED, name)
+        has_rows = s.of_selection(s.ASSIGNMENT, name) in record.outputs
+        if has_rows and kept not in record.outputs:
             with suppress(StageOrderError):  # its rows are no longer there
                 output, source = job.config.output, job.config.source
-                selected = read_selection(job.spark, output, name or None, source)
+                selected = read_selection(job.spark, output, name, source)
                 yield kept, selected.deduplicated
 
 

@@ -171,7 +171,7 @@ def _copies(job: Job, side: Side, source: SourceRows) -> bool:
         return True
     if asked != "auto":
         return asked
-    made = [r.config for r in job.ledger.records() if r.stage.partition(":")[0] == "select"]
+    made = [record.config for _, record in job.ledger.selections()]
     # The view of another selection shows the copy as well.
     if "view" in [job.config.select.write, *(json.loads(text).get("write") for text in made)]:
         return True

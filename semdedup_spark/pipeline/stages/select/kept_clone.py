@@ -163,9 +163,8 @@ def empty_idle_clones(job: Job) -> None:
 
 def _clones(job: Job) -> list[tuple[str, bool]]:
     """Names of the clones that there may be, and whether the newest selection of a name has it."""
-    made = (r for r in job.ledger.records() if r.stage.partition(":")[0] == "select")
-    named = ((r, r.stage.partition(":")[2] or None) for r in made)
-    return [(clone, clone in r.outputs) for r, name in named for clone in s.clones_of(name)]
+    made = job.ledger.selections()
+    return [(clone, clone in r.outputs) for name, r in made for clone in s.clones_of(name)]
 
 
 def clone_kept(
