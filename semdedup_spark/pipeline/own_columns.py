@@ -6,7 +6,6 @@ their fingerprint is the same, ids tell their rows; else rows are known again by
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession, Window
@@ -17,14 +16,13 @@ from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceChangedError, SourceError, StageOrderError
 from semdedup_spark.pipeline.stages.embed.row_identity import with_identity
 from semdedup_spark.sources.candidate_rows import SourceFacts
+from semdedup_spark.sources.open_raw import GONE
 from semdedup_spark.sources.open_source import open_source
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.runs import StageRecord
 
 # Ids up to this number are sent to where the rows of the source are read.
 MOST_BROADCAST = 1_000_000
-# What Spark says of a file that is gone.
-GONE = re.compile(r"FILE_NOT_EXIST|FileNotFoundException|DELTA_FILE_NOT_FOUND")
 _DELTA, _FILES = "delta:", "files:"
 _KEYS = [s.ID, s.CONTENT_HASH, s.ROW_HASH]
 _NUMBER = "__number"

@@ -13,12 +13,12 @@ from semdedup_spark.errors import StageOrderError
 from semdedup_spark.pipeline.identity import kept_config, kept_settings
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.own_columns import (
-    GONE,
     OwnColumns,
     check_complete,
     check_unchanged,
     own_columns,
 )
+from semdedup_spark.sources.open_raw import GONE
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 

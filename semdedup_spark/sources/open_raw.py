@@ -32,7 +32,8 @@ from semdedup_spark.sources.formats.webdataset import read_webdataset
 from semdedup_spark.sources.raw_source import RawSource, named_roles
 from semdedup_spark.values import hash_of
 
-_MISSING = re.compile(r"FILE_NOT_EXIST|FileNotFoundException|DELTA_FILE_NOT_FOUND")
+# What Spark says of a file that is gone.
+GONE = re.compile(r"FILE_NOT_EXIST|FileNotFoundException|DELTA_FILE_NOT_FOUND")
 _MISSING_FILE = re.compile(r"[^\s'\"]+\.(?:parquet|bin)\b")
 _RANGES = re.compile(r"\{\d+\.\.\d+\}")
 
@@ -258,7 +259,7 @@ def refuse_missing_files(
     SourceError
         If a file of the version is missing.
     """
-    if raw.version is None or not _MISSING.search(str(error)):
+    if raw.version is None or not GONE.search(str(error)):
         return
     place = source.table or source.path or ""
     newest = _newest_version(spark, _delta_name(source))

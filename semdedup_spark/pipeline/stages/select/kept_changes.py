@@ -16,7 +16,8 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import CONTENT_HASH, SourceConfig
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.own_columns import GONE, few
+from semdedup_spark.pipeline.own_columns import few
+from semdedup_spark.sources.open_raw import GONE
 from semdedup_spark.sql_text import variable_in
 from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.commits.changes import change_rows, has_columns_of, has_deletion_vectors
