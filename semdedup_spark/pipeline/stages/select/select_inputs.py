@@ -41,7 +41,7 @@ def own_inputs(job: Job, score: StageRecord, embed: StageRecord) -> dict[str, st
         overrides_input(job),
         [agreement.model_dump() for agreement in select.must_agree],
         has_review=select.review is not None,
-        cloned=select.write == "clone",
+        cloned=job.config.select.write == "clone",
     )
 
 
