@@ -8,6 +8,7 @@ import pytest
 
 from semdedup_spark.cli.results import next_commands
 from semdedup_spark.config import canonical_json, load_config, parse_config
+from semdedup_spark.config.differences import config_difference
 from semdedup_spark.errors import ConfigError, SourceError
 from semdedup_spark.frames.spark_result import DeduplicatedFrame
 from semdedup_spark.masking import (
@@ -26,7 +27,7 @@ from semdedup_spark.secret_forms import is_secret_name
 from semdedup_spark.tables.catalog import OutputRoot
 from semdedup_spark.tables.delta_files import RowGroup, TableVersion, open_version
 from semdedup_spark.tables.named_table import NamedTable
-from semdedup_spark.tables.runs import Ledger, config_difference
+from semdedup_spark.tables.runs import Ledger
 
 SOURCE = {"kind": "text", "format": "jsonl", "path": "x.jsonl", "id": "doc", "content": "text"}
 SECRET = "h/Nter+22=x"

@@ -10,6 +10,7 @@ from rich.console import Console
 from semdedup_spark.answers.explanation import Absorbed, Explanation, Standing
 from semdedup_spark.answers.tuning import SourceShare, Target, Threshold, Tuning
 from semdedup_spark.config import ClusterConfig
+from semdedup_spark.config.differences import config_difference
 from semdedup_spark.kernels.score.cost import ComparisonCost
 from semdedup_spark.pipeline.job_context import Progress
 from semdedup_spark.pipeline.queries.cost_plan import Choice, Plan, plan_sizes, recommend
@@ -18,7 +19,6 @@ from semdedup_spark.report.costs import print_plan
 from semdedup_spark.report.operations import print_tidied
 from semdedup_spark.report.tables import print_explanation, print_tuning
 from semdedup_spark.tables.maintenance import Tidied
-from semdedup_spark.tables.runs import config_difference
 
 
 def printed(show, *args, **settings):

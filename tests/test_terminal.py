@@ -108,7 +108,10 @@ HOLDER = Claim(NASTY, NASTY, Holder(NASTY, NASTY, 1), 1, NOW, False, 9.0)
         ),
         lambda c: print_changes(c, [Change("kept", "removed", NASTY, 1, (NASTY, NASTY))]),
         lambda c: print_status(
-            c, Status(NASTY, (RECORD,), (RunLine(NASTY, NOW, 1.0, (NASTY,), (NASTY,)),), HOLDER)
+            c,
+            Status(
+                NASTY, (RECORD,), (RunLine(NASTY, NOW, 1.0, (NASTY,), (NASTY,), NASTY),), HOLDER
+            ),
         ),
         lambda c: print_tidied(c, [Tidied(NASTY, 1, 1, 1)]),
         lambda c: print_answer(c, Answer((NASTY,), (True,), ((NASTY,), (None,)), (NASTY,), False)),

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
+from semdedup_spark.errors import ConfigError, SemDedupError
+from semdedup_spark.failures import explained, unclear
 from semdedup_spark.pipeline.job_context import Job, Turn
 from semdedup_spark.pipeline.output_lease import LEASE_SECONDS, leased
 from semdedup_spark.tables.catalog import remembered_tables
@@ -28,8 +30,9 @@ def working(
     """Let a job write to its output until the ``with`` block ends, with or without an error.
 
     The lease is taken when the first stage begins its work, and held until the end. At the end the
-    ledger is complete. An error is told to the job's listener. Inside of another such block of the
-    same run, and in a dry run, nothing of this happens.
+    ledger is complete. An error is told to the job's listener, and written into the ledger if work
+    had begun; not so one of exit code 2, which is a wrong command and no failed run. Inside of
+    another such block of the same run, and in a dry run, nothing of this happens.
 
     Parameters
     ----------
@@ -63,7 +66,8 @@ def working(
             held.enter_context(remembered_tables(job.root))
             job.ledger.reload()  # others may have written until now
 
-        job.turns[job.run_id] = Turn(claim, StateCache(job.spark, job.root, job.ledger.state_of))
+        turn = Turn(claim, StateCache(job.spark, job.root, job.ledger.state_of))
+        job.turns[job.run_id] = turn
         try:
             yield job
             job.ledger.flush()
@@ -71,10 +75,21 @@ def working(
             # The stages before it are done. What goes unrecorded here is only computed again.
             with suppress(Exception):
                 job.ledger.flush()
+                if turn.holds and _is_failure(error):
+                    job.ledger.add_failure(job.run_id, _in_words(error))
             job.listener.failed(error)
             raise
         finally:
             del job.turns[job.run_id]
+
+
+def _is_failure(error: Exception) -> bool:
+    return not isinstance(error, SemDedupError) or error.exit_code != ConfigError.exit_code
+
+
+def _in_words(error: Exception) -> str:
+    known = error if isinstance(error, SemDedupError) else explained(error) or unclear(error)
+    return known.problem
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from typing import Any
 from semdedup_spark import __version__
 from semdedup_spark import schema as s
 from semdedup_spark.config import canonical_json, fingerprint
+from semdedup_spark.config.differences import config_difference
 from semdedup_spark.errors import StageOrderError
 from semdedup_spark.masking import MASK
 from semdedup_spark.pipeline.identity import kept_config, kept_settings, key_beside
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.tables.runs import StageRecord, config_difference
+from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.tables.states import TableState
 
 # The stages that make the inputs of others.

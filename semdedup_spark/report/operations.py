@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from semdedup_spark.pipeline.operations.diff import Change
-from semdedup_spark.pipeline.operations.status import Status
+from semdedup_spark.pipeline.operations.status import RunLine, Status
 from semdedup_spark.report.console import counts_line
 from semdedup_spark.report.terminal import cell, print_line
 from semdedup_spark.tables.maintenance import Tidied
+from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.visible import inline
 
 
@@ -35,11 +36,19 @@ def print_status(console: Console, status: Status) -> None:
             f"run {inline(holder.run_id)} is working on it: process {holder.holder.pid} on "
             f"{inline(holder.holder.host)}, last heard of {holder.heard:%Y-%m-%d %H:%M:%S} UTC",
         )
-    if not status.stages:
+    if status.runs and status.runs[0].failed is not None:
+        print_line(console, f"the newest run failed: {inline(status.runs[0].failed)}")
+    if status.stages:
+        console.print(_stages_table(status.stages))
+    else:
         console.print("no stage has run here")
-        return
+    if status.runs:
+        console.print(_runs_table(status.runs))
+
+
+def _stages_table(records: Sequence[StageRecord]) -> Table:
     stages = _table("stage", "run", "started (UTC)", "seconds", "counts")
-    for record in status.stages:
+    for record in records:
         reused = " (reused)" if record.reused else ""
         started = f"{record.started_at:%Y-%m-%d %H:%M:%S}"
         row = (
@@ -50,13 +59,17 @@ def print_status(console: Console, status: Status) -> None:
             counts_line(record),
         )
         stages.add_row(*map(cell, row))
-    console.print(stages)
-    runs = _table("run", "started (UTC)", "seconds", "computed", "reused")
-    for run in status.runs:
+    return stages
+
+
+def _runs_table(lines: Sequence[RunLine]) -> Table:
+    runs = _table("run", "started (UTC)", "seconds", "computed", "reused", "ended")
+    for run in lines:
         started = f"{run.started_at:%Y-%m-%d %H:%M:%S}"
         names = " ".join(run.computed), " ".join(run.reused)
-        runs.add_row(*map(cell, (run.run_id, started, f"{run.seconds:.1f}", *names)))
-    console.print(runs)
+        ended = "well" if run.failed is None else "failed"
+        runs.add_row(*map(cell, (run.run_id, started, f"{run.seconds:.1f}", *names, ended)))
+    return runs
 
 
 def print_changes(console: Console, changes: Sequence[Change]) -> None:

@@ -50,6 +50,8 @@ COVERED = "covered"
 COPIES = "copies"
 KEPT = "kept"
 STAGE = "stage"
+# What stands in place of a stage in the row of a run that failed.
+FAILED = "failed"
 REASON = "reason"
 MESSAGE = "message"
 N_ROWS = "n_rows"

@@ -133,11 +133,11 @@ COMMENTS: dict[str, dict[str, str]] = {
     },
     s.RUNS: {
         "run_id": "Name of the run, from --run-id or the time. Tries of one run share it",
-        s.STAGE: "embed, reference, cluster, score, select or prune; select:NAME for a named one",
+        s.STAGE: "embed, reference, cluster, score, select, select:NAME, prune; failed: the run",
         "started_at": "Start of the stage, UTC; later than in all rows before, whatever the clock",
         "seconds": "Wall time of the stage",
         "reused": "Whether an earlier run's output was still valid and nothing was computed",
-        "why": "Why the stage was computed or reused, in words",
+        "why": "Why the stage was computed or reused, in words; what a run failed of",
         "config": "Settings that decide the result, as JSON",
         "config_hash": "SHA-256 of config",
         "result_key": "Identity of the output: hash of config and of everything it was made from",

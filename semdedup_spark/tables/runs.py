@@ -1,12 +1,12 @@
-"""The run ledger: one row for each stage of each run, and what may be reused."""
+"""The run ledger: one row for each stage of each run, one for each failure, and what may be
+reused.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import Any
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -17,7 +17,7 @@ from semdedup_spark.tables.commits.write import append_note
 from semdedup_spark.tables.literal_rows import few_rows
 from semdedup_spark.tables.marks import StageMark, read_mark
 from semdedup_spark.tables.states import TableState
-from semdedup_spark.visible import masked_repr
+from semdedup_spark.visible import inline, masked_repr
 
 # Seconds of work that a killed process may lose. A commit to the ledger takes as long as the work
 # of a stage on a small table.
@@ -36,7 +36,7 @@ class StageRecord:
     run_id
         Name of the invocation.
     stage
-        Name of the stage; ``select:NAME`` for a named selection.
+        Name of the stage; ``select:NAME`` for a named selection; ``failed`` for what ended a run.
     started_at
         When the stage began, UTC.
     seconds
@@ -44,7 +44,7 @@ class StageRecord:
     reused
         Whether an earlier output was still valid and nothing was computed.
     why
-        Why the stage was computed or reused, in words.
+        Why the stage was computed or reused, in words. Of a failure: what it was.
     config
         Settings that decide the result, as JSON, without secrets.
     config_hash
@@ -204,14 +204,32 @@ class Ledger:
         record
             The row.
         """
-        others = (other.started_at for other in self._last.values())
-        first = max((moment + _TICK for moment in others), default=record.started_at)
-        record = replace(record, started_at=max(record.started_at, first))
+        record = self._after_all(record)
         self._last[record.stage] = record
         self._seen.append(record)
         self._pending.append(record)
         if sum(row.seconds for row in self._pending if not row.reused) > AT_RISK_SECONDS:
             self.flush()
+
+    def add_failure(self, run_id: str, why: str) -> None:
+        """Write down at once that a run failed. It changes nothing that may be reused.
+
+        Parameters
+        ----------
+        run_id
+            Name of the run.
+        why
+            What it failed of; secrets are masked.
+        """
+        now = datetime.now(timezone.utc)
+        record = StageRecord(run_id, s.FAILED, now, 0.0, False, inline(why), "{}", "", "")
+        self._pending.append(self._after_all(record))
+        self.flush()
+
+    def _after_all(self, record: StageRecord) -> StageRecord:
+        others = (other.started_at for other in (*self._last.values(), *self._pending))
+        first = max((moment + _TICK for moment in others), default=record.started_at)
+        return replace(record, started_at=max(record.started_at, first))
 
     def flush(self) -> None:
         """Append the rows that were added since the last time, in one commit."""
@@ -234,7 +252,8 @@ def _last_records(
     ledger = read_table(spark, root, s.RUNS)
     if before is not None:
         ledger = ledger.filter(F.col("started_at") < F.lit(before))
-    newest = ledger.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
+    stages = ledger.filter(F.col(s.STAGE) != s.FAILED)
+    newest = stages.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
     # One row for each stage. They are sorted, because the order of Spark's groups is arbitrary.
     rows = newest.select("record.*").collect()
     rows.sort(key=lambda row: (row["started_at"], row[s.STAGE]))
@@ -245,40 +264,3 @@ def _last_records(
     records = [StageRecord(**row) for row in known]
     # Spark hands timestamps over as local time without a zone.
     return {r.stage: replace(r, started_at=r.started_at.astimezone(timezone.utc)) for r in records}
-
-
-def config_difference(old: str, new: str) -> list[str]:
-    """Compare two settings.
-
-    Parameters
-    ----------
-    old
-        Settings as JSON.
-    new
-        Other settings as JSON.
-
-    Returns
-    -------
-    list[str]
-        ``key old -> new`` for each setting that differs. One that has no value is ``not set``.
-    """
-    before, after = _flat(json.loads(old)), _flat(json.loads(new))
-    return [
-        f"{key} {_told(before.get(key))} -> {_told(after.get(key))}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _told(value: Any) -> str:
-    return "not set" if value is None else repr(value)
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from semdedup_spark import open_job, run_job
-from semdedup_spark.errors import OutputBusyError, SourceError
+from semdedup_spark.errors import GuardError, OutputBusyError, SourceError, StageOrderError
 from semdedup_spark.pipeline import Listener, held_output, preview_job, run_embed, run_select
 from semdedup_spark.pipeline.operations.status import read_status
 from tests.jobs.jobfiles import near_duplicates, table, vectors_job, write_vectors
@@ -83,6 +83,28 @@ def test_a_failure_is_told_once_and_leaves_no_lease(spark, config):
         run_job(open_job(spark, config, run_id="fails", listener=listener))
     assert [str(error) for error in told] == ["'embed'"]
     assert events(spark, config, "fails") == ["claimed", "released"]
+    status = read_status(open_job(spark, config))
+    assert status.runs[0].failed == "failed while running: KeyError: 'embed'"
+    assert "failed" not in [record.stage for record in status.stages]
+
+
+def test_a_run_that_a_guard_stops_is_a_failed_run_until_it_is_tried_again(spark, config):
+    guard = {"select": config.select.model_copy(update={"max_removed_fraction": 0.01})}
+    guarded = config.model_copy(update=guard)
+    with pytest.raises(GuardError):
+        run_job(open_job(spark, guarded, run_id="tried"))
+    run = read_status(open_job(spark, config)).runs[0]
+    assert (run.run_id, run.computed, run.reused) == ("tried", (), ("embed", "cluster", "score"))
+    assert "max_removed_fraction" in run.failed
+    run_job(open_job(spark, config, run_id="tried"))
+    assert read_status(open_job(spark, config)).runs[0].failed is None
+
+
+def test_a_wrong_command_is_no_failed_run(spark, config):
+    other = config.model_copy(update={"score": config.score.model_copy(update={"eps_max": 0.4})})
+    with pytest.raises(StageOrderError):
+        run_select(open_job(spark, other, run_id="wrong"))
+    assert stages(spark, config, "wrong") == []
 
 
 def test_a_source_that_is_refused_leaves_no_trace_of_a_lease(spark, config, tmp_path):

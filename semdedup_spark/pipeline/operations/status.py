@@ -35,6 +35,8 @@ class RunLine:
         Stages that were computed.
     reused
         Stages that were reused.
+    failed
+        What the run failed of; ``None`` where it did not, or where a later try of it did more.
     """
 
     run_id: str
@@ -42,6 +44,7 @@ class RunLine:
     seconds: float
     computed: tuple[str, ...]
     reused: tuple[str, ...]
+    failed: str | None
 
 
 @masked_repr
@@ -85,6 +88,7 @@ class Status:
                     "seconds": round(run.seconds, 3),
                     "computed": list(run.computed),
                     "reused": list(run.reused),
+                    "failed": run.failed,
                 }
                 for run in self.runs
             ],
@@ -170,7 +174,7 @@ def read_status(job: Job) -> Status:
         .agg(
             F.min("started_at").alias("started_at"),
             F.sum("seconds").alias("seconds"),
-            F.collect_list(F.struct("started_at", s.STAGE, "reused")).alias("stages"),
+            F.collect_list(F.struct("started_at", s.STAGE, "reused", "why")).alias("stages"),
         )
         .orderBy(F.desc("started_at"))
         .limit(_RUNS_SHOWN)
@@ -181,13 +185,15 @@ def read_status(job: Job) -> Status:
 
 
 def _run_line(row: Any) -> RunLine:
-    stages = sorted(row["stages"])
+    rows = sorted(row["stages"])
+    stages = [each for each in rows if each[s.STAGE] != s.FAILED]
     return RunLine(
         row["run_id"],
         row["started_at"].astimezone(timezone.utc),
         row["seconds"],
-        tuple(stage for _, stage, reused in stages if not reused),
-        tuple(stage for _, stage, reused in stages if reused),
+        tuple(each[s.STAGE] for each in stages if not each["reused"]),
+        tuple(each[s.STAGE] for each in stages if each["reused"]),
+        rows[-1]["why"] if rows[-1][s.STAGE] == s.FAILED else None,
     )
 
 
