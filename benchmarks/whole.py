@@ -129,7 +129,7 @@ class Way:
         }
         file = self.place / f"{self.write}.yml"
         file.write_text(yaml.safe_dump(job))
-        return [str(Path(sys.executable).with_name("semdedup")), "run", str(file)]
+        return [str(Path(sys.executable).with_name("semdedup")), "run", "--config", str(file)]
 
     @property
     def output(self) -> Path:

@@ -21,6 +21,7 @@ from semdedup_spark.cli import cli
 from semdedup_spark.config import JobConfig
 from semdedup_spark.presets import PRESETS
 from semdedup_spark.schema.comments import COMMENTS, SAME_COLUMNS
+from semdedup_spark.schema.measures import COUNTS, METRICS
 from semdedup_spark.schema.reasons import REASONS
 from semdedup_spark.session.pairs import DEFAULT, PAIRS
 
@@ -162,6 +163,7 @@ def tables() -> str:
         cells = [(f"`{column}`", _cell(comment)) for column, comment in comments.items()]
         parts += _table(("column", "meaning"), cells)
         parts += _reasons() if name == schema.QUARANTINE else []
+        parts += _measures() if name == schema.RUNS else []
     lead = "For those who query the output: every table and every column."
     return _page("Tables and columns", lead, *parts)
 
@@ -176,6 +178,22 @@ def _reasons() -> list[str]:
         "`quarantine` when a run finds it good, or when it is gone from the source.",
         "",
         *_table(("reason", "what is wrong", "what to do"), rows),
+    ]
+
+
+def _measures() -> list[str]:
+    def table(what: str, meanings: dict[str, str]) -> Iterator[str]:
+        return _table((what, "meaning"), [(f"`{of}`", _cell(m)) for of, m in meanings.items()])
+
+    return [
+        "",
+        "### What a stage counts and measures",
+        "",
+        "Each stage has those that mean something for it. `semdedup run` prints the counts.",
+        "",
+        *table("in `counts`", COUNTS),
+        "",
+        *table("in `metrics`", METRICS),
     ]
 
 

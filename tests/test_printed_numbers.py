@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from semdedup_spark.answers.explanation import Absorbed, Explanation, Standing
+from semdedup_spark.answers.similarities import similarity_text
 from semdedup_spark.answers.tuning import SourceShare, Target, Threshold, Tuning
 from semdedup_spark.config import ClusterConfig
 from semdedup_spark.config.differences import config_difference
@@ -52,6 +53,22 @@ def test_a_row_without_a_neighbor_is_kept_up_to_the_horizon_and_not_beyond():
     assert "kept at any eps up to 0.3 (eps_max), by its own similarity" in told(0.2)
     assert "kept at any eps up to 0.1, by its own similarity" in told(0.9)
     assert "at no eps" in told(1.0)
+
+
+@pytest.mark.parametrize(
+    ("cosine", "text"),
+    [
+        (0.93123, "0.9312"),
+        (0.99994, "0.9999"),
+        (0.99996, "0.99996"),
+        (0.999983, "0.99998"),
+        (1 - 2**-24, "0.9999999"),
+        (1.0, "1.0000"),
+        (-0.5, "-0.5000"),
+    ],
+)
+def test_only_what_is_equal_has_a_similarity_of_1(cosine, text):
+    assert similarity_text(cosine) == text
 
 
 def test_one_thing_is_not_printed_as_several():

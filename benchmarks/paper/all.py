@@ -30,11 +30,17 @@ STUDIES: dict[str, tuple[click.Command, int, int]] = {
     "3 efficiency": (efficiency.main, 10_000, 63_956),
     "4 baselines": (baselines.main, 10_000, 63_956),
     "5 language model, n-gram": (language.main, 10_000, 63_956),
+    "5 language model, transformer": (language.main, 4000, 10_000),
     "6 images": (images.main, 1000, 5000),
     "7 growth with the corpus": (growth.main, 10_000, 63_956),
 }
+MORE = {"5 language model, transformer": ["--model", "transformer"]}
 # What else the small form leaves out.
-SMALLER = {"6 images": ["--seeds", "1", "--kept", "80", "--kept", "50"]}
+_ONE_SEED = ["--seeds", "1", "--kept", "80", "--kept", "50"]
+SMALLER = {
+    "5 language model, transformer": [*_ONE_SEED, "--budget", "steps"],
+    "6 images": _ONE_SEED,
+}
 
 
 @click.command(help=__doc__)
@@ -52,8 +58,8 @@ def main(small: bool, cache: Path, out: Path) -> None:
         run("the encoders on STS-B", models.main, ["--cache", str(cache)])
     for name, (command, few, all_rows) in STUDIES.items():
         rows = str(few if small else all_rows)
-        less = SMALLER.get(name, []) if small else []
-        run(name, command, ["--rows", rows, "--cache", str(cache), "--out", str(out), *less])
+        options = [*MORE.get(name, []), *(SMALLER.get(name, []) if small else [])]
+        run(name, command, ["--rows", rows, "--cache", str(cache), "--out", str(out), *options])
     run("figures", figures.main, ["--results", str(out)])
     print(f"done in {(time.monotonic() - begun) / 60:.0f} min; tables and figures are in {out}")
 

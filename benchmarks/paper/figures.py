@@ -93,10 +93,11 @@ def draw_growth(axes: Any, results: Path) -> bool:
 
 
 def draw_language(axes: Any, results: Path, name: str, of: str) -> bool:
-    """Perplexity by what is kept, of the n-gram model."""
-    file = results / "language" / f"{name}.csv"
-    lines = [row for row in rows_of(file) if row["model"] == "n-gram"]
+    """Perplexity by what is kept; of a transformer at equal steps."""
+    lines = rows_of(results / "language" / f"{name}.csv")
     for row in lines:
+        if row["model"] == "transformer" and row["budget"] != "steps":
+            continue
         percents, means, deviations = _spreads(row)
         if row["method"] == "all rows":
             axes.axhline(means[0], color="k", lw=1, label="all rows")
@@ -104,7 +105,7 @@ def draw_language(axes: Any, results: Path, name: str, of: str) -> bool:
             axes.errorbar(percents, means, deviations, marker="o", ms=3, label=row["method"])
     axes.invert_xaxis()
     axes.set(xlabel="kept, % (fewer to the right)", ylabel="perplexity a token")
-    axes.set_title(f"A Kneser-Ney 3-gram on {of} held-out package")
+    axes.set_title(f"{of} held-out package")
     return bool(lines)
 
 
@@ -145,8 +146,15 @@ FIGURES: dict[str, Callable[[Any, Path], bool]] = {
     "encoders": draw_encoders,
     "efficiency": draw_eta,
     "growth": draw_growth,
-    "language": partial(draw_language, name="summary", of="all texts of each"),
-    "language_once": partial(draw_language, name="once", of="one text of each"),
+    "language": partial(
+        draw_language, name="n-gram-summary", of="A Kneser-Ney 3-gram on all texts of each"
+    ),
+    "language_once": partial(
+        draw_language, name="n-gram-once", of="A Kneser-Ney 3-gram on one text of each"
+    ),
+    "language_transformer": partial(
+        draw_language, name="transformer-once", of="A transformer, equal steps, on one text of each"
+    ),
     "images_natural": partial(draw_images, name="natural"),
     "images_planted": partial(draw_images, name="planted"),
 }

@@ -168,13 +168,13 @@ def main(
         f"{corpus.name}: {len(material.train):,} texts to train on, "
         f"{sum(map(len, material.train)):,} tokens; {len(material.test):,} held out"
     )
-    results = []
     for kind in kinds:
-        file = out / "language" / f"{kind}-{rows}-{encoder}.csv"
-        results += study(material, cells(kind, seeds, percents, budgets), file)
-    for name, table in summaries(results).items():
-        table.show()
-        table.write(out / "language" / f"{name}.csv")
+        folder = out / "language"
+        file = folder / f"{kind}-{rows}-{encoder}.csv"
+        results = study(material, cells(kind, seeds, percents, budgets), file)
+        for name, table in summaries(results).items():
+            table.show()
+            table.write(folder / f"{kind}-{name}.csv")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class Size:
     layers: int = 4
     heads: int = 4
     context: int = 128
-    batch: int = 16
+    batch: int = 8
     rate: float = 2e-3
 
 
@@ -91,7 +91,10 @@ def trained(windows: torch.Tensor, n_tokens: int, steps: int, seed: int, size: S
             order = torch.randperm(len(windows), generator=shuffled)
             waiting = torch.cat([waiting, order])
         batch, waiting = windows[waiting[: size.batch]], waiting[size.batch :]
-        loss = F.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
+        # Inside the loop: the context keeps the weights that it has rounded once.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(batch[:, :-1]).flatten(0, 1)
+        loss = F.cross_entropy(logits.float(), batch[:, 1:].flatten())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

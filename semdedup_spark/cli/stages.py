@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -21,9 +21,6 @@ from semdedup_spark.errors import SemDedupError
 from semdedup_spark.failures import explained, unclear
 from semdedup_spark.report.files import check_writable, replace_file
 from semdedup_spark.report.terminal import as_json, say
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -207,7 +204,7 @@ def score(config: str, overrides: tuple[str, ...], run_id: str | None, wait: flo
 def select(
     config: str, overrides: tuple[str, ...], run_id: str | None, wait: float, name: str | None
 ) -> None:
-    """Apply a threshold to the scores: writes the tables deduplicated and duplicates.
+    """Apply a threshold to the scores: writes deduplicated, duplicates and assignment.
 
     Parameters
     ----------
@@ -222,11 +219,12 @@ def select(
     name
         Name of the selection. ``None``: as the job file says.
     """
-    from semdedup_spark.pipeline import run_select
+    from semdedup_spark.pipeline import JobSummary, run_select
 
     overrides = (*overrides, f"select.name={json.dumps(name)}") if name else overrides
     with working_job(config, overrides, run_id, wait) as job:
-        run_select(job)
+        record = run_select(job)
+        print_result(job, JobSummary.of(record, (record,)), config, overrides)
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from semdedup_spark.answers.similarities import similarity_text
 from semdedup_spark.visible import inline
 
 
@@ -58,7 +59,7 @@ class Explained:
         why = f" ({inline(self.reason)})" if self.reason else ""
         lines = [f"{inline(self.id)}: {self.fate}{why}"]
         for link in self.chain:
-            near = f"{link.similarity:.4f} similar to {inline(link.neighbor_id)}"
+            near = f"{similarity_text(link.similarity)} similar to {inline(link.neighbor_id)}"
             lines.append(f"  {inline(link.id)} is {near}")
         if self.stands_for:
             lines.append(f"  stands for {', '.join(map(inline, self.stands_for))}")

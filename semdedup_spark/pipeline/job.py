@@ -52,6 +52,32 @@ class JobSummary:
     records: tuple[StageRecord, ...]
     stale: tuple[str, ...] = ()
 
+    @classmethod
+    def of(
+        cls,
+        select: StageRecord,
+        records: tuple[StageRecord, ...],
+        stale: tuple[str, ...] = (),
+    ) -> JobSummary:
+        """Summarise a selection.
+
+        Parameters
+        ----------
+        select
+            Its record.
+        records
+            The records of all stages that were run, that one included.
+        stale
+            Tables that could not be made again.
+
+        Returns
+        -------
+        JobSummary
+            With the counts and the eps of the selection.
+        """
+        counts = {name: select.counts[name] for name in ("read", "kept", "removed", "quarantined")}
+        return cls(**counts, eps=select.metrics["eps"], records=records, stale=stale)
+
     @property
     def cost_drift(self) -> float:
         """Cost of comparing rows now, relative to that with new centroids."""
@@ -131,20 +157,5 @@ def _from_centroids(
     select = run_select(job, embed, score)
     own = s.selection_stage(job.config.select.name)
     others = refresh_others(job, Basis(embed, cluster, score), but=own)
-    counts = select.counts
-    return JobSummary(
-        read=counts["read"],
-        kept=counts["kept"],
-        removed=counts["removed"],
-        quarantined=counts["quarantined"],
-        eps=select.metrics["eps"],
-        records=(
-            embed,
-            cluster,
-            score,
-            select,
-            *([reference] if reference else []),
-            *others.records,
-        ),
-        stale=others.stale,
-    )
+    made = (embed, cluster, score, select, *([reference] if reference else []), *others.records)
+    return JobSummary.of(select, made, others.stale)

@@ -13,23 +13,19 @@ from rich.panel import Panel
 from rich.table import Table
 
 from semdedup_spark.answers.overview import Example
+from semdedup_spark.answers.similarities import similarity_text
 from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.job_context import Listener, Progress
 from semdedup_spark.pipeline.stages.select.select_guards import background_note
 from semdedup_spark.report.terminal import cell, counted, open_console, plain, print_line
 from semdedup_spark.report.verdict import uncounted
+from semdedup_spark.schema.measures import COUNTS
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.visible import shown
 
 _NOTES = open_console(stderr=True)
 _WAITS: list[bars.Progress] = []
 _SHOWN_LINES = 4
-_COUNTS = (
-    *("read", "embedded", "embedded_distinct", "reused", "encoded"),
-    *("rows", "sample_rows", "n_clusters_wanted", "n_clusters", "levels"),
-    *("units", "targets", "gone", "comparisons", "probes"),
-    *("kept", "removed", "quarantined", "uncovered", "protected", "unsearched", "review"),
-)
 # Facts about a source, by which a later run knows it again.
 _FOR_LATER_RUNS = {"has_id", "unique_ids", "dimension"}
 
@@ -115,7 +111,7 @@ def counts_line(record: StageRecord) -> str:
     str
         For example ``read 8,000, embedded 7,990``.
     """
-    known = {name: place for place, name in enumerate(_COUNTS)}
+    known = {name: place for place, name in enumerate(COUNTS)}
     names = sorted(
         record.counts.keys() - _FOR_LATER_RUNS, key=lambda n: (known.get(n, len(known)), n)
     )
@@ -263,11 +259,11 @@ def print_examples(
 
 def _measured(example: Example) -> str:
     """Write for example ``similarity 0.9521; to the survivor 0.9312: not covered``."""
-    told = f"similarity {example.similarity:.4f}"
+    told = f"similarity {similarity_text(example.similarity)}"
     if example.survivor_similarity is None:
         return told
     if example.neighbor_id != example.survivor_id:
-        told += f"; to the survivor {example.survivor_similarity:.4f}"
+        told += f"; to the survivor {similarity_text(example.survivor_similarity)}"
     return told if example.covered else f"{told}: not covered"
 
 

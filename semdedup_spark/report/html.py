@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from semdedup_spark import __version__
 from semdedup_spark.answers.overview import Group, Overview
+from semdedup_spark.answers.similarities import similarity_text
 from semdedup_spark.report.differences import marked, names, shortened
 from semdedup_spark.report.figures import (
     as_svg,
@@ -56,6 +57,7 @@ def render_report(overview: Overview) -> str:
         "percent": lambda share: f"{100 * share:.1f} %",
         "n": lambda count: f"{count:,}",
         "eps": lambda eps: f"{eps:.6g}",
+        "cosine": similarity_text,
         "data_uri": _data_uri,
         "short": shortened,
         "bytes": _in_bytes,

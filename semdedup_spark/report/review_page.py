@@ -17,6 +17,7 @@ from markupsafe import Markup
 from semdedup_spark import __version__
 from semdedup_spark.answers.audit import Removal, Verdict
 from semdedup_spark.answers.overview import MOST_CHARACTERS, Shown
+from semdedup_spark.answers.similarities import similarity_text
 from semdedup_spark.report.differences import Piece, marked, names, shortened
 from semdedup_spark.visible import inline, shown
 
@@ -126,6 +127,7 @@ def render_review(
         "eps": lambda number: f"{number:.6g}",
         "n": lambda count: f"{count:,}",
         "size": lambda n: f"{n / 1e6:.1f} MB" if n > 999_499 else f"{max(n / 1e3, 0.1):.3g} kB",
+        "cosine": similarity_text,
         "data_uri": _data_uri,
         "short": shortened,
         "inline": inline,

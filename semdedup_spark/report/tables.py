@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from semdedup_spark.answers.explanation import Explanation
+from semdedup_spark.answers.similarities import similarity_text
 from semdedup_spark.answers.sql import Answer
 from semdedup_spark.answers.tuning import Tuning
 from semdedup_spark.report.differences import shortened
@@ -179,7 +180,8 @@ def _print_standing(console: Console, told: Explanation) -> None:
     rows = Table(box=None, show_header=False, pad_edge=False)
     place = f"{at.rank_in_cluster:,} of {at.cluster_rows:,}"
     rows.add_row(
-        "cluster", f"{at.cluster_id}, similarity to its centroid {at.centroid_similarity:.4f}"
+        "cluster",
+        f"{at.cluster_id}, similarity to its centroid {similarity_text(at.centroid_similarity)}",
     )
     key = inline(at.rank_key)[:64]
     rows.add_row("rank in the cluster", cell(f"{place} (batch {at.batch}, rank_key {key})"))
@@ -224,7 +226,7 @@ def _print_chain(console: Console, told: Explanation) -> None:
 
 
 def _number(similarity: float | None) -> str:
-    return "unknown" if similarity is None else f"{similarity:.4f}"
+    return "unknown" if similarity is None else similarity_text(similarity)
 
 
 def _line(console: Console, text: str) -> None:

@@ -143,7 +143,7 @@ COMMENTS: dict[str, dict[str, str]] = {
         "result_key": "Identity of the output: hash of config and of everything it was made from",
         "inputs": "What the stage read, and its version or fingerprint",
         "outputs": "Tables written and their Delta versions afterwards",
-        "counts": "Row counts",
+        "counts": "Numbers of rows and of other things, by name",
         "metrics": "Measured numbers, such as the objective or eps",
         "software": "Versions of the software that ran",
         "marks": "The mark of each table in outputs, as JSON, for when Delta's log forgets it",

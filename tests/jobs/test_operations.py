@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from dataclasses import replace
@@ -21,6 +22,7 @@ from semdedup_spark.pipeline.job_context import Listener
 from semdedup_spark.pipeline.operations.diff import diff_runs
 from semdedup_spark.pipeline.operations.maintain import maintain
 from semdedup_spark.pipeline.operations.status import read_status, summary_dict
+from semdedup_spark.schema.measures import COUNTS, METRICS
 from semdedup_spark.tables.leases import Lease
 from tests.jobs.jobfiles import near_duplicates, rows_of, table, vectors_job, write_vectors
 
@@ -64,6 +66,15 @@ def test_a_summary_holds_the_books_of_a_run(done):
     assert found["ok"] is True
     assert found["kept"] + found["removed"] + found["quarantined"] == found["read"] == 200
     assert [stage["stage"] for stage in found["stages"]] == ["embed", "cluster", "score", "select"]
+
+
+def test_whatever_a_stage_counts_or_measures_is_explained_in_the_reference(done):
+    found = summary_dict(*done)["stages"]
+    counts = {name for stage in found for name in stage["counts"]}
+    metrics = {name for stage in found for name in stage["metrics"]}
+    assert counts - COUNTS.keys() == set()
+    named = {re.sub(r"_1e\d$", "_1eN", re.sub(r"_\d\d$", "_NN", name)) for name in metrics}
+    assert named - METRICS.keys() == set()
 
 
 def test_rows_that_come_back_at_a_smaller_eps_are_the_difference_of_two_runs(spark, done):

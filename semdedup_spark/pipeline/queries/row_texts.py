@@ -56,8 +56,8 @@ def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
     Returns
     -------
     dict[Any, str]
-        By id: the text or the caption of a row. A row without one has its columns as JSON, but for
-        binary and nested columns. At most 4,000 characters each.
+        By id: the text or the caption of a row. A row without one has a line for each of its
+        columns, but for nulls, binary and nested columns. At most 4,000 characters each.
     """
     if not ids:
         return {}
@@ -155,7 +155,8 @@ def _readable(embeddings: DataFrame, source: SourceConfig) -> Column:
     if text is not None:
         return _field(text)
     plain = [name for name, of_type in fields.items() if _is_plain(of_type)]
-    return F.to_json(F.struct(*(_field(name).alias(name) for name in plain)))
+    lines = (F.concat(F.lit(f"{name}: "), _field(name).cast("string")) for name in plain)
+    return F.concat_ws("\n", *lines)
 
 
 def _field(name: str) -> Column:

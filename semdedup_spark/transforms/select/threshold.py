@@ -183,7 +183,9 @@ def _pair_similarity(pairs: DataFrame, embeddings: DataFrame) -> DataFrame:
     """(id, survivor_id) to (id, survivor_similarity), from the vectors themselves."""
     own = embeddings.select(s.ID, s.EMBEDDING)
     other = embeddings.select(F.col(s.ID).alias(s.SURVIVOR_ID), F.col(s.EMBEDDING).alias(_OTHER))
-    both = pairs.join(own, s.ID).join(other, s.SURVIVOR_ID).select(s.ID, s.EMBEDDING, _OTHER)
+    # Few pairs meet each side by itself, so that no vector is shuffled that is not in a pair.
+    others = pairs.join(other, s.SURVIVOR_ID).select(s.ID, _OTHER)
+    both = pairs.join(own, s.ID).join(others, s.ID).select(s.ID, s.EMBEDDING, _OTHER)
 
     def measure(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
