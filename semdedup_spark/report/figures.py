@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from semdedup_spark.report.terminal import counted
 from semdedup_spark.report.verdict import flat_stretch, from_horizon
 
 if TYPE_CHECKING:
@@ -203,7 +204,9 @@ def draw_similarities(axes: Axes, tuning: Tuning) -> None:
         axes.set_ylim(bottom=0.7)
     horizon = 1 - tuning.eps_max
     axes.set_xlim(horizon, 1)
-    axes.set_xlabel(f"max_similarity, from the horizon {horizon:.4g} on; {below:,} rows below it")
+    axes.set_xlabel(
+        f"max_similarity, from the horizon {horizon:.4g} on; {counted(below, 'row')} below it"
+    )
     axes.set_ylabel("rows")
 
 

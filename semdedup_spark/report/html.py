@@ -25,6 +25,7 @@ from semdedup_spark.report.figures import (
     styled,
 )
 from semdedup_spark.report.files import replace_file
+from semdedup_spark.report.terminal import counted
 from semdedup_spark.report.verdict import flat_stretch, from_horizon, uncounted, uneven, verdict
 from semdedup_spark.visible import shown
 
@@ -56,6 +57,7 @@ def render_report(overview: Overview) -> str:
     environment.filters |= {
         "percent": lambda share: f"{100 * share:.1f} %",
         "n": lambda count: f"{count:,}",
+        "rows": lambda count: counted(count, "row"),
         "eps": lambda eps: f"{eps:.6g}",
         "cosine": similarity_text,
         "data_uri": _data_uri,

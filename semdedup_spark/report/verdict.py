@@ -12,8 +12,11 @@ from semdedup_spark.kernels.statistics.intervals import wilson
 _FLAT_PART = 0.05
 # by at most this part of the rows,
 _FLAT_ROWS = 0.005
-# and by at most this part of those that are kept where it begins: at 1 % kept nothing else is flat.
+# and by at most this part of those that are kept where it begins: where few are kept, nothing else
+# is flat.
 _FLAT_KEPT = 0.05
+# Where less than this part of the rows is kept, nearly everything is gone: no eps to choose.
+_LEAST_KEPT = 0.05
 # A stretch shorter than this part of the horizon is not worth a word.
 _SHORTEST = 1 / 15
 # Two values of eps that differ by less than this are the same.
@@ -43,15 +46,15 @@ def flat_stretch(
     -----
     A stretch goes from one point of the curve to a later one; eps 0 belongs to none. It is flat if
     the kept share falls over it by at most 5 % of the whole fall from eps 0 to the horizon, by at
-    most 0.5 % of the rows, and by at most 5 % of the share at its beginning. It must be at least
-    1/15 of the horizon long. Of several, the longest is taken, and the one of smaller eps among
-    equals.
+    most 0.5 % of the rows, and by at most 5 % of the share at its beginning. At least 5 % of the
+    rows must be kept at its end, and it must be at least 1/15 of the horizon long. Of several, the
+    longest is taken, and the one of smaller eps among equals.
     """
-    points = [(eps, kept) for eps, kept in curve if eps > 0]
+    points = [(eps, kept) for eps, kept in curve if eps > 0 and kept >= _LEAST_KEPT]
     if not points:
         return None
-    horizon = points[-1][0]
-    allowed = min(_FLAT_PART * (curve[0][1] - points[-1][1]), _FLAT_ROWS) + _SAME
+    horizon, least = curve[-1]
+    allowed = min(_FLAT_PART * (curve[0][1] - least), _FLAT_ROWS) + _SAME
     found: list[tuple[float, float]] = []
     for first, (start, kept) in enumerate(points):
         fall = min(allowed, _FLAT_KEPT * kept + _SAME)
