@@ -116,6 +116,7 @@ def test_a_missing_column_is_refused_and_nothing_is_written(job):
     refused(done, job, "source.content must name a column", "Got 'vv'", "did you mean 'v'?")
 
 
+@pytest.mark.long
 @pytest.mark.spark
 def test_a_missing_path_is_refused_and_nothing_is_written(job):
     done = semdedup("run", "--config", job, "--set", "source.path=nowhere.parquet", cwd=job.parent)

@@ -124,6 +124,7 @@ def test_the_kept_rows_are_read_by_all_that_reads_a_selection(spark, lake):
     assert "select.write: table" in caught.value.hint
 
 
+@pytest.mark.long
 def test_a_second_run_reuses_the_clone_and_one_that_was_changed_is_made_again(spark, own):
     source, output = own
     before = versions(spark, output, FIRST, SECOND)

@@ -60,6 +60,7 @@ def test_an_empty_source_is_refused_and_nothing_is_written(spark, made):
     assert versions(spark, config) == before
 
 
+@pytest.mark.long
 def test_a_relative_path_named_from_another_folder_is_another_source(
     spark, copied, tmp_path, monkeypatch
 ):

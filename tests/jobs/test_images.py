@@ -116,6 +116,7 @@ def test_images_in_a_table_are_deduplicated(spark, pictures, tmp_path):
     assert [{row["id"], row["survivor_id"]} for row in exact] == [{0, 200}]
 
 
+@pytest.mark.long
 def test_images_in_a_struct_have_the_same_vectors(spark, pictures, tmp_path):
     found = []
     for column in ("image", "picture"):

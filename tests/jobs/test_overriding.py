@@ -170,9 +170,9 @@ def test_rows_and_groups_that_do_not_exist_are_refused(spark, lake):
         ({"max_removed_fraction_by": {"site": 0.5}}, r"value of site .*y: 1\.0000 \(2 of 2\)\."),
     ],
 )
-def test_a_guard_stops_before_anything_is_written(spark, lake, guards, words):
+def test_a_guard_stops_before_any_row_is_written(spark, lake, guards, words):
     def state():
-        tables = ("duplicates", "deduplicated", "runs")
+        tables = ("duplicates", "deduplicated", "assignment")
         return [spark.sql(f"DESCRIBE HISTORY delta.`{lake.output}/{t}`").count() for t in tables]
 
     before = state()

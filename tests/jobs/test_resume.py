@@ -139,6 +139,7 @@ def test_an_embedding_killed_after_its_last_commit_is_not_done_again(spark, tmp_
     assert record.counts["embedded"] == 60
 
 
+@pytest.mark.long
 def test_a_row_that_is_not_scored_stops_the_run_and_the_next_one_scores_it(
     spark, tmp_path, monkeypatch
 ):

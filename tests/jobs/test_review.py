@@ -114,6 +114,7 @@ def test_rows_between_the_thresholds_stay_until_people_call_them_duplicates(spar
     assert {(r["id"], r["survivor_id"]) for r in pairs} == {(51, 50), (3, 50)}
 
 
+@pytest.mark.long
 def test_a_verdict_on_a_pair_that_another_verdict_brought_about_counts(spark, lake):  # noqa: F811
     # The rule removes 11 for 10, which people deny. So 11 stands for itself, and 12 goes for it.
     near = [(10, None, 0.0), (11, 10, 0.99), (12, 11, 0.96)]
@@ -167,6 +168,7 @@ def test_a_guard_stops_a_selection_that_would_list_too_many_rows(spark, lake):  
         )
 
 
+@pytest.mark.long
 def test_rows_that_were_not_searched_are_counted_by_any_resolution(spark, lake, monkeypatch):  # noqa: F811
     def dear(*asked):
         return replace(nearest_rows(*asked), unsearched=7)

@@ -180,6 +180,7 @@ def test_a_forgotten_row_stays_out_although_the_source_still_has_it(spark, own):
     assert left.filter(left.id == gone).count() == 0
 
 
+@pytest.mark.long
 def test_an_order_that_is_asked_for_later_ranks_as_one_from_the_beginning(spark, own, tmp_path):
     source, output = own("delta")
     by_stars = {"rank_by": "stars DESC, note"}
@@ -191,6 +192,7 @@ def test_an_order_that_is_asked_for_later_ranks_as_one_from_the_beginning(spark,
     assert rows_of(spark, output, s.SCORES) == rows_of(spark, tmp_path / "fresh", s.SCORES)
 
 
+@pytest.mark.long
 def test_an_output_of_the_earlier_layout_is_taken_over_and_encodes_nothing_again(
     spark, own, tmp_path
 ):
@@ -210,6 +212,7 @@ def test_an_output_of_the_earlier_layout_is_taken_over_and_encodes_nothing_again
     assert s.SOURCE not in table(spark, output, s.EMBEDDINGS).columns
 
 
+@pytest.mark.long
 def test_ids_made_of_the_content_find_their_rows_again(spark, tmp_path):
     X = np.random.default_rng(0).standard_normal((6, 4))
     write_vectors(spark, tmp_path / "src", [*X, X[0], X[0]], ids=[str(i) for i in range(8)])
@@ -225,6 +228,7 @@ def test_ids_made_of_the_content_find_their_rows_again(spark, tmp_path):
     assert len(found["out"]) == 6
 
 
+@pytest.mark.long
 def test_an_embedding_killed_under_one_order_goes_on_under_another(
     spark, own, tmp_path, monkeypatch
 ):
@@ -252,6 +256,7 @@ def test_nothing_is_erased_where_the_rest_could_not_be_selected_again(spark, own
     assert table(spark, output, s.EMBEDDINGS).filter("id = 'row-000'").count() == 1
 
 
+@pytest.mark.long
 def test_rows_that_a_view_shows_since_it_was_embedded_are_not_kept(spark, tmp_path):
     write(spark, tmp_path / "behind", nasty_rows())
     spark.read.format("delta").load(str(tmp_path / "behind")).createOrReplaceTempView("shown")

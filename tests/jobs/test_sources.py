@@ -41,6 +41,7 @@ def test_shards_of_photos_are_deduplicated(spark, shared_data, tmp_path):
     assert reasons == {"damaged_shard"}
 
 
+@pytest.mark.long
 def test_commits_of_a_folder_and_of_shards_hold_every_row_once(spark, tmp_path, monkeypatch):
     monkeypatch.setitem(embed_commits.FIRST_COMMIT, "pixels", 9)
     folder, shards = tmp_path / "files", tmp_path / "shards"

@@ -66,6 +66,7 @@ def test_a_row_that_is_there_stays_when_others_of_its_id_come(spark, tmp_path):
     assert {reason for *_, reason in rejected} == {"non_finite_vector"}
 
 
+@pytest.mark.long
 def test_a_good_row_comes_after_its_bad_twin_on_another_night(spark, tmp_path):
     others = [("other", vector(9), "other", 0)]
     bad = [(f"id{i}", NAN, "bad", 0) for i in range(6)]
@@ -77,6 +78,7 @@ def test_a_good_row_comes_after_its_bad_twin_on_another_night(spark, tmp_path):
     assert len(rejected) == 6
 
 
+@pytest.mark.long
 def test_batches_of_the_source_decide_among_good_rows_whenever_they_come(spark, tmp_path):
     rows = [("a", NAN, "bad", 0), ("a", vector(2), "late", 2), ("b", vector(3), "b", 2)]
     taken, _ = embed(spark, tmp_path, rows, batch="night")

@@ -61,6 +61,7 @@ def test_files_that_changed_while_kept_rows_were_read_from_them_are_told(spark, 
         check_unchanged(opened)
 
 
+@pytest.mark.long
 def test_kept_rows_that_only_a_secret_leads_to_are_read_with_the_source_of_the_job(
     spark, rows, tmp_path
 ):

@@ -14,6 +14,7 @@ from semdedup_spark.transforms.arrow import map_batches, to_matrix
 from semdedup_spark.values import comparable
 
 _OTHER = "other"
+_MEMBER, _IS_OWN = "member", "is_own"
 
 
 def is_removed(eps: float) -> Column:
@@ -180,12 +181,22 @@ def explained_rows(with_survivor: DataFrame, embeddings: DataFrame, eps: float) 
 
 
 def _pair_similarity(pairs: DataFrame, embeddings: DataFrame) -> DataFrame:
-    """(id, survivor_id) to (id, survivor_similarity), from the vectors themselves."""
-    own = embeddings.select(s.ID, s.EMBEDDING)
-    other = embeddings.select(F.col(s.ID).alias(s.SURVIVOR_ID), F.col(s.EMBEDDING).alias(_OTHER))
-    # Few pairs meet each side by itself, so that no vector is shuffled that is not in a pair.
-    others = pairs.join(other, s.SURVIVOR_ID).select(s.ID, _OTHER)
-    both = pairs.join(own, s.ID).join(others, s.ID).select(s.ID, s.EMBEDDING, _OTHER)
+    """(id, survivor_id) to (id, survivor_similarity), from the vectors themselves.
+
+    The rows of both sides meet the vectors in one join. So where pairs are few, no vector is
+    shuffled that is not in a pair.
+    """
+    own = F.struct(F.col(s.ID).alias(_MEMBER), F.lit(True).alias(_IS_OWN))
+    other = F.struct(F.col(s.SURVIVOR_ID).alias(_MEMBER), F.lit(False).alias(_IS_OWN))
+    sides = pairs.select(s.ID, F.inline(F.array(own, other)))
+    vectors = embeddings.select(F.col(s.ID).alias(_MEMBER), s.EMBEDDING)
+
+    def vector(is_own: Column, name: str) -> Column:
+        return F.first(F.when(is_own, F.col(s.EMBEDDING)), ignorenulls=True).alias(name)
+
+    members = sides.join(vectors, _MEMBER).groupBy(s.ID)
+    both = members.agg(vector(F.col(_IS_OWN), s.EMBEDDING), vector(~F.col(_IS_OWN), _OTHER))
+    both = both.dropna()
 
     def measure(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
