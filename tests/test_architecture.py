@@ -173,6 +173,16 @@ def test_importing_the_front_loads_nothing_heavy(command):
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.pyspark
+def test_a_run_loads_what_few_runs_need_only_when_it_is_needed():
+    code = (
+        "import sys, semdedup_spark.pipeline, semdedup_spark.session.spark_session\n"
+        "print([m for m in ('pandas', 'scipy', 'pyspark.ml', 'torch') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("package", ["kernels", "encoders"])
 def test_kernels_and_encoders_run_without_spark(package):
     code = (

@@ -11,8 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.errors import PySparkException
-from pyspark.ml.clustering import KMeans
-from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from threadpoolctl import threadpool_limits
@@ -96,6 +94,10 @@ def fit_centroids(
 
 def _mllib_centroids(rows: DataFrame, n_clusters: int, seed: int) -> FloatArray | None:
     """(n_clusters, d), or ``None`` where all rows are equal."""
+    # Here, because pandas and scipy come along: a second in every command and every worker.
+    from pyspark.ml.clustering import KMeans
+    from pyspark.ml.functions import array_to_vector
+
     lists = in_storage(rows.select(s.ID, s.EMBEDDING), LISTS)
     # MLlib begins with k rows, drops those that are equal, and then fails for want of k.
     distinct = lists.groupBy(s.EMBEDDING).agg(F.min(s.ID).alias(s.ID))
