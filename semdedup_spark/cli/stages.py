@@ -224,7 +224,7 @@ def select(
     overrides = (*overrides, f"select.name={json.dumps(name)}") if name else overrides
     with working_job(config, overrides, run_id, wait) as job:
         record = run_select(job)
-        print_result(job, JobSummary.of(record, (record,)), config, overrides)
+    print_result(job, JobSummary.of(record, (record,)), config, overrides)
 
 
 @click.command()

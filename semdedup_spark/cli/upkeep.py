@@ -36,7 +36,8 @@ def recluster(config: str, overrides: tuple[str, ...], run_id: str | None, wait:
     from semdedup_spark.pipeline import run_recluster
 
     with working_job(config, overrides, run_id, wait) as job:
-        print_result(job, run_recluster(job), config, overrides)
+        done = run_recluster(job)
+    print_result(job, done, config, overrides)
 
 
 @click.command()

@@ -7,13 +7,15 @@ The commands and the library use the same. A function that writes is decorated w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
+from semdedup_spark.config import SelectConfig
 from semdedup_spark.errors import ConfigError, SemDedupError
-from semdedup_spark.failures import explained, unclear
+from semdedup_spark.failures import Failed, explained, unclear
 from semdedup_spark.pipeline.job_context import Job, Turn
 from semdedup_spark.pipeline.output_lease import LEASE_SECONDS, leased
 from semdedup_spark.tables.catalog import remembered_tables
@@ -30,9 +32,10 @@ def working(
     """Let a job write to its output until the ``with`` block ends, with or without an error.
 
     The lease is taken when the first stage begins its work, and held until the end. At the end the
-    ledger is complete. An error is told to the job's listener, and written into the ledger if work
-    had begun; not so one of exit code 2, which is a wrong command and no failed run. Inside of
-    another such block of the same run, and in a dry run, nothing of this happens.
+    ledger is complete. An error is told to the job's listener, and what kind it is is written into
+    the ledger if a stage had begun. One of exit code 2 refuses a command: it is written only if a
+    stage had ended. Inside of another such block of the same run, and in a dry run, nothing of this
+    happens.
 
     Parameters
     ----------
@@ -75,21 +78,30 @@ def working(
             # The stages before it are done. What goes unrecorded here is only computed again.
             with suppress(Exception):
                 job.ledger.flush()
-                if turn.holds and _is_failure(error):
-                    job.ledger.add_failure(job.run_id, _in_words(error))
             job.listener.failed(error)
+            with suppress(Exception):
+                if turn.began_stage and _is_failure(job, error):
+                    job.ledger.add_failure(job.run_id, _in_words(error))
             raise
         finally:
             del job.turns[job.run_id]
 
 
-def _is_failure(error: Exception) -> bool:
-    return not isinstance(error, SemDedupError) or error.exit_code != ConfigError.exit_code
+def _is_failure(job: Job, error: Exception) -> bool:
+    is_refusal = isinstance(error, SemDedupError) and error.exit_code == ConfigError.exit_code
+    return not is_refusal or any(row.run_id == job.run_id for row in job.ledger.records())
 
 
 def _in_words(error: Exception) -> str:
+    """What kind of error it is. Its message may quote ids and values, which are not to be kept in
+    a table that an erasure does not read.
+    """
     known = error if isinstance(error, SemDedupError) else explained(error) or unclear(error)
-    return known.problem
+    if isinstance(known, Failed):
+        return f"{type(error).__name__} ({known.kind.name.lower()})"
+    keys = {f"select.{name}" for name in SelectConfig.model_fields}
+    named = sorted(keys.intersection(re.findall(r"\bselect\.\w+", known.problem)))
+    return ": ".join([type(error).__name__, *([", ".join(named)] if named else [])])
 
 
 @contextmanager

@@ -93,6 +93,8 @@ class Turn:
         # Fingerprints of sources of which this run has read all rows.
         self.whole: set[str] = set()
         self.holds = False
+        # Whether a stage has been asked for.
+        self.began_stage = False
         self.depth = 0
 
     def begin(self) -> None:

@@ -80,6 +80,8 @@ def run_stage(
         What was done; it is in the ledger, unless the job is a dry run.
     """
     job.begin()
+    if job.turn is not None:
+        job.turn.began_stage = True
     started, clock = datetime.now(timezone.utc), time.monotonic()
     last = job.ledger.last(stage)
     key = key_beside(last, settings, inputs)

@@ -67,7 +67,7 @@ def _runs_table(lines: Sequence[RunLine]) -> Table:
     for run in lines:
         started = f"{run.started_at:%Y-%m-%d %H:%M:%S}"
         names = " ".join(run.computed), " ".join(run.reused)
-        ended = "well" if run.failed is None else "failed"
+        ended = "" if run.failed is None else "failed"
         runs.add_row(*map(cell, (run.run_id, started, f"{run.seconds:.1f}", *names, ended)))
     return runs
 

@@ -189,7 +189,7 @@ def _print_standing(console: Console, told: Explanation) -> None:
     if at.neighbor_id is None:
         rows.add_row(f"nearest {others}", "none above the horizon")
     else:
-        near = cell(f"{at.neighbor_id}, similarity {at.max_similarity:.6f}")
+        near = cell(f"{at.neighbor_id}, similarity {similarity_text(at.max_similarity)}")
         rows.add_row(f"nearest {others}", near)
     if at.kept_up_to > 0:
         limit = " (eps_max)" if at.kept_up_to >= at.eps_max else ""

@@ -198,7 +198,8 @@ def trim_rows(spark: SparkSession, root: OutputRoot, table: str, *, older_than_d
 
 def _newest_of_stages(spark: SparkSession, root: OutputRoot) -> str:
     newest = F.unix_micros(F.max("started_at"))
-    rows = read_table(spark, root, s.RUNS).groupBy(s.STAGE).agg(newest).collect()  # few
+    stages = read_table(spark, root, s.RUNS).filter(F.col(s.STAGE) != s.FAILED)
+    rows = stages.groupBy(s.STAGE).agg(newest).collect()  # few
     moments = ", ".join(str(int(row[1])) for row in rows)
     return f"AND unix_micros(started_at) NOT IN ({moments})" if moments else ""
 

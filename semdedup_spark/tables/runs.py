@@ -17,13 +17,14 @@ from semdedup_spark.tables.commits.write import append_note
 from semdedup_spark.tables.literal_rows import few_rows
 from semdedup_spark.tables.marks import StageMark, read_mark
 from semdedup_spark.tables.states import TableState
-from semdedup_spark.visible import inline, masked_repr
+from semdedup_spark.visible import masked_repr
 
 # Seconds of work that a killed process may lose. A commit to the ledger takes as long as the work
 # of a stage on a small table.
 AT_RISK_SECONDS = 30.0
 # The smallest difference of two timestamps in the ledger.
 _TICK = timedelta(microseconds=1)
+_NEVER = datetime(1, 1, 1, tzinfo=timezone.utc)
 
 
 @masked_repr
@@ -100,6 +101,7 @@ class Ledger:
         self._pending: list[StageRecord] = []
         # Rows that were the newest of their stages at some time since the table was read.
         self._seen: list[StageRecord] = []
+        self._newest = _NEVER  # beginning of the newest row
 
     def reload(self) -> None:
         """Read the table anew when it is asked next. Rows that a failed call left unwritten are
@@ -112,6 +114,8 @@ class Ledger:
     @cached_property
     def _last(self) -> dict[str, StageRecord]:
         last = _last_records(self._spark, self._root)
+        self._newest = max((record.started_at for record in last.values()), default=_NEVER)
+        last.pop(s.FAILED, None)
         self._seen = list(last.values())
         return last
 
@@ -219,17 +223,17 @@ class Ledger:
         run_id
             Name of the run.
         why
-            What it failed of; secrets are masked.
+            What it failed of, without anything that the data says.
         """
         now = datetime.now(timezone.utc)
-        record = StageRecord(run_id, s.FAILED, now, 0.0, False, inline(why), "{}", "", "")
+        record = StageRecord(run_id, s.FAILED, now, 0.0, False, why, "{}", "", "")
         self._pending.append(self._after_all(record))
         self.flush()
 
     def _after_all(self, record: StageRecord) -> StageRecord:
-        others = (other.started_at for other in (*self._last.values(), *self._pending))
-        first = max((moment + _TICK for moment in others), default=record.started_at)
-        return replace(record, started_at=max(record.started_at, first))
+        _ = self._last
+        self._newest = max(record.started_at, self._newest + _TICK)
+        return replace(record, started_at=self._newest)
 
     def flush(self) -> None:
         """Append the rows that were added since the last time, in one commit."""
@@ -252,8 +256,7 @@ def _last_records(
     ledger = read_table(spark, root, s.RUNS)
     if before is not None:
         ledger = ledger.filter(F.col("started_at") < F.lit(before))
-    stages = ledger.filter(F.col(s.STAGE) != s.FAILED)
-    newest = stages.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
+    newest = ledger.groupBy(s.STAGE).agg(F.max_by(F.struct("*"), "started_at").alias("record"))
     # One row for each stage. They are sorted, because the order of Spark's groups is arbitrary.
     rows = newest.select("record.*").collect()
     rows.sort(key=lambda row: (row["started_at"], row[s.STAGE]))

@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 
 from semdedup_spark import open_job, run_job
-from semdedup_spark.errors import GuardError, OutputBusyError, SourceError, StageOrderError
+from semdedup_spark.errors import (
+    GuardError,
+    HorizonError,
+    OutputBusyError,
+    SourceError,
+    StageOrderError,
+)
 from semdedup_spark.pipeline import Listener, held_output, preview_job, run_embed, run_select
 from semdedup_spark.pipeline.operations.status import read_status
 from tests.jobs.jobfiles import near_duplicates, table, vectors_job, write_vectors
@@ -84,18 +90,30 @@ def test_a_failure_is_told_once_and_leaves_no_lease(spark, config):
     assert [str(error) for error in told] == ["'embed'"]
     assert events(spark, config, "fails") == ["claimed", "released"]
     status = read_status(open_job(spark, config))
-    assert status.runs[0].failed == "failed while running: KeyError: 'embed'"
+    assert status.runs[0].failed == "KeyError (unknown)"
     assert "failed" not in [record.stage for record in status.stages]
 
 
-def test_a_run_that_a_guard_stops_is_a_failed_run_until_it_is_tried_again(spark, config):
-    guard = {"select": config.select.model_copy(update={"max_removed_fraction": 0.01})}
-    guarded = config.model_copy(update=guard)
-    with pytest.raises(GuardError):
-        run_job(open_job(spark, guarded, run_id="tried"))
+@pytest.mark.parametrize(
+    ("asked", "error", "told"),
+    [
+        # Its message quotes values of the column.
+        (
+            {"max_removed_fraction_by": {"note": 0.0}},
+            GuardError,
+            "GuardError: select.max_removed_fraction_by",
+        ),
+        ({"eps": None, "keep": 0.001}, HorizonError, "HorizonError: select.keep"),
+    ],
+)
+def test_a_run_whose_selection_is_refused_is_a_failed_run_until_it_is_tried_again(
+    spark, config, asked, error, told
+):
+    select = config.select.model_copy(update=asked)
+    with pytest.raises(error):
+        run_job(open_job(spark, config.model_copy(update={"select": select}), run_id="tried"))
     run = read_status(open_job(spark, config)).runs[0]
-    assert (run.run_id, run.computed, run.reused) == ("tried", (), ("embed", "cluster", "score"))
-    assert "max_removed_fraction" in run.failed
+    assert (run.run_id, run.failed) == ("tried", told)
     run_job(open_job(spark, config, run_id="tried"))
     assert read_status(open_job(spark, config)).runs[0].failed is None
 

@@ -173,10 +173,11 @@ def read_status(job: Job) -> Status:
         ledger.groupBy("run_id")
         .agg(
             F.min("started_at").alias("started_at"),
+            F.max("started_at").alias("newest"),
             F.sum("seconds").alias("seconds"),
             F.collect_list(F.struct("started_at", s.STAGE, "reused", "why")).alias("stages"),
         )
-        .orderBy(F.desc("started_at"))
+        .orderBy(F.desc("newest"))
         .limit(_RUNS_SHOWN)
     )
     return Status(

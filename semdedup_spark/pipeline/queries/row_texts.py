@@ -18,11 +18,12 @@ from semdedup_spark.answers.overview import (
     Shown,
 )
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.masking import BEYOND, beginning
+from semdedup_spark.masking import BEYOND, MASK, beginning
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.pictures import pictures
 from semdedup_spark.pipeline.queries.reference_side import Side
 from semdedup_spark.pipeline.rows_as_embedded import looked_up, rows_as_embedded
+from semdedup_spark.secret_forms import is_secret_name
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def contents(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, str]:
     -------
     dict[Any, str]
         By id: the text or the caption of a row. A row without one has a line for each of its
-        columns, but for nulls, binary and nested columns. At most 4,000 characters each.
+        columns, but for nulls, the id, binary and nested columns. At most 4,000 characters each.
     """
     if not ids:
         return {}
@@ -155,8 +156,14 @@ def _readable(embeddings: DataFrame, source: SourceConfig) -> Column:
     if text is not None:
         return _field(text)
     plain = [name for name, of_type in fields.items() if _is_plain(of_type)]
-    lines = (F.concat(F.lit(f"{name}: "), _field(name).cast("string")) for name in plain)
-    return F.concat_ws("\n", *lines)
+    return F.concat_ws("\n", *map(_line, plain))
+
+
+def _line(name: str) -> Column:
+    """Null where the value is null or repeats the id."""
+    value = _field(name).cast("string")
+    told = F.lit(MASK) if is_secret_name(name) else value
+    return F.when(value != F.col(s.ID).cast("string"), F.concat(F.lit(f"{name}: "), told))
 
 
 def _field(name: str) -> Column:
