@@ -89,6 +89,7 @@ test-spark: preflight ## The transforms, and whole jobs with the same tables, on
 	$(call UV_INSTALL,$(SPARK_VENV)) --constraint $(SPARK_VENV)/pair.txt \
 	  --editable '.[spark$(subst .,,$(VERSION)),text,images,dev]'
 	$(SPARK_VENV)/bin/python -m pytest tests/transforms tests/jobs/test_whole_job.py tests/jobs/test_same_tables.py \
+	  tests/jobs/test_platforms.py::test_an_output_may_be_a_catalog_schema \
 	  tests/queries/test_cookbook.py::test_recall_by_sql_alone_agrees_with_the_scores
 
 # The extras of LIGHT and `export` come afterwards, because they need a newer numpy and pyarrow.

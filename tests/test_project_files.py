@@ -114,6 +114,7 @@ def test_a_spark_that_is_not_tested_is_refused_by_name():
         ("4.3.0", "4.4.1", "semdedup-spark[spark41]', or another pair: Spark 3.5, 4.0, 4.1, 4.2."),
         ("4.1.0", "4.3.1", None),
         ("3.5.3", "3.3.2", None),
+        ("3.5.6", "3.3.2", "semdedup-spark[spark35]': pyspark 3.5.5 and delta-spark 3.3.2"),
         ("4.2.0.dev1", "4.4.0", None),
     ],
 )
