@@ -18,12 +18,12 @@ from semdedup_spark.answers.overview import (
     Shown,
 )
 from semdedup_spark.config import SourceConfig
-from semdedup_spark.masking import BEYOND, MASK, beginning
+from semdedup_spark.masking import BEYOND, beginning
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.queries.pictures import pictures
 from semdedup_spark.pipeline.queries.reference_side import Side
 from semdedup_spark.pipeline.rows_as_embedded import looked_up, rows_as_embedded
-from semdedup_spark.secret_forms import is_secret_name
+from semdedup_spark.transforms.queries.told_columns import told_columns, told_value
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def text_and_columns(job: Job, side: Side, ids: Collection[Any]) -> dict[Any, Ro
         plain = [name for name, kind in fields.items() if name != text and _is_plain(kind)]
         names.extend(plain[:MOST_COLUMNS])
         content = F.lit("") if text is None else _head(_field(text), MOST_CHARACTERS)
-        cells = [_head(_field(name).cast("string"), MOST_OF_A_VALUE) for name in names]
+        cells = [_head(told_value(name), MOST_OF_A_VALUE) for name in names]
         return rows.select(s.ID, content, *cells).collect()
 
     found = {}
@@ -156,14 +156,7 @@ def _readable(embeddings: DataFrame, source: SourceConfig) -> Column:
     if text is not None:
         return _field(text)
     plain = [name for name, of_type in fields.items() if _is_plain(of_type)]
-    return F.concat_ws("\n", *map(_line, plain))
-
-
-def _line(name: str) -> Column:
-    """Null where the value is null or repeats the id."""
-    value = _field(name).cast("string")
-    told = F.lit(MASK) if is_secret_name(name) else value
-    return F.when(value != F.col(s.ID).cast("string"), F.concat(F.lit(f"{name}: "), told))
+    return told_columns(plain)
 
 
 def _field(name: str) -> Column:
