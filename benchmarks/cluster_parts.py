@@ -134,7 +134,7 @@ def _faiss(X: FloatArray, k: int, cores: int) -> tuple[FloatArray, float]:
         X.shape[1], k, niter=_ITERATIONS, spherical=True, max_points_per_centroid=len(X), seed=1
     )
     _, taken = _timed(lambda: model.train(X))
-    return model.centroids, taken
+    return np.asarray(model.centroids, dtype=np.float32), taken
 
 
 def _mllib(rows: DataFrame, k: int) -> Any:

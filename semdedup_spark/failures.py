@@ -160,6 +160,22 @@ def unclear(error: BaseException) -> UnclearFailure:
     return UnclearFailure(f"{type(error).__name__}: {error}", Kind.UNKNOWN)
 
 
+def as_known(error: BaseException) -> errors.SemDedupError:
+    """Turn whatever ended a command into an error that says whether it passes.
+
+    Parameters
+    ----------
+    error
+        Whatever a command ended with.
+
+    Returns
+    -------
+    SemDedupError
+        The error itself if it is one of this package.
+    """
+    return error if isinstance(error, errors.SemDedupError) else explained(error) or unclear(error)
+
+
 def _of_spark(error: BaseException) -> Failed:
     texts = list(_told(error))
     own = _raised_by_us(texts)

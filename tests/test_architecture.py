@@ -2,11 +2,11 @@
 
 import ast
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.loading import loaded_after
 
 PACKAGE = Path(__file__).parents[1] / "semdedup_spark"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -166,33 +166,24 @@ def test_every_public_name_of_the_experiments_is_there(name):
     ],
 )
 def test_importing_the_front_loads_nothing_heavy(command):
-    code = f"{command}, sys; print([m for m in {HEAVY!r} if m in sys.modules])".replace(
-        "import semdedup", "import semdedup", 1
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
+    assert loaded_after(command, HEAVY).strip() == "[]"
 
 
 @pytest.mark.pyspark
 def test_a_run_loads_what_few_runs_need_only_when_it_is_needed():
-    code = (
-        "import sys, semdedup_spark.pipeline, semdedup_spark.session.spark_session\n"
-        "print([m for m in ('pandas', 'scipy', 'pyspark.ml', 'torch') if m in sys.modules])"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
+    code = "import semdedup_spark.pipeline, semdedup_spark.session.spark_session"
+    assert loaded_after(code, ("pandas", "scipy", "pyspark.ml", "torch")).strip() == "[]"
 
 
 @pytest.mark.parametrize("package", ["kernels", "encoders"])
 def test_kernels_and_encoders_run_without_spark(package):
     code = (
-        "import sys, pkgutil, importlib\n"
+        "import pkgutil, importlib\n"
         f"import semdedup_spark.{package} as p\n"
         "for m in pkgutil.walk_packages(p.__path__, p.__name__ + '.'):\n"
-        "    importlib.import_module(m.name)\n"
-        "print([m for m in ('pyspark', 'delta', 'yaml') if m in sys.modules])"
+        "    importlib.import_module(m.name)"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    out = loaded_after(code, ("pyspark", "delta", "yaml"))
     # transformers itself may load yaml; our own code does not (import-linter)
-    assert "pyspark" not in out.stdout
-    assert "delta" not in out.stdout
+    assert "pyspark" not in out
+    assert "delta" not in out

@@ -92,12 +92,11 @@ def draw_growth(axes: Any, results: Path) -> bool:
     return bool(curve)
 
 
-def draw_language(axes: Any, results: Path, name: str, of: str) -> bool:
-    """Perplexity by what is kept; of a transformer at equal steps."""
-    lines = rows_of(results / "language" / f"{name}.csv")
+def draw_language(axes: Any, results: Path, name: str, budget: str, of: str) -> bool:
+    """Perplexity by what is kept."""
+    file = results / "language" / f"{name}.csv"
+    lines = [row for row in rows_of(file) if row["budget"] == budget]
     for row in lines:
-        if row["model"] == "transformer" and row["budget"] != "steps":
-            continue
         percents, means, deviations = _spreads(row)
         if row["method"] == "all rows":
             axes.axhline(means[0], color="k", lw=1, label="all rows")
@@ -147,13 +146,22 @@ FIGURES: dict[str, Callable[[Any, Path], bool]] = {
     "efficiency": draw_eta,
     "growth": draw_growth,
     "language": partial(
-        draw_language, name="n-gram-summary", of="A Kneser-Ney 3-gram on all texts of each"
+        draw_language,
+        name="n-gram-summary",
+        budget="epochs",
+        of="A Kneser-Ney 3-gram on all texts of each",
     ),
     "language_once": partial(
-        draw_language, name="n-gram-once", of="A Kneser-Ney 3-gram on one text of each"
+        draw_language,
+        name="n-gram-once",
+        budget="epochs",
+        of="A Kneser-Ney 3-gram on one text of each",
     ),
     "language_transformer": partial(
-        draw_language, name="transformer-once", of="A transformer, equal steps, on one text of each"
+        draw_language,
+        name="transformer-once",
+        budget="steps",
+        of="A transformer, equal steps, on one text of each",
     ),
     "images_natural": partial(draw_images, name="natural"),
     "images_planted": partial(draw_images, name="planted"),

@@ -34,7 +34,7 @@ from semdedup_spark.cli import (
     upkeep,
 )
 from semdedup_spark.errors import ConfigError, SemDedupError
-from semdedup_spark.failures import explained, unclear
+from semdedup_spark.failures import as_known
 from semdedup_spark.paths import local
 from semdedup_spark.report.files import check_writable
 from semdedup_spark.report.terminal import say
@@ -105,7 +105,7 @@ def _told_what_is_missing(error: ModuleNotFoundError) -> int:
 def _told(error: Exception) -> int:
     """Report an unexpected error with its traceback. Gives the exit code."""
     say("".join(traceback.format_exception(error)), err=True)
-    say(f"semdedup: {explained(error) or unclear(error)}", err=True)
+    say(f"semdedup: {as_known(error)}", err=True)
     return 1
 
 

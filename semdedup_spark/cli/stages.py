@@ -17,8 +17,7 @@ from semdedup_spark.cli.options import (
     working_job,
 )
 from semdedup_spark.cli.results import print_result
-from semdedup_spark.errors import SemDedupError
-from semdedup_spark.failures import explained, unclear
+from semdedup_spark.failures import as_known
 from semdedup_spark.report.files import check_writable, replace_file
 from semdedup_spark.report.terminal import as_json, say
 
@@ -92,7 +91,7 @@ def run(
         ):
             result = run_job(watched(job))
     except Exception as error:
-        known = error if isinstance(error, SemDedupError) else explained(error) or unclear(error)
+        known = as_known(error)
         found = {"ok": False, "error": str(known), "retryable": known.retryable}
         _write_summary(summary, found)
         raise

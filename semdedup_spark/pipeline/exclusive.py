@@ -14,8 +14,8 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from semdedup_spark.config import SelectConfig
-from semdedup_spark.errors import ConfigError, SemDedupError
-from semdedup_spark.failures import Failed, explained, unclear
+from semdedup_spark.errors import ConfigError
+from semdedup_spark.failures import Failed, as_known
 from semdedup_spark.pipeline.job_context import Job, Turn
 from semdedup_spark.pipeline.output_lease import LEASE_SECONDS, leased
 from semdedup_spark.tables.catalog import remembered_tables
@@ -88,7 +88,7 @@ def working(
 
 
 def _is_failure(job: Job, error: Exception) -> bool:
-    is_refusal = isinstance(error, SemDedupError) and error.exit_code == ConfigError.exit_code
+    is_refusal = as_known(error).exit_code == ConfigError.exit_code
     return not is_refusal or any(row.run_id == job.run_id for row in job.ledger.records())
 
 
@@ -96,7 +96,7 @@ def _in_words(error: Exception) -> str:
     """What kind of error it is. Its message may quote ids and values, which are not to be kept in
     a table that an erasure does not read.
     """
-    known = error if isinstance(error, SemDedupError) else explained(error) or unclear(error)
+    known = as_known(error)
     if isinstance(known, Failed):
         return f"{type(error).__name__} ({known.kind.name.lower()})"
     keys = {f"select.{name}" for name in SelectConfig.model_fields}
