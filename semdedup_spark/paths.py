@@ -76,7 +76,23 @@ def as_pattern(path: str) -> str:
     place, whole = local(path), absolute(path)
     if place is None or not os.path.exists(place):
         return whole
-    return re.sub(r"([\\{}\[\]*?])", r"\\\1", whole)
+    return escaped(whole)
+
+
+def escaped(path: str) -> str:
+    """Escape what makes a path a pattern for Spark's readers.
+
+    Parameters
+    ----------
+    path
+        The exact name of a file or folder.
+
+    Returns
+    -------
+    str
+        A pattern that matches this name alone.
+    """
+    return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
 
 
 def open_stream(path: str, *, seekable: bool = False, option: str = "source.path") -> Any:

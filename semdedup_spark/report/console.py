@@ -27,7 +27,7 @@ _NOTES = open_console(stderr=True)
 _WAITS: list[bars.Progress] = []
 _SHOWN_LINES = 4
 # Facts about a source, by which a later run knows it again.
-_FOR_LATER_RUNS = {"has_id", "unique_ids", "dimension"}
+_FOR_LATER_RUNS = {"has_id", "unique_ids", "schema", "dimension"}
 
 
 def console_listener() -> Listener:

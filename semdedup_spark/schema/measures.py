@@ -35,6 +35,7 @@ COUNTS = {
     "erased": "rows that `semdedup forget` took out and the source still has",
     "has_id": "1 where the source has an id of its own",
     "unique_ids": "1 where no two rows of the source have one id",
+    "schema": "checksum of the names and types of the source's columns",
     "dimension": "numbers in a vector",
 }
 METRICS = {

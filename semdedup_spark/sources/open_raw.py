@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import NoReturn
 
 from pyspark.errors import AnalysisException
@@ -16,12 +15,14 @@ from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
 from semdedup_spark.failures import refuse_elsewhere
 from semdedup_spark.masking import masked_settings
-from semdedup_spark.paths import absolute, as_pattern
+from semdedup_spark.paths import as_pattern
 from semdedup_spark.schema import quoted
 from semdedup_spark.sources.file_names import check_all_read, check_names, tell_hidden
+from semdedup_spark.sources.formats.delta_table import delta_name, newest_version, read_delta
 from semdedup_spark.sources.formats.folder import (
     chosen_files,
     file_fingerprint,
+    is_added,
     listing,
     read_folder,
 )
@@ -71,7 +72,7 @@ def read_raw(
         return _of_frame(frame, source)
     readers = {
         None: _read_table,
-        "delta": _read_delta,
+        "delta": read_delta,
         "files": read_folder,
         "webdataset": read_webdataset,
         "npy": read_npy,
@@ -116,7 +117,7 @@ def _read_table(spark: SparkSession, source: SourceConfig) -> RawSource:
     df = spark.table(name)
     _ = df.schema  # Spark Connect resolves the table only now
     try:
-        return _read_delta(spark, source)
+        return read_delta(spark, source)
     except AnalysisException:
         if source.version is not None:
             raise
@@ -142,77 +143,10 @@ def _content_fingerprint(df: DataFrame) -> str:
     return f"content:{names}:{':'.join(map(str, row)) if row else ''}"
 
 
-@dataclass(frozen=True)
-class DeltaSource:
-    """A source that is a Delta table.
-
-    Attributes
-    ----------
-    name
-        Its name as SQL writes it.
-    table_id
-        Delta's id of the table.
-    properties
-        Properties of the table.
-    """
-
-    name: str
-    table_id: str
-    properties: Mapping[str, str]
-
-
-def delta_source(spark: SparkSession, source: SourceConfig) -> DeltaSource | None:
-    """Look up the Delta table that a source is.
-
-    Parameters
-    ----------
-    spark
-        The session that reads the source.
-    source
-        The configured source.
-
-    Returns
-    -------
-    DeltaSource | None
-        ``None`` where it is something else, such as a view, or is not there.
-    """
-    name = _delta_name(source)
-    try:
-        detail = spark.sql(f"DESCRIBE DETAIL {name}").select("format", "id", "properties").first()
-    except AnalysisException as error:
-        refuse_elsewhere(error)
-        return None
-    if detail is None or detail[0] != "delta":
-        return None
-    return DeltaSource(name, str(detail[1]), dict(detail[2] or {}))
-
-
-def _delta_name(source: SourceConfig) -> str:
-    return source.table or f"delta.{quoted(absolute(source.path or ''))}"
-
-
-def _newest_version(spark: SparkSession, name: str) -> int | None:
-    newest = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").select("version").first()
-    return None if newest is None else int(newest[0])
-
-
-def _read_delta(spark: SparkSession, source: SourceConfig) -> RawSource:
-    name = _delta_name(source)
-    newest = _newest_version(spark, name)
-    table_id = spark.sql(f"DESCRIBE DETAIL {name}").select("id").first()
-    if newest is None or table_id is None:
-        raise SourceError(f"source must be a Delta table with a history. Got {name}.")
-    version = newest if source.version is None else source.version
-    reader = spark.read.option("versionAsOf", version).options(**source.options)
-    df = reader.format("delta").load(absolute(source.path)) if source.path else reader.table(name)
-    _ = df.schema  # Spark Connect resolves the table only now
-    fingerprint = f"delta:{table_id[0]}@{version}"
-    return RawSource(df, lambda: fingerprint, named_roles(source), version=version)
-
-
 def _read_files(spark: SparkSession, source: SourceConfig) -> RawSource:
     """Files of records. Names tell which files Spark will read, before any is opened."""
-    there = listing(spark, source).inputFiles()
+    files = listing(spark, source)
+    there = files.inputFiles()
     read = chosen_files(spark, source, "text", recursiveFileLookup="false").inputFiles()
     if not read:
         raise SourceError(
@@ -225,15 +159,26 @@ def _read_files(spark: SparkSession, source: SourceConfig) -> RawSource:
     tell_hidden(read)
 
     def fingerprint() -> str:
+        return file_fingerprint(files)
+
+    def fingerprint_now() -> str:
         return file_fingerprint(listing(spark, source))
 
     if source.format != "parquet":
-        return read_records(spark, source, fingerprint)
+        records = read_records(spark, source, fingerprint)
+        return replace(records, fingerprint_now=fingerprint_now)
     # Without mergeSchema, it is chance whether columns that only some files have are read.
     reader = spark.read.format("parquet").option("mergeSchema", "true").options(**source.options)
     df = reader.load(as_pattern(source.path or ""))
     _ = df.schema
-    return RawSource(df, fingerprint, named_roles(source))
+
+    def since(fingerprint: str) -> RawSource | None:
+        # A column of this name would hide what tells the files of the rows.
+        added = None if "_metadata" in df.columns else is_added(files, fingerprint)
+        return None if added is None else replace(raw, df=df.filter(added))
+
+    raw = RawSource(df, fingerprint, named_roles(source), fingerprint_now=fingerprint_now)
+    return replace(raw, since=since)
 
 
 def refuse_missing_files(
@@ -262,7 +207,7 @@ def refuse_missing_files(
     if raw.version is None or not GONE.search(str(error)):
         return
     place = source.table or source.path or ""
-    newest = _newest_version(spark, _delta_name(source))
+    newest = newest_version(spark, delta_name(source))
     file = _MISSING_FILE.search(str(error))
     if newest == raw.version:
         hint = "restore the file or an earlier version of the table. If VACUUM runs with a short "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,8 @@ from semdedup_spark.sources.picture_sizes import with_sizes
 from semdedup_spark.sources.raw_source import RawSource
 from semdedup_spark.sources.row_checks import entries
 from semdedup_spark.sources.schema_checks import check_batch, check_id, own_columns, payload_column
-from semdedup_spark.sources.source_rows import Choice, SourceRows, Twins
+from semdedup_spark.sources.source_growth import Earlier, Growth, growth_of
+from semdedup_spark.sources.source_rows import Added, Choice, SourceRows, Twins
 from semdedup_spark.sources.storable_types import as_storable
 from semdedup_spark.sources.vector_checks import check_vectors
 
@@ -37,6 +39,7 @@ def open_source(
     check: Callable[[DataFrame, list[str], DataType], None] = lambda _own, _left_out, _id: None,
     frame: DataFrame | None = None,
     known: Callable[[str], SourceFacts | None] = lambda _fingerprint: None,
+    earlier: Callable[[], Earlier | None] = lambda: None,
 ) -> SourceRows:
     """Open a source: check its schema without a Spark job, then count its rows in one pass.
 
@@ -54,6 +57,9 @@ def open_source(
     known
         Returns what an earlier count of the version told that has this fingerprint, if there was
         one. Then no row is read.
+    earlier
+        Returns what is known of the version that was embedded last, if there is one. Asked where
+        ``known`` knows nothing. If rows were only added since, only these are read.
 
     Returns
     -------
@@ -79,20 +85,22 @@ def open_source(
     check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out, id_type)
     raw.check()
     fingerprint = raw.fingerprint()
-    facts = known(fingerprint)
+    schema = zlib.crc32(raw.df.select(*map(s.quoted, own)).schema.simpleString().encode())
+    facts, growth = known(fingerprint), None
+    if facts is None:
+        growth = growth_of(raw, source, key, payload, schema, earlier())
     try:
-        facts = facts or _count(raw, source, key, payload)
+        facts = facts or (growth.facts if growth else _count(raw, source, key, payload))
     except Exception as error:  # Spark raises many kinds
         refuse_missing_files(spark, source, raw, error)
         raise
-
     reading = _Reading(raw, source, key, payload, own, facts)
     first, shared = reading.choosing(None), name is not None and not facts.unique_ids
     return SourceRows(
         rows=first.rows,
         between=first.between,
         fingerprint=fingerprint,
-        fingerprint_now=raw.fingerprint,
+        fingerprint_now=raw.fingerprint_now or raw.fingerprint,
         n_read=facts.n_read,
         unique_ids=facts.unique_ids,
         has_id=name in own,
@@ -100,6 +108,8 @@ def open_source(
         dimension=facts.dimension,
         has_batch=source.batch is not None,
         twins=Twins(reading.candidates, reading.choosing) if shared else None,
+        schema=schema,
+        added=None if growth is None else reading.added(growth),
     )
 
 
@@ -162,6 +172,22 @@ class _Reading:
             return rows.filter(within(place_of(F.col(s.CONTENT_HASH)), begin, end))
 
         return Choice(rows, between)
+
+    def added(self, growth: Growth) -> Added:
+        """Select the rows that were added to the source.
+
+        Parameters
+        ----------
+        growth
+            What was added.
+
+        Returns
+        -------
+        Added
+            The rows, with a reason where they have one.
+        """
+        rows = replace(self, raw=growth.raw).choosing(None)
+        return Added(rows.rows, rows.between, growth.n_added)
 
     @property
     def _parts_hold_ids(self) -> bool:

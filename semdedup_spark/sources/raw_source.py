@@ -49,7 +49,8 @@ class RawSource:
         source's own, whatever its name.
     fingerprint
         Returns a string that is equal for equal content, as far as can be told cheaply: from the
-        Delta version, from the names, sizes and times of files, or else from a hash of all rows.
+        Delta version, from the names, sizes and times of files as they were listed before the rows
+        were, or else from a hash of all rows.
     roles
         The roles of the columns.
     problem
@@ -74,6 +75,12 @@ class RawSource:
         Number of rows, if known without counting.
     dimension
         Length of the vectors, if known without reading them.
+    fingerprint_now
+        Lists the files again and returns their fingerprint. ``None`` if ``fingerprint`` itself
+        looks anew.
+    since
+        Takes the fingerprint of an earlier version and returns the rows that were added to it.
+        ``None`` if it is not known that nothing else has changed.
     """
 
     df: DataFrame
@@ -88,6 +95,8 @@ class RawSource:
     unique_ids: bool = False
     n_rows: int | None = None
     dimension: int | None = None
+    fingerprint_now: Callable[[], str] | None = None
+    since: Callable[[str], RawSource | None] = lambda _: None
 
     def changed(self, change: Callable[[DataFrame], DataFrame]) -> RawSource:
         """Change the rows, wherever they are read.
@@ -100,11 +109,16 @@ class RawSource:
         Returns
         -------
         RawSource
-            With ``df`` and every ``part`` changed; ``keys`` are as they were.
+            With ``df``, every ``part`` and what was added changed; ``keys`` are as they were.
         """
-        part = self.part
+        part, since = self.part, self.since
         of_part = None if part is None else lambda begin, end: change(part(begin, end))
-        return replace(self, df=change(self.df), part=of_part)
+
+        def changed_since(fingerprint: str) -> RawSource | None:
+            added = since(fingerprint)
+            return None if added is None else added.changed(change)
+
+        return replace(self, df=change(self.df), part=of_part, since=changed_since)
 
 
 def named_roles(source: SourceConfig) -> Roles:

@@ -43,6 +43,19 @@ class Twins:
 
 
 @dataclass(frozen=True)
+class Added(Choice):
+    """The rows that were added to the version of a source that was embedded last.
+
+    Attributes
+    ----------
+    n_read
+        Number of the rows.
+    """
+
+    n_read: int
+
+
+@dataclass(frozen=True)
 class SourceRows:
     """One source at one version.
 
@@ -73,6 +86,11 @@ class SourceRows:
         Whether ``rows`` has the column batch (int), which the source provides.
     twins
         Access to rows that share an id. ``None`` if ids are unique, or made from the content.
+    schema
+        Checksum of the names and types of the own columns.
+    added
+        The rows that were added since the last record of the stage, where all others are as they
+        were embedded. ``None`` where that is not known.
     """
 
     rows: DataFrame
@@ -86,3 +104,5 @@ class SourceRows:
     dimension: int | None
     has_batch: bool = False
     twins: Twins | None = None
+    schema: int = 0
+    added: Added | None = None

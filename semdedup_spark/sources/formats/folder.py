@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import unquote
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from semdedup_spark.config import SourceConfig
@@ -17,6 +18,7 @@ from semdedup_spark.sources.raw_source import PROBLEM, RawSource, Roles, no_prob
 from semdedup_spark.sources.row_checks import TOO_MANY_BYTES, too_many_bytes
 
 _SLASHES = re.compile(":/+")
+_FILES = "files:"
 # Options of Spark's file readers that decide which files are listed.
 _CHOOSING = ("pathglobfilter", "modifiedbefore", "modifiedafter", "recursivefilelookup")
 
@@ -74,7 +76,7 @@ def file_fingerprint(files: DataFrame) -> str:
     Parameters
     ----------
     files
-        A fresh listing with path, length (bytes) and modificationTime. It may be empty: whether a
+        A listing with path, length (bytes) and modificationTime. It may be empty: whether a
         source may be so is decided where its rows are counted.
 
     Returns
@@ -86,7 +88,41 @@ def file_fingerprint(files: DataFrame) -> str:
     files = files.select("path", "length", "modificationTime")
     totals = F.sum("length"), F.bit_xor(F.xxhash64(*files.columns))
     row = files.agg(F.count(F.lit(1)), *(F.coalesce(total, F.lit(0)) for total in totals)).first()
-    return f"files:{':'.join(map(str, row or ()))}"
+    return f"{_FILES}{':'.join(map(str, row or ()))}"
+
+
+def is_added(files: DataFrame, fingerprint: str) -> Column | None:
+    """Tell the files that were added to a folder from those of an earlier version.
+
+    Files are taken in the order of their times. If the oldest ones together have the earlier
+    fingerprint, no file of that version has changed, and all other files are new.
+
+    Parameters
+    ----------
+    files
+        A listing, as :func:`listing` returns it.
+    fingerprint
+        Of the earlier version, from :func:`file_fingerprint`.
+
+    Returns
+    -------
+    Column | None
+        A condition on the metadata of a row's file. ``None`` if a file of that version has
+        changed, or an added one is not newer than all of them.
+    """
+    if not fingerprint.startswith(_FILES):
+        return None
+    # Two clocks may differ in their fractions of a second: this one is what readers filter by.
+    time = F.unix_micros("_metadata.file_modification_time")
+    names = ["path", "length", "modificationTime"]
+    files = files.select(*names, time.alias("time"))
+    # Such a window holds all files of the row's own time, too.
+    until_then = Window.partitionBy(F.lit(0)).orderBy("time")
+    totals = F.count(F.lit(1)), F.sum("length"), F.bit_xor(F.xxhash64(*names))
+    so_far = F.concat_ws(":", *(total.over(until_then).cast("string") for total in totals))
+    found = files.select("time", so_far.alias("so_far"))
+    newest = found.filter(F.col("so_far") == fingerprint.removeprefix(_FILES)).first()
+    return None if newest is None else time > F.lit(int(newest["time"]))
 
 
 def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
@@ -119,20 +155,32 @@ def read_folder(spark: SparkSession, source: SourceConfig) -> RawSource:
     tell_hidden(names)
     empty = empty_files(files, names)
 
+    def since(fingerprint: str) -> RawSource | None:
+        added = None if empty is not None else is_added(files, fingerprint)
+        return None if added is None else _of_files(files.filter(added), source.max_bytes)
+
+    return replace(
+        _of_files(files, source.max_bytes, empty),
+        fingerprint_now=lambda: file_fingerprint(listing(spark, source)),
+        n_rows=len(names),
+        since=since,
+    )
+
+
+def _of_files(files: DataFrame, max_bytes: int, empty: DataFrame | None = None) -> RawSource:
     def part(begin: int, end: int) -> DataFrame:
         # Spark drops files by their metadata when it plans, before it reads any of them.
         found = files.filter(within(place_of(file_name()), begin, end))
         here = None if empty is None else empty.filter(within(place_of(F.col("name")), begin, end))
-        return _with_empty(_readable(found, source.max_bytes), here)
+        return _with_empty(_readable(found, max_bytes), here)
 
     return RawSource(
-        df=_with_empty(_readable(files, source.max_bytes), empty),
-        fingerprint=lambda: file_fingerprint(listing(spark, source)),
+        df=_with_empty(_readable(files, max_bytes), empty),
+        fingerprint=lambda: file_fingerprint(files),
         roles=Roles("path", "content", own=["path", "modificationTime", "length"]),
         problem=PROBLEM,
         part=part,
         unique_ids=True,
-        n_rows=len(names),
     )
 
 

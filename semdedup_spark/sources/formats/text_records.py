@@ -33,7 +33,7 @@ def read_records(
     source
         A source of format jsonl or csv.
     fingerprint
-        Returns the fingerprint of the files as they are now.
+        Returns the fingerprint of the files as they were listed.
 
     Returns
     -------

@@ -141,7 +141,8 @@ def read_webdataset(spark: SparkSession, source: SourceConfig) -> RawSource:
     keys = None if made_id else samples(shards, n_shards, of_keys, 0, END_OF_PLACES)
     return RawSource(
         df=samples(shards, n_shards, layout, 0, END_OF_PLACES),
-        fingerprint=lambda: file_fingerprint(listing(spark, source, pathGlobFilter=_SHARDS)),
+        fingerprint=lambda: file_fingerprint(files),
+        fingerprint_now=lambda: file_fingerprint(listing(spark, source, pathGlobFilter=_SHARDS)),
         roles=layout.roles,
         problem=PROBLEM,
         part=part,

@@ -73,7 +73,7 @@ def embed_all(job: Job, work: Work) -> Embedded:
     versions = [begin.version] if begin.begun else []
     wanted = FIRST_COMMIT.get(work.spec.name, _USUAL_FIRST_COMMIT)
     # Rows that are not reused are spread over all places.
-    to_do = max(work.source.n_read - begin.reused, 1)
+    to_do = max(begin.added.n_read if begin.added else work.source.n_read - begin.reused, 1)
     while at.position < END_OF_PLACES:
         width = max(1, int(wanted / to_do * END_OF_PLACES))
         end = min(END_OF_PLACES, at.position + width)
@@ -117,10 +117,16 @@ def _begin(job: Job, work: Work) -> Embedded:
     state = job.state(work.table)
     if state is None or state.mark.made_with != work.made_with:
         return _anew(job, work)
-    if not _is_as_recorded(job, work, state) and _is_doubled(job, work):
+    recorded = _recorded_rows(job, work, state)
+    if recorded is None and _is_doubled(job, work):
         return _anew(job, work)
     there = read_table(job.spark, job.root, work.table)
-    if state.holds(work.stage, work.key) and _goes_on(work, there, state):
+    goes_on = _goes_on(work, there, state)
+    added = work.source.added
+    if added is not None and recorded is not None and goes_on:
+        history = replace(state.mark.rows, batch=state.mark.rows.batch + 1)
+        return Embedded(history, state.version, recorded, reused=recorded, added=added)
+    if state.holds(work.stage, work.key) and goes_on:
         rows = there.count()
         done = state.mark.progress
         # The commit at position 0 writes reused rows only; later ones note their number.
@@ -139,16 +145,16 @@ def _goes_on(work: Work, there: DataFrame, state: TableState) -> bool:
     return told == set(work.told) and same_order
 
 
-def _is_as_recorded(job: Job, work: Work, state: TableState) -> bool:
-    """Whether the table is what the ledger's last record of the stage counted, when all rows read
-    were accounted for. Delta knows the number of rows without reading any, so in an ordinary night
-    no id has to be counted.
+def _recorded_rows(job: Job, work: Work, state: TableState) -> int | None:
+    """The number of rows, if it is what the ledger's last record of the stage counted, when all
+    rows read were accounted for. Delta knows it without reading any row, so in an ordinary night no
+    id has to be counted.
     """
     last = job.ledger.last(work.stage)
     if last is None or last.result_key != state.mark.result_key:
-        return False
+        return None
     rows = read_table(job.spark, job.root, work.table, state.version).count()
-    return rows == last.counts.get("embedded")
+    return rows if rows == last.counts.get("embedded") else None
 
 
 def _is_doubled(job: Job, work: Work) -> bool:
@@ -220,8 +226,8 @@ def _staying(rows: DataFrame, pairs: DataFrame) -> DataFrame:
 
 def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     """Embed the rows whose place is in [at.position, end)."""
-    rows = work.source.between(at.position, end)
-    if at.reused:
+    rows = (at.added or work.source).between(at.position, end)
+    if at.reused and at.added is None:
         known = read_table(job.spark, job.root, work.table, at.version)
         rows = not_known(rows, known, at.rows, work.source.n_read - at.reused)
     rows = _spread(job, work.identified(rows), work.spec)
@@ -239,14 +245,13 @@ def _commit(job: Job, work: Work, at: Embedded, end: int) -> Embedded:
     mark = replace(mark_of(job, work, at), progress=progress)
     commit: Commit = store(good, job.root, work.table, mark)
     seen = observed.counts()
-    return Embedded(
-        at.history,
-        commit.version,
-        at.rows + commit.rows,
-        end,
-        at.reused,
-        _sum(at.encoded, seen.get("encoded")),
-        _sum(at.rejected, seen.get("rejected")),
+    return replace(
+        at,
+        version=commit.version,
+        rows=at.rows + commit.rows,
+        position=end,
+        encoded=_sum(at.encoded, seen.get("encoded")),
+        rejected=_sum(at.rejected, seen.get("rejected")),
     )
 
 

@@ -15,7 +15,6 @@ from semdedup_spark.encoders.registry import encoder_identity
 from semdedup_spark.encoders.text.model_files import pinned
 from semdedup_spark.errors import ReconciliationError, SourceChangedError
 from semdedup_spark.masking import identifying
-from semdedup_spark.pipeline.identity import key_beside
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.rows_as_embedded import note_whole
 from semdedup_spark.pipeline.stage_runner import StageResult, run_stage
@@ -27,14 +26,13 @@ from semdedup_spark.pipeline.stages.embed.id_contest import (
     settled,
     with_choice,
 )
+from semdedup_spark.pipeline.stages.embed.last_version import LastVersion
 from semdedup_spark.pipeline.stages.embed.opened_side import Side, opened_side
 from semdedup_spark.pipeline.stages.embed.quarantine import quarantine_rows
 from semdedup_spark.pipeline.stages.embed.source_guards import place_of_source
 from semdedup_spark.pipeline.stages.given_centroids import check_encoder
-from semdedup_spark.schema import ERASED
-from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.source_rows import SourceRows
-from semdedup_spark.tables.catalog import read_table, table_exists
+from semdedup_spark.tables.catalog import read_table
 from semdedup_spark.tables.runs import StageRecord
 from semdedup_spark.transforms.embed.embed_rows import READY_MADE
 from semdedup_spark.transforms.embed.vector_storage import STORAGE
@@ -71,10 +69,8 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
     def inputs(fingerprint: str) -> dict[str, str]:
         return {"source": fingerprint, "encoder": identity, **_COMPARISON}
 
-    def known(fingerprint: str) -> SourceFacts | None:
-        return _facts_of_last(job, side, settings, inputs(fingerprint))
-
-    source = opened_side(job, side, known)
+    last = LastVersion(job, side.stage, side.table, side.quarantine, settings, inputs)
+    source = opened_side(job, side, last)
 
     def compute(key: str) -> StageResult:
         work = _work(job, side, source, spec, key=key, made_with=made_with)
@@ -82,9 +78,10 @@ def run_side(job: Job, side: Side, settings: dict[str, Any]) -> StageRecord:
         work = with_choice(job, work, contest)
         embedded = rescued(job, work, contest, embed_all(job, work))
         _refuse_changed_files(source, side.key)
-        note_whole(job, source.fingerprint)
+        if embedded.added is None:
+            note_whole(job, source.fingerprint)
         work = settled(job, work, contest, embedded.history.batch)
-        rejected = quarantine_rows(job, work, source.n_read - embedded.rows, embedded.history)
+        rejected = quarantine_rows(job, work, embedded)
         _require_all(embedded.rows, rejected.rows, source.n_read)
         return StageResult(
             outputs={side.table: embedded.version, side.quarantine: rejected.version},
@@ -117,29 +114,10 @@ def _require_all(embedded: int, rejected: int, read: int) -> None:
 
 
 def _facts(source: SourceRows) -> dict[str, int]:
-    """What a later run need not find out again, see :func:`_facts_of_last`."""
+    """What a later run need not find out again, see :class:`LastVersion`."""
     length = {} if source.dimension is None else {"dimension": source.dimension}
-    return {"has_id": int(source.has_id), "unique_ids": int(source.unique_ids), **length}
-
-
-def _facts_of_last(
-    job: Job, side: Side, settings: dict[str, Any], inputs: dict[str, str]
-) -> SourceFacts | None:
-    """What the last run counted, if it read the same version of the source in the same way. The
-    ledger is read under the lease, which a first run takes later: a source that is refused leaves
-    no trace.
-    """
-    if not table_exists(job.spark, job.root, s.RUNS):
-        return None
-    job.begin()
-    last = job.ledger.last(side.stage)
-    if last is None or last.result_key != key_beside(last, settings, inputs):
-        return None
-    counts = last.counts
-    # Rows that were forgotten are no longer counted, but the source has them.
-    if "unique_ids" not in counts or counts.get(ERASED):
-        return None
-    return SourceFacts(counts["read"], bool(counts["unique_ids"]), counts.get("dimension"))
+    told = {"has_id": int(source.has_id), "unique_ids": int(source.unique_ids)}
+    return {**told, "schema": source.schema, **length}
 
 
 def _work(

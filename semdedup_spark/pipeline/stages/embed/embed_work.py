@@ -14,7 +14,7 @@ from semdedup_spark.pipeline.stages.embed.row_identity import HASHES, with_ident
 from semdedup_spark.pipeline.stages.embed.source_changes import Compared
 from semdedup_spark.rank_by import BUILT_IN
 from semdedup_spark.sources.hash_ranges import END_OF_PLACES
-from semdedup_spark.sources.source_rows import SourceRows
+from semdedup_spark.sources.source_rows import Added, SourceRows
 from semdedup_spark.tables.marks import RowHistory, StageMark, WriteProgress
 from semdedup_spark.transforms.embed.embed_rows import embed_rows
 from semdedup_spark.transforms.embed.vector_storage import LISTS
@@ -145,6 +145,9 @@ class Embedded:
         Number of payloads that this invocation encoded; ``None`` where it is not known.
     rejected
         Number of rows that this invocation rejected; ``None`` where it is not known.
+    added
+        The rows that were added to the source, where an earlier run had finished the table for all
+        others; ``None`` where all rows of the source may come to it.
     """
 
     history: RowHistory
@@ -154,6 +157,7 @@ class Embedded:
     reused: int = 0
     encoded: int | None = 0
     rejected: int | None = 0
+    added: Added | None = None
 
     @property
     def begun(self) -> bool:

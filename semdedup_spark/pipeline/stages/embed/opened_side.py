@@ -14,6 +14,7 @@ from semdedup_spark import schema as s
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
 from semdedup_spark.pipeline.job_context import Job
+from semdedup_spark.pipeline.stages.embed.last_version import LastVersion
 from semdedup_spark.pipeline.stages.embed.source_guards import (
     check_not_empty,
     check_same_ids,
@@ -21,7 +22,6 @@ from semdedup_spark.pipeline.stages.embed.source_guards import (
 )
 from semdedup_spark.pipeline.stages.select.kept_clone import check_clone_rows
 from semdedup_spark.pipeline.stages.select.kept_view import check_shown
-from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.open_source import open_source
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.transforms.score.rank_key import check_rank_by
@@ -31,8 +31,6 @@ from semdedup_spark.visible import masked_repr
 _OF_SOURCE = re.compile(
     rf"(?<![\w/.-])source(?=\.(?:{'|'.join(SourceConfig.model_fields)})\b)|(?<=\bthe )source\b"
 )
-# Returns what an earlier count told of the version of a source that has a fingerprint.
-Known = Callable[[str], SourceFacts | None]
 
 
 @masked_repr
@@ -79,7 +77,7 @@ class Side:
         return "reference" if self.stage == "reference" else "source"
 
 
-def opened_side(job: Job, side: Side, known: Known) -> SourceRows:
+def opened_side(job: Job, side: Side, last: LastVersion) -> SourceRows:
     """Open a source, and the one whose turn comes after it, or take what was opened ahead.
 
     Parameters
@@ -88,8 +86,8 @@ def opened_side(job: Job, side: Side, known: Known) -> SourceRows:
         The job.
     side
         The source, and what is asked of it.
-    known
-        See :func:`open_source`.
+    last
+        What is known of the version that was embedded last.
 
     Returns
     -------
@@ -97,19 +95,19 @@ def opened_side(job: Job, side: Side, known: Known) -> SourceRows:
         Its rows. A :class:`SourceError` says why it, or the next one, cannot be used.
     """
     turn = job.turn
-    opened = _opened_side(job, side, known)
+    opened = _opened_side(job, side, last)
     if turn is not None:
         turn.read[side.table] = opened
     return opened
 
 
-def _opened_side(job: Job, side: Side, known: Known) -> SourceRows:
+def _opened_side(job: Job, side: Side, last: LastVersion) -> SourceRows:
     turn = job.turn
     ahead = None if turn is None else turn.opened.pop(side.table, None)
     same = side.table in job.frames  # a DataFrame has the same rows each time
     if ahead is not None and (same or ahead.fingerprint_now() == ahead.fingerprint):
         return ahead
-    source = _opened(job, side, known)
+    source = _opened(job, side, last)
     if side.then is not None and turn is not None:  # a dry run embeds nothing
         same_ids = partial(check_same_ids, source.rows.schema[s.ID].dataType)
         then = _opened(job, replace(side.then, check_id=same_ids))
@@ -118,11 +116,12 @@ def _opened_side(job: Job, side: Side, known: Known) -> SourceRows:
     return source
 
 
-def _opened(job: Job, side: Side, known: Known = lambda _: None) -> SourceRows:
+def _opened(job: Job, side: Side, last: LastVersion | None = None) -> SourceRows:
     job.listener.waiting(f"{side.stage}: reading the {side.key}")
     frame, check = job.frames.get(side.table), partial(_check, job, side)
     try:
-        rows = open_source(job.spark, side.source, check, frame, known)
+        known = () if last is None else (last.facts, last.earlier)
+        rows = open_source(job.spark, side.source, check, frame, *known)
         check_not_empty(job, rows, side.source, side.table)
         if side.key == "source":
             check_clone_rows(job, rows)

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.stages.embed.embed_commits import MOST_BROADCAST
-from semdedup_spark.pipeline.stages.embed.embed_work import Work
+from semdedup_spark.pipeline.stages.embed.embed_work import Embedded, Work
 from semdedup_spark.sources.duplicate_ids import AGAIN
 from semdedup_spark.sources.row_checks import WORDS
 from semdedup_spark.tables.catalog import read_table
@@ -18,9 +18,10 @@ from semdedup_spark.tables.marks import RowHistory, StageMark
 _ASKED, _LOST = "__asked", "__lost"
 
 
-def quarantine_rows(job: Job, work: Work, n_missing: int, history: RowHistory) -> Commit:
+def quarantine_rows(job: Job, work: Work, embedded: Embedded) -> Commit:
     """Write the rows that are not in ``embeddings``, each with its reason. They are few, so they
-    are looked at again, rather than carried beside the good rows through every commit.
+    are looked at again, rather than carried beside the good rows through every commit. Where only
+    added rows were embedded, the others stay in quarantine as they are.
 
     Parameters
     ----------
@@ -28,33 +29,39 @@ def quarantine_rows(job: Job, work: Work, n_missing: int, history: RowHistory) -
         The job.
     work
         What was embedded.
-    n_missing
-        Number of rows of the source that are not in ``embeddings``.
-    history
-        What happened to the rows of ``embeddings``.
+    embedded
+        The table of the embeddings.
 
     Returns
     -------
     Commit
         The commit that replaced the table.
     """
-    rows = work.source.rows
-    if n_missing:
-        present = read_table(job.spark, job.root, work.table).select(s.ID)
-        good = rows.filter(F.col(s.REASON).isNull())
-        # Only ids are joined with all of embeddings; payloads then with the few missing ids.
-        missing = good.select(s.ID).join(present, s.ID, "left_anti")
-        missing = F.broadcast(missing) if n_missing <= MOST_BROADCAST else missing
-        absent = good.join(missing, s.ID, "left_semi")
-        rows = absent.unionByName(rows.filter(F.col(s.REASON).isNotNull()))
+    history, added = embedded.history, embedded.added
+    if added is None:
+        rows, n_missing = work.source.rows, work.source.n_read - embedded.rows
     else:
-        rows = rows.limit(0)
+        rows, n_missing = added.rows, added.n_read - (embedded.rows - embedded.reused)
+    rows = _missing(job, work, rows, n_missing) if n_missing else rows.limit(0)
     rejected = _with_reasons(work, rows, history.batch)
     if n_missing and not work.source.has_batch:
         rejected = _with_first_batch(job, rejected, history, work.quarantine)
+    if added is not None:
+        rejected = read_table(job.spark, job.root, work.quarantine).unionByName(rejected)
     begun = RowHistory(origin=history.origin)
     mark = StageMark(job.run_id, work.stage, work.key, work.made_with, rows=begun)
     return replace_table(rejected, job.root, work.quarantine, mark)
+
+
+def _missing(job: Job, work: Work, rows: DataFrame, n_missing: int) -> DataFrame:
+    """The rows that are not in ``embeddings``."""
+    present = read_table(job.spark, job.root, work.table).select(s.ID)
+    good = rows.filter(F.col(s.REASON).isNull())
+    # Only ids are joined with all of embeddings; payloads then with the few missing ids.
+    missing = good.select(s.ID).join(present, s.ID, "left_anti")
+    missing = F.broadcast(missing) if n_missing <= MOST_BROADCAST else missing
+    absent = good.join(missing, s.ID, "left_semi")
+    return absent.unionByName(rows.filter(F.col(s.REASON).isNotNull()))
 
 
 def _with_reasons(work: Work, rows: DataFrame, batch: int) -> DataFrame:

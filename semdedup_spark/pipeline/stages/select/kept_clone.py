@@ -12,7 +12,8 @@ from semdedup_spark.masking import masked
 from semdedup_spark.pipeline.job_context import Job
 from semdedup_spark.pipeline.own_columns import refuse_gone
 from semdedup_spark.pipeline.rows_as_embedded import note_whole, was_read_whole
-from semdedup_spark.sources.open_raw import DeltaSource, delta_source, read_raw
+from semdedup_spark.sources.formats.delta_table import DeltaSource, delta_source
+from semdedup_spark.sources.open_raw import read_raw
 from semdedup_spark.sources.source_rows import SourceRows
 from semdedup_spark.tables.catalog import table_exists
 from semdedup_spark.tables.commits.clones import (
