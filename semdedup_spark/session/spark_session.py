@@ -96,6 +96,8 @@ def _local_session(extra: Mapping[str, str], java_options: str) -> SparkSession:
         "spark.python.daemon.module": "semdedup_spark.session.worker_daemon",
         # A copy.py or token.py of the current folder is no module of the workers' Python.
         "spark.executorEnv.PYTHONSAFEPATH": "1",
+        # Else each function of a Column asks Java three more questions, for the context of errors.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": "4g",
