@@ -38,5 +38,5 @@ def test_values_come_back_as_they_do_from_rows_that_python_sent(spark, rows):
 
 
 def test_a_row_of_the_wrong_length_is_an_error(spark):
-    with pytest.raises(ValueError, match="argument 2 is (longer|shorter)"):
+    with pytest.raises(ValueError, match=r"argument 2 is (longer|shorter)"):
         few_rows(spark, [("run", "claimed")], s.LEASES_DDL)
