@@ -20,6 +20,8 @@ settings.register_profile(
 settings.load_profile("default")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# Folders of tests that play whole jobs.
+WHOLE_JOBS = {"jobs", "pipeline", "queries", "frames"}
 HAS_PYSPARK = find_spec("pyspark") is not None
 _NO_PYSPARK = re.compile(r"No module named '(pyspark|py4j|delta)\b")
 
@@ -46,6 +48,18 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="pyspark is not installed"))
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         items.sort(key=lambda item: "jobs" not in item.path.parts)
+
+
+@pytest.fixture(autouse=True)
+def partitions(request):
+    """Whole jobs over a few rows take a quarter longer with a second partition. Those of the long
+    tests have it, as all tests of single rooms have.
+    """
+    if "spark" in request.fixturenames:
+        is_long = request.node.get_closest_marker("long")
+        n = 1 if WHOLE_JOBS & set(request.path.parts) and not is_long else 2
+        session = request.getfixturevalue("spark")
+        session.conf.set("spark.sql.shuffle.partitions", str(n))
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,8 @@ _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
+# Otherwise each function of a Column asks Java three more questions, for the context of errors.
+_NO_CONTEXT = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 # One compiler instead of two. By default it has 48 MB for its code, and sweeps them all the time.
 _QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
 # Of key and value in spark-defaults.conf, a Java properties file.
@@ -88,6 +90,7 @@ def _local_session(extra: Mapping[str, str], java_options: str) -> SparkSession:
     cores = os.cpu_count() or 1
     settings = {
         **_DELTA,
+        **_NO_CONTEXT,
         "spark.sql.shuffle.partitions": str(2 * cores),
         "spark.sql.session.timeZone": "UTC",
         "spark.databricks.delta.snapshotPartitions": "2",
@@ -96,8 +99,6 @@ def _local_session(extra: Mapping[str, str], java_options: str) -> SparkSession:
         "spark.python.daemon.module": "semdedup_spark.session.worker_daemon",
         # A copy.py or token.py of the current folder is no module of the workers' Python.
         "spark.executorEnv.PYTHONSAFEPATH": "1",
-        # Else each function of a Column asks Java three more questions, for the context of errors.
-        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": "4g",

@@ -73,6 +73,8 @@ class World:
     in_step: bool = False  # whether a run would find nothing to do
     retrain: str = "never"
     columns: bool = False
+    # The rows that were written last, and whether they had the further column.
+    written: tuple[dict[str, tuple], bool] = field(default_factory=lambda: ({}, False))
     copies_source: bool = True
     names: int = 0
     log: list[str] = field(default_factory=list)
@@ -113,15 +115,26 @@ class World:
                 row.deep = (row.deep[1], row.deep[0] or "x")
             else:
                 setattr(row, what, rng.randrange(3) if what == "quality" else f"n{rng.random()}")
-        for _ in range(rng.choice([0, 3, 8]) if ids else 25):
-            self.names += 1
-            name = f"{rng.choice(STRANGE)}{self.names}" if rng.random() < 0.2 else f"d{self.names}"
-            self.source[name] = Row(self.vector(), rng.randrange(3), "n", ("p", None))
+        self.new_rows(rng.choice([0, 3, 8]) if ids else 25)
         if not any(row.vector for row in self.source.values()):
             self.source["last"] = Row(self.vector())
         if rng.random() < 0.1:
             self.columns = not self.columns
         self.write_source()
+
+    def add_rows(self):
+        """Rows come, and nothing else happens."""
+        self.new_rows(self.rng.choice([1, 4]))
+        if self.rng.random() < 0.3:
+            self.source[f"bad{self.names}"] = Row(None)
+        self.write_source()
+
+    def new_rows(self, n):
+        rng = self.rng
+        for _ in range(n):
+            self.names += 1
+            name = f"{rng.choice(STRANGE)}{self.names}" if rng.random() < 0.2 else f"d{self.names}"
+            self.source[name] = Row(self.vector(), rng.randrange(3), "n", ("p", None))
 
     def vector(self):
         """Near one of a few directions, or equal to one that is there."""
@@ -134,16 +147,25 @@ class World:
         return tuple(float(x) for x in base + rng.choice([0.02, 0.3]) * noise)
 
     def write_source(self):
-        rows = [
-            (i, list(r.vector) if r.vector else [0.0] * D, r.quality, r.note, r.deep)
+        """New rows are appended, where nothing else differs from what was written before."""
+        rows = {
+            i: (i, list(r.vector) if r.vector else [0.0] * D, r.quality, r.note, r.deep)
             for i, r in sorted(self.source.items())
-        ]
-        frame = self.spark.createDataFrame(rows, SCHEMA)
+        }
+        before, columns = self.written
+        stay = columns == self.columns and all(rows.get(i) == row for i, row in before.items())
+        new = [row for i, row in rows.items() if not (stay and i in before)]
+        self.written = rows, self.columns
+        self.shown = self.shown and not new and stay
+        if stay and not new:
+            return
+        frame = self.spark.createDataFrame(new, SCHEMA)
         if self.columns:
             frame = frame.selectExpr("*", "length(note) AS more")
-        writer = frame.coalesce(1).write.format("delta").mode("overwrite")
-        writer.option("overwriteSchema", "true").save(str(self.folder / "source"))
-        self.shown = False
+        writer = frame.coalesce(1).write.format("delta").mode("append" if stay else "overwrite")
+        if not stay:
+            writer = writer.option("overwriteSchema", "true")
+        writer.save(str(self.folder / "source"))
 
     # Commands.
 
@@ -403,7 +425,7 @@ class World:
 COMMANDS = (
     *("run", "run", "change_source", "change_source", "change_source", "kill", "kill"),
     *("embed", "try_other_clusters", "try_other_scores", "select", "restore", "forget"),
-    *("prune", "recluster", "kill_select"),
+    *("prune", "recluster", "kill_select", "add_rows", "add_rows"),
 )
 # After these a run has something to do, though the source is as it was.
 UNSETTLING = {"kill", "embed", "try_other_clusters", "try_other_scores", "prune"}
@@ -420,7 +442,8 @@ def play(spark, folder, seed, *, length=None):
     world.copies_source = seed % 4 < 2
     world.change_source()
     first = ["run"] * (seed % 2)
-    for name in [*first, *rng.choices(COMMANDS, k=length), "change_source", "run"]:
+    change = rng.choice(["change_source", "add_rows"])
+    for name in [*first, *rng.choices(COMMANDS, k=length), change, "run"]:
         world.log.append(name)
         world.in_step = world.in_step and name not in UNSETTLING
         try:

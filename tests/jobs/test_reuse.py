@@ -95,7 +95,8 @@ def lake(spark, tmp_path_factory):
 def test_equal_payloads_go_through_the_model_once(spark, lake):
     folder, counts = lake
     expected = {"read": 61, "embedded": 60, "embedded_distinct": 30, "encoded": 30, "reused": 0}
-    assert counts == {**expected, "quarantined": 1, "has_id": 1, "unique_ids": 1}
+    counted = {name: n for name, n in counts.items() if name != "schema"}
+    assert counted == {**expected, "quarantined": 1, "has_id": 1, "unique_ids": 1}
     vectors = {
         r["id"]: r["embedding"] for r in table(spark, folder / "first", "embeddings").collect()
     }

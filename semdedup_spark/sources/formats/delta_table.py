@@ -1,4 +1,4 @@
-"""Delta tables: one version of them, and the rows that were appended since another version."""
+"""A Delta table as a source, pinned to one of its versions."""
 
 from __future__ import annotations
 
@@ -6,22 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from semdedup_spark.config import SourceConfig
 from semdedup_spark.errors import SourceError
 from semdedup_spark.failures import refuse_elsewhere
-from semdedup_spark.paths import absolute, escaped
-from semdedup_spark.schema import quoted
+from semdedup_spark.sources.formats.delta_growth import delta_name, opened, rows_since
 from semdedup_spark.sources.raw_source import RawSource, named_roles
 
 _DELTA = "delta:"
-# Operations that add rows. Others may add no file, and change the columns.
-_APPENDING = ("WRITE", "STREAMING UPDATE", "COPY INTO")
-_CHANGES_NOTHING = ("VACUUM START", "VACUUM END")
-# The names of all files are compared, and Spark lists each one that is named to it.
-_MOST_FILES, _MOST_ADDED_FILES = 100_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -69,22 +62,6 @@ def delta_source(spark: SparkSession, source: SourceConfig) -> DeltaSource | Non
     return DeltaSource(name, str(detail[1]), dict(detail[2] or {}))
 
 
-def delta_name(source: SourceConfig) -> str:
-    """Name a Delta table as SQL writes it.
-
-    Parameters
-    ----------
-    source
-        The configured source.
-
-    Returns
-    -------
-    str
-        The configured name, or the quoted path.
-    """
-    return source.table or f"delta.{quoted(absolute(source.path or ''))}"
-
-
 def newest_version(spark: SparkSession, name: str) -> int | None:
     """Look up the newest version of a Delta table.
 
@@ -130,46 +107,20 @@ def read_delta(spark: SparkSession, source: SourceConfig) -> RawSource:
     """
     name = delta_name(source)
     newest = newest_version(spark, name)
-    wanted = ("id", "minReaderVersion", "partitionColumns", "numFiles")
-    detail = spark.sql(f"DESCRIBE DETAIL {name}").select(*wanted).first()
+    detail = spark.sql(f"DESCRIBE DETAIL {name}").first()
     if newest is None or detail is None:
         raise SourceError(f"source must be a Delta table with a history. Got {name}.")
     version = newest if source.version is None else source.version
-
-    def at(version: int) -> DataFrame:
-        reader = spark.read.option("versionAsOf", version).options(**source.options)
-        if source.path:
-            return reader.format("delta").load(absolute(source.path))
-        return reader.table(name)
-
-    df = at(version)
+    df = opened(spark, source, versionAsOf=version)
     _ = df.schema  # Spark Connect resolves the table only now
-    of_table = f"{_DELTA}{detail[0]}@"
-    # Delta reads all files of a table where rows are chosen by their file. Those of a plain table
-    # can be read as Parquet, but not past a catalog, which may hide rows.
-    is_plain = detail["minReaderVersion"] == 1 and not detail["partitionColumns"]
-    is_open = source.path and not source.options and (detail["numFiles"] or 0) <= _MOST_FILES
+    of_table = f"{_DELTA}{detail['id']}@"
 
     def since(fingerprint: str) -> RawSource | None:
-        if not (is_plain and is_open and fingerprint.startswith(of_table) and version == newest):
+        if not fingerprint.startswith(of_table) or version != newest:
             return None
         then = int(fingerprint.removeprefix(of_table))
-        if then >= version or not _only_appends(spark, name, range(then + 1, version + 1)):
-            return None
-        known = set(at(then).inputFiles())
-        files = [escaped(file) for file in df.inputFiles() if file not in known]
-        if not 0 < len(files) <= _MOST_ADDED_FILES:
-            return None
-        return replace(raw, df=spark.read.schema(df.schema).parquet(*files))
+        rows = rows_since(spark, source, detail, range(then, version)) if then < version else None
+        return None if rows is None else replace(raw, df=rows)
 
     raw = RawSource(df, lambda: f"{of_table}{version}", named_roles(source), version=version)
     return replace(raw, since=since)
-
-
-def _only_appends(spark: SparkSession, name: str, versions: range) -> bool:
-    """Whether all these commits are there and did nothing but append rows."""
-    history = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {len(versions)}")
-    commits = history.filter(F.col("version").between(versions[0], versions[-1]))
-    appends = F.col("isBlindAppend") & F.col("operation").isin(*_APPENDING)
-    harmless = appends | F.col("operation").isin(*_CHANGES_NOTHING)
-    return commits.filter(harmless).count() == len(versions)

@@ -20,11 +20,13 @@ from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.source_growth import Earlier
 from semdedup_spark.tables.catalog import read_table, table_exists
 from semdedup_spark.tables.runs import StageRecord
+from semdedup_spark.visible import masked_repr
 
 # Rows with these reasons may be good when they are tried again.
 _TRIED_AGAIN = ("decode_timeout", "unstable_payload")
 
 
+@masked_repr
 @dataclass(frozen=True)
 class LastVersion:
     """The version of a source that was embedded last, as the ledger tells of it.
