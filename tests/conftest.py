@@ -52,12 +52,13 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(autouse=True)
 def partitions(request):
-    """Whole jobs over a few rows take a quarter longer with a second partition. Those of the long
-    tests have it, as all tests of single rooms have.
+    """Whole jobs over a few rows take a quarter longer with a second partition. Only those of long
+    tests have it; the tests of transforms and of tables have it as well.
     """
     if "spark" in request.fixturenames:
         is_long = request.node.get_closest_marker("long")
-        n = 1 if WHOLE_JOBS & set(request.path.parts) and not is_long else 2
+        folder = request.path.relative_to(Path(__file__).parent).parts[0]
+        n = 1 if folder in WHOLE_JOBS and not is_long else 2
         session = request.getfixturevalue("spark")
         session.conf.set("spark.sql.shuffle.partitions", str(n))
 

@@ -95,10 +95,16 @@ def growth_of(
     if earlier is None or earlier.schema != schema or source.batch is not None:
         return None
     try:
-        added = raw.since(earlier.fingerprint)
-        n_added = None if added is None else _counted(added, source, key, payload)
+        return _growth(raw, source, key, payload, earlier)
     except Exception:  # Spark raises many kinds. Who then reads all rows says what is wrong.
         return None
+
+
+def _growth(
+    raw: RawSource, source: SourceConfig, key: Column, payload: Column, earlier: Earlier
+) -> Growth | None:
+    added = raw.since(earlier.fingerprint)
+    n_added = None if added is None else _counted(added, source, key, payload)
     if added is None or n_added is None:
         return None
     n_read, dimension = earlier.facts.n_read + n_added, earlier.facts.dimension

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
@@ -36,7 +37,10 @@ def few_rows(spark: SparkSession, rows: Sequence[Sequence[object]], ddl: str) ->
     names = spark.createDataFrame([], ddl).columns
     told = [dict(zip(names, row, strict=True)) for row in rows]
     given = F.lit(json.dumps(told, default=_as_text))
-    read = F.from_json(given, f"array<struct<{ddl}>>", {"mode": "FAILFAST"})
+    # Whatever the session says of times.
+    kinds = re.sub(r"\btimestamp\b", "timestamp_ltz", ddl)
+    options = {"mode": "FAILFAST", "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
+    read = F.from_json(given, f"array<struct<{kinds}>>", options)
     return spark.range(0, 1, 1, 1).select(F.inline(read))
 
 
@@ -81,5 +85,5 @@ def cast_or_null(name: str, kind: DataType) -> Column:
 
 def _as_text(time: object) -> str:
     if isinstance(time, datetime):
-        return time.astimezone(timezone.utc).isoformat()
+        return time.astimezone(timezone.utc).isoformat(timespec="microseconds")
     raise TypeError(f"a value must be a number, a text, a time or a dict. Got {type(time)}.")

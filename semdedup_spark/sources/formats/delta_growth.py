@@ -14,7 +14,6 @@ _APPENDING = ("WRITE", "STREAMING UPDATE", "COPY INTO")
 _CHANGES_NOTHING = ("VACUUM START", "VACUUM END")
 # The names of all files are compared, and Spark lists each one that is named to it.
 _MOST_FILES, _MOST_ADDED_FILES = 100_000, 10_000
-_OF_FEED = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
 def delta_name(source: SourceConfig) -> str:
@@ -62,10 +61,10 @@ def rows_since(
 ) -> DataFrame | None:
     """Read the rows that were added to a table.
 
-    The change feed tells them, where the table has one. Otherwise they are read as Parquet from
-    the files that were added: Delta reads all files of a table where rows are chosen by their
-    file. Such a table must be one that any reader of Parquet understands. It is not done past a
-    catalog, which may hide rows.
+    They are read as Parquet from the files that were added: Delta reads all files of a table where
+    rows are chosen by their file. So the table must be one that any reader of Parquet understands.
+    It is not done past a catalog, which may hide rows. Nor is the table's change feed read: it
+    changes texts that are not UTF-8, and tells of no change of the columns in its first commit.
 
     Parameters
     ----------
@@ -76,7 +75,7 @@ def rows_since(
     detail
         What ``DESCRIBE DETAIL`` says of the table.
     versions
-        From the earlier version to the newest one, which is its ``stop``.
+        ``start`` is the earlier version, ``stop`` the newest one.
 
     Returns
     -------
@@ -89,22 +88,13 @@ def rows_since(
     """
     if source.options:
         return None
-    if (detail["properties"] or {}).get("delta.enableChangeDataFeed", "").lower() == "true":
-        return _inserted(spark, source, versions)
     is_plain = detail["minReaderVersion"] == 1 and not detail["partitionColumns"]
     if not source.path or not is_plain or (detail["numFiles"] or 0) > _MOST_FILES:
         return None
-    return _appended(spark, source, versions)
+    return _rows_by_files(spark, source, versions)
 
 
-def _inserted(spark: SparkSession, source: SourceConfig, versions: range) -> DataFrame | None:
-    span = {"startingVersion": versions.start + 1, "endingVersion": versions.stop}
-    changes = opened(spark, source, readChangeFeed="true", **span)
-    others = changes.filter("_change_type != 'insert'")
-    return None if others.head(1) else changes.drop(*_OF_FEED)
-
-
-def _appended(spark: SparkSession, source: SourceConfig, versions: range) -> DataFrame | None:
+def _rows_by_files(spark: SparkSession, source: SourceConfig, versions: range) -> DataFrame | None:
     name = delta_name(source)
     history = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {len(versions)}")
     commits = history.filter(F.col("version").between(versions.start + 1, versions.stop))

@@ -103,10 +103,7 @@ class LastVersion:
         # Another release may judge a row otherwise, and a killed erasure has not counted yet.
         if not last.counts["unique_ids"] or last.software != software_versions():
             return None
-        states = [self.job.state(table) for table in last.outputs]
-        if not has_output(self.job, last) or any(
-            it is None or it.mark.rows.erased for it in states
-        ):
+        if not has_output(self.job, last) or any(map(self._has_erased, last.outputs)):
             return None
         return Earlier(
             last.inputs["source"],
