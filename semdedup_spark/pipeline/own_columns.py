@@ -161,6 +161,23 @@ def check_unchanged(opened: SourceRows | None) -> None:
         )
 
 
+def facts_of(record: StageRecord) -> SourceFacts:
+    """Tell what a run that embedded a source had counted of it.
+
+    Parameters
+    ----------
+    record
+        Record of the stage.
+
+    Returns
+    -------
+    SourceFacts
+        Of the version that was embedded.
+    """
+    counts = record.counts
+    return SourceFacts(counts["read"], bool(counts.get("unique_ids")), counts.get("dimension"))
+
+
 def refuse_gone(error: Exception) -> None:
     """Explain an error that was caused by a missing file. Any other error is ignored.
 
@@ -192,9 +209,7 @@ def _is_unchanged(opened: SourceRows) -> bool:
 
 def _opened(spark: SparkSession, source: SourceConfig, record: StageRecord) -> SourceRows:
     """Open the source at the version that was embedded, or as it is now."""
-    fingerprint, counts = record.inputs["source"], record.counts
-    unique = bool(counts.get("unique_ids"))
-    facts = SourceFacts(counts["read"], unique, counts.get("dimension"))
+    fingerprint, facts = record.inputs["source"], facts_of(record)
 
     def known(now: str) -> SourceFacts:
         return facts if now == fingerprint else replace(facts, unique_ids=False)

@@ -18,8 +18,7 @@ from semdedup_spark.masking import masked_settings
 from semdedup_spark.paths import as_pattern
 from semdedup_spark.schema import quoted
 from semdedup_spark.sources.file_names import check_all_read, check_names, tell_hidden
-from semdedup_spark.sources.formats.delta_growth import delta_name
-from semdedup_spark.sources.formats.delta_table import newest_version, read_delta
+from semdedup_spark.sources.formats.delta_table import delta_name, newest_version, read_delta
 from semdedup_spark.sources.formats.folder import (
     chosen_files,
     file_fingerprint,

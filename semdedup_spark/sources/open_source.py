@@ -82,10 +82,11 @@ def open_source(
     name = raw.roles.id
     key = _content_hash(payload, source) if name is None else F.col(s.quoted(name))
     id_type = raw.df.select(key).schema[0].dataType
-    check(raw.df.select(*(F.col(s.quoted(name)) for name in own)), left_out, id_type)
+    columns = raw.df.select(*(F.col(s.quoted(name)) for name in own))
+    check(columns, left_out, id_type)
     raw.check()
     fingerprint = raw.fingerprint()
-    schema = zlib.crc32(raw.df.select(*map(s.quoted, own)).schema.simpleString().encode())
+    schema = zlib.crc32(columns.schema.simpleString().encode())
     facts, growth = known(fingerprint), None
     if facts is None:
         growth = growth_of(raw, source, key, payload, schema, earlier())

@@ -11,14 +11,14 @@ from tests import planted
 near_duplicates = planted.near_duplicates
 
 
-def vectors_job(output, source, **stages):
-    """A job over a Delta table of ready-made vectors with the key ``doc``."""
+def vectors_job(output, source, *, form="delta", **stages):
+    """A job over ready-made vectors with the key ``doc``."""
     return parse_config(
         {
             "output": str(output),
             "source": {
                 "kind": "vectors",
-                "format": "delta",
+                "format": form,
                 "path": str(source),
                 "id": "doc",
                 "content": "v",

@@ -1,15 +1,16 @@
 """A source that only got more rows: these are read and embedded, and no other row is looked at."""
 
 import os
-import shutil
 
 import pytest
 from PIL import Image
 
 from semdedup_spark import open_job, parse_config
 from semdedup_spark.pipeline import run_embed
-from tests.jobs.jobfiles import rows_of, table
+from tests.jobs.jobfiles import rows_of, table, vectors_job
 from tests.planted import near_duplicates
+from tests.sources.sourcefiles import add_file
+from tests.sparkqueries import new_queries
 
 pytestmark = pytest.mark.pyspark
 
@@ -23,31 +24,11 @@ def vectors(names, first=0):
 
 
 def write(spark, folder, rows, *, seconds):
-    """One more file of rows, as old as ``seconds`` after the epoch."""
-    unfinished = folder.with_name(f"{folder.name}-{seconds}")
-    spark.createDataFrame(rows, COLUMNS).coalesce(1).write.parquet(str(unfinished))
-    folder.mkdir(exist_ok=True)
-    for file in unfinished.glob("*.parquet"):
-        os.utime(file.rename(folder / f"{seconds}-{file.name}"), (seconds, seconds))
-    shutil.rmtree(unfinished)
+    add_file(folder, spark.createDataFrame(rows, COLUMNS), seconds=seconds)
 
 
 def job_of(output, source):
-    return parse_config(
-        {
-            "output": str(output),
-            "source": {
-                "kind": "vectors",
-                "format": "parquet",
-                "path": str(source),
-                "id": "doc",
-                "content": "v",
-            },
-            "embed": {"encoder": "none"},
-            "cluster": {"n_clusters": 2},
-            "select": {"eps": 0.1},
-        }
-    )
+    return vectors_job(output, source, form="parquet")
 
 
 def embed(spark, config):
@@ -57,15 +38,7 @@ def embed(spark, config):
 def read_again(spark, config):
     """The number of rows that a run over the source as it is now reads, by Spark's own count."""
     state = spark._jsparkSession.sharedState().statusStore()
-
-    def queries():
-        spark._jsc.sc().listenerBus().waitUntilEmpty()
-        found = state.executionsList()
-        return {found.apply(i).executionId(): found.apply(i) for i in range(found.size())}
-
-    before = max(queries(), default=-1)
-    record = embed(spark, config)
-    new = [query for number, query in queries().items() if number > before]
+    record, new = new_queries(spark, lambda: embed(spark, config))
     return record, sum(_rows_of(state, query) for query in new)
 
 

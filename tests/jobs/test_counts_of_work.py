@@ -7,6 +7,7 @@ import pytest
 
 from tests.jobs.jobfiles import run, vectors_job
 from tests.planted import near_duplicates
+from tests.sparkqueries import new_queries
 
 pytestmark = pytest.mark.pyspark
 
@@ -23,7 +24,6 @@ class Work:
 @pytest.fixture
 def counted(spark, tmp_path):
     """Runs something, and counts what Spark and the logs of the tables say of it."""
-    state = spark._jsparkSession.sharedState().statusStore()
     source = re.compile(rf"Location: \w+ ?\[file:{re.escape(str(tmp_path))}/source[],]")
 
     def jobs():
@@ -32,19 +32,12 @@ def counted(spark, tmp_path):
     def commits():
         return len([*tmp_path.glob("out/*/_delta_log/*.json")])
 
-    def queries():
-        """Those that Spark still knows, which is a thousand, by their numbers."""
-        spark._jsc.sc().listenerBus().waitUntilEmpty()
-        known = state.executionsList()
-        return {known.apply(i).executionId(): known.apply(i) for i in range(known.size())}
-
     def count(work):
-        before = jobs(), queries(), commits()
-        work()
-        new = [query for number, query in queries().items() if number > max(before[1], default=-1)]
+        before = jobs(), commits()
+        _, new = new_queries(spark, work)
         plans = [query.physicalPlanDescription() for query in new]
         scans = sum(bool(source.search(plan)) for plan in plans)
-        return Work(jobs() - before[0], scans, commits() - before[2])
+        return Work(jobs() - before[0], scans, commits() - before[1])
 
     return count
 

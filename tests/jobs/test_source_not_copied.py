@@ -49,12 +49,7 @@ def write(spark, path, rows, form="delta"):
 
 def job_of(output, source, form="delta", eps=0.05, **stages):
     stages = {"embed": LEAN, "cluster": {"n_clusters": 1}, "select": {"eps": eps}, **stages}
-    config = vectors_job(output, source, **stages)
-    if form == "delta":
-        return config
-    return parse_config(
-        {**config.model_dump(), "source": {**config.source.model_dump(), "format": form}}
-    )
+    return vectors_job(output, source, form=form, **stages)
 
 
 def versions(spark, output):

@@ -11,6 +11,7 @@ from semdedup_spark.errors import SourceError
 from semdedup_spark.sources.candidate_rows import SourceFacts
 from semdedup_spark.sources.open_source import open_source
 from semdedup_spark.sources.source_growth import Earlier
+from tests.sources.sourcefiles import add_file
 
 pytestmark = pytest.mark.pyspark
 
@@ -22,17 +23,13 @@ def rows(*names):
 
 
 def add(spark, folder, form, new, *, seconds=2_000, columns=COLUMNS):
-    """One more file of rows, as old as ``seconds`` after the epoch, or one more commit."""
-    writer = spark.createDataFrame(new, columns).coalesce(1).write
-    if form == "delta":
-        writer.format("delta").option("mergeSchema", "true").mode("append").save(str(folder))
-        return
-    unfinished = folder.with_name(f"new-{seconds}")
-    writer.parquet(str(unfinished))
-    folder.mkdir(exist_ok=True)
-    for file in unfinished.glob("*.parquet"):
-        os.utime(file.rename(folder / f"{seconds}-{file.name}"), (seconds, seconds))
-    shutil.rmtree(unfinished)
+    """One more file of rows, or one more commit."""
+    frame = spark.createDataFrame(new, columns)
+    if form == "parquet":
+        add_file(folder, frame, seconds=seconds)
+    else:
+        writer = frame.coalesce(1).write.format("delta").option("mergeSchema", "true")
+        writer.mode("append").save(str(folder))
 
 
 def opened(spark, folder, form, earlier=lambda: None, **more):

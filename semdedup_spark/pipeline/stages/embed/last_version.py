@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from semdedup_spark import schema as s
 from semdedup_spark.pipeline.identity import key_beside
 from semdedup_spark.pipeline.job_context import Job
-from semdedup_spark.pipeline.own_columns import few
+from semdedup_spark.pipeline.own_columns import facts_of, few
 from semdedup_spark.pipeline.stage_runner import has_output, software_versions
 from semdedup_spark.schema import ERASED
 from semdedup_spark.sources.candidate_rows import SourceFacts
@@ -87,7 +87,7 @@ class LastVersion:
         last = self._record
         if last is None or last.inputs["source"] != fingerprint:
             return None
-        return _facts_of(last)
+        return facts_of(last)
 
     def earlier(self) -> Earlier | None:
         """Describe the version, if rows can be added to what was made of it.
@@ -107,7 +107,7 @@ class LastVersion:
             return None
         return Earlier(
             last.inputs["source"],
-            _facts_of(last),
+            facts_of(last),
             last.counts["embedded"],
             last.counts["schema"],
             self._may_add,
@@ -127,8 +127,3 @@ class LastVersion:
             return False
         both = known.union(rejected.select(s.ID))
         return not both.join(few(ids, n), s.ID, "left_semi").head(1)
-
-
-def _facts_of(record: StageRecord) -> SourceFacts:
-    counts = record.counts
-    return SourceFacts(counts["read"], bool(counts["unique_ids"]), counts.get("dimension"))
